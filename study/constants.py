@@ -1,0 +1,73 @@
+"""Make ``metrics_constants.json``: the divisor of each of the 1032 numbers of the distance.
+
+    python -m study.constants            # writes the file beside metrics.py, about a minute
+    python -m study.constants --check    # makes them again and compares, writes nothing
+
+The audio is synthetic and seeded (``study.synthetic``): no download, no licence, no overlap with
+anything the distance is evaluated on. Six significant digits are kept, more than two machines' rounding
+can move, so the file is the same wherever it is made.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from pathlib import Path
+
+import numpy as np
+from tqdm import tqdm
+
+import metrics
+from study import synthetic
+
+WINDOWS, SEED = 900, 0
+
+
+def make(windows: int = WINDOWS, *, seed: int = SEED, progress: bool = False) -> dict:
+    """Content of the constants file, from ``windows`` synthetic one-second signals."""
+    signals = tqdm(synthetic.windows(windows, seed=seed), total=windows, disable=not progress, leave=False)
+    vectors = np.stack([metrics.embed(metrics.prepare(signal, metrics.RATE)[0]) for signal in signals])
+    parts = np.split(vectors, np.cumsum(list(metrics.VIEWS.values()))[:-1], axis=1)
+    return {
+        "recipe_version": metrics.RECIPE_VERSION,
+        "made_by": "python -m study.constants",
+        "windows": windows,
+        "seed": seed,
+        "divisors": {
+            name: [float(f"{value:.6g}") for value in metrics.divisors(part)]
+            for name, part in zip(metrics.VIEWS, parts, strict=True)
+        },
+    }
+
+
+def largest_change(first: dict, second: dict) -> float:
+    """Largest relative difference between the divisors of two constants files."""
+    one, two = (np.concatenate([c["divisors"][name] for name in metrics.VIEWS]) for c in (first, second))
+    return float(np.max(np.abs(one / two - 1)))
+
+
+def write(content: dict, path: Path) -> None:
+    """Atomically, as JSON."""
+    temporary = path.with_suffix(".part")
+    temporary.write_text(json.dumps(content, indent=0) + "\n", encoding="utf-8")
+    os.replace(temporary, path)
+
+
+def main(argv: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="python -m study.constants", description=__doc__.splitlines()[0])
+    parser.add_argument("--check", action="store_true", help="compare with the bundled file, write nothing")
+    arguments = parser.parse_args(argv)
+    content = make(progress=sys.stderr.isatty())
+    if arguments.check:
+        change = largest_change(content, json.loads(metrics.CONSTANTS_FILE.read_text(encoding="utf-8")))
+        print(f"largest relative change of a divisor: {change:.2g} (limit 1e-4)")
+        return int(change > 1e-4)
+    write(content, metrics.CONSTANTS_FILE)
+    print(f"{metrics.CONSTANTS_FILE.name}: {sum(metrics.VIEWS.values())} divisors from {WINDOWS} windows")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

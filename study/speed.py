@@ -1,0 +1,159 @@
+"""How fast is the distance? Ratios against a floor and a peer, measured in the same run.
+
+    python -m study.speed
+
+Writes ``results/speed.json``. CPU time on one core (``time.process_time``, BLAS and torch held to one
+thread), the best of several repeats, because anything else that runs only ever adds to a time.
+The floor is the five short-time Fourier transforms alone. The peer, where torch is installed, is a
+network of VGGish's topology (Hershey et al. 2017: six convolutions, three dense layers, one 96 x 64
+log-mel patch a .96 s) with random weights, which cost what trained ones do.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import resource
+import subprocess
+import sys
+import time
+
+import numpy as np
+import scipy.fft
+from numpy.lib.stride_tricks import sliding_window_view
+from threadpoolctl import threadpool_limits
+
+import metrics
+from study import results, synthetic
+
+VECTORS = 10_000
+
+
+def cpu_per_second(function, signals, *, repeats: int = 7) -> float:
+    """Milliseconds of CPU a second of audio; ``signals`` are one second each."""
+    best = np.inf
+    with threadpool_limits(1):
+        for _ in range(repeats):
+            start = time.process_time()
+            for signal in signals:
+                function(signal)
+            best = min(best, (time.process_time() - start) / len(signals))
+    return 1e3 * best
+
+
+def transforms_only(signal: np.ndarray) -> None:
+    """The floor: every short-time Fourier transform of the recipe, nothing else."""
+    for n_fft in sorted({*metrics.ENVELOPE_SIZES, *metrics.FINE_SIZES}):
+        window = metrics._transform(n_fft)[0]
+        frames = sliding_window_view(np.pad(signal, n_fft // 2), n_fft)[:: n_fft // 4]
+        scipy.fft.rfft(frames * window, axis=1, overwrite_x=True)
+
+
+def vggish_topology(seconds: int) -> float | None:
+    """CPU milliseconds a second of audio of the peer, one batch of patches; None without torch."""
+    try:
+        import torch
+        from torch import nn
+    except ModuleNotFoundError:
+        return None
+    torch.set_num_threads(1)
+    torch.manual_seed(0)
+    layers, channels = [], 1
+    for width in (64, "pool", 128, "pool", 256, 256, "pool", 512, 512, "pool"):
+        if width == "pool":
+            layers.append(nn.MaxPool2d(2))
+        else:
+            layers += [nn.Conv2d(channels, width, 3, padding=1), nn.ReLU()]
+            channels = width
+    layers += [nn.Flatten(), nn.Linear(512 * 6 * 4, 4096), nn.ReLU(), nn.Linear(4096, 4096), nn.ReLU(),
+               nn.Linear(4096, 128)]
+    network = nn.Sequential(*layers).eval()
+    patches = torch.randn(seconds, 1, 96, 64)
+    best = np.inf
+    with torch.inference_mode():
+        for _ in range(4):
+            start = time.process_time()
+            network(patches)
+            best = min(best, time.process_time() - start)
+    return 1e3 * best / (0.96 * seconds)
+
+
+def large_sets() -> dict:
+    """Time and memory of the value of two sets of 10,000 windows, in a process of its own."""
+    code = f"""
+import json, resource, time
+import numpy as np
+import metrics
+rng = np.random.default_rng(0)
+n = {VECTORS}
+vectors = rng.standard_normal((2 * n, 1032), dtype=np.float32)
+vectors[n:] += .01
+pool = metrics._Pool(vectors=vectors, starts=np.arange(2 * n), weights=np.ones(2 * n),
+    members=np.repeat([1, 2], n), partner=np.full(2 * n, -1), names=(), levels=np.zeros(2 * n))
+views = np.split(vectors, np.cumsum(list(metrics.VIEWS.values()))[:-1], axis=1)
+start = time.perf_counter()
+observed = metrics._observe(views, pool, causes=False)
+seconds = time.perf_counter() - start
+print(json.dumps({{"seconds": seconds, "peak_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024}}))
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    return {"vectors_a_side": VECTORS, **json.loads(done.stdout)}
+
+
+def start_up(repeats: int = 5) -> dict:
+    """Wall seconds from nothing to the end of the command's help, beside Python with numpy alone."""
+
+    def best(*arguments: str) -> float:
+        times = []
+        for _ in range(repeats):
+            start = time.perf_counter()
+            subprocess.run([sys.executable, *arguments], capture_output=True, check=True)
+            times.append(time.perf_counter() - start)
+        return min(times)
+
+    return {"help_seconds": best("-m", "metrics", "--help"), "numpy_seconds": best("-c", "import numpy")}
+
+
+def run() -> dict:
+    signals = [metrics.prepare(signal, metrics.RATE)[0] for signal in synthetic.windows(30)]
+    raw = list(synthetic.windows(30))
+    return {
+        "embed_ms_per_second": cpu_per_second(metrics.embed, signals),
+        "prepare_ms_per_second": cpu_per_second(lambda s: metrics.prepare(s, metrics.RATE), raw),
+        "transforms_ms_per_second": cpu_per_second(transforms_only, signals),
+        "vggish_topology_ms_per_second": vggish_topology(30),
+        "large_sets": large_sets(),
+        "start_up": start_up(),
+        "machine": f"{platform.machine()}, {os.cpu_count()} cores",
+        "peak_mib_of_this_process": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+    }
+
+
+def report(found: dict) -> str:
+    """The figures as text."""
+    embed, floor = found["embed_ms_per_second"], found["transforms_ms_per_second"]
+    peer, large = found["vggish_topology_ms_per_second"], found["large_sets"]
+    return "\n".join([
+        f"three views: {embed:.2f} ms of CPU a second of audio, {embed / floor:.1f} x the transforms alone "
+        f"({floor:.2f} ms); preparing: {found['prepare_ms_per_second']:.2f} ms",
+        "VGGish's topology: " + (f"{peer:.1f} ms, {peer / embed:.1f} x the three views" if peer else
+                                 "torch is not installed, not measured"),
+        f"{large['vectors_a_side']:,} x {large['vectors_a_side']:,} vectors, all three terms: "
+        f"{large['seconds']:.1f} s, peak {large['peak_mib']:.0f} MiB",
+        f"python -m metrics --help: {found['start_up']['help_seconds']:.2f} s "
+        f"(numpy alone {found['start_up']['numpy_seconds']:.2f} s)",
+    ])
+
+
+def main(argv: list[str] | None = None) -> int:
+    argparse.ArgumentParser(prog="python -m study.speed", description=__doc__.splitlines()[0]).parse_args(argv)
+    found = run()
+    print(report(found))
+    results.write("speed", found, made_by="python -m study.speed")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -73,7 +73,8 @@ def damaged(name: str, signal: np.ndarray, rate: int, rng: np.random.Generator) 
     if name == "50 ms of silence":
         return np.concatenate([np.zeros(rate // 20, np.float32), signal])
     if name in SHUFFLED:
-        return shuffle_segments(signal, rate, SHUFFLED[name], rng)
+        segment = min(SHUFFLED[name], len(signal) / rate / 2)  # at least two segments
+        return shuffle_segments(signal, rate, segment, rng)
     kind, severity = name.rsplit(" ", 1)
     return DISTORTIONS[kind](signal, rate, int(severity), rng)
 

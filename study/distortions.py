@@ -16,6 +16,9 @@ docstring states. All work from 0.15 s at 8 kHz on. All raise ValueError for a s
 0 to 5 and for a signal that is not one-dimensional floating point, finite and of two samples or
 more; integers would be read as full scale times 2^15.
 
+Clicks and dropouts are so many a second and at least one: below half a second their mildest
+severities coincide.
+
 The values were set by judgement, in roughly equal ratios, before anything was measured with them.
 ``gain``, ``leading_silence`` and mild ``resampling`` are not damage to most ears: a distance may
 be asked not to see them.
@@ -42,7 +45,9 @@ FILTER_ORDER = 4  # of a pass; each filter passes forwards and backwards
 PREDELAY = 0.005  # s, from the direct sound to the tail
 DROPOUT_SECONDS = (0.010, 0.020)
 MU = 255.0
-FFT_SIZE, HOP = 512, 128  # of griffin_lim
+OVERLAP = 4  # frames over each sample, in pitch and griffin_lim
+FFT_SIZE = 512  # of griffin_lim
+MOMENTUM = 0.99  # Perraudin, Balazs and Sondergaard 2013, doi:10.1109/WASPAA.2013.6701851
 OPUS_RATES = (8_000, 12_000, 16_000, 24_000, 48_000)  # Hz
 OPUS_RANGE = (256.0, 6.0)  # kb/s, at compression level 0 and 1 of libsndfile
 MP3_RATES = (16_000, 22_050, 24_000)  # Hz, MPEG-2, whose table of bit rates goes down to 8 kb/s
@@ -116,13 +121,13 @@ def mu_law(signal, rate, levels, rng):
     return peak * np.sign(rounded) * np.expm1(np.abs(rounded) * np.log1p(MU)) / MU
 
 
-@_graded(0.5, 1.0, 3.0, 10.0, 30.0)
+@_graded(2.0, 5.0, 12.0, 30.0, 75.0)
 def clicks(signal, rate, density, rng):
-    """Add so many one-sample clicks a second, at least one, of half to all of the signal's peak."""
+    """Add so many one-sample clicks a second, at least one, of 1/4 to 1/2 of the peak."""
     damaged = signal.copy()
     peak = np.max(np.abs(signal))
     for _ in range(_events(density, signal, rate)):
-        place, size, sign = rng.integers(len(signal)), rng.uniform(0.5, 1.0), rng.choice([-1, 1])
+        place, size, sign = rng.integers(len(signal)), rng.uniform(0.25, 0.5), rng.choice([-1, 1])
         damaged[place] += sign * size * peak
     return damaged
 
@@ -177,15 +182,22 @@ def pitch(signal, rate, semitones, rng):
 
     Its window is the power of two nearest to 50 ms.
     """
-    import librosa
-
+    factor = 2.0 ** (semitones / 12.0)
     size = 2 ** round(np.log2(0.05 * rate))
-    return librosa.effects.pitch_shift(
-        signal, sr=rate, n_steps=semitones, n_fft=size, hop_length=size // 4
-    )
+    spectrum = _spectrum(signal, size)
+    expected = 2 * np.pi * (size // OVERLAP) * np.arange(len(spectrum))[:, None] / size
+    change = np.diff(np.angle(spectrum), axis=1) - expected
+    advance = expected + (change + np.pi) % (2 * np.pi) - np.pi  # of the phase, from frame to frame
+    place = np.arange(0.0, spectrum.shape[1] - 1, 1.0 / factor)
+    frame, share = place.astype(int), place % 1.0
+    magnitude = np.abs(spectrum)
+    magnitude = (1 - share) * magnitude[:, frame] + share * magnitude[:, frame + 1]
+    phase = np.angle(spectrum[:, :1]) + np.cumsum(advance[:, frame], axis=1) - advance[:, :1]
+    longer = _waveform(magnitude * np.exp(1j * phase), size)
+    return _fitted(_resampled(longer, factor * rate, rate), signal)
 
 
-@_graded(0.5, 1.0, 2.0, 5.0, 10.0)
+@_graded(2.0, 4.0, 8.0, 16.0, 32.0)
 def dropouts(signal, rate, density, rng):
     """Silence so many gaps a second, at least one, of 10 to 20 ms each."""
     damaged = signal.copy()
@@ -211,19 +223,15 @@ def griffin_lim(signal, rate, iterations, rng):
 
     From the magnitudes of a transform of 512 samples every 128, starting at random phases.
     """
-    import librosa
-
-    # A signal shorter than a window would be padded by reflection beyond its own length.
-    padded = np.pad(signal, (0, max(0, FFT_SIZE - len(signal))))
-    magnitudes = np.abs(librosa.stft(padded, n_fft=FFT_SIZE, hop_length=HOP))
-    return librosa.griffinlim(
-        magnitudes,
-        n_iter=iterations,
-        hop_length=HOP,
-        n_fft=FFT_SIZE,
-        length=len(padded),
-        random_state=rng,
-    )[: len(signal)]
+    magnitude = np.abs(_spectrum(signal, FFT_SIZE))
+    phase = np.exp(2j * np.pi * rng.random(magnitude.shape))
+    before = 0.0
+    for _ in range(iterations):
+        rebuilt = _spectrum(_waveform(magnitude * phase, FFT_SIZE), FFT_SIZE)
+        phase = rebuilt - MOMENTUM / (1.0 + MOMENTUM) * before
+        phase /= np.maximum(np.abs(phase), np.finfo(float).tiny)
+        before = rebuilt
+    return _fitted(_waveform(magnitude * phase, FFT_SIZE), signal)
 
 
 @_graded(48, 32, 20, 12, 6)
@@ -345,6 +353,16 @@ def _peak(signal: np.ndarray) -> float:
 
 def _events(density: float, signal: np.ndarray, rate: int) -> int:
     return max(1, round(density * len(signal) / rate))
+
+
+def _spectrum(signal: np.ndarray, size: int) -> np.ndarray:
+    """Return the short-time Fourier transform, (size / 2 + 1, frames), Hann window."""
+    padded = np.pad(signal, (0, max(0, size - len(signal))))
+    return scipy.signal.stft(padded, nperseg=size, noverlap=size - size // OVERLAP)[2]
+
+
+def _waveform(spectrum: np.ndarray, size: int) -> np.ndarray:
+    return scipy.signal.istft(spectrum, nperseg=size, noverlap=size - size // OVERLAP)[1]
 
 
 def _filtered(signal: np.ndarray, share: float, kind: str) -> np.ndarray:

@@ -11,7 +11,7 @@ Conventions
 Sets
     tones(which)    background, test1, test2 of ``gen_audio``; made in memory.
     instruments()   notes of General MIDI instruments, rendered offline: the set that is always
-                    there. 100 notes a second on one core.
+                    there. 80 notes a second on one core.
     digits()        Free Spoken Digit Dataset, 3,000 recordings; a download.
     sounds()        ESC-10, 400 recordings; a download.
 
@@ -51,7 +51,7 @@ INSTRUMENT_RATE = 22_050  # Hz
 RENDERED_RATE = 48_000  # Hz, fixed by midirenderer
 NOTE_PEAK = 0.5
 FADE_SECONDS = 0.01
-PITCHES = (36, 84)  # MIDI, C2 to C6: the range in which every program sounds
+PITCHES = (36, 72)  # MIDI, C2 to C5: programs 67 and 78 are silent from 81 on
 VELOCITIES = (60, 120)
 FAMILIES = (
     "piano",
@@ -179,7 +179,7 @@ def sounds(*, count: int | None = None, rng: np.random.Generator | None = None) 
 def instruments(*, count: int = 128, seed: int = 0) -> AudioSet:
     """Return notes of General MIDI instruments: 1 s at 22,050 Hz, peak 0.5.
 
-    Note i is of program i modulo 128, with a pitch from C2 to C6 and a velocity from 60 to 120,
+    Note i is of program i modulo 128, with a pitch from C2 to C5 and a velocity from 60 to 120,
     both drawn from ``(seed, i)`` alone: a larger set begins with a smaller one. 128 by default,
     each program once; the label is the family (16), the group the program. ValueError for a count
     below 1.
@@ -362,9 +362,7 @@ def _digest_or_none(folder: Path, wanted: _Download) -> str | None:
     return digest.hexdigest()
 
 
-def _draw(
-    paths: list[Path], count: int | None, rng: np.random.Generator | None
-) -> list[Path]:
+def _draw(paths: list[Path], count: int | None, rng: np.random.Generator | None) -> list[Path]:
     if count is None:
         return paths
     if rng is None:

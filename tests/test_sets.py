@@ -1,0 +1,201 @@
+"""Every set under one contract; those that are a download are skipped where they are not."""
+
+import os
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import gen_audio
+from study import sets
+
+AUDIO_DATA = os.environ.get(sets.ENVIRONMENT)  # read before any test changes it
+
+
+def needs(name):
+    reason = f"{name} are not here; set {sets.ENVIRONMENT}, or python -m study.sets download {name}"
+    return pytest.mark.skipif(not sets.available(name), reason=reason)
+
+
+def draw_digits():
+    return sets.digits(count=30, rng=np.random.default_rng(0))
+
+
+def draw_sounds():
+    return sets.sounds(count=12, rng=np.random.default_rng(0))
+
+
+LOADERS = [
+    pytest.param(lambda: sets.tones("background"), id="background"),
+    pytest.param(lambda: sets.tones("test1", overflow="clip"), id="test1"),
+    pytest.param(lambda: sets.instruments(count=20), id="instruments"),
+    pytest.param(draw_digits, id="digits", marks=needs("digits")),
+    pytest.param(draw_sounds, id="sounds", marks=needs("sounds")),
+]
+
+
+@pytest.mark.parametrize("load", LOADERS)
+def test_contract(load):
+    loaded = load()
+    assert len({len(loaded), len(loaded.names), len(loaded.labels), len(loaded.groups)}) == 1
+    assert list(loaded.names) == sorted(set(loaded.names))
+    assert loaded.rate in (8_000, 16_000, 22_050, 44_100) and loaded.source and loaded.name
+    for signal in loaded.signals:
+        assert signal.ndim == 1 and signal.dtype == np.float32 and len(signal) > 1000
+        assert np.all(np.isfinite(signal)) and 0 < np.max(np.abs(signal)) <= 1.01  # Vorbis: 1.0+
+    again = load()
+    assert again.names == loaded.names and again.labels == loaded.labels
+    assert [s.tobytes() for s in again.signals] == [s.tobytes() for s in loaded.signals]
+
+
+def test_tones_are_the_files_of_gen_audio():
+    loaded = sets.tones("test2")
+    files = gen_audio.test_sets()["test2"]
+    assert loaded.names == ("sin_100.wav", "sin_1000.wav", "sin_325.wav", "sin_550.wav",
+                            "sin_775.wav")  # fmt: skip
+    assert loaded.labels[1] == "1000 Hz" and loaded.rate == 16_000
+    for name, signal in zip(loaded.names, loaded.signals, strict=True):
+        assert np.array_equal(signal * 2**15, files[name])
+    with pytest.raises(ValueError, match="test3"):
+        sets.tones("test3")
+
+
+# Instruments
+
+
+def test_a_larger_set_of_instruments_begins_with_a_smaller_one():
+    few, more = sets.instruments(count=3), sets.instruments(count=5)
+    assert few.names == more.names[:3]
+    assert all(np.array_equal(a, b) for a, b in zip(few.signals, more.signals, strict=False))
+    other = sets.instruments(count=3, seed=1)
+    assert not np.array_equal(few.signals[0], other.signals[0])
+    assert few.groups[0] == "Acoustic Grand Piano" and few.labels[0] == "piano"
+
+
+def test_families_cover_the_programs():
+    assert len(sets.FAMILIES) == len(set(sets.FAMILIES)) == 16
+
+
+def test_a_note_sounds_at_its_pitch():
+    """Middle A is 440 Hz; a semitone is 6 %, the window resolves 1 Hz."""
+    signal = sets.note(73, 69)  # flute
+    spectrum = np.abs(np.fft.rfft(signal * np.hanning(len(signal))))
+    lowest = np.flatnonzero(spectrum > 0.3 * spectrum.max())[0]
+    assert lowest == pytest.approx(440, rel=0.015)
+    assert signal.shape == (22_050,) and np.max(np.abs(signal)) == pytest.approx(0.5)
+    assert signal[-1] == 0.0
+
+
+@pytest.mark.parametrize(
+    "program, pitch, velocity, word",
+    [(128, 60, 100, "program"), (0, -1, 100, "pitch"), (0, 60, 0, "velocity"), (78, 84, 60, "sil")],
+)
+def test_a_bad_note(program, pitch, velocity, word):
+    with pytest.raises(ValueError, match=word):
+        sets.note(program, pitch, velocity=velocity)
+
+
+def test_no_notes():
+    with pytest.raises(ValueError, match="count is 0"):
+        sets.instruments(count=0)
+
+
+# Recordings
+
+
+@needs("digits")
+def test_digits():
+    everything = sets.digits()
+    assert len(everything) == 3000 and everything.rate == 8_000
+    assert set(everything.labels) == set("0123456789") and len(set(everything.groups)) == 6
+    drawn = draw_digits()
+    assert len(drawn) == 30 and set(drawn.names) <= set(everything.names)
+    with pytest.raises(ValueError, match="rng"):
+        sets.digits(count=3)
+    with pytest.raises(ValueError, match="3001"):
+        sets.digits(count=3001, rng=np.random.default_rng(0))
+
+
+@needs("sounds")
+def test_sounds():
+    drawn = draw_sounds()
+    assert drawn.rate == 44_100
+    for name, label, group in zip(drawn.names, drawn.labels, drawn.groups, strict=True):
+        assert name.split("/")[0][6:] == label and name.split("-")[-2] == group
+
+
+@pytest.fixture
+def nothing_here(monkeypatch, tmp_path):
+    monkeypatch.setenv(sets.ENVIRONMENT, str(tmp_path / "local"))
+    monkeypatch.setattr(sets, "_cache", lambda: tmp_path / "cache")
+    return tmp_path
+
+
+@pytest.mark.parametrize("name", ["digits", "sounds"])
+def test_missing_data_says_what_to_do(name, nothing_here):
+    assert not sets.available(name)
+    with pytest.raises(sets.MissingData) as error:
+        getattr(sets, name)()
+    message = str(error.value)
+    assert "\n" not in message and sets.ENVIRONMENT in message
+    assert f"python -m study.sets download {name}" in message
+    assert isinstance(error.value, FileNotFoundError)
+
+
+def test_part_of_a_set_is_missing_data(nothing_here):
+    folder = nothing_here / "local" / "fsdd" / "recordings"
+    folder.mkdir(parents=True)
+    (folder / "0_george_0.wav").write_bytes(b"")
+    with pytest.raises(sets.MissingData, match="1 of 3000"):
+        sets.digits()
+
+
+def test_an_unknown_set():
+    with pytest.raises(ValueError, match="no set 'birds'"):
+        sets.available("birds")
+
+
+def test_always_available():
+    assert sets.available("tones") and sets.available("instruments")
+
+
+def archive_of(folder, pattern, inside, place):
+    """Pack a folder as the archives of commits are packed, with other files beside."""
+    with zipfile.ZipFile(place, "w") as archive:
+        archive.writestr("repository-0123abc/README.md", "text")
+        archive.writestr("repository-0123abc/other/deep/9_x_9.wav", "not of the set")
+        for path in folder.glob(pattern):
+            relative = path.relative_to(folder).as_posix()
+            archive.write(path, "/".join(filter(None, ["repository-0123abc", inside, relative])))
+
+
+@needs("digits")
+def test_download_unpacks_and_verifies(nothing_here, monkeypatch):
+    """The network is replaced by an archive made from the local copy."""
+    import pooch
+
+    wanted = sets._DOWNLOADS["digits"]
+    source = Path(AUDIO_DATA) / wanted.folder if AUDIO_DATA else None
+    if source is None or not source.is_dir():
+        pytest.skip(f"no local copy: {sets.ENVIRONMENT} is not set")
+    archive = nothing_here / "archive.zip"
+    archive_of(source, wanted.pattern, wanted.inside, archive)
+    monkeypatch.setattr(pooch, "retrieve", lambda *args, **options: str(archive))
+    place = sets.download("digits")
+    assert place == nothing_here / "cache" / wanted.folder and sets.available("digits")
+    assert [p.name for p in place.parent.iterdir()] == ["recordings"]
+
+    monkeypatch.setattr(pooch, "retrieve", None)  # complete: not fetched again
+    assert sets.download("digits") == place
+
+
+def test_download_of_something_else_leaves_nothing(nothing_here, monkeypatch, capsys):
+    import pooch
+
+    archive = nothing_here / "archive.zip"
+    archive_of(nothing_here, "*.none", "", archive)
+    monkeypatch.setattr(pooch, "retrieve", lambda *args, **options: str(archive))
+    assert sets.main(["download", "sounds"]) == 2
+    assert "does not hold the 400 files" in capsys.readouterr().err
+    assert list((nothing_here / "cache").rglob("*")) == []

@@ -1369,6 +1369,19 @@ def _value_views(pool: _Pool, own: np.ndarray | None) -> tuple[list[np.ndarray],
     )
 
 
+def _tested_numbers(rate: int) -> list[np.ndarray]:
+    """Which numbers of each view the test uses, for sets whose lowest sample rate is ``rate``.
+
+    Bands of the fine structure that reach above the common bandwidth hold what resamplers leave there, far
+    below the sound (the envelope has a floor). Whitening would make that as loud as the rest, and the
+    test would tell resamplers apart: measured on digits resampled there and back, p <= .05 in more than
+    half of all draws, although the value does not move.
+    """
+    upper = _mel_to_hz(np.linspace(_hz_to_mel(LOWEST_HZ), _hz_to_mel(RATE / 2), FINE_BANDS + 2))[2:]
+    inside = np.tile(upper <= rate / 2 + 1e-6, 6 * len(FINE_SIZES))
+    return [np.ones(VIEWS["envelope"], bool), np.ones(VIEWS["attack"], bool), inside]
+
+
 def _own_scale(loaded: _Set) -> np.ndarray:
     return divisors(np.concatenate([sound.vectors for sound in loaded.sounds]))
 
@@ -1493,6 +1506,8 @@ def _compare_loaded(reference: _Set, candidate: _Set, common: int, own, *, group
     pool, is_paired, shared = _make_pool(reference, candidate, groups=groups, paired=paired)
     views, scaled = _value_views(pool, own)
     observed = _observe(scaled, pool)
+    if own is None:
+        views = [view[:, used] for view, used in zip(views, _tested_numbers(common), strict=True)]
     test = _permutation_test(views, scaled, pool, permutations=permutations, seed=seed)
     in_candidate = np.flatnonzero(pool.members & 2)
     order = sorted(in_candidate, key=lambda i: (-observed.unit_contributions[i], pool.names[i]))

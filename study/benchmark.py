@@ -43,6 +43,7 @@ MID = 3
 GRADED = ("noise", "low_pass", "high_pass", "clipping", "quantisation", "reverberation", "speed", "pitch",
           "dropouts", "clicks", "mu_law", "griffin_lim")
 SHUFFLED = {"shuffled 200 ms": 0.2, "shuffled 100 ms": 0.1}
+DIGITS_RATE = 8000  # Hz
 PERMUTATIONS = 199  # of each trial: p in steps of .005
 LEVEL = 0.05
 
@@ -139,8 +140,9 @@ def make_pool(reference: np.ndarray, candidate: np.ndarray, *, paired: bool = Fa
     )
 
 
-def own_p_value(pool: metrics._Pool, seed: int) -> float:
+def own_p_value(pool: metrics._Pool, seed: int, rate: int = DIGITS_RATE) -> float:
     views, scaled = metrics._value_views(pool, None)
+    views = [view[:, used] for view, used in zip(views, metrics._tested_numbers(rate), strict=True)]
     return metrics._permutation_test(views, scaled, pool, permutations=PERMUTATIONS, seed=seed).p_value
 
 
@@ -289,7 +291,7 @@ def false_alarms(data: Digits, *, trials: int) -> dict:
     p = []
     for trial in range(trials):
         chosen = _rng("white", trial).permutation(len(noise))[:40]
-        p.append(own_p_value(make_pool(noise[chosen[:20]], noise[chosen[20:]]), trial))
+        p.append(own_p_value(make_pool(noise[chosen[:20]], noise[chosen[20:]]), trial, metrics.RATE))
     found["white noise, N=20"] = _share(p)
     return found
 

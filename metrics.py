@@ -45,7 +45,7 @@ import tempfile
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from functools import lru_cache
+from functools import cache, lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -68,7 +68,8 @@ FINE_SIZES, FINE_BANDS = (512, 1024, 2048), 24
 VIEWS = {"envelope": 480, "attack": 120, "fine structure": 432}
 
 EXTENSIONS = frozenset(
-    ".wav .flac .ogg .oga .opus .mp3 .m4a .mp4 .aac .aif .aiff .aifc .au .caf .w64 .rf64".split()
+    {".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".m4a", ".mp4", ".aac"}
+    | {".aif", ".aiff", ".aifc", ".au", ".caf", ".w64", ".rf64"}
 )
 DENSE_WINDOWS = 4096  # up to here the kernel is computed in float64, above in float32
 TILE_ELEMENTS = 2**22  # of a kernel tile: 32 MiB in float64
@@ -251,9 +252,11 @@ def _list_set(source, role: str, rate) -> tuple[str, list[_Source], int]:
     if not 1000 <= rate <= 768_000:
         raise AudioError(f"{role}: rate {rate} Hz is outside 1000 to 768000 Hz. Was it given in kHz?")
     width = len(str(len(items)))
-    return role, [
-        _Source(f"[{i:0{width}d}]", array=np.asarray(item), rate=int(rate)) for i, item in enumerate(items)
-    ], 0
+    return (
+        role,
+        [_Source(f"[{i:0{width}d}]", array=np.asarray(item), rate=int(rate)) for i, item in enumerate(items)],
+        0,
+    )
 
 
 def _list_folder(folder: Path, role: str) -> tuple[list[_Source], int]:
@@ -276,8 +279,10 @@ def _list_folder(folder: Path, role: str) -> tuple[list[_Source], int]:
 def _list_file(path: Path, role: str) -> list[_Source]:
     """Paths of a file list: the first column; relative to the working directory, else to the list."""
     lines = path.read_text(encoding="utf-8-sig").splitlines()
-    entries = [line.split(",")[0].strip().strip('"') if path.suffix.lower() == ".csv" else line.strip()
-               for line in lines]
+    entries = [
+        line.split(",")[0].strip().strip('"') if path.suffix.lower() == ".csv" else line.strip()
+        for line in lines
+    ]
     entries = [entry for entry in entries if entry and not entry.startswith("#")]
     if entries and entries[0].lower() in {"path", "file", "filename", "file_name", "name"}:
         entries = entries[1:]
@@ -376,8 +381,10 @@ def _from_array(array: np.ndarray, peak_limit: float) -> np.ndarray:
             "(samples, channels) of float or integer type"
         )
     if array.ndim == 2 and array.shape[1] > 64:
-        raise AudioError(f"array of shape {array.shape} has {array.shape[1]} channels (limit 64); "
-                         "is it (channels, samples)? Transpose it")
+        raise AudioError(
+            f"array of shape {array.shape} has {array.shape[1]} channels (limit 64); "
+            "is it (channels, samples)? Transpose it"
+        )
     if array.dtype.kind in "iu":
         if array.dtype.itemsize < 2 or array.dtype.kind == "u":
             raise AudioError(f"array of type {array.dtype}; integer samples must be int16 or int32")
@@ -414,8 +421,10 @@ def _refuse_truncated(data: bytes) -> None:
             if name == b"data":
                 held = len(data) - position - 8
                 if size > held and size < 0xFFFFFF00:  # streams write no size
-                    raise AudioError(f"truncated: the header promises {size} bytes of samples, "
-                                     f"the file holds {held}; likely an interrupted copy")
+                    raise AudioError(
+                        f"truncated: the header promises {size} bytes of samples, "
+                        f"the file holds {held}; likely an interrupted copy"
+                    )
                 return
             position += 8 + size + (size & 1)
     elif data[:4] == b"OggS":
@@ -460,15 +469,21 @@ def prepare(signal: np.ndarray, rate: int, *, bandwidth_rate: int | None = None)
     peak = float(magnitude.max())
     if not math.isfinite(peak):
         bad = np.flatnonzero(~np.isfinite(signal))
-        raise AudioError(f"{len(bad)} samples are NaN or infinite, the first at {bad[0] / rate:.3f} s; "
-                         "likely a model that diverged")
+        raise AudioError(
+            f"{len(bad)} samples are NaN or infinite, the first at {bad[0] / rate:.3f} s; "
+            "likely a model that diverged"
+        )
     if peak <= SILENCE_PEAK:
-        raise AudioError(f"silent: peak {peak:.2g}, and the limit is {SILENCE_PEAK:g}; likely an empty "
-                         "recording, or float samples read as integers")
+        raise AudioError(
+            f"silent: peak {peak:.2g}, and the limit is {SILENCE_PEAK:g}; likely an empty "
+            "recording, or float samples read as integers"
+        )
     seconds = len(signal) / rate
     if seconds < SHORTEST_SECONDS:
-        raise AudioError(f"too short: {len(signal)} samples, {1e3 * seconds:.1f} ms, and the limit is "
-                         f"{1e3 * SHORTEST_SECONDS:.1f} ms (one analysis frame); likely cut by mistake")
+        raise AudioError(
+            f"too short: {len(signal)} samples, {1e3 * seconds:.1f} ms, and the limit is "
+            f"{1e3 * SHORTEST_SECONDS:.1f} ms (one analysis frame); likely cut by mistake"
+        )
     sounding = np.flatnonzero(magnitude > TRIM * peak)
     signal = signal[sounding[0] : sounding[-1] + 1]
     if bandwidth_rate is not None and bandwidth_rate < min(rate, RATE):
@@ -553,7 +568,7 @@ class _Bands:
         return result
 
 
-@lru_cache(maxsize=None)
+@cache
 def _transform(n_fft: int) -> tuple[np.ndarray, _Bands, _Bands]:
     """Periodic Hann window; mel power bands (per squared window); means over binary bands."""
     window = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(n_fft) / n_fft)
@@ -609,11 +624,13 @@ def _envelope(bands: np.ndarray, n_fft: int) -> np.ndarray:
     frames = max(len(change), 1)
     rises = np.maximum(change, 0)
     change -= rises
-    return np.stack([
-        *_mean_and_sd(log),
-        np.sqrt(np.einsum("tb,tb->b", rises, rises) / frames),
-        np.sqrt(np.einsum("tb,tb->b", change, change) / frames),
-    ])
+    return np.stack(
+        [
+            *_mean_and_sd(log),
+            np.sqrt(np.einsum("tb,tb->b", rises, rises) / frames),
+            np.sqrt(np.einsum("tb,tb->b", change, change) / frames),
+        ]
+    )
 
 
 def _fine_structure(real, imaginary, power, binary: _Bands) -> np.ndarray:
@@ -675,7 +692,7 @@ def _turn(real, imaginary, real_before, imaginary_before) -> tuple[np.ndarray, n
     return along, across
 
 
-@lru_cache(maxsize=None)
+@cache
 def constants(path: Path = CONSTANTS_FILE) -> tuple[np.ndarray, str]:
     """Bundled divisor of each of the 1032 numbers, and the recipe's name with their checksum.
 
@@ -685,13 +702,17 @@ def constants(path: Path = CONSTANTS_FILE) -> tuple[np.ndarray, str]:
         content = json.loads(Path(path).read_text(encoding="utf-8"))
         version, numbers = content["recipe_version"], content["divisors"]
     except FileNotFoundError:
-        raise AudioError(f"{path} is missing: it travels with metrics.py. Copy it from the repository, "
-                         "or make it again with: python -m study.constants") from None
+        raise AudioError(
+            f"{path} is missing: it travels with metrics.py. Copy it from the repository, "
+            "or make it again with: python -m study.constants"
+        ) from None
     except (ValueError, KeyError, TypeError) as error:
         raise AudioError(f"{path} is not a constants file ({error!r})") from None
     if version != RECIPE_VERSION:
-        raise AudioError(f"{path} is of recipe version {version}, and this metrics.py is of version "
-                         f"{RECIPE_VERSION}: take both from one release")
+        raise AudioError(
+            f"{path} is of recipe version {version}, and this metrics.py is of version "
+            f"{RECIPE_VERSION}: take both from one release"
+        )
     counts = {name: len(values) for name, values in numbers.items()}
     divisors = np.array([value for values in numbers.values() for value in values], float)
     if counts != VIEWS or not np.all(np.isfinite(divisors) & (divisors > 0)):
@@ -926,8 +947,11 @@ def _observe(views: Sequence[np.ndarray], pool: _Pool, *, causes: bool = True) -
                 + (to_reference[u] if pool.members[u] & 2 else 0)
                 for u in out
             )
-            left = _Counts(n - (joint or pool.members[i] == 1), m - (joint or pool.members[i] == 2),
-                           counts.matched - joint)
+            left = _Counts(
+                n - (joint or pool.members[i] == 1),
+                m - (joint or pool.members[i] == 2),
+                counts.matched - joint,
+            )
             role = "candidate" if pool.members[i] == 2 else "reference"
             value = left.value(xx - 2 * from_reference, xy - across, yy - 2 * from_candidate)
             deviations[role, pool.names[i]] = float(value)
@@ -1016,8 +1040,11 @@ def _test_families(views: Sequence[np.ndarray], weights: np.ndarray) -> list[lis
     standardised = [_standardise(view, weights) for view in views]
     whitened = [view for index, view in enumerate(views) if index != 1 or len(views) == 1]
     scaled = [view for index, view in enumerate(standardised) if index != 1 or len(views) == 1]
-    return [standardised, [_whiten(view, weights) for view in whitened],
-            [_whiten(view, weights) for view in scaled]]
+    return [
+        standardised,
+        [_whiten(view, weights) for view in whitened],
+        [_whiten(view, weights) for view in scaled],
+    ]
 
 
 @dataclass(frozen=True)
@@ -1071,8 +1098,13 @@ Embedding = Callable[[np.ndarray, int], np.ndarray]
 
 
 def _describe_sound(
-    source: _Source, *, bandwidth_rate: int, embedding: Embedding | None, cache: Path | None,
-    minimum_bits: int, peak_limit: float,
+    source: _Source,
+    *,
+    bandwidth_rate: int,
+    embedding: Embedding | None,
+    cache: Path | None,
+    minimum_bits: int,
+    peak_limit: float,
 ) -> _Sound | str:
     """One sound read, prepared and embedded; a string says why it cannot be."""
     try:
@@ -1149,8 +1181,16 @@ def _save_entry(path: Path, sound: _Sound) -> None:
 
 
 def _load_sets(
-    sources: Mapping[str, object], *, rate, embedding, on_error: str, workers: int | None,
-    cache: bool | str | os.PathLike, progress: bool | None, minimum_bits: int, peak_limit: float,
+    sources: Mapping[str, object],
+    *,
+    rate,
+    embedding,
+    on_error: str,
+    workers: int | None,
+    cache: bool | str | os.PathLike,
+    progress: bool | None,
+    minimum_bits: int,
+    peak_limit: float,
 ) -> tuple[list[_Set], int]:
     """Read and embed every set; the common rate is the lowest sample rate of all of them."""
     if on_error not in {"raise", "skip"}:
@@ -1175,11 +1215,16 @@ def _load_sets(
     if cache:
         folder = cache_folder() if cache is True else Path(cache)
     jobs = [item for items in usable for item in items]
-    options = dict(bandwidth_rate=common, embedding=embedding, cache=folder,
-                   minimum_bits=minimum_bits, peak_limit=peak_limit)
+    options = dict(
+        bandwidth_rate=common,
+        embedding=embedding,
+        cache=folder,
+        minimum_bits=minimum_bits,
+        peak_limit=peak_limit,
+    )
     described = iter(list(_run(jobs, options, workers=workers, progress=progress)))
     sets = []
-    for index, (name, items, passed) in enumerate(listed):
+    for index, (name, _, passed) in enumerate(listed):
         results = [next(described) for _ in usable[index]]
         problems[index] += [result for result in results if isinstance(result, str)]
         sounds = tuple(result for result in results if isinstance(result, _Sound))
@@ -1188,13 +1233,16 @@ def _load_sets(
     if bad and on_error == "raise":
         raise AudioError(
             f"{len(bad)} of {sum(len(items) for _, items, _ in listed)} files cannot be measured:\n"
-            + "\n".join(bad) + '\nMend or remove them, or leave them out with on_error="skip".'
+            + "\n".join(bad)
+            + '\nMend or remove them, or leave them out with on_error="skip".'
         )
     for (role, _), loaded in zip(sources.items(), sets, strict=True):
         if len(loaded.sounds) < 2:
-            raise AudioError(f"{role}: {len(loaded.sounds)} usable sounds in {loaded.name}, and a distance "
-                             "needs at least 2: one sound says nothing about the spread of its set."
-                             + "".join(f"\n  {line}" for line in loaded.skipped))
+            raise AudioError(
+                f"{role}: {len(loaded.sounds)} usable sounds in {loaded.name}, and a distance "
+                "needs at least 2: one sound says nothing about the spread of its set."
+                + "".join(f"\n  {line}" for line in loaded.skipped)
+            )
     widths = {sound.vectors.shape[1] for loaded in sets for sound in loaded.sounds}
     if len(widths) > 1:
         raise AudioError(f"the embedding gave vectors of different lengths: {sorted(widths)}")
@@ -1260,6 +1308,7 @@ def _group_function(groups, role: str) -> Callable[[str, int], str] | None:
 
         return searched
     if isinstance(groups, Mapping):
+
         def looked_up(name, _):
             for key in (name, Path(name).name):
                 if key in groups:
@@ -1284,8 +1333,10 @@ def _units(loaded: _Set, role: str, groups) -> dict[str, list[_Sound]]:
     for position, sound in enumerate(loaded.sounds):
         units[sound.name if group_of is None else group_of(sound.name, position)].append(sound)
     if len(units) < 2:
-        raise AudioError(f"{role}: groups put all {len(loaded.sounds)} sounds into one, and the group is the "
-                         "draw: at least 2 groups a set are needed")
+        raise AudioError(
+            f"{role}: groups put all {len(loaded.sounds)} sounds into one, and the group is the "
+            "draw: at least 2 groups a set are needed"
+        )
     return units
 
 
@@ -1322,14 +1373,18 @@ def _make_pool(reference: _Set, candidate: _Set, *, groups, paired: bool | None)
     matched = bool(common) and len(keys[0]) == len(left[0]) == len(left[1]) == len(keys[1]) == len(common)
     if paired is True and groups is None and not named:  # arrays: by position
         if len(left[0]) != len(left[1]):
-            raise AudioError(f"paired: {len(reference.sounds)} reference and {len(candidate.sounds)} "
-                             "candidate arrays; pairs need as many of both, in one order")
+            raise AudioError(
+                f"paired: {len(reference.sounds)} reference and {len(candidate.sounds)} "
+                "candidate arrays; pairs need as many of both, in one order"
+            )
         matched, common = True, set(keys[0]) & set(keys[1])
     elif paired is True and not matched and sum(map(len, left)):
         odd = sorted({*keys[0], *keys[1]} - common)
-        raise AudioError(f"paired: {len(common)} names match, {len(odd)} do not, the first is {odd[0]!r}; "
-                         "pairs need the same names below both folders (extensions may differ)")
-    use_pairs = paired is not False and (matched and (named or paired is True) or groups is not None)
+        raise AudioError(
+            f"paired: {len(common)} names match, {len(odd)} do not, the first is {odd[0]!r}; "
+            "pairs need the same names below both folders (extensions may differ)"
+        )
+    use_pairs = paired is not False and ((matched and (named or paired is True)) or groups is not None)
     rows.sort(key=lambda row: (row[0], row[1], row[2]))
     index_of = {(member, name): i for i, (_, member, name, _) in enumerate(rows)}
     partner = np.full(len(rows), -1)
@@ -1386,9 +1441,21 @@ def _own_scale(loaded: _Set) -> np.ndarray:
     return divisors(np.concatenate([sound.vectors for sound in loaded.sounds]))
 
 
-def distance(reference, candidate, *, rate=None, groups=None, paired=None, embedding=None,
-             on_error="raise", workers=None, cache=False, progress=None,
-             minimum_bits=16, peak_limit=1.0) -> float:
+def distance(
+    reference,
+    candidate,
+    *,
+    rate=None,
+    groups=None,
+    paired=None,
+    embedding=None,
+    on_error="raise",
+    workers=None,
+    cache=False,
+    progress=None,
+    minimum_bits=16,
+    peak_limit=1.0,
+) -> float:
     """Distance from one set of sounds to another: signed, 0 on average for two samples of one source.
 
     The value of ``compare`` without its test, interval and causes; the arguments mean the same.
@@ -1401,17 +1468,38 @@ def distance(reference, candidate, *, rate=None, groups=None, paired=None, embed
     0.0
     """
     sets, _ = _load_sets(
-        {"reference": reference, "candidate": candidate}, rate=rate, embedding=embedding, on_error=on_error,
-        workers=workers, cache=cache, progress=progress, minimum_bits=minimum_bits, peak_limit=peak_limit,
+        {"reference": reference, "candidate": candidate},
+        rate=rate,
+        embedding=embedding,
+        on_error=on_error,
+        workers=workers,
+        cache=cache,
+        progress=progress,
+        minimum_bits=minimum_bits,
+        peak_limit=peak_limit,
     )
     pool, _, _ = _make_pool(*sets, groups=groups, paired=paired)
     _, scaled = _value_views(pool, _own_scale(sets[0]) if embedding is not None else None)
     return float(_observe(scaled, pool, causes=False).views.mean())
 
 
-def compare(reference, candidate, *, rate=None, groups=None, paired=None, embedding=None,
-            permutations=999, seed=0, on_error="raise", workers=None, cache=False, progress=None,
-            minimum_bits=16, peak_limit=1.0) -> Comparison:
+def compare(
+    reference,
+    candidate,
+    *,
+    rate=None,
+    groups=None,
+    paired=None,
+    embedding=None,
+    permutations=999,
+    seed=0,
+    on_error="raise",
+    workers=None,
+    cache=False,
+    progress=None,
+    minimum_bits=16,
+    peak_limit=1.0,
+) -> Comparison:
     """Distance from a reference to a candidate set, with its test, interval and causes.
 
     Parameters
@@ -1420,8 +1508,8 @@ def compare(reference, candidate, *, rate=None, groups=None, paired=None, embedd
         A folder (recursive), a ``.csv`` or ``.txt`` file list, a list of paths, or arrays of shape
         (samples,) or (samples, channels). At least 2 sounds each; 20 or more tell something.
     rate : int or (int, int)
-        Sample rate of arrays in Hz, one for both sets or one each; files carry their own. Sets of different rates are
-        compared over the bandwidth of the lowest rate found, which the result states.
+        Sample rate of arrays in Hz, one for both sets or one each; files carry their own. Sets of
+        different rates are compared over the bandwidth of the lowest rate found, which the result states.
     groups : optional
         Makes the group (speaker, song, source) the unit of the value, test and interval: a regular
         expression whose first group is searched in the file name, ``"folder"``, a mapping from name to
@@ -1432,8 +1520,9 @@ def compare(reference, candidate, *, rate=None, groups=None, paired=None, embedd
         recording): the test swaps them, and the pair leaves the cross term. By default (None) done if all
         names match, and said; False never; True demands it (arrays: by position).
     embedding : callable, optional
-        From (signal, rate) to (d,) or (frames, d), in place of the three views. ``signal`` is mono as recorded, at the
-        common rate. Its numbers are scaled by their spread on the reference, so the value is no longer symmetric.
+        From (signal, rate) to (d,) or (frames, d), in place of the three views. ``signal`` is mono as
+        recorded, at the common rate. Its numbers are scaled by their spread on the reference, so the value
+        is no longer symmetric.
     permutations : int
         Rearrangements in the test, 999 or more for p near .001; all of them if there are no more than that.
     seed : int
@@ -1465,15 +1554,40 @@ def compare(reference, candidate, *, rate=None, groups=None, paired=None, embedd
     of units x permutations in float32 (80 MB for 20,000 units and 999).
     """
     return compare_each(
-        reference, {"candidate": candidate}, rate=rate, groups=groups, paired=paired, embedding=embedding,
-        permutations=permutations, seed=seed, on_error=on_error, workers=workers, cache=cache, progress=progress,
-        minimum_bits=minimum_bits, peak_limit=peak_limit,
+        reference,
+        {"candidate": candidate},
+        rate=rate,
+        groups=groups,
+        paired=paired,
+        embedding=embedding,
+        permutations=permutations,
+        seed=seed,
+        on_error=on_error,
+        workers=workers,
+        cache=cache,
+        progress=progress,
+        minimum_bits=minimum_bits,
+        peak_limit=peak_limit,
     )["candidate"]
 
 
-def compare_each(reference, candidates: Mapping[str, object], *, rate=None, groups=None, paired=None,
-                 embedding=None, permutations=999, seed=0, on_error="raise", workers=None, cache=False,
-                 progress=None, minimum_bits=16, peak_limit=1.0) -> dict[str, Comparison]:
+def compare_each(
+    reference,
+    candidates: Mapping[str, object],
+    *,
+    rate=None,
+    groups=None,
+    paired=None,
+    embedding=None,
+    permutations=999,
+    seed=0,
+    on_error="raise",
+    workers=None,
+    cache=False,
+    progress=None,
+    minimum_bits=16,
+    peak_limit=1.0,
+) -> dict[str, Comparison]:
     """``compare`` of several candidates with one reference, which is read once.
 
     All sets are brought to the bandwidth of the lowest sample rate among them, so that the values can be
@@ -1486,14 +1600,21 @@ def compare_each(reference, candidates: Mapping[str, object], *, rate=None, grou
     if not candidates:
         raise AudioError("no candidate set is given")
     sets, common = _load_sets(
-        {"reference": reference, **candidates}, rate=_rates(rate, len(candidates)), embedding=embedding,
-        on_error=on_error, workers=workers, cache=cache, progress=progress,
-        minimum_bits=minimum_bits, peak_limit=peak_limit,
+        {"reference": reference, **candidates},
+        rate=_rates(rate, len(candidates)),
+        embedding=embedding,
+        on_error=on_error,
+        workers=workers,
+        cache=cache,
+        progress=progress,
+        minimum_bits=minimum_bits,
+        peak_limit=peak_limit,
     )
     own = _own_scale(sets[0]) if embedding is not None else None
     return {
-        name: _compare_loaded(sets[0], loaded, common, own, groups=groups, paired=paired,
-                              permutations=permutations, seed=seed)
+        name: _compare_loaded(
+            sets[0], loaded, common, own, groups=groups, paired=paired, permutations=permutations, seed=seed
+        )
         for name, loaded in zip(candidates, sets[1:], strict=True)
     }
 
@@ -1502,7 +1623,9 @@ def _rates(rate, candidates: int):
     return [rate[0], *[rate[1]] * candidates] if isinstance(rate, (tuple, list)) else rate
 
 
-def _compare_loaded(reference: _Set, candidate: _Set, common: int, own, *, groups, paired, permutations, seed):
+def _compare_loaded(
+    reference: _Set, candidate: _Set, common: int, own, *, groups, paired, permutations, seed
+):
     pool, is_paired, shared = _make_pool(reference, candidate, groups=groups, paired=paired)
     views, scaled = _value_views(pool, own)
     observed = _observe(scaled, pool)
@@ -1541,9 +1664,14 @@ def _compare_loaded(reference: _Set, candidate: _Set, common: int, own, *, group
 def _side(loaded: _Set, units: int) -> Side:
     sounds = loaded.sounds
     return Side(
-        name=loaded.name, files=len(sounds), units=units, seconds=float(sum(s.seconds for s in sounds)),
-        rates=tuple(sorted({s.rate for s in sounds})), level_db=float(np.mean([s.level_db for s in sounds])),
-        skipped=loaded.skipped, not_audio=loaded.not_audio,
+        name=loaded.name,
+        files=len(sounds),
+        units=units,
+        seconds=float(sum(s.seconds for s in sounds)),
+        rates=tuple(sorted({s.rate for s in sounds})),
+        level_db=float(np.mean([s.level_db for s in sounds])),
+        skipped=loaded.skipped,
+        not_audio=loaded.not_audio,
     )
 
 
@@ -1554,8 +1682,10 @@ def _level_difference(pool: _Pool) -> tuple[float, tuple[float, float] | None]:
     if min(len(reference), len(candidate)) < 3:
         return value, None
     # The jackknife of a mean is its usual standard error.
-    strata = [sign * np.array([s.sum() - x for x in s]) / (len(s) - 1)
-              for sign, s in ((-1, reference), (1, candidate))]
+    strata = [
+        sign * np.array([s.sum() - x for x in s]) / (len(s) - 1)
+        for sign, s in ((-1, reference), (1, candidate))
+    ]
     return value, _jackknife_interval(value, strata)
 
 
@@ -1607,28 +1737,40 @@ def _warnings(reference, candidate, common, pool, is_paired, shared, test, group
     rates = Counter(sound.rate for sound in sounds)
     if len(rates) > 1:
         seen = ", ".join(f"{count} at {rate} Hz" for rate, count in sorted(rates.items()))
-        lines.append(f"mixed sample rates ({seen}): compared below {common / 2:.0f} Hz, the bandwidth all have")
+        lines.append(
+            f"mixed sample rates ({seen}): compared below {common / 2:.0f} Hz, the bandwidth all have"
+        )
     elif common < RATE:
         lines.append(f"compared below {common / 2:.0f} Hz: all files have a rate of {common} Hz")
     if shared:
-        lines.append(f"{shared} {'groups' if groups is not None else 'files'} have the same content in both sets: "
-                     "each is one draw, and its pair is left out")
+        lines.append(
+            f"{shared} {'groups' if groups is not None else 'files'} have the same content in both sets: "
+            "each is one draw, and its pair is left out"
+        )
     if is_paired:
         unit = "groups" if groups is not None else "files"
-        lines.append(f"{int((pool.partner >= 0).sum()) // 2} pairs of {unit} found by name: the test swaps them "
-                     "(paired=False switches this off)")
+        lines.append(
+            f"{int((pool.partner >= 0).sum()) // 2} pairs of {unit} found by name: the test swaps them "
+            "(paired=False switches this off)"
+        )
     for side, loaded in (("reference", reference), ("candidate", candidate)):
         if loaded.skipped:
-            lines.append(f"{len(loaded.skipped)} files of the {side} were left out, the first: {loaded.skipped[0]}")
+            lines.append(
+                f"{len(loaded.skipped)} files of the {side} were left out, the first: {loaded.skipped[0]}"
+            )
         copies = len(loaded.sounds) - len({sound.content for sound in loaded.sounds})
         if copies:
             lines.append(f"{copies} files of the {side} are copies of others in it")
     if test.smallest_p > 0.05:
-        lines.append(f"with these numbers of units no p-value below {test.smallest_p:.2g} is possible: "
-                     "nothing can be shown, whatever the sounds are")
+        lines.append(
+            f"with these numbers of units no p-value below {test.smallest_p:.2g} is possible: "
+            "nothing can be shown, whatever the sounds are"
+        )
     medians = [float(np.median([s.seconds for s in loaded.sounds])) for loaded in (reference, candidate)]
     if max(medians) > 1.25 * min(medians):
-        lines.append(f"median durations differ ({medians[0]:.2f} s and {medians[1]:.2f} s): part of the value")
+        lines.append(
+            f"median durations differ ({medians[0]:.2f} s and {medians[1]:.2f} s): part of the value"
+        )
     return tuple(lines)
 
 
@@ -1665,10 +1807,12 @@ def _regions(bands: Sequence[Contribution], width: int = 8) -> str:
 def _describe(result: Comparison) -> str:
     r = result
     kind = "all" if r.exact else "random"
+    interval = _interval_text(r.interval)
     lines = [
-        f"distance {r.value:.3f}   95 % interval {_interval_text(r.interval)}   p = {_p_text(r)}   {r.verdict}",
-        f"  {r.reference.files} reference files ({r.reference.seconds:.1f} s), {r.candidate.files} candidate "
-        f"files ({r.candidate.seconds:.1f} s), {r.permutations} {kind} rearrangements; null spread {r.null_spread:.3f}",
+        f"distance {r.value:.3f}   95 % interval {interval}   p = {_p_text(r)}   {r.verdict}",
+        f"  {r.reference.files} reference files ({r.reference.seconds:.1f} s), "
+        f"{r.candidate.files} candidate files ({r.candidate.seconds:.1f} s)",
+        f"  {r.permutations} {kind} rearrangements; null spread {r.null_spread:.3f}",
         "  views: " + ", ".join(f"{name} {value:.3f}" for name, value in r.views.items()),
     ]
     if r.bands and r.p_value <= 0.05:
@@ -1705,20 +1849,32 @@ def _parser() -> argparse.ArgumentParser:
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("reference", metavar="REFERENCE", help="folder, or .csv/.txt file list, of real sounds")
+    parser.add_argument(
+        "reference", metavar="REFERENCE", help="folder, or .csv/.txt file list, of real sounds"
+    )
     parser.add_argument("candidates", metavar="CANDIDATE", nargs="+", help="folder or file list to judge")
     parser.add_argument("--json", action="store_true", help="print everything as JSON")
-    parser.add_argument("--groups", metavar="PATTERN",
-                        help="regular expression found in the file name, or 'folder': what it captures "
-                             "(speaker, song) is the unit of test and interval")
-    parser.add_argument("--paired", choices=("auto", "yes", "no"), default="auto",
-                        help="files of the same name are two versions of one thing (default: if all match)")
+    parser.add_argument(
+        "--groups",
+        metavar="PATTERN",
+        help="regular expression found in the file name, or 'folder': what it captures "
+        "(speaker, song) is the unit of test and interval",
+    )
+    parser.add_argument(
+        "--paired",
+        choices=("auto", "yes", "no"),
+        default="auto",
+        help="files of the same name are two versions of one thing (default: if all match)",
+    )
     parser.add_argument("--permutations", type=int, default=999, metavar="N", help="default 999")
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="of the permutations, default 0")
     parser.add_argument("--workers", type=int, metavar="N", help="processes, default: all cores on long work")
     parser.add_argument("--skip", action="store_true", help="leave bad files out instead of stopping")
-    parser.add_argument("--cache", action="store_true",
-                        help="keep embeddings in the user's cache folder; an interrupted run resumes")
+    parser.add_argument(
+        "--cache",
+        action="store_true",
+        help="keep embeddings in the user's cache folder; an interrupted run resumes",
+    )
     parser.add_argument("--version", action="version", version=f"recipe version {RECIPE_VERSION}")
     return parser
 
@@ -1726,13 +1882,20 @@ def _parser() -> argparse.ArgumentParser:
 def _table(results: Mapping[str, Comparison]) -> str:
     rows = [("candidate", "distance", "95 % interval", "p", "files", "verdict")]
     rows += [
-        (name, f"{r.value:.3f}", _interval_text(r.interval), _p_text(r),
-         f"{r.reference.files} / {r.candidate.files}", r.verdict)
+        (
+            name,
+            f"{r.value:.3f}",
+            _interval_text(r.interval),
+            _p_text(r),
+            f"{r.reference.files} / {r.candidate.files}",
+            r.verdict,
+        )
         for name, r in results.items()
     ]
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
-    lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-             for row in rows]
+    lines = [
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
+    ]
     return "\n".join([lines[0], "  ".join("-" * width for width in widths), *lines[1:]])
 
 
@@ -1745,8 +1908,10 @@ def _ranking(results: Mapping[str, Comparison]) -> list[str]:
             continue
         gap = difference(results[far], results[near])
         sure = "is closer than" if gap.p_value <= 0.05 else "cannot be told from"
-        lines.append(f"{near} {sure} {far}: difference {gap.value:.3f} "
-                     f"({_interval_text(gap.interval)}), p = {gap.p_value:.2g}")
+        lines.append(
+            f"{near} {sure} {far}: difference {gap.value:.3f} "
+            f"({_interval_text(gap.interval)}), p = {gap.p_value:.2g}"
+        )
     return lines
 
 
@@ -1754,8 +1919,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Command line; returns the exit code."""
     parser = _parser()
     arguments = parser.parse_args(argv)
-    for name, value, least in (("--permutations", arguments.permutations, 99),
-                               ("--seed", arguments.seed, 0), ("--workers", arguments.workers, 1)):
+    for name, value, least in (
+        ("--permutations", arguments.permutations, 99),
+        ("--seed", arguments.seed, 0),
+        ("--workers", arguments.workers, 1),
+    ):
         if value is not None and value < least:
             parser.error(f"{name} {value}: at least {least} is needed")
     if arguments.groups not in (None, "folder"):
@@ -1767,10 +1935,15 @@ def main(argv: Sequence[str] | None = None) -> int:
         parser.error("a candidate is named twice")
     try:
         results = compare_each(
-            arguments.reference, {name: name for name in arguments.candidates}, groups=arguments.groups,
+            arguments.reference,
+            {name: name for name in arguments.candidates},
+            groups=arguments.groups,
             paired={"auto": None, "yes": True, "no": False}[arguments.paired],
-            permutations=arguments.permutations, seed=arguments.seed, workers=arguments.workers,
-            on_error="skip" if arguments.skip else "raise", cache=arguments.cache,
+            permutations=arguments.permutations,
+            seed=arguments.seed,
+            workers=arguments.workers,
+            on_error="skip" if arguments.skip else "raise",
+            cache=arguments.cache,
         )
     except AudioError as error:
         print(f"error: {error}", file=sys.stderr)
@@ -1779,8 +1952,15 @@ def main(argv: Sequence[str] | None = None) -> int:
         print("interrupted; with --cache the files read so far are kept", file=sys.stderr)
         return 130
     if arguments.json:
-        print(json.dumps({"reference": arguments.reference,
-                          "candidates": {name: r.to_dict() for name, r in results.items()}}, indent=2))
+        print(
+            json.dumps(
+                {
+                    "reference": arguments.reference,
+                    "candidates": {name: r.to_dict() for name, r in results.items()},
+                },
+                indent=2,
+            )
+        )
         return 0
     print(_table(results))
     for name, result in results.items():

@@ -35,13 +35,25 @@ from tqdm import tqdm
 import gen_audio
 import metrics
 from study import results, sets
-from study.distances import frechet, gaussian_kernel, gaussian_mmd, kernel_statistic, median_distance
+from study.distances import frechet, gaussian_kernel, gaussian_mmd, median_distance
 from study.distortions import DISTORTIONS, reverse, shuffle_segments
 
 POOL = 1000  # digits drawn once for the whole benchmark
 MID = 3
-GRADED = ("noise", "low_pass", "high_pass", "clipping", "quantisation", "reverberation", "speed", "pitch",
-          "dropouts", "clicks", "mu_law", "griffin_lim")
+GRADED = (
+    "noise",
+    "low_pass",
+    "high_pass",
+    "clipping",
+    "quantisation",
+    "reverberation",
+    "speed",
+    "pitch",
+    "dropouts",
+    "clicks",
+    "mu_law",
+    "griffin_lim",
+)
 SHUFFLED = {"shuffled 200 ms": 0.2, "shuffled 100 ms": 0.1}
 DIGITS_RATE = 8000  # Hz
 PERMUTATIONS = 199  # of each trial: p in steps of .005
@@ -123,7 +135,9 @@ def draw(data: Digits, effect: str, size: int, rng: np.random.Generator) -> tupl
 # ------------------------------------------------------------------------------------------- measures
 
 
-def make_pool(reference: np.ndarray, candidate: np.ndarray, *, paired: bool = False, owners=None) -> metrics._Pool:
+def make_pool(
+    reference: np.ndarray, candidate: np.ndarray, *, paired: bool = False, owners=None
+) -> metrics._Pool:
     """The pool ``metrics`` works on, from embedded files; ``owners`` (files,) makes groups the units."""
     n, m = len(reference), len(candidate)
     vectors = np.concatenate([reference, candidate])
@@ -135,8 +149,13 @@ def make_pool(reference: np.ndarray, candidate: np.ndarray, *, paired: bool = Fa
     if paired:
         partner = np.concatenate([np.arange(n) + n, np.arange(n)])
     return metrics._Pool(
-        vectors=vectors[order], starts=starts, weights=np.repeat(1 / counts, counts), members=members,
-        partner=partner, names=tuple(f"{i:05d}" for i in range(len(starts))), levels=np.zeros(len(starts)),
+        vectors=vectors[order],
+        starts=starts,
+        weights=np.repeat(1 / counts, counts),
+        members=members,
+        partner=partner,
+        names=tuple(f"{i:05d}" for i in range(len(starts))),
+        levels=np.zeros(len(starts)),
     )
 
 
@@ -163,7 +182,9 @@ VALUES = {
 }
 
 
-def incumbent_p_values(reference, candidate, seed: int, *, swap: bool = False, frechet_too: bool = True) -> dict:
+def incumbent_p_values(
+    reference, candidate, seed: int, *, swap: bool = False, frechet_too: bool = True
+) -> dict:
     """Permutation p-values of Frechet and MMD with the test's own rearrangements."""
     pool = make_pool(reference, candidate, paired=swap)
     members, _ = metrics._arrangements(pool, PERMUTATIONS, seed)
@@ -197,8 +218,9 @@ def _frechet_arranged(rows: np.ndarray, members: np.ndarray) -> np.ndarray:
         a, b = np.flatnonzero(members[:, column]), np.flatnonzero(~members[:, column])
         aa, bb, ab = gram[np.ix_(a, a)], gram[np.ix_(b, b)], gram[np.ix_(a, b)]
         mean = aa.mean() + bb.mean() - 2 * ab.mean()
-        spread = ((np.trace(aa) / len(a) - aa.mean()) * len(a) / (len(a) - 1)
-                  + (np.trace(bb) / len(b) - bb.mean()) * len(b) / (len(b) - 1))
+        spread = (np.trace(aa) / len(a) - aa.mean()) * len(a) / (len(a) - 1) + (
+            np.trace(bb) / len(b) - bb.mean()
+        ) * len(b) / (len(b) - 1)
         centred = ab - ab.mean(axis=0) - ab.mean(axis=1)[:, None] + ab.mean()
         nuclear = np.linalg.svd(centred, compute_uv=False).sum() / np.sqrt((len(a) - 1) * (len(b) - 1))
         result[column] = mean + spread - 2 * nuclear
@@ -218,8 +240,11 @@ def bias(data: Digits, *, sizes=(10, 20, 50, 100, 300), trials: int) -> dict:
             if name == "Frechet":
                 repeats = min(repeats, 20)
             null = [value(*draw(data, "none", size, _rng("bias", size, t))) for t in range(repeats)]
-            mid = [value(*draw(data, f"{kind} {MID}", size, _rng("bias", size, kind, t)))
-                   for kind in GRADED for t in range(max(2, repeats // 12))]
+            mid = [
+                value(*draw(data, f"{kind} {MID}", size, _rng("bias", size, kind, t)))
+                for kind in GRADED
+                for t in range(max(2, repeats // 12))
+            ]
             scale = float(np.mean(mid))
             found[str(size)][name] = {
                 "mean_null_over_mid": float(np.mean(null)) / scale,
@@ -258,7 +283,10 @@ def false_alarms(data: Digits, *, trials: int) -> dict:
     """Share of p <= .05 where both sets are draws of one source; counts and binomial errors."""
     found = {}
     for size in (8, 20):
-        p = [own_p_value(make_pool(*draw(data, "none", size, _rng("alarm", size, t))), t) for t in range(trials)]
+        p = [
+            own_p_value(make_pool(*draw(data, "none", size, _rng("alarm", size, t))), t)
+            for t in range(trials)
+        ]
         found[f"files, N={size}"] = _share(p)
     groups = [f"{s} {d}" for s, d in zip(data.speakers, data.digits, strict=True)]
     names, owner = np.unique(groups, return_inverse=True)
@@ -275,8 +303,15 @@ def false_alarms(data: Digits, *, trials: int) -> dict:
     found["the same, files taken as draws (wrong)"] = _share(by_file)
     # Pairs that are exchangeable: one file under two independent noises of one strength.
     digits = sets.digits(count=200, rng=np.random.default_rng(1))
-    twice = [np.stack([embedded(damaged("noise 2", s, digits.rate, _rng("twice", take, i)), digits.rate)
-                       for i, s in enumerate(digits.signals)]) for take in (0, 1)]
+    twice = [
+        np.stack(
+            [
+                embedded(damaged("noise 2", s, digits.rate, _rng("twice", take, i)), digits.rate)
+                for i, s in enumerate(digits.signals)
+            ]
+        )
+        for take in (0, 1)
+    ]
     for size in (10, 20):
         p = []
         for trial in range(trials):
@@ -287,7 +322,9 @@ def false_alarms(data: Digits, *, trials: int) -> dict:
             p.append(own_p_value(make_pool(x, y, paired=True), trial))
         found[f"pairs, N={size}"] = _share(p)
     rng = np.random.default_rng(2)
-    noise = np.stack([embedded(rng.normal(0, 0.1, 11025).astype(np.float32), metrics.RATE) for _ in range(2000)])
+    noise = np.stack(
+        [embedded(rng.normal(0, 0.1, 11025).astype(np.float32), metrics.RATE) for _ in range(2000)]
+    )
     p = []
     for trial in range(trials):
         chosen = _rng("white", trial).permutation(len(noise))[:40]
@@ -298,8 +335,11 @@ def false_alarms(data: Digits, *, trials: int) -> dict:
 
 def _share(p_values) -> dict:
     share = float(np.mean(np.array(p_values) <= LEVEL))
-    return {"share": share, "standard_error": float(np.sqrt(share * (1 - share) / len(p_values))),
-            "trials": len(p_values)}
+    return {
+        "share": share,
+        "standard_error": float(np.sqrt(share * (1 - share) / len(p_values))),
+        "trials": len(p_values),
+    }
 
 
 def coverage(data: Digits, *, trials: int) -> dict:
@@ -308,8 +348,10 @@ def coverage(data: Digits, *, trials: int) -> dict:
     found = {}
     for size in (20, 50):
         held = {}
-        for effect in ("none", *(f"{kind} {s}" for kind in ("noise", "low_pass", "griffin_lim", "pitch")
-                                 for s in (1, MID))):
+        for effect in (
+            "none",
+            *(f"{kind} {s}" for kind in ("noise", "low_pass", "griffin_lim", "pitch") for s in (1, MID)),
+        ):
             version = "clean" if effect == "none" else effect
             x, y = data.versions["clean"][:half], data.versions[version][half:]
             truth, inside = own_value(x, y), 0
@@ -342,7 +384,9 @@ def soundness(*, draws: int) -> list[dict]:
     jobs = [(name, index) for name in PAIRS for index in range(draws)]
     done = Parallel(n_jobs=-1, return_as="generator")(delayed(_sound_pair)(*job) for job in jobs)
     rows = defaultdict(list)
-    for (name, _), result in zip(jobs, tqdm(done, total=len(jobs), desc="soundness", leave=False), strict=True):
+    for (name, _), result in zip(
+        jobs, tqdm(done, total=len(jobs), desc="soundness", leave=False), strict=True
+    ):
         rows[name].append(result)
     table = []
     for name, found in rows.items():
@@ -352,9 +396,19 @@ def soundness(*, draws: int) -> list[dict]:
         median_p, median_z = float(np.median(p)), float(np.median(value / spread))
         # 20 draws with false alarms at 5 % give more than 3 alarms in 1.6 % of all cases.
         right = (median_p <= LEVEL and float(np.median(value)) > 0) if must else shown <= 0.15
-        table.append({"pair": name, "must_differ": must, "files": size, "median_p": median_p,
-                      "median_value": float(np.median(value)), "median_null_spreads": median_z,
-                      "share_p_below_5_percent": shown, "draws": len(found), "right": bool(right)})
+        table.append(
+            {
+                "pair": name,
+                "must_differ": must,
+                "files": size,
+                "median_p": median_p,
+                "median_value": float(np.median(value)),
+                "median_null_spreads": median_z,
+                "share_p_below_5_percent": shown,
+                "draws": len(found),
+                "right": bool(right),
+            }
+        )
     return table
 
 
@@ -431,7 +485,9 @@ def _pulses(shuffled):
         signal[:: int(metrics.RATE / rng.uniform(90, 200))] = 1
         signal = lfilter([1], [1, -1.6, 0.8], signal)
         if shuffled:
-            spectrum = np.abs(np.fft.rfft(signal)) * np.exp(2j * np.pi * rng.uniform(size=len(signal) // 2 + 1))
+            spectrum = np.abs(np.fft.rfft(signal)) * np.exp(
+                2j * np.pi * rng.uniform(size=len(signal) // 2 + 1)
+            )
             signal = np.fft.irfft(spectrum, len(signal))
         return signal / np.abs(signal).max()
 
@@ -444,7 +500,9 @@ def _two_digits(share):
     def make(size, rng):
         digits = sets.digits()
         label, signals = np.array(digits.labels), digits.signals
-        one, other = (rng.permutation(np.flatnonzero(label == d)) for d in rng.permutation(np.unique(label))[:2])
+        one, other = (
+            rng.permutation(np.flatnonzero(label == d)) for d in rng.permutation(np.unique(label))[:2]
+        )
         half, part = size // 2, round(share * size)
         x = [*one[:half], *other[:half]]
         y = [*one[half : half + part], *other[half : half + size - part]]
@@ -505,7 +563,11 @@ PAIRS = {
     "ten digits / one digit": (True, 20, _one_class_left),
     "gain -12 dB": (False, 20, _halves(None, lambda s, r, g: 0.25 * s)),
     "50 ms of silence": (False, 20, _halves(None, lambda s, r, g: np.r_[np.zeros(r // 20), s])),
-    "dither of 16 bits": (False, 20, _halves(None, lambda s, r, g: s + g.triangular(-1, 0, 1, len(s)) / 2**15)),
+    "dither of 16 bits": (
+        False,
+        20,
+        _halves(None, lambda s, r, g: s + g.triangular(-1, 0, 1, len(s)) / 2**15),
+    ),
     "resampled there and back": (False, 20, _halves(None, _there_and_back)),
     "another split": (False, 20, _halves()),
     "another split, white noise": (False, 20, _made(_white, _white)),
@@ -517,10 +579,19 @@ def challenge_order() -> list[dict]:
     rows = []
     for overflow in ("wrap", "clip"):
         files = {name: list(s.values()) for name, s in gen_audio.test_sets(seed=0, overflow=overflow).items()}
-        one, two = (metrics.distance(files["background"], files[t], rate=16000, workers=1) for t in ("test1", "test2"))
+        one, two = (
+            metrics.distance(files["background"], files[t], rate=16000, workers=1) for t in ("test1", "test2")
+        )
         split = metrics.distance(files["background"][::2], files["background"][1::2], rate=16000, workers=1)
-        rows.append({"overflow": overflow, "test1": one, "test2": two, "background split": split,
-                     "right": bool(one > two > split)})
+        rows.append(
+            {
+                "overflow": overflow,
+                "test1": one,
+                "test2": two,
+                "background split": split,
+                "right": bool(one > two > split),
+            }
+        )
     return rows
 
 
@@ -540,8 +611,13 @@ def run(*, scale: float = 1.0) -> dict:
         "power_20": delayed(power)(data, 20, trials=count(100), frechet_trials=count(25)),
         "power_50": delayed(power)(data, 50, trials=count(60), frechet_trials=count(8)),
         "paired_power_10": delayed(_rejections)(
-            data, [f"{kind} {s}" for kind in GRADED for s in (1, 2)], 10,
-            trials=count(100), frechet_trials=count(25), paired=True),
+            data,
+            [f"{kind} {s}" for kind in GRADED for s in (1, 2)],
+            10,
+            trials=count(100),
+            frechet_trials=count(25),
+            paired=True,
+        ),
         "false_alarms": delayed(false_alarms)(data, trials=count(1000)),
         "coverage": delayed(coverage)(data, trials=count(200)),
         "silence": delayed(silence)(data, trials=count(20)),
@@ -567,28 +643,44 @@ def report(found: dict) -> str:
     """The figures as text."""
     lines = ["two samples of one source, mean (sd) as a share of a mid distortion's value"]
     for size, row in found["bias"].items():
-        lines.append(f"  N={size:>3}: " + "; ".join(
-            f"{n} {v['mean_null_over_mid']:+.3f} ({v['sd_null_over_mid']:.3f})" for n, v in row.items()))
-    for key, title in (("power_20", "mean power, 32 effects, N=20"), ("power_50", "mean power, 32 effects, N=50"),
-                       ("paired_power_10", "mean power, 24 distortions, pairs, N=10")):
+        lines.append(
+            f"  N={size:>3}: "
+            + "; ".join(
+                f"{n} {v['mean_null_over_mid']:+.3f} ({v['sd_null_over_mid']:.3f})" for n, v in row.items()
+            )
+        )
+    for key, title in (
+        ("power_20", "mean power, 32 effects, N=20"),
+        ("power_50", "mean power, 32 effects, N=50"),
+        ("paired_power_10", "mean power, 24 distortions, pairs, N=10"),
+    ):
         first = next(iter(found[key].values()))
-        lines.append(f"{title}: " + "; ".join(
-            "{} {:.3f} +/- {:.3f}".format(name, *mean_power(found[key], name)) for name in first))
+        lines.append(
+            f"{title}: "
+            + "; ".join("{} {:.3f} +/- {:.3f}".format(name, *mean_power(found[key], name)) for name in first)
+        )
     lines.append("false alarms at 5 %")
-    lines += [f"  {name}: {v['share']:.3f} +/- {v['standard_error']:.3f}" for name, v in found["false_alarms"].items()]
+    lines += [
+        f"  {name}: {v['share']:.3f} +/- {v['standard_error']:.3f}"
+        for name, v in found["false_alarms"].items()
+    ]
     lines.append("coverage of the 95 % interval")
     for size, row in found["coverage"].items():
         lines.append(f"  N={size}: " + ", ".join(f"{e} {h / t:.3f}" for e, (h, t) in row.items()))
     lines.append(f"50 ms of silence: {found['silence']['largest_change_over_mid']:.4f} of a mid distortion")
     lines.append("soundness")
     for row in found["soundness"]:
-        lines.append(f"  {'right' if row['right'] else 'WRONG'}  {row['pair']}: "
-                     f"{'must differ' if row['must_differ'] else 'must not'}, N={row['files']}, "
-                     f"median p {row['median_p']:.3f}, {row['median_null_spreads']:+.1f} null spreads, "
-                     f"p <= .05 in {row['share_p_below_5_percent']:.0%}")
+        lines.append(
+            f"  {'right' if row['right'] else 'WRONG'}  {row['pair']}: "
+            f"{'must differ' if row['must_differ'] else 'must not'}, N={row['files']}, "
+            f"median p {row['median_p']:.3f}, {row['median_null_spreads']:+.1f} null spreads, "
+            f"p <= .05 in {row['share_p_below_5_percent']:.0%}"
+        )
     for row in found["challenge_order"]:
-        lines.append(f"  {'right' if row['right'] else 'WRONG'}  challenge, {row['overflow']}: test1 {row['test1']:.3f}"
-                     f" > test2 {row['test2']:.3f} > split of the background {row['background split']:.3f}")
+        lines.append(
+            f"  {'right' if row['right'] else 'WRONG'}  challenge, {row['overflow']}: "
+            f"test1 {row['test1']:.3f} > test2 {row['test2']:.3f} > split of the background {row['background split']:.3f}"
+        )
     return "\n".join([*lines, f"{found['seconds']} s"])
 
 
@@ -603,7 +695,7 @@ def main(argv: list[str] | None = None) -> int:
         return 1
     print(report(found))
     if not arguments.quick:
-        results.write("statistics", found, made_by="python -m study.benchmark")
+        results.write("statistics", found, made_by="python -m study.benchmark", data=["digits"])
     return 0
 
 

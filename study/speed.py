@@ -67,8 +67,14 @@ def vggish_topology(seconds: int) -> float | None:
         else:
             layers += [nn.Conv2d(channels, width, 3, padding=1), nn.ReLU()]
             channels = width
-    layers += [nn.Flatten(), nn.Linear(512 * 6 * 4, 4096), nn.ReLU(), nn.Linear(4096, 4096), nn.ReLU(),
-               nn.Linear(4096, 128)]
+    layers += [
+        nn.Flatten(),
+        nn.Linear(512 * 6 * 4, 4096),
+        nn.ReLU(),
+        nn.Linear(4096, 4096),
+        nn.ReLU(),
+        nn.Linear(4096, 128),
+    ]
     network = nn.Sequential(*layers).eval()
     patches = torch.randn(seconds, 1, 96, 64)
     best = np.inf
@@ -96,7 +102,8 @@ views = np.split(vectors, np.cumsum(list(metrics.VIEWS.values()))[:-1], axis=1)
 start = time.perf_counter()
 observed = metrics._observe(views, pool, causes=False)
 seconds = time.perf_counter() - start
-print(json.dumps({{"seconds": seconds, "peak_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024}}))
+peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+print(json.dumps({{"seconds": seconds, "peak_mib": peak}}))
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     return {"vectors_a_side": VECTORS, **json.loads(done.stdout)}
@@ -135,20 +142,28 @@ def report(found: dict) -> str:
     """The figures as text."""
     embed, floor = found["embed_ms_per_second"], found["transforms_ms_per_second"]
     peer, large = found["vggish_topology_ms_per_second"], found["large_sets"]
-    return "\n".join([
-        f"three views: {embed:.2f} ms of CPU a second of audio, {embed / floor:.1f} x the transforms alone "
-        f"({floor:.2f} ms); preparing: {found['prepare_ms_per_second']:.2f} ms",
-        "VGGish's topology: " + (f"{peer:.1f} ms, {peer / embed:.1f} x the three views" if peer else
-                                 "torch is not installed, not measured"),
-        f"{large['vectors_a_side']:,} x {large['vectors_a_side']:,} vectors, all three terms: "
-        f"{large['seconds']:.1f} s, peak {large['peak_mib']:.0f} MiB",
-        f"python -m metrics --help: {found['start_up']['help_seconds']:.2f} s "
-        f"(numpy alone {found['start_up']['numpy_seconds']:.2f} s)",
-    ])
+    return "\n".join(
+        [
+            f"three views: {embed:.2f} ms of CPU a second of audio, "
+            f"{embed / floor:.1f} x the transforms alone ({floor:.2f} ms); preparing: {found['prepare_ms_per_second']:.2f} ms",
+            "VGGish's topology: "
+            + (
+                f"{peer:.1f} ms, {peer / embed:.1f} x the three views"
+                if peer
+                else "torch is not installed, not measured"
+            ),
+            f"{large['vectors_a_side']:,} x {large['vectors_a_side']:,} vectors, all three terms: "
+            f"{large['seconds']:.1f} s, peak {large['peak_mib']:.0f} MiB",
+            f"python -m metrics --help: {found['start_up']['help_seconds']:.2f} s "
+            f"(numpy alone {found['start_up']['numpy_seconds']:.2f} s)",
+        ]
+    )
 
 
 def main(argv: list[str] | None = None) -> int:
-    argparse.ArgumentParser(prog="python -m study.speed", description=__doc__.splitlines()[0]).parse_args(argv)
+    argparse.ArgumentParser(prog="python -m study.speed", description=__doc__.splitlines()[0]).parse_args(
+        argv
+    )
     found = run()
     print(report(found))
     results.write("speed", found, made_by="python -m study.speed")

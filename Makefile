@@ -1,0 +1,44 @@
+# Everything that can be run, from a fresh checkout: Debian, Python 3.11, make.
+PYTHON ?= python3
+VENV := .venv
+RUN := $(VENV)/bin/python
+READY := $(VENV)/.ready
+
+.PHONY: help report test study bench distance constants lint clean
+
+help:  ## print this map
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+$(READY): requirements.txt constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(VENV)/bin/pip install --quiet --disable-pip-version-check -r requirements.txt -c constraints.txt
+	@touch $@
+
+report: $(READY)  ## test sets, results of the challenge, notebooks, figures and report.md (under 5 minutes)
+	$(RUN) -m gen_audio --test_files test_audio
+	$(RUN) -m study.challenge
+	$(RUN) -m study.notebooks
+	$(RUN) -m study.report
+
+test: $(READY)  ## all tests (under 10 minutes)
+	$(RUN) -m pytest
+
+study: $(READY)  ## results on real audio (needs AUDIO_DATA, see README)
+	$(RUN) -m study.real_audio
+
+bench: $(READY)  ## bias, false alarms, power, coverage, soundness, speed (needs AUDIO_DATA; about half an hour)
+	$(RUN) -m study.benchmark
+	$(RUN) -m study.speed
+
+distance: $(READY)  ## make distance REFERENCE=folder CANDIDATE=folder
+	$(RUN) -m metrics "$(REFERENCE)" "$(CANDIDATE)"
+
+constants: $(READY)  ## make metrics_constants.json again
+	$(RUN) -m study.constants
+
+lint: $(READY)  ## ruff
+	$(RUN) -m ruff check .
+	$(RUN) -m ruff format --check .
+
+clean:  ## remove the environment and everything generated
+	rm -rf $(VENV) test_audio .pytest_cache .ruff_cache .hypothesis

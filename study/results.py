@@ -1,0 +1,114 @@
+"""Results of a measurement, one JSON file each: written whole or not at all, and read back.
+
+Conventions
+    name      of a result: ``results/NAME.json`` in the repository.
+    content   a dict of plain types; numpy numbers and arrays become plain ones. NaN and infinity
+              are refused: a failed measurement has no place among results.
+    header    under the key ``"header"``: ``made_by`` (the command), ``recipe`` of the distance,
+              ``seed`` or null, ``versions`` of the packages that numbers depend on, ``data`` (name
+              of a set -> its source, number of files and SHA-256 over names and contents).
+    rounding  numbers are kept to six significant digits, and what is below 1e-9 becomes 0: two
+              processors differ in later digits, and a file made twice should be the same text.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import tempfile
+from collections.abc import Mapping, Sequence
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+
+import metrics
+from study import sets
+
+FOLDER = Path(__file__).parents[1] / "results"
+PACKAGES = ("numpy", "scipy", "soundfile", "soxr")
+DIGITS, SMALLEST = 6, 1e-9
+
+
+def write(
+    name: str,
+    content: Mapping,
+    *,
+    made_by: str,
+    seed: int | None = None,
+    data: Sequence[str] = (),
+) -> Path:
+    """Write ``content`` with its header, atomically; return the path.
+
+    ``data`` names the sets of ``study.sets`` that were measured on ("digits", "sounds"): their
+    files are hashed now. Raises ValueError for a number that is not finite, for a type JSON does
+    not know, and for a content with a key "header".
+    """
+    if "header" in content:
+        raise ValueError(f"{name}: the key 'header' is taken")
+    header = {
+        "made_by": made_by,
+        "recipe": metrics.constants()[1],
+        "seed": seed,
+        "versions": {package: version(package) for package in PACKAGES},
+        "data": {which: _fingerprint(which) for which in data},
+    }
+    text = json.dumps(
+        {"header": header, **plain(content)}, indent=1, ensure_ascii=False, allow_nan=False
+    )
+    FOLDER.mkdir(exist_ok=True)
+    handle, stage = tempfile.mkstemp(prefix=f".{name}_", dir=FOLDER)
+    try:
+        with open(handle, "w", encoding="utf-8", newline="\n") as file:
+            file.write(text + "\n")
+        os.chmod(stage, 0o644)  # mkstemp lets nobody else read
+        os.replace(stage, FOLDER / f"{name}.json")
+    except BaseException:
+        os.unlink(stage)
+        raise
+    return FOLDER / f"{name}.json"
+
+
+def read(name: str) -> dict:
+    """Return a result with its header; FileNotFoundError names the file that is missing."""
+    path = FOLDER / f"{name}.json"
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise FileNotFoundError(f"results/{name}.json is missing; it has not been measured") from None
+
+
+def read_all() -> dict[str, dict]:
+    """Return every result there is, by name."""
+    return {path.stem: read(path.stem) for path in sorted(FOLDER.glob("[!.]*.json"))}
+
+
+def plain(value):
+    """``value`` in plain types, numbers rounded; ValueError for what JSON cannot hold."""
+    if isinstance(value, Mapping):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, np.ndarray):
+        return plain(value.tolist())
+    if isinstance(value, (list, tuple)):
+        return [plain(item) for item in value]
+    if isinstance(value, np.generic):
+        value = value.item()
+    if value is None or isinstance(value, (bool, int, str)):
+        return value
+    if isinstance(value, float):
+        if not math.isfinite(value):
+            raise ValueError(f"a result is {value}")
+        return 0.0 if abs(value) < SMALLEST else float(f"{value:.{DIGITS}g}")
+    raise ValueError(f"a result of type {type(value).__name__} cannot be kept: {value!r}")
+
+
+def _fingerprint(which: str) -> dict:
+    """Source, number of files and checksum of a set of recordings on this machine."""
+    wanted, paths = sets._wanted(which), sets._files(which)
+    folder = paths[0].parents[wanted.pattern.count("/")]
+    return {
+        "source": wanted.source,
+        "files": len(paths),
+        "sha256": sets._digest_or_none(folder, wanted),
+    }

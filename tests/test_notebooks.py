@@ -1,0 +1,86 @@
+"""The committed notebooks are clean, and the executor refuses what would not be."""
+
+import json
+import re
+import statistics
+from pathlib import Path
+
+import nbformat
+import pytest
+
+from study import notebooks
+
+COMMITTED = sorted(notebooks.FOLDER.glob("*.ipynb"))
+MACHINE_PATH = re.compile(r"(?<![\w./])/(?:home|root|tmp|work|Users|usr)/\w|\b[A-Z]:\\\\")
+
+
+def code_cells(path):
+    return [c for c in json.loads(path.read_text(encoding="utf-8"))["cells"] if c["cell_type"] == "code"]
+
+
+def test_there_are_notebooks():
+    assert len(COMMITTED) >= 2
+
+
+@pytest.mark.parametrize("path", COMMITTED, ids=lambda p: p.stem)
+class TestCommitted:
+    def test_executed_in_order_without_errors(self, path):
+        cells = [c for c in code_cells(path) if "".join(c["source"]).strip()]
+        assert [c["execution_count"] for c in cells] == list(range(1, len(cells) + 1))
+        outputs = [o for c in cells for o in c["outputs"]]
+        assert not [o for o in outputs if o["output_type"] == "error" or o.get("name") == "stderr"]
+
+    def test_no_path_of_one_machine(self, path):
+        content = json.loads(path.read_text(encoding="utf-8"))
+        for cell in content["cells"]:
+            for output in cell.get("outputs", []):
+                data = output.get("data", {})
+                text = "".join(output.get("text", "")) + "".join(data.get("text/plain", ""))
+                assert not MACHINE_PATH.search(text)
+            assert not MACHINE_PATH.search("".join(cell["source"]))
+
+    def test_prose_first_and_short_cells(self, path):
+        content = json.loads(path.read_text(encoding="utf-8"))
+        assert content["cells"][0]["cell_type"] == "markdown"
+        lengths = [len("".join(c["source"]).splitlines()) for c in code_cells(path)]
+        assert statistics.median(lengths) <= 6
+
+    def test_small_enough_to_open(self, path):
+        assert path.stat().st_size < 3 * 2**20
+
+
+def write(folder: Path, *sources: str) -> Path:
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(source) for source in sources])
+    path = folder / "small.ipynb"
+    nbformat.write(notebook, path)
+    return path
+
+
+def test_executes_in_place_and_leaves_nothing_that_changes(tmp_path):
+    path = write(tmp_path, "x = 20", "x + 22")
+    notebooks.execute(path)
+    first = path.read_bytes()
+    assert code_cells(path)[1]["outputs"][0]["data"]["text/plain"] == ["42"]
+    notebooks.execute(path)
+    assert path.read_bytes() == first
+    assert [p.name for p in tmp_path.iterdir()] == ["small.ipynb"]
+
+
+@pytest.mark.parametrize(
+    ("source", "message"),
+    [
+        ("1 / 0", "ZeroDivisionError"),
+        ("import sys; print('hm', file=sys.stderr)", "wrote to the error stream"),
+    ],
+)
+def test_refuses_and_keeps_the_old_file(tmp_path, source, message):
+    path = write(tmp_path, source)
+    before = path.read_bytes()
+    with pytest.raises(notebooks.NotebookError, match=message):
+        notebooks.execute(path)
+    assert path.read_bytes() == before
+
+
+def test_an_unknown_name_is_one_line(capsys):
+    assert notebooks.main(["99_nothing"]) == 2
+    assert capsys.readouterr().err == "error: no notebook named 99_nothing in notebooks/\n"

@@ -1234,7 +1234,7 @@ def _load_sets(
         raise AudioError(
             f"{len(bad)} of {sum(len(items) for _, items, _ in listed)} files cannot be measured:\n"
             + "\n".join(bad)
-            + '\nMend or remove them, or leave them out with on_error="skip".'
+            + '\nMend or remove them, or leave them out: on_error="skip", or --skip.'
         )
     for (role, _), loaded in zip(sources.items(), sets, strict=True):
         if len(loaded.sounds) < 2:

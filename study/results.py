@@ -76,7 +76,7 @@ def read(name: str) -> dict:
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise FileNotFoundError(f"results/{name}.json is missing; it has not been measured") from None
+        raise FileNotFoundError(f"results/{name}.json is missing: not measured yet") from None
 
 
 def read_all() -> dict[str, dict]:

@@ -1,0 +1,92 @@
+"""One function a figure: results in, a matplotlib Figure out.
+
+Conventions
+    argument   the content of a results file, as ``study.results.read`` returns it; nothing is
+               measured here, nothing is read or written.
+    size       8 inches wide and drawn for 800 pixels: text of 10 points or more.
+    colour     blue and orange of the Okabe-Ito palette and the map cividis, which do not depend on
+               telling red from green; every colour is doubled by a shape or a number.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+from matplotlib.figure import Figure
+from scipy.cluster.hierarchy import leaves_list, linkage
+from scipy.spatial.distance import squareform
+
+BLUE, ORANGE, GREY = "#0072B2", "#D55E00", "#BBBBBB"
+FONT = 10  # points
+STYLES = {  # of the two writings of the test sets: label, colour, marker
+    "historic": ("as published, with clicks", ORANGE, "o"),
+    "clean": ("clean", BLUE, "D"),
+}
+
+
+def challenge(found: Mapping) -> Figure:
+    """The two distances of the challenge, historic and clean, with intervals and the null band."""
+    figure = Figure(figsize=(8, 4.2), layout="constrained")
+    axes = figure.subplots()
+    low, high = found["split"]["central_95"]
+    axes.axvspan(low, high, color=GREY, alpha=0.5, lw=0)
+    axes.axvline(0, color="black", lw=0.8)
+    rows, labels = [], []
+    for test in ("test1", "test2"):
+        for kind, (label, colour, marker) in STYLES.items():
+            row = len(rows)
+            c = found["sets"][kind][test]
+            axes.plot(c["interval"], [row, row], color=colour, lw=2)
+            axes.plot(c["value"], row, marker=marker, color=colour, ms=9)
+            text = f"{c['value']:.3f}, p = {c['p_value']:.3f}"
+            axes.annotate(text, (c["value"], row), xytext=(0, 9), textcoords="offset points",
+                          ha="center", fontsize=FONT, color=colour)
+            rows.append(row)
+            labels.append(f"{test}, {label}")
+    # In its own row, so that it hides nothing.
+    axes.text((low + high) / 2, len(rows) - 0.35, "95 % of the splits of\nthe background itself",
+              ha="center", va="center", fontsize=FONT)
+    axes.set_yticks(rows, labels, fontsize=FONT)
+    axes.set_ylim(len(rows) - 0.05, -0.6)
+    axes.set_xlabel("distance to the background (no unit; bar: 95 % interval)", fontsize=FONT)
+    axes.tick_params(axis="x", labelsize=FONT)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.set_title("What sets the tests apart from the background are the clicks", fontsize=FONT + 2,
+                   loc="left")
+    return figure
+
+
+def real_audio(found: Mapping) -> Figure:
+    """The distances between the classes of environmental sounds, alike classes side by side."""
+    table = found["sounds"]
+    values, names = np.array(table["value"]), np.array(table["names"])
+    order = alike_first(values)
+    values, names = values[np.ix_(order, order)], names[order]
+    figure = Figure(figsize=(8, 7.2), layout="constrained")
+    axes = figure.subplots()
+    image = axes.imshow(values, cmap="cividis", vmin=0)
+    for (i, j), value in np.ndenumerate(values):
+        # Above half of the range the map is bright.
+        colour = "black" if value > 0.55 * values.max() else "white"
+        axes.text(j, i, f"{value:.2f}".replace("-0.00", "0.00"), ha="center", va="center", color=colour,
+                  fontsize=FONT, fontweight="bold" if i == j else "normal")
+    axes.set_xticks(range(len(names)), names, rotation=40, ha="right", fontsize=FONT)
+    axes.set_yticks(range(len(names)), names, fontsize=FONT)
+    bar = figure.colorbar(image, ax=axes, shrink=0.8)
+    bar.set_label("distance (no unit)", fontsize=FONT)
+    bar.ax.tick_params(labelsize=FONT)
+    axes.set_title("Noises lie close together, voices lie close together, far from each other\n"
+                   f"(diagonal: a class against itself, mean of {table['splits']} splits)",
+                   fontsize=FONT + 2, loc="left")
+    return figure
+
+
+def alike_first(values: np.ndarray) -> np.ndarray:
+    """An order of the rows of a distance table in which neighbours are alike."""
+    condensed = np.maximum(values, 0)
+    np.fill_diagonal(condensed, 0)
+    return leaves_list(linkage(squareform(condensed, checks=False), "average", optimal_ordering=True))
+
+
+FIGURES = {"challenge": challenge, "real_audio": real_audio}  # named as their results and files

@@ -1,0 +1,57 @@
+"""The challenge's own sets at their own small numbers, and invariances on real and rendered sounds."""
+
+import numpy as np
+import pytest
+import soxr
+
+import gen_audio
+import metrics
+from study import sets
+
+
+def files(overflow):
+    made = gen_audio.test_sets(seed=0, overflow=overflow)
+    return {name: list(tones.values()) for name, tones in made.items()}
+
+
+@pytest.mark.parametrize("overflow", ["wrap", "clip"])
+def test_order(overflow):
+    """test1 is farther than test2, and test2 than one half of the background from the other."""
+    tones = files(overflow)
+    one, two = (metrics.distance(tones["background"], tones[name], rate=16000) for name in ("test1", "test2"))
+    split = metrics.distance(tones["background"][::2], tones["background"][1::2], rate=16000)
+    assert one > two > split
+
+
+def test_clean_test2_cannot_be_told_from_the_background_and_the_historic_one_can():
+    clean, historic = files("clip"), files("wrap")
+    assert metrics.compare(clean["background"], clean["test2"], rate=16000).p_value > 0.05
+    assert metrics.compare(historic["background"], historic["test2"], rate=16000).p_value <= 0.05
+
+
+@pytest.fixture(scope="module")
+def notes():
+    return sets.instruments(count=24)
+
+
+def test_two_halves_of_one_source_and_a_damage(notes):
+    """Half of the notes low-passed at 2 kHz: far outside the null's spread; the same half as it is: inside."""
+    rng = np.random.default_rng(0)
+    order = rng.permutation(len(notes.signals))
+    x, y = ([notes.signals[i] for i in part] for part in (order[:12], order[12:]))
+    dull = [soxr.resample(soxr.resample(s, notes.rate, 4000), 4000, notes.rate) for s in y]
+    same = metrics.compare(x, y, rate=notes.rate)
+    damaged = metrics.compare(x, dull, rate=notes.rate, peak_limit=2)
+    # Six null spreads: by Chebyshev at most 1 in 36 whatever the null's shape, and the draw is fixed.
+    assert abs(same.value) < 6 * same.null_spread
+    assert damaged.p_value <= 0.01 and damaged.value > same.value + 6 * same.null_spread
+
+
+def test_resampled_there_and_back_is_the_same_to_the_test(notes):
+    """A past fault: whitening made what resamplers leave above the band as loud as the sound."""
+    low = [soxr.resample(s, notes.rate, 8000) for s in notes.signals]
+    back = [soxr.resample(soxr.resample(s, 8000, 17000), 17000, 8000) for s in low]
+    found = metrics.compare(low[:12], back[12:], rate=8000, peak_limit=2)
+    alone = metrics.compare(low[:12], low[12:], rate=8000, peak_limit=2)
+    assert abs(found.value - alone.value) < alone.null_spread
+    assert found.p_value > 0.05

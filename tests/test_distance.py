@@ -1,0 +1,329 @@
+"""The value, test and interval against definitions written out with loops, on vectors chosen by hand.
+
+``embedding=`` lets a test choose the vectors: a sound carries its vector in its level pattern, so that the
+whole path (reading, units, kernel, statistics) is run and only the description is replaced.
+"""
+
+import itertools
+import math
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+import metrics
+
+RATE = 16000
+
+
+def carriers(vectors):
+    """Sounds of 400 samples, each different, that ``spoken`` turns into the given vectors (n, d)."""
+    vectors = np.asarray(vectors, float).reshape(len(vectors), -1)
+    sounds = []
+    for number, vector in enumerate(vectors):
+        sound = np.full(400, 0.25)
+        sound[: len(vector)] = vector / 1000
+        sound[300] = 0.01 + number * 1e-4 + abs(float(vector.sum())) * 1e-6
+        sounds.append(sound)
+    return sounds
+
+
+def spoken(dimension):
+    return lambda signal, rate: signal[:dimension] * 1000
+
+
+def compare(x, y, **options):
+    x, y = (np.asarray(v, float).reshape(len(v), -1) for v in (x, y))
+    return metrics.compare(carriers(x), carriers(y), rate=RATE, embedding=spoken(x.shape[1]), **options)
+
+
+def literal_value(x, y, scale, left_out=()):
+    def k(a, b):
+        return math.sqrt(np.linalg.norm((a - b) / scale))
+
+    across = [k(a, b) for i, a in enumerate(x) for j, b in enumerate(y) if (i, j) not in left_out]
+    within = [[k(a, b) for a, b in itertools.permutations(v, 2)] for v in (x, y)]
+    return 2 * np.mean(across) - np.mean(within[0]) - np.mean(within[1])
+
+
+@pytest.fixture
+def samples():
+    rng = np.random.default_rng(3)
+    return rng.normal(0, 1, (6, 3)), rng.normal(0.8, 1.5, (5, 3))
+
+
+class TestValue:
+    def test_is_its_definition(self, samples):
+        x, y = samples
+        scale = metrics.divisors(np.float32(x / 1000) * 1000)
+        # float32 carriers: six digits, and the square root halves the relative error.
+        assert compare(x, y).value == pytest.approx(literal_value(x, y, scale), abs=2e-5)
+
+    def test_two_point_masses(self):
+        """All of x at 0 (with a far pair that sets no scale), all of y at 1: value 2 |d|^(1/2) - 0 - 0."""
+        x, y = np.zeros((4, 1)), np.ones((3, 1))
+        # No spread on the reference: the divisor falls back to sqrt(0.1^2) = 0.1 times a median distance of 1.
+        assert compare(x, y).value == pytest.approx(2 * math.sqrt(1 / 0.1), rel=1e-4)
+
+    def test_unbiased_for_one_source(self):
+        """Mean over 300 seeded splits within 4 standard errors of 0: fails by chance once in 16,000."""
+        rng = np.random.default_rng(0)
+        values = []
+        for _ in range(300):
+            pool = pool_of(rng.normal(0, 1, (8, 2)), rng.normal(0, 1, (5, 2)))
+            values.append(metrics._observe([pool.vectors], pool, causes=False).views.mean())
+        assert abs(np.mean(values)) < 4 * np.std(values) / math.sqrt(300)
+        assert np.min(values) < 0 < np.max(values)
+
+    def test_parts_add_up(self):
+        found = metrics.compare(*noises(5, 4), rate=RATE)
+        assert np.mean(list(found.views.values())) == pytest.approx(found.value, abs=1e-12)
+        assert np.mean([unit.value for unit in found.units]) == pytest.approx(found.value, abs=1e-9)
+        assert sum(band.value for band in found.bands) == pytest.approx(found.views["envelope"], abs=1e-6)
+
+    def test_is_symmetric_with_the_bundled_scale_only(self, samples):
+        x, y = noises(4, 5)
+        assert metrics.distance(x, y, rate=RATE) == pytest.approx(
+            metrics.distance(y, x, rate=RATE), abs=1e-12
+        )
+        assert compare(*samples).value != pytest.approx(compare(*samples[::-1]).value, abs=1e-3)
+
+    def test_distance_is_the_value_of_compare(self):
+        x, y = noises(4, 5)
+        assert metrics.distance(x, y, rate=RATE) == metrics.compare(x, y, rate=RATE).value
+
+    @pytest.mark.parametrize(
+        "options", [{}, {"paired": False}, {"paired": True}, {"groups": [1, 1, 2, 2, 3]}]
+    )
+    def test_a_set_against_itself_is_exactly_zero(self, options):
+        x, _ = noises(5, 2, seconds=2.3)
+        found = metrics.compare(x, x, rate=RATE, **options)
+        assert (found.value, found.p_value, found.verdict) == (0.0, 1.0, "the same set")
+
+    def test_a_set_with_copies_inside_against_itself(self):
+        x, _ = noises(3, 2)
+        assert metrics.distance([x[0], *x], [*x, x[0]], rate=RATE) == 0.0
+
+    def test_shared_content_is_one_draw(self, samples):
+        x, y = samples
+        both = np.vstack([y, x[:2]])
+        found = metrics.compare(
+            carriers(x), [*carriers(y), *carriers(x)[:2]], rate=RATE, embedding=spoken(3), permutations=99
+        )
+        scale = metrics.divisors(np.float32(x / 1000) * 1000)
+        expected = literal_value(x, both, scale, left_out={(0, 5), (1, 6)})
+        assert found.value == pytest.approx(expected, abs=2e-5) and found.shared == 2
+        assert "same content in both sets" in " ".join(found.warnings)
+
+    def test_pairs_leave_the_cross_term(self, samples):
+        x, y = samples[0][:5], samples[1]
+        scale = metrics.divisors(np.float32(x / 1000) * 1000)
+        expected = literal_value(x, y, scale, left_out={(i, i) for i in range(5)})
+        assert compare(x, y, paired=True).value == pytest.approx(expected, abs=2e-5)
+
+
+def pool_of(x, y, *, paired=False):
+    n, m = len(x), len(y)
+    partner = np.concatenate([np.arange(n) + n, np.arange(n)]) if paired else np.full(n + m, -1)
+    return metrics._Pool(
+        vectors=np.vstack([x, y]),
+        starts=np.arange(n + m),
+        weights=np.ones(n + m),
+        members=np.repeat([1, 2], [n, m]),
+        partner=partner,
+        names=tuple(f"{i:03d}" for i in range(n + m)),
+        levels=np.zeros(n + m),
+    )
+
+
+def noises(n, m, *, seconds=0.5):
+    rng = np.random.default_rng(7)
+    x = [rng.normal(0, 0.05, int(seconds * RATE)) for _ in range(n)]
+    y = [np.convolve(rng.normal(0, 0.05, int(seconds * RATE)), [1, 0.5], "same") for _ in range(m)]
+    return x, y
+
+
+def literal_p(pool, arrangements):
+    """P-value over the given memberships, every statistic recomputed by loops from the definitions."""
+    families = metrics._test_families([pool.vectors], pool.weights / pool.size)
+
+    def energy(rows, inside):
+        a, b = np.flatnonzero(inside), np.flatnonzero(~inside)
+        k = np.sqrt(np.linalg.norm(rows[:, None] - rows, axis=2))
+        left_out = sum(pool.partner[i] in b for i in a)
+        cross = sum(k[i, j] for i in a for j in b if pool.partner[i] != j) / (len(a) * len(b) - left_out)
+        return 2 * cross - sum(k[i, j] for v in (a, b) for i, j in itertools.permutations(v, 2)) / (
+            len(a) * (len(a) - 1)
+        )
+
+    table = np.array([[energy(family[0], inside) for inside in arrangements] for family in families])
+    table = (table - table.mean(axis=1, keepdims=True)) / table.std(axis=1, keepdims=True)
+    largest = table.max(axis=0)
+    return np.mean(largest >= largest[0] - 1e-6)
+
+
+class TestPermutations:
+    def test_all_deals_of_a_tiny_set(self):
+        rng = np.random.default_rng(1)
+        pool = pool_of(rng.normal(0, 1, (3, 2)), rng.normal(1, 1, (3, 2)))
+        deals = [np.isin(np.arange(6), deal) for deal in itertools.combinations(range(6), 3)]
+        found = metrics._permutation_test([pool.vectors], [pool.vectors], pool, permutations=99, seed=0)
+        assert found.exact and found.permutations == 20
+        assert found.p_value == pytest.approx(literal_p(pool, deals))
+        assert found.smallest_p == pytest.approx(2 / 20)  # a deal and its mirror image are one statistic
+
+    def test_all_swaps_of_tiny_pairs(self):
+        rng = np.random.default_rng(2)
+        x = rng.normal(0, 1, (4, 2))
+        pool = pool_of(x, x + rng.normal(0.4, 0.3, (4, 2)), paired=True)
+        swaps = [
+            np.concatenate([np.array(s) == 0, np.array(s) == 1]) for s in itertools.product((0, 1), repeat=4)
+        ]
+        found = metrics._permutation_test([pool.vectors], [pool.vectors], pool, permutations=99, seed=0)
+        assert found.exact and found.permutations == 16
+        assert found.p_value == pytest.approx(literal_p(pool, swaps))
+
+    def test_arranged_values_are_the_values_of_rearranged_sets(self):
+        rng = np.random.default_rng(4)
+        pool = pool_of(rng.normal(0, 1, (5, 2)), rng.normal(0, 1, (4, 2)))
+        members, _ = metrics._arrangements(pool, 99, 0)
+        tiles = ((*t, k.mean(axis=0)) for *t, k in metrics._unit_tiles([pool.vectors], pool))
+        values = metrics._arranged_values(tiles, pool, members)
+        for column in (0, 1, 50, 99):
+            inside = members[:, column] > 0
+            again = pool_of(pool.vectors[inside], pool.vectors[~inside])
+            expected = metrics._observe([again.vectors], again).views.mean()
+            assert values[column] == pytest.approx(expected, abs=1e-6)  # members are float32
+
+    @pytest.mark.parametrize("paired", [False, True])
+    def test_false_alarms(self, paired):
+        """400 null splits at 5 %: more than 36 alarms has probability .0003 for a test that keeps its level."""
+        rng = np.random.default_rng(5)
+        alarms = 0
+        for trial in range(400):
+            x, y = rng.standard_t(3, (8, 3)), rng.standard_t(3, (8, 3))
+            shared = rng.normal(0, 2, (8, 3)) * paired
+            pool = pool_of(x + shared, y + shared, paired=paired)
+            test = metrics._permutation_test(
+                [pool.vectors], [pool.vectors], pool, permutations=99, seed=trial
+            )
+            alarms += test.p_value <= 0.05
+        assert alarms <= 36
+
+    def test_too_few_to_tell_is_said(self):
+        found = metrics.compare(*noises(2, 2), rate=RATE)
+        assert found.smallest_p > 0.05 and found.verdict == "too few files to tell"
+        assert any("no p-value below" in line for line in found.warnings)
+
+
+class TestInterval:
+    def test_is_the_jackknife_of_really_smaller_sets(self, samples):
+        x, y = samples
+        pool = pool_of(x, y)
+        observed = metrics._observe([pool.vectors], pool)
+        for role, n in (("reference", len(x)), ("candidate", len(y))):
+            for i in range(n):
+                keep = np.arange(n) != i
+                less = pool_of(x[keep], y) if role == "reference" else pool_of(x, y[keep])
+                again = metrics._observe([less.vectors], less, causes=False).views.mean()
+                name = f"{i if role == 'reference' else len(x) + i:03d}"
+                assert observed.deviations[role, name] == pytest.approx(again, abs=1e-9)
+
+    def test_pairs_leave_together(self):
+        rng = np.random.default_rng(8)
+        x, y = rng.normal(0, 1, (5, 2)), rng.normal(0.5, 1, (5, 2))
+        pool = pool_of(x, y, paired=True)
+        observed = metrics._observe([pool.vectors], pool)
+        less = pool_of(x[1:], y[1:], paired=True)
+        again = metrics._observe([less.vectors], less, causes=False).views.mean()
+        assert observed.deviations["reference", "000"] == pytest.approx(again, abs=1e-9)
+
+    def test_is_absent_for_two_files(self):
+        assert metrics.compare(*noises(2, 4), rate=RATE).interval is None
+
+    def test_difference_is_antisymmetric(self):
+        x, y = noises(6, 5)
+        z = [s[::-1] for s in noises(6, 5)[0]]
+        both = metrics.compare_each(x, {"y": y, "z": z}, rate=RATE)
+        one, other = metrics.difference(both["y"], both["z"]), metrics.difference(both["z"], both["y"])
+        assert one.value == -other.value == both["y"].value - both["z"].value
+        assert one.p_value == pytest.approx(other.p_value) and one.value > 0
+
+
+def test_large_sets_in_float32_tiles_agree_with_float64(monkeypatch):
+    x, y = noises(9, 8, seconds=2.0)
+    dense = metrics.compare(x, y, rate=RATE)
+    monkeypatch.setattr(metrics, "DENSE_WINDOWS", 1)
+    monkeypatch.setattr(metrics, "TILE_ELEMENTS", 100)
+    tiled = metrics.compare(x, y, rate=RATE)
+    # float32: relative error of a squared distance about 1e-6, a quarter of it in the kernel near 1.
+    assert tiled.value == pytest.approx(dense.value, abs=1e-5)
+    assert tiled.interval == pytest.approx(dense.interval, abs=1e-4)
+
+
+class TestInvariances:
+    @pytest.mark.parametrize("rate", [RATE, metrics.RATE])
+    def test_gain(self, rate):
+        """To rounding at full bandwidth; below it the phase of what is left above the band is rounding
+        itself (120 dB down), and moves the value by a few 1e-4: a small part of the null's spread."""
+        x, y = noises(4, 4)
+        loud, soft = (metrics.compare(x, [g * s for s in y], rate=rate) for g in (1, 0.1))
+        limit = 1e-5 if rate == metrics.RATE else 0.05 * loud.null_spread
+        assert soft.value == pytest.approx(loud.value, abs=limit)
+
+    def test_50_ms_of_silence_change_nothing_at_all(self):
+        x, y = noises(4, 4)
+        late = [np.concatenate([np.zeros(RATE // 20), s]) for s in y]
+        for sound, same in zip(late, y, strict=True):
+            assert np.array_equal(metrics.prepare(sound, RATE)[0], metrics.prepare(same, RATE)[0])
+        # The vectors are the same; units are ordered by content, so sums are rounded in another order.
+        assert metrics.distance(x, late, rate=RATE) == pytest.approx(
+            metrics.distance(x, y, rate=RATE), abs=1e-12
+        )
+
+    def test_order_of_the_sounds(self):
+        x, y = noises(5, 4)
+        one, other = metrics.compare(x, y, rate=RATE), metrics.compare(x[::-1], y[::-1], rate=RATE)
+        assert (one.value, one.p_value, one.interval) == (other.value, other.p_value, other.interval)
+
+    def test_number_of_workers(self):
+        x, y = noises(5, 4)
+        one, two = (metrics.compare(x, y, rate=RATE, workers=w).to_dict() for w in (1, 2))
+        assert one == two
+
+    def test_another_process_gives_the_same_bytes(self, tmp_path):
+        import soundfile
+
+        for name, sounds in zip(("x", "y"), noises(4, 4), strict=True):
+            (tmp_path / name).mkdir()
+            for i, sound in enumerate(sounds):
+                soundfile.write(tmp_path / name / f"{name}{i}.wav", sound, RATE)
+        command = [sys.executable, "-m", "metrics", str(tmp_path / "x"), str(tmp_path / "y"), "--json"]
+        runs = [
+            subprocess.run(
+                command, capture_output=True, check=True, env={**os.environ, "PYTHONHASHSEED": seed}
+            ).stdout
+            for seed in ("1", "2")
+        ]
+        assert runs[0] == runs[1]
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    samples=arrays(np.float32, st.integers(600, 4000), elements=st.floats(-1, 1, width=32), fill=st.just(0)),
+    rate=st.sampled_from([8000, 16000, 22050, 44100, 48000]),
+)
+def test_every_audible_signal_gives_finite_numbers(samples, rate):
+    signal = samples
+    if np.abs(signal).max() <= metrics.SILENCE_PEAK:
+        with pytest.raises(metrics.AudioError, match="silent"):
+            metrics.prepare(signal, rate)
+        return
+    prepared, level = metrics.prepare(signal, rate)
+    vector = metrics.embed(prepared)
+    assert vector.shape == (1032,) and np.all(np.isfinite(vector)) and math.isfinite(level)

@@ -1030,20 +1030,22 @@ def _whiten(view: np.ndarray, weights: np.ndarray) -> np.ndarray:
     return scores / np.sqrt(variance + WHITENING_RIDGE * variance.mean()) / math.sqrt(2 * len(variance))
 
 
-def _test_families(views: Sequence[np.ndarray], weights: np.ndarray) -> list[list[np.ndarray]]:
+def _test_families(
+    views: Sequence[np.ndarray], weights: np.ndarray, audible: Sequence[np.ndarray] | None = None
+) -> list[list[np.ndarray]]:
     """The pooled descriptions whose statistics the test combines.
 
     Standardised numbers see broad changes (a class that is missing), whitened ones small consistent
     changes (a codec); whitened twice, from the numbers as they are and from standardised ones, because
     the ridge damps other directions in each. Attack is linear in the envelope, so it is never whitened.
+    ``audible`` masks the numbers of each view that may be whitened (see ``_audible_numbers``).
     """
     standardised = [_standardise(view, weights) for view in views]
-    whitened = [view for index, view in enumerate(views) if index != 1 or len(views) == 1]
-    scaled = [view for index, view in enumerate(standardised) if index != 1 or len(views) == 1]
+    used = [0] if len(views) == 1 else [0, 2]
+    audible = [slice(None)] * len(views) if audible is None else audible
     return [
         standardised,
-        [_whiten(view, weights) for view in whitened],
-        [_whiten(view, weights) for view in scaled],
+        *([_whiten(family[i][:, audible[i]], weights) for i in used] for family in (views, standardised)),
     ]
 
 
@@ -1056,7 +1058,7 @@ class _Test:
     smallest_p: float
 
 
-def _permutation_test(views, scaled, pool: _Pool, *, permutations: int, seed: int) -> _Test:
+def _permutation_test(views, scaled, pool: _Pool, *, permutations: int, seed: int, audible=None) -> _Test:
     """Permutation test of "one source": the largest of three studentised energy distances.
 
     ``views`` are the numbers as they are, ``scaled`` those of the value (for its null spread). Every
@@ -1071,7 +1073,8 @@ def _permutation_test(views, scaled, pool: _Pool, *, permutations: int, seed: in
         tiles = ((*tile, kernel.mean(axis=0)) for *tile, kernel in _unit_tiles(family, pool))
         return _arranged_values(tiles, pool, members)
 
-    statistics = np.array([_studentise(arranged(f)) for f in _test_families(views, pool.weights / pool.size)])
+    families = _test_families(views, pool.weights / pool.size, audible)
+    statistics = np.array([_studentise(arranged(family)) for family in families])
     largest = statistics.max(axis=0)
     count = len(largest)
     # Arrangements that are equal up to rounding are ties, and ties count as reached.
@@ -1424,13 +1427,13 @@ def _value_views(pool: _Pool, own: np.ndarray | None) -> tuple[list[np.ndarray],
     )
 
 
-def _tested_numbers(rate: int) -> list[np.ndarray]:
-    """Which numbers of each view the test uses, for sets whose lowest sample rate is ``rate``.
+def _audible_numbers(rate: int) -> list[np.ndarray]:
+    """Which numbers of each view the test may whiten, for sets whose lowest sample rate is ``rate``.
 
     Bands of the fine structure that reach above the common bandwidth hold what resamplers leave there, far
-    below the sound (the envelope has a floor). Whitening would make that as loud as the rest, and the
-    test would tell resamplers apart: measured on digits resampled there and back, p <= .05 in more than
-    half of all draws, although the value does not move.
+    below the sound (the envelope has a floor). Whitened, that is as loud as the rest, and the test would
+    tell resamplers apart: measured on digits resampled there and back, p <= .05 in more than half of all
+    draws, although the value does not move.
     """
     upper = _mel_to_hz(np.linspace(_hz_to_mel(LOWEST_HZ), _hz_to_mel(RATE / 2), FINE_BANDS + 2))[2:]
     inside = np.tile(upper <= rate / 2 + 1e-6, 6 * len(FINE_SIZES))
@@ -1629,9 +1632,8 @@ def _compare_loaded(
     pool, is_paired, shared = _make_pool(reference, candidate, groups=groups, paired=paired)
     views, scaled = _value_views(pool, own)
     observed = _observe(scaled, pool)
-    if own is None:
-        views = [view[:, used] for view, used in zip(views, _tested_numbers(common), strict=True)]
-    test = _permutation_test(views, scaled, pool, permutations=permutations, seed=seed)
+    audible = _audible_numbers(common) if own is None else None
+    test = _permutation_test(views, scaled, pool, permutations=permutations, seed=seed, audible=audible)
     in_candidate = np.flatnonzero(pool.members & 2)
     order = sorted(in_candidate, key=lambda i: (-observed.unit_contributions[i], pool.names[i]))
     level, level_interval = _level_difference(pool)

@@ -166,6 +166,7 @@ def split(folder: Path, cache: Path) -> dict:
     found = np.array(list(values.values()))
     return {
         "count": len(found),
+        "half": len(half),
         "mean": found.mean(),
         "sd": found.std(),
         "smallest": found.min(),

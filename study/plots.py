@@ -40,20 +40,35 @@ def challenge(found: Mapping) -> Figure:
             axes.plot(c["interval"], [row, row], color=colour, lw=2)
             axes.plot(c["value"], row, marker=marker, color=colour, ms=9)
             text = f"{c['value']:.3f}, p = {c['p_value']:.3f}"
-            axes.annotate(text, (c["value"], row), xytext=(0, 9), textcoords="offset points",
-                          ha="center", fontsize=FONT, color=colour)
+            axes.annotate(
+                text,
+                (c["interval"][1], row),
+                xytext=(10, 0),
+                textcoords="offset points",
+                va="center",
+                fontsize=FONT,
+                color=colour,
+            )
             rows.append(row)
             labels.append(f"{test}, {label}")
     # In its own row, so that it hides nothing.
-    axes.text((low + high) / 2, len(rows) - 0.35, "95 % of the splits of\nthe background itself",
-              ha="center", va="center", fontsize=FONT)
+    axes.annotate(
+        "grey: 95 % of the splits of the background itself",
+        (high, len(rows) - 0.35),
+        xytext=(10, 0),
+        textcoords="offset points",
+        va="center",
+        fontsize=FONT,
+    )
     axes.set_yticks(rows, labels, fontsize=FONT)
     axes.set_ylim(len(rows) - 0.05, -0.6)
+    axes.set_xlim(right=1.4 * max(found["sets"]["historic"]["test1"]["interval"]))
     axes.set_xlabel("distance to the background (no unit; bar: 95 % interval)", fontsize=FONT)
     axes.tick_params(axis="x", labelsize=FONT)
     axes.spines[["top", "right"]].set_visible(False)
-    axes.set_title("What sets the tests apart from the background are the clicks", fontsize=FONT + 2,
-                   loc="left")
+    axes.set_title(
+        "What sets the tests apart from the background are the clicks", fontsize=FONT + 2, loc="left"
+    )
     return figure
 
 
@@ -68,17 +83,28 @@ def real_audio(found: Mapping) -> Figure:
     image = axes.imshow(values, cmap="cividis", vmin=0)
     for (i, j), value in np.ndenumerate(values):
         # Above half of the range the map is bright.
-        colour = "black" if value > 0.55 * values.max() else "white"
-        axes.text(j, i, f"{value:.2f}".replace("-0.00", "0.00"), ha="center", va="center", color=colour,
-                  fontsize=FONT, fontweight="bold" if i == j else "normal")
+        colour = "black" if value > 0.5 * values.max() else "white"
+        axes.text(
+            j,
+            i,
+            f"{value:.2f}".replace("-0.00", "0.00"),
+            ha="center",
+            va="center",
+            color=colour,
+            fontsize=FONT,
+            fontweight="bold" if i == j else "normal",
+        )
     axes.set_xticks(range(len(names)), names, rotation=40, ha="right", fontsize=FONT)
     axes.set_yticks(range(len(names)), names, fontsize=FONT)
     bar = figure.colorbar(image, ax=axes, shrink=0.8)
     bar.set_label("distance (no unit)", fontsize=FONT)
     bar.ax.tick_params(labelsize=FONT)
-    axes.set_title("Noises lie close together, voices lie close together, far from each other\n"
-                   f"(diagonal: a class against itself, mean of {table['splits']} splits)",
-                   fontsize=FONT + 2, loc="left")
+    axes.set_title(
+        "Steady noises lie close together, short events lie close together\n"
+        f"(diagonal: a class against itself, mean of {table['splits']} splits)",
+        fontsize=FONT + 2,
+        loc="left",
+    )
     return figure
 
 

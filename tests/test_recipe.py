@@ -1,0 +1,96 @@
+"""The description of a sound agrees with an independent implementation, and so does the value."""
+
+import json
+
+import numpy as np
+import pytest
+from reference import recipe
+
+import metrics
+from study import constants
+
+RATE = metrics.RATE
+
+
+def signals():
+    rng = np.random.default_rng(0)
+    t = np.arange(RATE) / RATE
+    noise = rng.normal(0, 0.1, RATE)
+    return {
+        "noise": (noise, RATE),
+        "tone": (np.sin(2 * np.pi * 440 * t[:9000]), RATE),
+        "chirp": (np.sin(2 * np.pi * (200 * t + 2000 * t**2)), RATE),
+        "impulse": (np.eye(1, 3000)[0], RATE),
+        "constant": (np.full(4000, 0.3), RATE),
+        "ten samples, padded": (np.concatenate([rng.normal(0, 1, 10), np.zeros(500)]), RATE),
+        "one bit": (np.sign(noise) * 0.5, RATE),
+        "half silence": (np.concatenate([noise[:8000], np.zeros(6000), noise[:100]]), RATE),
+        "8 kHz": (noise[:8000], 8000),
+        "16 kHz": (noise[:16000], 16000),
+        "44.1 kHz": (rng.normal(0, 0.1, 44100), 44100),
+        "stereo": (rng.normal(0, 0.1, (RATE, 2)), RATE),
+    }
+
+
+@pytest.mark.parametrize("name", signals())
+def test_describes_as_the_reference(name):
+    signal, rate = signals()[name]
+    expected = recipe.prepare(signal, rate)
+    prepared, _ = metrics.prepare(signal, rate)
+    # float32 sums in another order; 1e-6 of the level is -120 dB.
+    np.testing.assert_allclose(prepared, expected, atol=1e-6)
+    np.testing.assert_allclose(metrics.embed(prepared), np.concatenate(recipe.embed(expected)), atol=1e-4)
+
+
+def test_value_is_the_references():
+    """Sets of files of several windows, through the block means of the reference."""
+    rng = np.random.default_rng(1)
+    sounds = [rng.normal(0, 0.1, int(s * RATE)) for s in (0.4, 1.2, 2.5, 3.1)]
+    others = [np.cumsum(rng.normal(0, 0.1, int(s * RATE))) * 0.01 for s in (0.9, 1.7, 2.2)]
+    owners, rows = [], []
+    for number, sound in enumerate(sounds + others):
+        for window in metrics.windows(recipe.prepare(sound, RATE)):
+            rows.append(np.concatenate(recipe.embed(window)))
+            owners.append(number)
+    scaled = np.array(rows) / metrics.constants()[0]
+    views = np.split(scaled, np.cumsum(list(metrics.VIEWS.values()))[:-1], axis=1)
+    expected = np.mean([recipe.statistic(recipe.blocks(view, owners), len(sounds))[0] for view in views])
+    assert metrics.distance(sounds, others, rate=RATE, peak_limit=9) == pytest.approx(expected, abs=1e-4)
+
+
+@pytest.mark.parametrize("bands", [24, 40])
+@pytest.mark.parametrize("n_fft", [256, 1024, 4096])
+def test_mel_filters_are_the_usual_ones(n_fft, bands):
+    import librosa
+
+    usual = librosa.filters.mel(sr=RATE, n_fft=n_fft, n_mels=bands, fmin=30, fmax=RATE / 2, norm=None)
+    np.testing.assert_allclose(metrics.mel_filters(n_fft, bands), usual, atol=1e-6)
+
+
+class TestConstants:
+    def test_the_bundled_file_is_what_the_command_makes(self):
+        bundled = json.loads(metrics.CONSTANTS_FILE.read_text(encoding="utf-8"))
+        # Six digits are kept; what two processors' rounding moves is below 1e-4.
+        assert constants.largest_change(constants.make(), bundled) < 1e-4
+
+    def change(self, tmp_path, **changes):
+        content = json.loads(metrics.CONSTANTS_FILE.read_text(encoding="utf-8"))
+        path = tmp_path / "constants.json"
+        path.write_text(json.dumps({**content, **changes}), encoding="utf-8")
+        return path
+
+    def test_missing(self, tmp_path):
+        with pytest.raises(metrics.AudioError, match=r"is missing.*python -m study\.constants"):
+            metrics.constants(tmp_path / "none.json")
+
+    def test_of_another_recipe(self, tmp_path):
+        with pytest.raises(metrics.AudioError, match="recipe version 99"):
+            metrics.constants(self.change(tmp_path, recipe_version=99))
+
+    def test_foreign(self, tmp_path):
+        path = tmp_path / "foreign.json"
+        path.write_text("[1, 2]", encoding="utf-8")
+        with pytest.raises(metrics.AudioError, match="not a constants file"):
+            metrics.constants(path)
+        with pytest.raises(metrics.AudioError, match="numbers"):
+            metrics.constants(self.change(tmp_path, divisors={"envelope": [1.0]}))

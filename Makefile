@@ -10,7 +10,7 @@ help:  ## print this map
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
 $(READY): requirements.txt constraints.txt
-	$(PYTHON) -m venv $(VENV)
+	$(PYTHON) -m venv --clear $(VENV)
 	$(VENV)/bin/pip install --quiet --disable-pip-version-check -r requirements.txt -c constraints.txt
 	@touch $@
 
@@ -31,6 +31,7 @@ bench: $(READY)  ## bias, false alarms, power, coverage, soundness, speed (needs
 	$(RUN) -m study.speed
 
 distance: $(READY)  ## make distance REFERENCE=folder CANDIDATE=folder
+	@test -n "$(REFERENCE)" -a -n "$(CANDIDATE)" || { echo "make distance REFERENCE=folder CANDIDATE=folder" >&2; exit 2; }
 	$(RUN) -m metrics "$(REFERENCE)" "$(CANDIDATE)"
 
 constants: $(READY)  ## make metrics_constants.json again
@@ -40,5 +41,6 @@ lint: $(READY)  ## ruff
 	$(RUN) -m ruff check .
 	$(RUN) -m ruff format --check .
 
-clean:  ## remove the environment and everything generated
-	rm -rf $(VENV) test_audio .pytest_cache .ruff_cache .hypothesis
+clean:  ## remove the environment, the test sets and caches
+	rm -rf $(VENV) test_audio .pytest_cache .ruff_cache .hypothesis notebooks/.ipynb_checkpoints notebooks/*.part
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -682,7 +682,8 @@ def report(found: dict) -> str:
     for row in found["challenge_order"]:
         lines.append(
             f"  {'right' if row['right'] else 'WRONG'}  challenge, {row['overflow']}: "
-            f"test1 {row['test1']:.3f} > test2 {row['test2']:.3f} > split of the background {row['background split']:.3f}"
+            f"test1 {row['test1']:.3f} > test2 {row['test2']:.3f} > "
+            f"split of the background {row['background split']:.3f}"
         )
     return "\n".join([*lines, f"{found['seconds']} s"])
 

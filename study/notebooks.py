@@ -3,8 +3,9 @@
     python -m study.notebooks                  # all
     python -m study.notebooks 01_test_sets     # some
 
-A notebook runs from a fresh kernel in ``notebooks/``; it is written back only if every cell ran and none
-wrote to the error stream, and without anything that differs between two runs (times, versions).
+A notebook runs in ``notebooks/``, in a fresh kernel of this interpreter that can import the repository. It is
+written back only if every cell ran and none wrote to the error stream, and without anything that differs
+between two runs (times, versions).
 """
 
 from __future__ import annotations
@@ -12,12 +13,13 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+import tempfile
 import time
 from pathlib import Path
 
 import nbformat
 from nbclient import NotebookClient
-from nbclient.exceptions import CellExecutionError
+from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 
 FOLDER = Path(__file__).resolve().parent.parent / "notebooks"
 
@@ -27,7 +29,10 @@ class NotebookError(RuntimeError):
 
 
 def execute(path: Path, *, timeout: int = 300) -> float:
-    """Execute one notebook in place, atomically; return the seconds it took."""
+    """Execute one notebook in place, atomically; return the seconds it took.
+
+    ``timeout`` is in seconds and for one cell.
+    """
     started = time.perf_counter()
     notebook = nbformat.read(path, as_version=4)
     client = NotebookClient(
@@ -35,17 +40,24 @@ def execute(path: Path, *, timeout: int = 300) -> float:
         timeout=timeout,
         kernel_name="python3",
         record_timing=False,
+        coalesce_streams=True,  # otherwise the pieces of a long print depend on the machine's speed
         resources={"metadata": {"path": str(path.parent)}},
     )
-    try:
-        client.execute()
-    except CellExecutionError as error:
-        raise NotebookError(f"{path.name}: a cell failed\n{error}") from None
-    for number, cell in enumerate(notebook.cells):
-        for output in cell.get("outputs", []):
+    # this interpreter, whatever kernel a user has registered under the same name
+    kernel = client.create_kernel_manager()
+    kernel.kernel_spec.argv = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
+    with tempfile.TemporaryDirectory() as profile:
+        try:
+            client.execute(env=_environment(profile))
+        except CellExecutionError as error:
+            raise NotebookError(f"{path.name}: {_failed(notebook)} failed\n{error}") from None
+        except (CellTimeoutError, DeadKernelError) as error:
+            raise NotebookError(f"{path.name}: {error}") from None
+    for number, cell in enumerate(_code(notebook), start=1):
+        for output in cell.outputs:
             if output.get("name") == "stderr":
                 raise NotebookError(
-                    f"{path.name}: cell {number} wrote to the error stream:\n{output['text']}"
+                    f"{path.name}: code cell {number} wrote to the error stream:\n{output['text']}"
                 )
         cell.metadata.pop("execution", None)
     notebook.metadata["language_info"] = {"name": "python"}
@@ -56,11 +68,35 @@ def execute(path: Path, *, timeout: int = 300) -> float:
     return time.perf_counter() - started
 
 
+def _environment(profile: str) -> dict[str, str]:
+    """Return the environment with the repository importable and without the user's IPython settings."""
+    imports = [str(FOLDER.parent), *filter(None, [os.environ.get("PYTHONPATH")])]
+    return {
+        **os.environ,
+        "PYTHONPATH": os.pathsep.join(imports),
+        "PYTHONHASHSEED": "0",
+        "IPYTHONDIR": profile,
+    }
+
+
+def _code(notebook: nbformat.NotebookNode) -> list[nbformat.NotebookNode]:
+    return [cell for cell in notebook.cells if cell.cell_type == "code"]
+
+
+def _failed(notebook: nbformat.NotebookNode) -> str:
+    """Name the cell that holds an error, counting code cells from 1."""
+    for number, cell in enumerate(_code(notebook), start=1):
+        if any(output.output_type == "error" for output in cell.outputs):
+            return f"code cell {number}"
+    return "a cell"
+
+
 def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m study.notebooks", description=__doc__.splitlines()[0])
-    parser.add_argument("names", nargs="*", help="names without extension; default: all")
+    parser.add_argument("names", nargs="*", help="names or paths; default: all")
     names = parser.parse_args(argv).names
-    paths = [FOLDER / f"{name}.ipynb" for name in names] or sorted(FOLDER.glob("*.ipynb"))
+    stems = [Path(name).name.removesuffix(".ipynb") for name in names]
+    paths = [FOLDER / f"{stem}.ipynb" for stem in stems] or sorted(FOLDER.glob("*.ipynb"))
     missing = [path.stem for path in paths if not path.exists()]
     if missing:
         print(f"error: no notebook named {', '.join(missing)} in {FOLDER.name}/", file=sys.stderr)

@@ -145,7 +145,8 @@ def report(found: dict) -> str:
     return "\n".join(
         [
             f"three views: {embed:.2f} ms of CPU a second of audio, "
-            f"{embed / floor:.1f} x the transforms alone ({floor:.2f} ms); preparing: {found['prepare_ms_per_second']:.2f} ms",
+            f"{embed / floor:.1f} x the transforms alone ({floor:.2f} ms); "
+            f"preparing: {found['prepare_ms_per_second']:.2f} ms",
             "VGGish's topology: "
             + (
                 f"{peer:.1f} ms, {peer / embed:.1f} x the three views"

@@ -3,6 +3,7 @@
 import json
 import re
 import statistics
+import sys
 from pathlib import Path
 
 import nbformat
@@ -11,7 +12,7 @@ import pytest
 from study import notebooks
 
 COMMITTED = sorted(notebooks.FOLDER.glob("*.ipynb"))
-MACHINE_PATH = re.compile(r"(?<![\w./])/(?:home|root|tmp|work|Users|usr)/\w|\b[A-Z]:\\\\")
+MACHINE_PATH = re.compile(r"(?:(?<![\w./])|file://)/(?:home|root|tmp|work|Users|usr)/\w|\b[A-Z]:\\{1,2}\w{2}")
 
 
 def code_cells(path):
@@ -35,8 +36,9 @@ class TestCommitted:
         for cell in content["cells"]:
             for output in cell.get("outputs", []):
                 data = output.get("data", {})
-                text = "".join(output.get("text", "")) + "".join(data.get("text/plain", ""))
-                assert not MACHINE_PATH.search(text)
+                shown = [data[kind] for kind in data if kind.startswith("text/")]
+                for text in [output.get("text", ""), *shown]:
+                    assert not MACHINE_PATH.search("".join(text))
             assert not MACHINE_PATH.search("".join(cell["source"]))
 
     def test_prose_first_and_short_cells(self, path):
@@ -69,16 +71,48 @@ def test_executes_in_place_and_leaves_nothing_that_changes(tmp_path):
 @pytest.mark.parametrize(
     ("source", "message"),
     [
-        ("1 / 0", "ZeroDivisionError"),
-        ("import sys; print('hm', file=sys.stderr)", "wrote to the error stream"),
+        ("1 / 0", r"small\.ipynb: code cell 2 failed[\s\S]*ZeroDivisionError"),
+        (
+            "import sys; print('hm', file=sys.stderr)",
+            r"small\.ipynb: code cell 2 wrote to the error stream:\nhm",
+        ),
+        ("import os; os._exit(1)", r"small\.ipynb: .*[Kk]ernel died"),
     ],
 )
 def test_refuses_and_keeps_the_old_file(tmp_path, source, message):
-    path = write(tmp_path, source)
+    path = write(tmp_path, "x = 1", source)
     before = path.read_bytes()
     with pytest.raises(notebooks.NotebookError, match=message):
         notebooks.execute(path)
     assert path.read_bytes() == before
+    assert [p.name for p in tmp_path.iterdir()] == ["small.ipynb"]
+
+
+def test_runs_this_interpreter_beside_the_notebook_with_the_repository(tmp_path):
+    path = write(
+        tmp_path, "import os, sys, gen_audio", "print(sys.executable, os.getcwd(), gen_audio.__file__)"
+    )
+    notebooks.execute(path)
+    where = " ".join([sys.executable, str(tmp_path), str(notebooks.FOLDER.parent / "gen_audio.py")])
+    assert "".join(code_cells(path)[1]["outputs"][0]["text"]).strip() == where
+
+
+def test_prints_in_a_row_are_one_output(tmp_path):
+    path = write(tmp_path, "import time", "for i in range(3):\n    print(i, flush=True)\n    time.sleep(0.3)")
+    notebooks.execute(path)
+    assert [o["text"] for o in code_cells(path)[1]["outputs"]] == [["0\n", "1\n", "2\n"]]
+
+
+@pytest.mark.parametrize("text", ["/home/me", "in /tmp/x", '"/work/a"', "file:///usr/lib", "C:\\Users"])
+def test_paths_of_one_machine_are_recognised(text):
+    assert MACHINE_PATH.search(text)
+
+
+@pytest.mark.parametrize(
+    "text", ["../test_audio/test1", "notebooks/tmp/x", "and/or", "https://example.org/home/a"]
+)
+def test_other_paths_are_not(text):
+    assert not MACHINE_PATH.search(text)
 
 
 def test_an_unknown_name_is_one_line(capsys):

@@ -5,7 +5,7 @@
 writes, below ``test_audio``, ten clean tones (``background/``), five with white Gaussian noise of
 standard deviation 1e-4 of the peak (``test1/``) and five with 1e-5 (``test2/``), and for each set a
 file list ``test_files_SET.csv``, one path a line. They are the files on which the Frechet distance
-of VGGish embeddings was first published: 12.44 for test1 and 4.77 for test2.
+of VGGish embeddings was published: 12.44 for test1 and 4.77 for test2.
 
 Conventions
     samples     float64, (n,), full scale 1.0; ``rate`` in Hz.

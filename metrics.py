@@ -1789,7 +1789,10 @@ def _verdict(result: Comparison) -> str:
 
 
 def _interval_text(interval: tuple[float, float] | None, digits: int = 3) -> str:
-    return "not available" if interval is None else f"{interval[0]:.{digits}f} to {interval[1]:.{digits}f}"
+    if interval is None:
+        return "not available"
+    low, high = (round(end, digits) + 0.0 for end in interval)  # no "-0.0"
+    return f"{low:.{digits}f} to {high:.{digits}f}"
 
 
 def _p_text(result: Comparison) -> str:
@@ -1822,7 +1825,9 @@ def _describe(result: Comparison) -> str:
     if r.p_value <= 0.05:
         lines.append("  farthest candidates: " + ", ".join(f"{u.name} {u.value:.2f}" for u in r.units[:3]))
     interval = f" ({_interval_text(r.level_interval_db, 1)})" if r.level_interval_db else ""
-    lines.append(f"  level, not part of the distance: {r.level_difference_db:+.1f} dB{interval}")
+    lines.append(
+        f"  level, not part of the distance: {round(r.level_difference_db, 1) + 0.0:+.1f} dB{interval}"
+    )
     return "\n".join(lines + [f"  note: {line}" for line in r.warnings])
 
 

@@ -699,7 +699,7 @@ def main(argv: list[str] | None = None) -> int:
         return 1
     print(report(found))
     if not arguments.quick:
-        results.write("statistics", found, made_by="python -m study.benchmark", data=["digits"])
+        results.write("statistics", found, made_by="python -m study.benchmark", seed=0, data=["digits"])
     return 0
 
 

@@ -61,13 +61,11 @@ def run() -> dict:
             "clicks": {test: clicks(sets["historic"][test], sets["clean"][test]) for test in TESTS},
             "split": split(place(folder, "clean", SEED) / "background", folder / "cache"),
             "without_common_tones": {
-                kind: without_common_tones(place(folder, kind, SEED), folder / "cache")
-                for kind in OVERFLOWS
+                kind: without_common_tones(place(folder, kind, SEED), folder / "cache") for kind in OVERFLOWS
             },
             "incumbents": incumbents(folder),
             "seeds": [
-                {"seed": seed, **{kind: brief(measured[kind, seed]) for kind in OVERFLOWS}}
-                for seed in SEEDS
+                {"seed": seed, **{kind: brief(measured[kind, seed]) for kind in OVERFLOWS}} for seed in SEEDS
             ],
         }
 
@@ -106,10 +104,7 @@ def measure(folder: Path, kind: str, seed: int) -> dict:
 
 def brief(measured: dict) -> dict:
     """Value, interval and p of both tests."""
-    return {
-        test: {key: measured[test][key] for key in ("value", "interval", "p_value")}
-        for test in TESTS
-    }
+    return {test: {key: measured[test][key] for key in ("value", "interval", "p_value")} for test in TESTS}
 
 
 def as_dict(comparison: metrics.Comparison) -> dict:
@@ -125,14 +120,9 @@ def beyond_16_bits(seed: int) -> dict[str, dict[str, int]]:
 
     Both writings agree wherever neither had to act, so the samples that differ are those beyond.
     """
-    wrapped, clipped = (
-        gen_audio.test_sets(seed=seed, overflow=overflow) for overflow in ("wrap", "clip")
-    )
+    wrapped, clipped = (gen_audio.test_sets(seed=seed, overflow=overflow) for overflow in ("wrap", "clip"))
     return {
-        name: {
-            file: int(np.count_nonzero(samples != clipped[name][file]))
-            for file, samples in files.items()
-        }
+        name: {file: int(np.count_nonzero(samples != clipped[name][file])) for file, samples in files.items()}
         for name, files in wrapped.items()
     }
 
@@ -145,8 +135,7 @@ def clicks(historic: dict, clean: dict) -> dict:
         "share": 1 - clean["value"] / historic["value"],
         "views": {name: value - clean["views"][name] for name, value in historic["views"].items()},
         "bands": [
-            {"name": band["name"], "value": band["value"] - bands[band["name"]]}
-            for band in historic["bands"]
+            {"name": band["name"], "value": band["value"] - bands[band["name"]]} for band in historic["bands"]
         ],
     }
 
@@ -209,9 +198,7 @@ def incumbents(folder: Path) -> dict:
                 for test in TESTS
             }
     background = vectors(place(folder, "clean", SEED) / "background")
-    halves = [
-        np.isin(np.arange(10), [0, *chosen]) for chosen in itertools.combinations(range(1, 10), 4)
-    ]
+    halves = [np.isin(np.arange(10), [0, *chosen]) for chosen in itertools.combinations(range(1, 10), 4)]
     for name, distance in (("frechet", frechet), ("gaussian_mmd", gaussian_mmd)):
         values = [distance(background[half], background[~half]) for half in halves]
         found[name]["split"] = {"mean": np.mean(values), "sd": np.std(values)}
@@ -247,9 +234,9 @@ def summary(found: dict) -> str:
 
 def main(argv: list[str] | None = None) -> int:
     """Measure, write the result, print a summary; return the exit code."""
-    argparse.ArgumentParser(
-        prog="python -m study.challenge", description=__doc__.splitlines()[0]
-    ).parse_args(argv)
+    argparse.ArgumentParser(prog="python -m study.challenge", description=__doc__.splitlines()[0]).parse_args(
+        argv
+    )
     found = run()
     results.write("challenge", found, made_by=MADE_BY, seed=SEED)
     print(summary(found))

@@ -38,9 +38,7 @@ RELABELLINGS_AT_ONCE = 256  # bounds the memory of a permutation test over many 
 TIE = 1e-12  # of the largest statistic: labellings that are equal but for rounding count as equal
 
 
-def frechet(
-    reference: np.ndarray, candidate: np.ndarray, *, rng: np.random.Generator | None = None
-) -> float:
+def frechet(reference: np.ndarray, candidate: np.ndarray, *, rng: np.random.Generator | None = None) -> float:
     """Return the squared Frechet (2-Wasserstein) distance of the two fitted Gaussians.
 
     ``|mean_1 - mean_2|^2 + tr S1 + tr S2 - 2 tr (S1 S2)^(1/2)`` with covariances over n - 1 (Dowson
@@ -194,9 +192,7 @@ def kernel_permutation_pvalue(
     if kernel.ndim != 2 or kernel.shape[0] != kernel.shape[1]:
         raise ValueError(f"the kernel has shape {kernel.shape}; it must be square")
     if not 2 <= references <= len(kernel) - 2:
-        raise ValueError(
-            f"{references} of {len(kernel)} rows are the reference; each set needs at least 2"
-        )
+        raise ValueError(f"{references} of {len(kernel)} rows are the reference; each set needs at least 2")
     kernel = _without_diagonal(kernel)
     observed = _kernel_statistics(kernel, np.arange(len(kernel))[None] < references)[0]
     null = [
@@ -218,9 +214,7 @@ def _checked(reference: np.ndarray, candidate: np.ndarray) -> tuple[np.ndarray, 
             )
         if not np.isfinite(rows).all():
             bad = np.flatnonzero(~np.isfinite(rows).all(axis=1))
-            raise ValueError(
-                f"the {role} has NaN or infinity in {len(bad)} rows, first in {bad[0]}"
-            )
+            raise ValueError(f"the {role} has NaN or infinity in {len(bad)} rows, first in {bad[0]}")
     reference, candidate = sets.values()
     if reference.shape[1] != candidate.shape[1]:
         raise ValueError(

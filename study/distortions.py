@@ -60,9 +60,7 @@ def _graded(*values: float | tuple[float, ...]) -> Callable[[Callable], Distorti
 
     def decorate(function: Callable) -> Distortion:
         @functools.wraps(function)
-        def distortion(
-            signal: np.ndarray, rate: int, severity: int, rng: np.random.Generator
-        ) -> np.ndarray:
+        def distortion(signal: np.ndarray, rate: int, severity: int, rng: np.random.Generator) -> np.ndarray:
             signal = _checked(signal)
             if isinstance(severity, bool | np.bool_) or severity not in range(6):
                 raise ValueError(f"severity is {severity!r}; it is a whole number from 0 to 5")
@@ -274,8 +272,7 @@ def shuffle_segments(
     length = round(segment_seconds * rate)
     if not 1 <= length < len(signal):
         raise ValueError(
-            f"segments of {segment_seconds} s in a signal of {len(signal) / rate} s; "
-            "at least two are needed"
+            f"segments of {segment_seconds} s in a signal of {len(signal) / rate} s; at least two are needed"
         )
     segments = np.split(signal, range(length, len(signal), length))
     order = np.arange(len(segments))

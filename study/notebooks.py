@@ -47,6 +47,7 @@ def execute(path: Path, *, timeout: int = 300) -> float:
     kernel = client.create_kernel_manager()
     kernel.kernel_spec.argv = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
     with tempfile.TemporaryDirectory() as profile:
+        kernel.transport, kernel.ip = "ipc", f"{profile}/kernel"  # sockets of this folder, no network port
         try:
             client.execute(env=_environment(profile))
         except CellExecutionError as error:

@@ -75,9 +75,7 @@ def table(named: Mapping[str, Sequence[Path]], groups: str, cache: str) -> dict:
     rows += Parallel(n_jobs=-1)(
         delayed(_row)(named, names[i:], groups, cache, 1) for i in range(1, len(names) - 1)
     )
-    splits = Parallel(n_jobs=-1)(
-        delayed(_splits)(named[name], groups, cache) for name in names
-    )
+    splits = Parallel(n_jobs=-1)(delayed(_splits)(named[name], groups, cache) for name in names)
     count = len(names)
     value, p_value = np.zeros((count, count)), np.zeros((count, count))
     half_width = np.zeros((count, count))
@@ -154,9 +152,7 @@ def _splits(paths: Sequence[Path], groups: str, cache: str) -> list[float]:
         order = np.random.default_rng([SEED, index]).permutation(len(draws))
         halves = (order[: len(order) // 2], order[len(order) // 2 :])
         one, other = ([path for i in half for path in draws[i]] for half in halves)
-        values.append(
-            metrics.distance(one, other, groups=groups, paired=False, cache=cache, workers=1)
-        )
+        values.append(metrics.distance(one, other, groups=groups, paired=False, cache=cache, workers=1))
     return values
 
 
@@ -170,12 +166,12 @@ def main(argv: list[str] | None = None) -> int:
     except sets.MissingData as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
-    path = results.write(
-        "real_audio", found, made_by=MADE_BY, seed=SEED, data=("sounds", "digits")
-    )
+    path = results.write("real_audio", found, made_by=MADE_BY, seed=SEED, data=("sounds", "digits"))
     both = found["digits_against_sounds"]
-    print(f"{path.parent.name}/{path.name}: {len(found['sounds']['names'])} classes, "
-          f"{len(found['speakers']['names'])} speakers; digits against sounds {both['value']:.3f}")
+    print(
+        f"{path.parent.name}/{path.name}: {len(found['sounds']['names'])} classes, "
+        f"{len(found['speakers']['names'])} speakers; digits against sounds {both['value']:.3f}"
+    )
     return 0
 
 

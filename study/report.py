@@ -39,7 +39,7 @@ REPORT, FIGURES = ROOT / "report.md", ROOT / "figures"
 
 def num(value: float, digits: int = 3) -> str:
     """Fixed digits, and no minus sign before a zero."""
-    text = f"{value:.{digits}f}"
+    text = f"{float(value):.{digits}f}"  # float() also refuses an undefined value by name
     return text.lstrip("-") if float(text) == 0 else text
 
 
@@ -180,21 +180,19 @@ def draw(found: Mapping[str, Mapping]) -> list[Path]:
 
 def main(argv: list[str] | None = None) -> int:
     """Render or check; return the exit code: 1 for a missing result or a report that differs."""
-    parser = argparse.ArgumentParser(
-        prog="python -m study.report", description=__doc__.splitlines()[0]
-    )
+    parser = argparse.ArgumentParser(prog="python -m study.report", description=__doc__.splitlines()[0])
     parser.add_argument("--check", action="store_true", help="compare with report.md only")
     arguments = parser.parse_args(argv)
     found = results.read_all()
     if "challenge" not in found:
-        print("error: results/challenge.json is missing; run: python -m study.challenge",
-              file=sys.stderr)
+        print("error: results/challenge.json is missing; run: python -m study.challenge", file=sys.stderr)
         return 1
     text = render(found)
     if arguments.check:
         old = REPORT.read_text(encoding="utf-8") if REPORT.exists() else ""
-        change = difflib.unified_diff(old.splitlines(), text.splitlines(), "report.md", "rendered",
-                                      n=0, lineterm="")
+        change = difflib.unified_diff(
+            old.splitlines(), text.splitlines(), "report.md", "rendered", n=0, lineterm=""
+        )
         print("\n".join(change) or "report.md is what the results render to")
         return int(old != text)
     figures = draw(found)

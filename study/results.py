@@ -54,9 +54,7 @@ def write(
         "versions": {package: version(package) for package in PACKAGES},
         "data": {which: _fingerprint(which) for which in data},
     }
-    text = json.dumps(
-        {"header": header, **plain(content)}, indent=1, ensure_ascii=False, allow_nan=False
-    )
+    text = json.dumps({"header": header, **plain(content)}, indent=1, ensure_ascii=False, allow_nan=False)
     FOLDER.mkdir(exist_ok=True)
     handle, stage = tempfile.mkstemp(prefix=f".{name}_", dir=FOLDER)
     try:

@@ -120,8 +120,7 @@ _DOWNLOADS = {
         pattern="*/*.ogg",
         count=400,
         digest="ce10ba7e2e6886a9b4b0a914db5caa352a080f81b418e7ada1d793fb0df39933",
-        address="https://github.com/karolpiczak/ESC-10/archive/"
-        "553c8f1743b9dba6b282e1323c3ca8fa76923448.zip",
+        address="https://github.com/karolpiczak/ESC-10/archive/553c8f1743b9dba6b282e1323c3ca8fa76923448.zip",
         inside="",
         source="ESC-10 by K. J. Piczak, commit 553c8f1, CC BY 3.0",
     ),
@@ -372,9 +371,7 @@ def _draw(paths: list[Path], count: int | None, rng: np.random.Generator | None)
     return [paths[i] for i in np.sort(rng.choice(len(paths), size=count, replace=False))]
 
 
-def _recordings(
-    name: str, paths: list[Path], labels: Iterable[str], groups: Iterable[str]
-) -> AudioSet:
+def _recordings(name: str, paths: list[Path], labels: Iterable[str], groups: Iterable[str]) -> AudioSet:
     wanted = _wanted(name)
     folder = paths[0].parents[wanted.pattern.count("/")]
     signals, rates = [], set()

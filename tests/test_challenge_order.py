@@ -35,7 +35,7 @@ def notes():
 
 
 def test_two_halves_of_one_source_and_a_damage(notes):
-    """Half of the notes low-passed at 2 kHz: far outside the null's spread; the same half as it is: inside."""
+    """Half of the notes low-passed at 2 kHz lie far outside the null's spread, as they are inside it."""
     rng = np.random.default_rng(0)
     order = rng.permutation(len(notes.signals))
     x, y = ([notes.signals[i] for i in part] for part in (order[:12], order[12:]))

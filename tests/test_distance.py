@@ -67,7 +67,7 @@ class TestValue:
     def test_two_point_masses(self):
         """All of x at 0 (with a far pair that sets no scale), all of y at 1: value 2 |d|^(1/2) - 0 - 0."""
         x, y = np.zeros((4, 1)), np.ones((3, 1))
-        # No spread on the reference: the divisor falls back to sqrt(0.1^2) = 0.1 times a median distance of 1.
+        # No spread on the reference: the divisor falls back to 0.1 times a median distance of 1.
         assert compare(x, y).value == pytest.approx(2 * math.sqrt(1 / 0.1), rel=1e-4)
 
     def test_unbiased_for_one_source(self):
@@ -202,7 +202,7 @@ class TestPermutations:
 
     @pytest.mark.parametrize("paired", [False, True])
     def test_false_alarms(self, paired):
-        """400 null splits at 5 %: more than 36 alarms has probability .0003 for a test that keeps its level."""
+        """400 null splits at 5 %: more than 36 alarms have probability .0003 if the level is kept."""
         rng = np.random.default_rng(5)
         alarms = 0
         for trial in range(400):

@@ -185,9 +185,7 @@ def test_bad_input_is_one_line_and_nothing_written(case, tmp_path, monkeypatch, 
     assert everything(tmp_path) == before
 
 
-@pytest.mark.skipif(
-    not os.path.isdir("/proc/self"), reason="no /proc, which even root cannot write"
-)
+@pytest.mark.skipif(not os.path.isdir("/proc/self"), reason="no /proc, which even root cannot write")
 def test_a_folder_that_cannot_be_written(capsys):
     assert gen_audio.main(["--test_files", "/proc/tones"]) == 2
     err = capsys.readouterr().err

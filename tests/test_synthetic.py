@@ -39,9 +39,7 @@ def test_windows_differ(some):
     assert similarity.max() < 0.5
 
 
-@pytest.mark.parametrize(
-    "source, envelope", list(itertools.product(synthetic.SOURCES, synthetic.ENVELOPES))
-)
+@pytest.mark.parametrize("source, envelope", list(itertools.product(synthetic.SOURCES, synthetic.ENVELOPES)))
 def test_every_source_under_every_envelope_is_sound(source, envelope):
     for seed in range(5):
         rng = np.random.RandomState(seed)

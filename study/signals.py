@@ -23,6 +23,7 @@ import io
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -48,8 +49,11 @@ FRAME, HOP = 1024, 256  # samples at 22,050 Hz, of log_mel
 FLOOR = 1e-8  # of log_mel: -80 dB relative to full scale
 SHOWN_DB = 80  # below the loudest point, in pictures
 COLUMNS, ROWS = 80, 32  # of a picture
-DELAYS = (0.0, 0.125, 0.25, 0.375, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 4.0, 5.0, 7.0, 10.0, 15.0, 20.0)  # ms
-MEASURES = ("raw samples", "mean spectrum", "mean log-mel", *metrics.VIEWS)
+DELAYS = tuple(n / 4 for n in range(49))  # ms
+TOGETHER = "views together"
+MEASURES = ("raw samples", "mean spectrum", "mean log-mel", *metrics.VIEWS, TOGETHER)
+SAME = ("5 ms later", "6 dB softer", "upside down (times -1)")
+OTHER = ("random phase", "backwards", "50 ms pieces in another order")
 DIGITS_SHOWN = ("7_jackson_0.wav", "3_theo_0.wav")
 SOUNDS_SHOWN = ("Dog bark", "Sea waves")
 MISSING = "The recordings are not on this machine: read from results/real_waveforms.json instead."
@@ -169,6 +173,14 @@ def wrapped_phases(historic: Mapping, clean: Mapping) -> np.ndarray:
     return np.concatenate(phases)
 
 
+def wrapped_times(historic: Mapping, clean: Mapping) -> dict[str, np.ndarray]:
+    """File -> times in seconds of the samples that wrapped."""
+    return {
+        file: np.flatnonzero(wrapped(samples, clean[file])) / gen_audio.RATE
+        for file, samples in historic.items()
+    }
+
+
 def file_rows(historic: Mapping, clean: Mapping) -> list[dict]:
     """One row a file: set, name, length, largest and smallest integer, samples that wrapped."""
     return [
@@ -232,7 +244,12 @@ def log_mel(signal: np.ndarray, rate: int, bands: int = 40) -> np.ndarray:
     window = scipy.signal.get_window("hann", FRAME)
     frames = np.lib.stride_tricks.sliding_window_view(padded, FRAME)[::HOP] * window
     power = np.square(np.abs(scipy.fft.rfft(frames, axis=1))) / np.square(window.sum() / 2)
-    return 10 * np.log10(np.maximum(metrics.mel_filters(FRAME, bands) @ power.T, FLOOR))
+    return 10 * np.log10(np.maximum(_mel(bands) @ power.T, FLOOR))
+
+
+@cache
+def _mel(bands: int) -> np.ndarray:
+    return metrics.mel_filters(FRAME, bands)
 
 
 # Changes of a sound
@@ -257,14 +274,13 @@ def changes(signal: np.ndarray, rate: int, seed: int) -> dict[str, np.ndarray]:
     """The changes of the table, by name; what is random is drawn from ``seed``."""
     # A frozen stream, of which distortions needs no more than permutation().
     rng = np.random.RandomState(seed)
-    return {
-        "5 ms later": delayed(signal, rate, 0.005),
-        "6 dB softer": signal / np.float32(2),
-        "upside down (times -1)": -signal,
-        "random phase": random_phase(signal, rng),
-        "backwards": distortions.reverse(signal),
-        "50 ms pieces in another order": distortions.shuffle_segments(signal, rate, 0.05, rng),
-    }
+    same = delayed(signal, rate, 0.005), signal / np.float32(2), -signal
+    other = (
+        random_phase(signal, rng),
+        distortions.reverse(signal),
+        distortions.shuffle_segments(signal, rate, 0.05, rng),
+    )
+    return dict(zip(SAME + OTHER, same + other, strict=True))
 
 
 # Distances between two sounds
@@ -293,13 +309,17 @@ def description(signal: np.ndarray, rate: int) -> dict[str, np.ndarray]:
 
 
 def distances(x: np.ndarray, y: np.ndarray, rate: int) -> dict[str, float]:
-    """Euclidean distance between two sounds, by measure."""
+    """Euclidean distance between two sounds, by measure; of the views together the mean of the roots.
+
+    That mean is the kernel of ``metrics.distance``.
+    """
     return _distances(x, description(x, rate), y, description(y, rate))
 
 
 def _distances(x, x_described, y, y_described) -> dict[str, float]:
     told = {m: float(np.linalg.norm(x_described[m] - y_described[m])) for m in x_described}
-    return {"raw samples": raw_distance(x, y), **told}
+    together = float(np.mean([np.sqrt(told[view]) for view in metrics.VIEWS]))
+    return {"raw samples": raw_distance(x, y), **told, TOGETHER: together}
 
 
 def ratios(bases: Sequence[Mapping], rate: int) -> dict[str, dict[str, float]]:
@@ -331,6 +351,18 @@ def ratios(bases: Sequence[Mapping], rate: int) -> dict[str, dict[str, float]]:
         name: {m: float(np.median([row[m] for row in found])) for m in MEASURES}
         for name, found in rows.items()
     }
+
+
+def contrast(table: Mapping[str, Mapping[str, float]]) -> list[dict]:
+    """One row a measure: the largest ratio among ``SAME``, the smallest among ``OTHER``."""
+    return [
+        {
+            "measure": measure,
+            "same sound, at most": max(table[name][measure] for name in SAME),
+            "another sound, at least": min(table[name][measure] for name in OTHER),
+        }
+        for measure in MEASURES
+    ]
 
 
 def delay_curve(bases: Sequence[Mapping], rate: int) -> dict[str, list[float]]:
@@ -450,7 +482,7 @@ def same_spectrum(signal: np.ndarray, rate: int) -> dict:
     """Three sounds that share one mean spectrum: pictures and spectra in whole dB."""
     changed = changes(signal, rate, 0)
     found = {"as spoken": signal}
-    found |= {n: changed[n] for n in ("backwards", "random phase", "50 ms pieces in another order")}
+    found |= {name: changed[name] for name in ("backwards", "random phase", OTHER[2])}
     spectra = {name: mean_spectrum(s, rate) for name, s in found.items()}
     top = max(s.max() for s in spectra.values())
     return {
@@ -588,17 +620,18 @@ def wrapped_samples(historic: Mapping, clean: Mapping, file: str = "sin_100.wav"
     return figure
 
 
-def spectra(historic: Mapping, clean: Mapping, file: str = "sin_1000.wav") -> Figure:
-    """Spectra of one tone in the background, in the clean test and in the historic one."""
-    figure, axes = _new(4.6, 1, 2, "Clicks lift the whole spectrum; the noise barely shows", sharey=True)
+def spectra(historic: Mapping, clean: Mapping, file: str = "sin_550.wav") -> Figure:
+    """Spectra of one tone without noise, in the clean test and in the historic one."""
+    figure, axes = _new(4.6, 1, 2, "Clicks lift the whole spectrum, far above the noise", sharey=True)
+    silent = gen_audio.to_int16(ideal_tone(frequency_of(file)))
     for each, test in zip(axes, TESTS, strict=True):
         for label, samples, colour, style in (
             (f"{test}, historic", historic[test][file], ORANGE, "-"),
             (f"{test}, clean", clean[test][file], BLUE, "-"),
-            ("background", clean["background"][file], "black", ":"),
+            ("without noise", silent, "black", ":"),
         ):
             frequencies, level = power_spectrum(samples * STEP, gen_audio.RATE)
-            each.plot(frequencies / 1e3, level, color=colour, ls=style, lw=1.3, label=label)
+            each.plot(frequencies / 1e3, level, color=colour, ls=style, lw=1.2, label=label)
         each.set_xlabel("frequency (kHz)", fontsize=FONT)
         each.legend(fontsize=FONT, frameon=False, loc="upper right")
         each.set_ylim(-145, 5)
@@ -653,9 +686,14 @@ def counts(found: Mapping[str, np.ndarray]) -> Figure:
                 label=test if index == 0 else None,
             )
         axes.annotate(
-            f"{test}: expected {expected:.0f}", (1060, expected), va="center", fontsize=FONT, color=colour
+            f"{test}: {expected:.0f} expected",
+            (1060, expected),
+            xytext=(0, 4),
+            textcoords="offset points",
+            fontsize=FONT,
+            color=colour,
         )
-    axes.set_xlim(50, 1270)
+    axes.set_xlim(50, 1290)
     axes.set_ylim(bottom=0)
     axes.set_xticks(np.linspace(gen_audio.LOWEST, gen_audio.HIGHEST, 5))
     axes.set_xlabel("frequency of the tone (Hz; the seeds side by side)", fontsize=FONT)
@@ -663,9 +701,23 @@ def counts(found: Mapping[str, np.ndarray]) -> Figure:
     return figure
 
 
+def clicks_in_time(historic: Mapping, clean: Mapping) -> Figure:
+    """When the samples of each file wrapped, one row a file."""
+    figure, axes = _new(4.4, 2, 1, "Low tones click all the time, 1000 Hz only in one burst", sharex=True)
+    for each, test, colour in zip(axes, TESTS, (ORANGE, BLUE), strict=True):
+        times = wrapped_times(historic[test], clean[test])
+        each.eventplot(list(times.values()), colors=colour, linewidths=0.7, linelengths=0.75)
+        each.set_yticks(range(len(times)), [f"{frequency_of(file):.0f}" for file in times])
+        each.set_title(test, fontsize=FONT, loc="left")
+        each.set_ylabel("tone (Hz)", fontsize=FONT)
+    axes[1].set_xlim(0, gen_audio.SECONDS)
+    axes[1].set_xlabel("time (s)", fontsize=FONT)
+    return figure
+
+
 def click_levels(rows: Sequence[Mapping]) -> Figure:
     """Levels of noise, noise with rounding, and clicks, in dB relative to the tone."""
-    figure, (axes,) = _new(2.8, title="The clicks are about a million times as strong as the noise")
+    figure, (axes,) = _new(2.8, title="The clicks have a million times the power of the noise, and more")
     styles = {"noise, drawn": (BLUE, "D"), "noise and rounding": ("black", "s"), "clicks": (ORANGE, "o")}
     for y, row in enumerate(rows):
         axes.plot([row["noise, drawn"], row["clicks"]], [y, y], color=GREY, lw=1.5, zorder=0)
@@ -779,7 +831,7 @@ def delay(curves: Mapping[str, Mapping]) -> Figure:
         )
     axes.axhline(1, color="black", lw=1)
     axes.set_ylim(bottom=0)
-    axes.set_xlim(0, 20)
+    axes.set_xlim(0, DELAYS[-1])
     axes.set_xlabel("delay (ms)", fontsize=FONT)
     axes.set_ylabel("distance to the delayed copy\n(1 = distance to other sounds)", fontsize=FONT)
     axes.legend(fontsize=FONT, frameon=False, loc="lower right")

@@ -9,9 +9,9 @@ READY := $(VENV)/.ready
 help:  ## print this map
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
-$(READY): requirements.txt constraints.txt
+$(READY): requirements.txt requirements-optional.txt constraints.txt
 	$(PYTHON) -m venv --clear $(VENV)
-	$(VENV)/bin/pip install --quiet --disable-pip-version-check -r requirements.txt -c constraints.txt
+	$(VENV)/bin/pip install --quiet --disable-pip-version-check -r requirements.txt -r requirements-optional.txt -c constraints.txt
 	@touch $@
 
 report: $(READY)  ## test sets, results of the challenge, notebooks, figures and report.md (under 5 minutes)

@@ -1038,14 +1038,15 @@ def _test_families(
     Standardised numbers see broad changes (a class that is missing), whitened ones small consistent
     changes (a codec); whitened twice, from the numbers as they are and from standardised ones, because
     the ridge damps other directions in each. Attack is linear in the envelope, so it is never whitened.
-    ``audible`` masks the numbers of each view that may be whitened (see ``_audible_numbers``).
+    ``audible`` masks the numbers of each view that are used (see ``_audible_numbers``).
     """
+    if audible is not None:
+        views = [view[:, used] for view, used in zip(views, audible, strict=True)]
     standardised = [_standardise(view, weights) for view in views]
-    used = [0] if len(views) == 1 else [0, 2]
-    audible = [slice(None)] * len(views) if audible is None else audible
+    whitened = [0] if len(views) == 1 else [0, 2]
     return [
         standardised,
-        *([_whiten(family[i][:, audible[i]], weights) for i in used] for family in (views, standardised)),
+        *([_whiten(family[i], weights) for i in whitened] for family in (views, standardised)),
     ]
 
 
@@ -1428,7 +1429,7 @@ def _value_views(pool: _Pool, own: np.ndarray | None) -> tuple[list[np.ndarray],
 
 
 def _audible_numbers(rate: int) -> list[np.ndarray]:
-    """Which numbers of each view the test may whiten, for sets whose lowest sample rate is ``rate``.
+    """Which numbers of each view the test uses, for sets whose lowest sample rate is ``rate``.
 
     Bands of the fine structure that reach above the common bandwidth hold what resamplers leave there, far
     below the sound (the envelope has a floor). Whitened, that is as loud as the rest, and the test would

@@ -15,8 +15,8 @@ Conventions
                  for the value, of the pooled files for the test) on the same 1032 numbers, scaled by
                  the same constants, with the same permutations.
 
-Which data the choice was made on: the test's combination of statistics, its ridge, and the bands it may
-whiten were chosen on these digits (other draws, partly these effects), so the power here flatters a
+Which data the choice was made on: the test's combination of statistics, its ridge, and the bands it
+uses were chosen on these digits (other draws, partly these effects), so the power here flatters a
 little. The severities were fixed before any result, and the incumbents run on the same draws.
 """
 

@@ -622,7 +622,7 @@ def wrapped_samples(historic: Mapping, clean: Mapping, file: str = "sin_100.wav"
 
 def spectra(historic: Mapping, clean: Mapping, file: str = "sin_550.wav") -> Figure:
     """Spectra of one tone without noise, in the clean test and in the historic one."""
-    figure, axes = _new(4.6, 1, 2, "Clicks lift the whole spectrum, far above the noise", sharey=True)
+    figure, axes = _new(4.4, 1, 2, "Clicks lift the whole spectrum, far above the noise", sharey=True)
     silent = gen_audio.to_int16(ideal_tone(frequency_of(file)))
     for each, test in zip(axes, TESTS, strict=True):
         for label, samples, colour, style in (
@@ -703,7 +703,7 @@ def counts(found: Mapping[str, np.ndarray]) -> Figure:
 
 def clicks_in_time(historic: Mapping, clean: Mapping) -> Figure:
     """When the samples of each file wrapped, one row a file."""
-    figure, axes = _new(4.4, 2, 1, "Low tones click all the time, 1000 Hz only in one burst", sharex=True)
+    figure, axes = _new(4.4, 2, 1, "At 1000 Hz all clicks fall at the two ends of the file", sharex=True)
     for each, test, colour in zip(axes, TESTS, (ORANGE, BLUE), strict=True):
         times = wrapped_times(historic[test], clean[test])
         each.eventplot(list(times.values()), colors=colour, linewidths=0.7, linelengths=0.75)

@@ -29,6 +29,7 @@ from pathlib import Path
 import numpy as np
 import scipy.fft
 import scipy.signal
+import scipy.sparse
 import scipy.special
 import soundfile
 import soxr
@@ -211,6 +212,12 @@ def level_rows(historic: Mapping, clean: Mapping) -> list[dict]:
     return rows
 
 
+def heard(files: Mapping[str, Mapping]) -> dict[str, float]:
+    """``metrics.distance`` from the background to each test, without intervals and tests."""
+    sounds = {which: [samples * STEP for samples in found.values()] for which, found in files.items()}
+    return {test: metrics.distance(sounds["background"], sounds[test], rate=gen_audio.RATE) for test in TESTS}
+
+
 # Spectra
 
 
@@ -248,8 +255,9 @@ def log_mel(signal: np.ndarray, rate: int, bands: int = 40) -> np.ndarray:
 
 
 @cache
-def _mel(bands: int) -> np.ndarray:
-    return metrics.mel_filters(FRAME, bands)
+def _mel(bands: int) -> scipy.sparse.csr_array:
+    # Nearly empty, and a dense product this small spends its time on starting threads.
+    return scipy.sparse.csr_array(metrics.mel_filters(FRAME, bands))
 
 
 # Changes of a sound

@@ -2,7 +2,7 @@
 
     $ python -m study.signals
 
-writes ``results/real_waveforms.json``, in about twenty seconds: what notebook 02 shows of recordings, for
+writes ``results/real_waveforms.json``, in about five seconds: what notebook 02 shows of recordings, for
 machines without them. Everything else is measured in the notebooks.
 
 Conventions

@@ -517,15 +517,12 @@ class Versions:
 
 
 def example_versions() -> Versions:
-    """The digit of ``same_spectrum``, or a note where the recordings are not there."""
-    if sets.available("digits"):
-        digits = sets.digits()
-        signal, rate = digits.signals[digits.names.index(DIGITS_SHOWN[0])], digits.rate
-        source = f'The digit "7", speaker jackson; {digits.source}.'
-    else:
-        signal, rate = sets.note(12, 60), sets.INSTRUMENT_RATE
-        source = "The recordings are not on this machine: a marimba, C4, plays in place of the digit."
-    return Versions({"as spoken": signal, **changes(signal, rate, 0)}, rate, source)
+    """A note and changes of it: rendered here, so that no recording is carried by the notebook."""
+    return Versions(
+        {"as played": sets.note(12, 60), **changes(sets.note(12, 60), sets.INSTRUMENT_RATE, 0)},
+        sets.INSTRUMENT_RATE,
+        "A marimba, C4, rendered from a sampled instrument.",
+    )
 
 
 # Figures

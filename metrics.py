@@ -26,7 +26,8 @@ doi:10.1016/j.jspi.2013.03.018), averaged over the three views::
 where a unit is never paired with itself (a U-statistic, hence unbiased at every size). Every number is
 first divided by a bundled constant made from synthetic audio (``metrics_constants.json``), so values are
 symmetric in the two sets, comparable between papers and free of the sets' size. Only numpy, scipy,
-soundfile and soxr are needed; tqdm draws the progress bar; ``av`` (optional) reads m4a.
+soundfile and soxr are needed; joblib shares long work among processes and tqdm draws the progress bar;
+``av`` (optional) reads m4a.
 """
 
 from __future__ import annotations
@@ -1243,7 +1244,7 @@ def _load_sets(
     for (role, _), loaded in zip(sources.items(), sets, strict=True):
         if len(loaded.sounds) < 2:
             raise AudioError(
-                f"{role}: {len(loaded.sounds)} usable sounds in {loaded.name}, and a distance "
+                f"{role}: {len(loaded.sounds)} usable sound(s) in {loaded.name}, and a distance "
                 "needs at least 2: one sound says nothing about the spread of its set."
                 + "".join(f"\n  {line}" for line in loaded.skipped)
             )

@@ -187,7 +187,7 @@ class TestRefusals:
             (lambda p: p / "none", {}, "does not exist"),
             (lambda p: (p / "empty").mkdir() or p / "empty", {}, "holds no audio files"),
             (lambda p: wavs(p)[0], {}, "is one file, and a set needs at least 2"),
-            (lambda p: wavs(p)[:1], {}, "1 usable sounds"),
+            (lambda p: wavs(p)[:1], {}, r"1 usable sound\(s\)"),
             (lambda p: [], {}, "the set is empty"),
             (lambda p: [noise(0), noise(1)], {}, "arrays need rate="),
             (lambda p: [noise(0), noise(1)], {"rate": 44.1}, "Was it given in kHz"),

@@ -26,7 +26,7 @@ test: $(READY)  ## all tests (under 10 minutes)
 study: $(READY)  ## results on real audio (needs AUDIO_DATA, see README)
 	$(RUN) -m study.real_audio
 
-bench: $(READY)  ## bias, false alarms, power, coverage, soundness, speed (needs AUDIO_DATA; about half an hour)
+bench: $(READY)  ## bias, false alarms, power, coverage, soundness, speed (needs AUDIO_DATA; about ten minutes)
 	$(RUN) -m study.benchmark
 	$(RUN) -m study.speed
 

@@ -33,6 +33,7 @@ soundfile and soxr are needed; joblib shares long work among processes and tqdm 
 from __future__ import annotations
 
 import argparse
+import csv
 import hashlib
 import io
 import itertools
@@ -252,6 +253,11 @@ def _list_set(source, role: str, rate) -> tuple[str, list[_Source], int]:
         )
     if not 1000 <= rate <= 768_000:
         raise AudioError(f"{role}: rate {rate} Hz is outside 1000 to 768000 Hz. Was it given in kHz?")
+    if any(np.ndim(item) == 0 for item in items):
+        raise AudioError(
+            f"{role}: a set of arrays is a list of signals, and this one holds single values or paths; "
+            "likely one signal given as the set, or paths and arrays in one list"
+        )
     width = len(str(len(items)))
     return (
         role,
@@ -279,11 +285,17 @@ def _list_folder(folder: Path, role: str) -> tuple[list[_Source], int]:
 
 def _list_file(path: Path, role: str) -> list[_Source]:
     """Paths of a file list: the first column; relative to the working directory, else to the list."""
-    lines = path.read_text(encoding="utf-8-sig").splitlines()
-    entries = [
-        line.split(",")[0].strip().strip('"') if path.suffix.lower() == ".csv" else line.strip()
-        for line in lines
-    ]
+    try:
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
+    except UnicodeDecodeError as error:
+        raise AudioError(
+            f"{role}: the file list {path} is not UTF-8 ({error}); likely saved by a spreadsheet in "
+            "another encoding"
+        ) from None
+    if path.suffix.lower() == ".csv":
+        entries = [row[0].strip() for row in csv.reader(lines, skipinitialspace=True) if row]
+    else:
+        entries = [line.strip() for line in lines]
     entries = [entry for entry in entries if entry and not entry.startswith("#")]
     if entries and entries[0].lower() in {"path", "file", "filename", "file_name", "name"}:
         entries = entries[1:]
@@ -349,7 +361,12 @@ def _read(source: _Source, data: bytes | None, *, minimum_bits: int, peak_limit:
         return _from_array(source.array, peak_limit)
     if source.path.suffix.lower() in {".m4a", ".mp4", ".aac"}:
         with _open_av(source.path) as container:
-            frames = [frame.to_ndarray() for frame in _resampled_to_float(container)]
+            import av
+
+            try:
+                frames = [frame.to_ndarray() for frame in _resampled_to_float(container)]
+            except av.FFmpegError as error:
+                raise AudioError(f"unreadable ({error}); likely damaged or truncated") from None
         if not frames:
             raise AudioError("holds no samples; likely truncated")
         return np.concatenate(frames, axis=1).T
@@ -414,26 +431,48 @@ def _resampled_to_float(container) -> Iterator:
 
 
 def _refuse_truncated(data: bytes) -> None:
-    """libsndfile reads a cut WAV or Ogg as a shorter one without a word; compare sizes with the headers."""
-    if data[:4] == b"RIFF" and data[8:12] == b"WAVE":
-        position = 12
-        while position + 8 <= len(data):
-            name, size = struct.unpack_from("<4sI", data, position)
-            if name == b"data":
-                held = len(data) - position - 8
-                if size > held and size < 0xFFFFFF00:  # streams write no size
-                    raise AudioError(
-                        f"truncated: the header promises {size} bytes of samples, "
-                        f"the file holds {held}; likely an interrupted copy"
-                    )
-                return
-            position += 8 + size + (size & 1)
-    elif data[:4] == b"OggS":
+    """libsndfile reads a cut file as a shorter one without a word; compare sizes with the headers."""
+    promised, start = _promised_samples(data)
+    held = len(data) - start
+    if promised > held and promised % 2**32 < 0xFFFFFF00:  # streams write no size
+        raise AudioError(
+            f"truncated: the header promises {promised} bytes of samples, "
+            f"the file holds {held}; likely an interrupted copy"
+        )
+    if data[:4] == b"OggS":
         last = data.rfind(b"OggS")
         page = data[last : last + 27 + 255]
         lengths = page[27 : 27 + page[26]] if len(page) >= 27 else b""
         if len(page) < 27 or last + 27 + len(lengths) + sum(lengths) > len(data):
             raise AudioError("truncated: the last Ogg page is cut; likely an interrupted copy")
+
+
+def _promised_samples(data: bytes) -> tuple[int, int]:
+    """Bytes of samples after the header of a WAV, RF64, W64, AIFF or AU file, and where they start."""
+    if data[:4] == b".snd" and len(data) >= 12:
+        start, size = struct.unpack_from(">II", data, 4)
+        return size, start
+    # Form, layout of a chunk's head, first chunk, name of the samples' chunk, alignment.
+    for form, head, position, samples, align in (
+        (b"RIFF", "<4sI", 12, b"data", 2),
+        (b"RF64", "<4sI", 12, b"data", 2),
+        (b"FORM", ">4sI", 12, b"SSND", 2),
+        (b"riff", "<16sQ", 40, b"data", 8),
+    ):
+        if not data.startswith(form):
+            continue
+        long_size = None
+        while position + struct.calcsize(head) <= len(data):
+            name, size = struct.unpack_from(head, data, position)
+            position += struct.calcsize(head)
+            if form == b"riff":  # W64 counts the head as well
+                size = max(0, size - struct.calcsize(head))
+            if name == b"ds64" and position + 16 <= len(data):
+                long_size = struct.unpack_from("<Q", data, position + 8)[0]
+            if name[:4] == samples:
+                return (long_size if size == 0xFFFFFFFF and long_size is not None else size), position
+            position += -(-size // align) * align
+    return 0, 0
 
 
 # ------------------------------------------------------------------------------------------- preparing
@@ -1142,7 +1181,14 @@ def _embed_with(embedding: Embedding, mono: np.ndarray, rate: int, bandwidth_rat
     """A caller's embedding gets the sound at the common rate, otherwise as it was recorded."""
     if bandwidth_rate < rate:
         mono, rate = _resample(mono, rate, bandwidth_rate), bandwidth_rate
-    vectors = np.atleast_2d(np.asarray(embedding(mono, rate), np.float32))
+    found = embedding(mono, rate)
+    try:
+        found = np.asarray(found)
+        vectors = np.atleast_2d(np.real(found).astype(np.float32))
+    except (TypeError, ValueError) as error:
+        raise AudioError(f"the embedding gave no array ({error}); (d,) or (frames, d) is needed") from None
+    if np.iscomplexobj(found):
+        raise AudioError("the embedding gave complex numbers; give their modulus, or both parts")
     if vectors.ndim != 2 or vectors.size == 0:
         raise AudioError(f"the embedding gave shape {vectors.shape}; (d,) or (frames, d) is needed")
     if not np.all(np.isfinite(vectors)):
@@ -1163,12 +1209,12 @@ def cache_folder() -> Path:
 
 def _load_entry(path: Path, name: str) -> _Sound | None:
     try:
-        with np.load(path, allow_pickle=False) as entry:
+        with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as entry:
             vectors, facts = entry["vectors"], json.loads(str(entry["facts"]))
         if vectors.ndim == 2 and vectors.shape[1] == sum(VIEWS.values()) and np.all(np.isfinite(vectors)):
             return _Sound(name=name, vectors=vectors, **facts)
-    except (OSError, ValueError, KeyError, TypeError, EOFError):
-        pass  # absent or damaged: it is made again
+    except Exception:  # absent or damaged, in any of a dozen ways: it is made again
+        return None
     return None
 
 
@@ -1219,6 +1265,10 @@ def _load_sets(
     folder = None
     if cache:
         folder = cache_folder() if cache is True else Path(cache)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise AudioError(f"cache: the folder {folder} cannot be made ({error})") from None
     jobs = [item for items in usable for item in items]
     options = dict(
         bandwidth_rate=common,
@@ -1292,7 +1342,7 @@ def _seconds_about(jobs: Sequence[_Source]) -> float:
     )
 
 
-def _group_function(groups, role: str) -> Callable[[str, int], str] | None:
+def _group_function(groups, role: str, sounds: int) -> Callable[[str, int], str] | None:
     """From a sound's name and position to its group."""
     if groups is None:
         return None
@@ -1307,7 +1357,7 @@ def _group_function(groups, role: str) -> Callable[[str, int], str] | None:
 
         def searched(name, _):
             match = pattern.search(name)
-            if match is None:
+            if match is None or (pattern.groups and match.group(1) is None):
                 raise AudioError(f"groups: the pattern {groups!r} does not match {name!r} of the {role}")
             return match.group(1) if pattern.groups else match.group(0)
 
@@ -1322,18 +1372,17 @@ def _group_function(groups, role: str) -> Callable[[str, int], str] | None:
 
         return looked_up
     labels = [str(label) for label in groups]
-
-    def counted(name, position):
-        if position >= len(labels):
-            raise AudioError(f"groups: {len(labels)} labels for the {role}, and there are more sounds")
-        return labels[position]
-
-    return counted
+    if len(labels) != sounds:
+        raise AudioError(
+            f"groups: {len(labels)} labels for the {sounds} sounds of the {role}; one each is needed "
+            "(where files are skipped, give a mapping from name to group)"
+        )
+    return lambda _, position: labels[position]
 
 
 def _units(loaded: _Set, role: str, groups) -> dict[str, list[_Sound]]:
     """Unit name -> its sounds."""
-    group_of = _group_function(groups, role)
+    group_of = _group_function(groups, role, len(loaded.sounds))
     units = defaultdict(list)
     for position, sound in enumerate(loaded.sounds):
         units[sound.name if group_of is None else group_of(sound.name, position)].append(sound)
@@ -1935,6 +1984,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     ):
         if value is not None and value < least:
             parser.error(f"{name} {value}: at least {least} is needed")
+    if arguments.seed >= 2**63:
+        parser.error(f"--seed {arguments.seed}: at most 2**63 - 1 is possible")
     if arguments.groups not in (None, "folder"):
         try:
             re.compile(arguments.groups)

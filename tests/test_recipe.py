@@ -58,6 +58,31 @@ def test_value_is_the_references():
     assert metrics.distance(sounds, others, rate=RATE, peak_limit=9) == pytest.approx(expected, abs=1e-4)
 
 
+@pytest.mark.parametrize("rate", [8000, 16000, 44100])
+def test_views_are_the_references_at_other_rates(rate):
+    """Each view by itself, on files of one and of several windows, trimmed and resampled by both."""
+    rng = np.random.default_rng(rate)
+    sounds = [rng.normal(0, 0.1, int(s * rate)) for s in (0.5, 1.6, 2.4, 0.9, 1.1, 2.2, 0.3)]
+    sounds[4:] = [np.convolve(s, [1, 0.9], "same") for s in sounds[4:]]
+    owners, rows = [], []
+    for number, sound in enumerate(sounds):
+        # Below full bandwidth the phase of the empty bands is rounding: described from the same samples.
+        for window in metrics.windows(metrics.prepare(sound, rate)[0]):
+            rows.append(np.concatenate(recipe.embed(window)))
+            owners.append(number)
+    scaled = np.array(rows) / metrics.constants()[0]
+    views = np.split(scaled, np.cumsum(list(metrics.VIEWS.values()))[:-1], axis=1)
+    expected = [recipe.statistic(recipe.blocks(view, owners), 4)[0] for view in views]
+    found = metrics.compare(sounds[:4], sounds[4:], rate=rate, paired=False)
+    # float32 descriptions agree to 1e-4 of numbers whose divisors are of order 10 and more.
+    assert list(found.views.values()) == pytest.approx(expected, abs=1e-4)
+
+
+def test_divisors_are_the_references():
+    rows = np.random.default_rng(2).normal(0, [1, 5, 0, 1e-3], (60, 4))  # one number without spread
+    np.testing.assert_allclose(metrics.divisors(rows), recipe.scales(rows), rtol=1e-12)
+
+
 @pytest.mark.parametrize("bands", [24, 40])
 @pytest.mark.parametrize("n_fft", [256, 1024, 4096])
 def test_mel_filters_are_the_usual_ones(n_fft, bands):
@@ -94,3 +119,26 @@ class TestConstants:
             metrics.constants(path)
         with pytest.raises(metrics.AudioError, match="numbers"):
             metrics.constants(self.change(tmp_path, divisors={"envelope": [1.0]}))
+
+    def test_making_them_is_deterministic(self):
+        first, second, other = (constants.make(20, seed=seed) for seed in (0, 0, 1))
+        assert first == second and constants.largest_change(first, other) > 1e-3
+        assert {name: len(values) for name, values in first["divisors"].items()} == metrics.VIEWS
+
+    @pytest.mark.parametrize("bad", [0.0, -1.0, float("nan"), float("inf")])
+    def test_every_divisor_must_be_a_positive_number(self, tmp_path, bad):
+        numbers = json.loads(metrics.CONSTANTS_FILE.read_text(encoding="utf-8"))["divisors"]
+        numbers["attack"][7] = bad
+        with pytest.raises(metrics.AudioError, match="positive numbers"):
+            metrics.constants(self.change(tmp_path, divisors=numbers))
+
+    def test_their_name_follows_their_content(self, tmp_path):
+        """A value says which constants it was made with: the recipe's version and a checksum."""
+        numbers = json.loads(metrics.CONSTANTS_FILE.read_text(encoding="utf-8"))["divisors"]
+        (tmp_path / "a").mkdir()
+        (tmp_path / "b").mkdir()
+        copy = metrics.constants(self.change(tmp_path / "a", made_by="hand"))[1]
+        numbers["attack"][7] *= 1.01
+        changed = metrics.constants(self.change(tmp_path / "b", divisors=numbers))[1]
+        assert copy == metrics.constants()[1] != changed
+        assert copy.startswith(f"{metrics.RECIPE_VERSION}-")

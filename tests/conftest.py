@@ -1,0 +1,32 @@
+"""Helpers that several test modules share: seeded noises, and folders of them."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+
+@pytest.fixture(scope="session")
+def noise():
+    """Seeded white noise of sigma 0.1, which stays inside full scale: 10 sigma are never drawn."""
+
+    def make(seed, seconds=0.3, rate=16000):
+        return np.random.default_rng(seed).normal(0, 0.1, int(seconds * rate))
+
+    return make
+
+
+@pytest.fixture
+def folder_of(tmp_path, noise):
+    """Write a folder of noises with the given seeds, and return its path."""
+
+    def write(name, seeds, *, extension="wav", seconds=0.3, rate=16000, **options) -> Path:
+        folder = tmp_path / name
+        folder.mkdir(parents=True, exist_ok=True)
+        for seed in seeds:
+            path = folder / f"{name}_{seed:02d}.{extension}"
+            soundfile.write(path, noise(seed, seconds, rate), rate, **options)
+        return folder
+
+    return write

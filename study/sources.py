@@ -1,0 +1,239 @@
+"""What the trials measure on: sources of sound, their damaged versions, and their rows, cached.
+
+Conventions
+    source      a set of signals of at most a second each, with labels and groups (``SOURCES``):
+                    digits       600 spoken digits, none of the 1,000 that ``study.benchmark`` uses
+                    sounds       240 environmental sounds, the loudest second of each, at 22,050 Hz
+                    instruments  240 rendered notes, the first second; needs no download
+    version     "clean", "noise 1" to "noise 5" and so on for every distortion, "reversed",
+                "shuffled 200 ms", "phase randomised", "dither". Damaged versions hold the first
+                ``DAMAGED`` files only; all is seeded by names, so files and order do not matter.
+    rows        float64 (files, d), one row a file: the mean over the frames of an embedding.
+    cache       one .npz a source, version group and embedding, below ``metrics.cache_folder()``,
+                named by the signals, and by what the version and the embedding make of the first
+                ``PROBES`` of them now: code that works otherwise finds nothing and computes again.
+                A run that was interrupted goes on where it was.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tempfile
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+import soxr
+from joblib import Parallel, delayed
+from threadpoolctl import threadpool_limits
+from tqdm import tqdm
+
+import metrics
+from study import distortions, embeddings, sets
+from study.distortions import DISTORTIONS, reverse, shuffle_segments
+
+SOURCES = ("digits", "sounds", "instruments")
+FILES = {"digits": 600, "sounds": 240, "instruments": 240}
+BENCHMARK_DIGITS = 1000  # drawn by study.benchmark with seed 0: left to it
+DAMAGED = 80  # files of a source that have damaged versions
+PROBES = 3  # signals by which the cache knows the code
+NUISANCES = ("gain", "leading_silence", "resampling")
+GRADED = tuple(name for name in DISTORTIONS if name not in NUISANCES)
+SHUFFLED = {"shuffled 200 ms": 0.2, "shuffled 100 ms": 0.1, "shuffled 50 ms": 0.05}
+DITHER = 2.0**-16  # standard deviation: about one step of 16 bits
+VERSIONS = (
+    "clean",
+    *(f"{kind} {severity}" for kind in GRADED for severity in range(1, 6)),
+    *(f"{kind} {severity}" for kind in NUISANCES for severity in (1, 3)),
+    "reversed",
+    *SHUFFLED,
+    "phase randomised",
+    "dither",
+)
+_EDGES = [0, *np.cumsum(list(metrics.VIEWS.values())).tolist()]
+VIEW_COLUMNS = {
+    view.replace(" ", "_"): slice(a, b) for view, a, b in zip(metrics.VIEWS, _EDGES, _EDGES[1:], strict=False)
+}  # of three_views
+
+
+@dataclass(frozen=True)
+class Source:
+    """Signals of one source, in a seeded order."""
+
+    name: str
+    signals: tuple[np.ndarray, ...]
+    rate: int
+    labels: np.ndarray
+    groups: np.ndarray
+
+
+@dataclass(frozen=True)
+class Rows:
+    """A source in one embedding: version -> (files, d)."""
+
+    source: str
+    embedding: str
+    versions: dict[str, np.ndarray]
+    labels: np.ndarray
+    groups: np.ndarray
+
+
+def seeded(*key) -> np.random.Generator:
+    """A generator of its own for every named thing, the same on every run and for every worker."""
+    text = "\0".join(map(str, key)).encode()
+    return np.random.default_rng(int.from_bytes(hashlib.sha256(text).digest()[:16], "big"))
+
+
+@lru_cache(maxsize=3)
+def source(name: str, files: int | None = None) -> Source:
+    """Return a source; ``sets.MissingData`` where its recordings are not on this machine.
+
+    ``files`` lowers the number, for a quick look.
+    """
+    if name == "digits":
+        found = sets.digits()
+        used = set(sets.digits(count=BENCHMARK_DIGITS, rng=np.random.default_rng(0)).names)
+        usable = [i for i, file in enumerate(found.names) if file not in used]
+    elif name == "sounds":
+        found = sets.sounds()
+        usable = list(range(len(found)))
+    elif name == "instruments":
+        found = sets.instruments(count=FILES[name], seed=0)
+        usable = list(range(len(found)))
+    else:
+        raise ValueError(f"no source {name!r}; there are {', '.join(SOURCES)}")
+    usable = seeded("files", name).permutation(usable)[: files or FILES[name]]
+    cut = {"digits": lambda s, r: s, "sounds": _loudest_second, "instruments": lambda s, r: s[:r]}[name]
+    signals = [found.signals[i] for i in usable]
+    rate = min(found.rate, metrics.RATE)
+    if rate < found.rate:
+        signals = [soxr.resample(s, found.rate, rate).astype(np.float32) for s in signals]
+    return Source(
+        name=name,
+        signals=tuple(cut(s, rate) for s in signals),
+        rate=rate,
+        labels=np.array(found.labels)[usable],
+        groups=np.array(found.groups)[usable],
+    )
+
+
+def damaged(version: str, signal: np.ndarray, rate: int, rng: np.random.Generator) -> np.ndarray:
+    """Return one version of a signal; ValueError for an unknown one."""
+    if version == "clean":
+        return signal
+    if version == "reversed":
+        return reverse(signal)
+    if version == "phase randomised":
+        return distortions.moment_matched_signals([signal], rng)[0]
+    if version == "dither":
+        return (signal + DITHER * rng.standard_normal(len(signal))).astype(np.float32)
+    if version in SHUFFLED:
+        segment = min(SHUFFLED[version], len(signal) / rate / 2)  # at least two segments
+        return shuffle_segments(signal, rate, segment, rng)
+    kind, _, severity = version.rpartition(" ")
+    if kind not in DISTORTIONS or not severity.isdigit():
+        raise ValueError(f"no version {version!r}")
+    return DISTORTIONS[kind](signal, rate, int(severity), rng)
+
+
+def rows(
+    names: tuple[str, ...],
+    embedding_names: tuple[str, ...],
+    *,
+    versions: tuple[str, ...] = VERSIONS,
+    files: int | None = None,
+    workers: int = -1,
+) -> dict[tuple[str, str], Rows]:
+    """Embed every source with every embedding: (source, embedding) -> ``Rows``, from the cache.
+
+    Raises ``sets.MissingData`` and ``embeddings.MissingNetwork``.
+    """
+    jobs, places = [], {}
+    # A view is columns of three_views, and the mean over frames keeps them.
+    computed = tuple(dict.fromkeys("three_views" if e in VIEW_COLUMNS else e for e in embedding_names))
+    for name in names:
+        known = source(name, files)
+        stamp = _stamp(known.signals)
+        described = {e: _described(known, e) for e in computed}
+        for version in versions:
+            changed = _stamp([_version_of(known, version, i) for i in range(PROBES)])
+            wanted = {}
+            for e in computed:
+                key = hashlib.sha256("\0".join([stamp, changed, described[e]]).encode()).hexdigest()[:20]
+                wanted[e] = metrics.cache_folder() / "study" / f"{name} {e}" / f"{version} {key}.npz"
+            places.update({(name, version, e): path for e, path in wanted.items()})
+            absent = {e: path for e, path in wanted.items() if not path.exists()}
+            if absent:
+                jobs.append(delayed(_embed_version)(name, files, version, absent))
+    if jobs:
+        done = Parallel(n_jobs=workers, return_as="generator_unordered")(jobs)
+        for _ in tqdm(done, total=len(jobs), desc="embedding", unit="version"):
+            pass
+    found = {}
+    for name in names:
+        known = source(name, files)
+        for e in embedding_names:
+            whole, columns = ("three_views", VIEW_COLUMNS[e]) if e in VIEW_COLUMNS else (e, slice(None))
+            stored = {v: np.load(places[name, v, whole])["rows"][:, columns] for v in versions}
+            found[name, e] = Rows(name, e, stored, known.labels, known.groups)
+    return found
+
+
+def _loudest_second(signal: np.ndarray, rate: int) -> np.ndarray:
+    if len(signal) <= rate:
+        return signal
+    power = np.concatenate([[0.0], np.cumsum(signal.astype(np.float64) ** 2)])
+    start = int(np.argmax(power[rate:] - power[:-rate]))
+    return signal[start : start + rate]
+
+
+def _version_of(known: Source, version: str, index: int) -> np.ndarray:
+    return damaged(version, known.signals[index], known.rate, seeded(known.name, version, index))
+
+
+def _embed_version(name: str, files: int | None, version: str, places: dict[str, Path]) -> None:
+    known = source(name, files)
+    count = len(known.signals) if version == "clean" else min(DAMAGED, len(known.signals))
+    signals = [_version_of(known, version, i) for i in range(count)]
+    with threadpool_limits(1):
+        for e, path in places.items():
+            embedding = embeddings.load(e)
+            store(path, rows=np.stack([embeddings.file_vector(embedding, s, known.rate) for s in signals]))
+
+
+def _described(known: Source, e: str) -> str:
+    """What an embedding makes of the probes, to six digits: processors differ in later ones."""
+    embedding = embeddings.load(e)
+    table = [embeddings.file_vector(embedding, s, known.rate) for s in known.signals[:PROBES]]
+    return _stamp(np.char.mod("%.5e", np.stack(table)))
+
+
+def store(path: Path, **arrays: np.ndarray) -> None:
+    """Write an .npz whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, stage = tempfile.mkstemp(dir=path.parent, suffix=".part")
+    try:
+        with open(handle, "wb") as file:
+            np.savez(file, **arrays)
+        os.replace(stage, path)
+    except BaseException:
+        os.unlink(stage)
+        raise
+
+
+def _stamp(arrays: Iterable[np.ndarray]) -> str:
+    digest = hashlib.sha256()
+    for array in arrays:
+        digest.update(array.tobytes())
+    return digest.hexdigest()
+
+
+def code_stamp(*modules) -> str:
+    """SHA-256 over the source of modules: what was computed with other code is computed again."""
+    digest = hashlib.sha256(metrics.constants()[1].encode())
+    for module in modules:
+        digest.update(Path(module.__file__).read_bytes())
+    return digest.hexdigest()

@@ -14,8 +14,11 @@ from collections.abc import Mapping
 
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
 from scipy.cluster.hierarchy import leaves_list, linkage
 from scipy.spatial.distance import squareform
+
+from study import contrast, sources, trials
 
 BLUE, ORANGE, GREY = "#0072B2", "#D55E00", "#BBBBBB"
 FONT = 10  # points
@@ -115,4 +118,255 @@ def alike_first(values: np.ndarray) -> np.ndarray:
     return leaves_list(linkage(squareform(condensed, checks=False), "average", optimal_ordering=True))
 
 
-FIGURES = {"challenge": challenge, "real_audio": real_audio}  # named as their results and files
+# ------------------------------------------------------------------------------------- the contrast
+
+
+def power_map(found: Mapping) -> Figure:
+    """Mean share of small effects found, embedding by distance."""
+    return _map(
+        found,
+        {c: contrast.power(found, c) for c in contrast.candidates(found)},
+        f"What is found of small damage at N = {found['settings']['size']}\n"
+        f"(mean share of draws above the 95 % quantile of undamaged ones)",
+        "share found",
+    )
+
+
+def listeners_map(found: Mapping) -> Figure:
+    """Mean Spearman correlation with listeners, embedding by distance."""
+    values = {}
+    for c in contrast.candidates(found):
+        each = contrast.listeners(found, c)
+        values[c] = float(np.mean([row["spearman"] for row in each.values()]))
+    return _map(
+        found,
+        values,
+        f"Agreement with listeners (mean Spearman correlation over {len(found['rated'])} rated sets)\n"
+        "most rows were seen when the recipe was chosen, and the sets are small",
+        "rank correlation",
+    )
+
+
+def _map(found: Mapping, values: Mapping, title: str, quantity: str) -> Figure:
+    rows = list(dict.fromkeys(e for e, _ in values))
+    columns = list(dict.fromkeys(d for _, d in values))
+    table = np.full((len(rows), len(columns)), np.nan)
+    for (e, d), value in values.items():
+        table[rows.index(e), columns.index(d)] = value
+    figure = Figure(figsize=(8, 1.6 + 0.42 * len(rows)), layout="constrained")
+    axes = figure.subplots()
+    image = axes.imshow(table, cmap="cividis", aspect="auto")
+    low, high = np.nanmin(table), np.nanmax(table)
+    for (i, j), value in np.ndenumerate(table):
+        if np.isnan(value):
+            continue
+        this = (rows[i], columns[j]) == trials.THIS
+        axes.text(
+            j,
+            i,
+            f"{value:.2f}".replace("0.", ".").replace("-.00", ".00"),
+            ha="center",
+            va="center",
+            fontsize=FONT - 1,
+            color="black" if value > (low + high) / 2 else "white",
+            fontweight="bold" if this else "normal",
+        )
+        if this:
+            axes.add_patch(Rectangle((j - 0.5, i - 0.5), 1, 1, fill=False, ec="black", lw=2))
+    axes.set_xticks(range(len(columns)), [_words(c) for c in columns], rotation=40, ha="right", fontsize=FONT)
+    axes.set_yticks(range(len(rows)), [_words(r) for r in rows], fontsize=FONT)
+    bar = figure.colorbar(image, ax=axes, shrink=0.8)
+    bar.set_label(quantity, fontsize=FONT)
+    axes.set_title(title + "; framed: this distance", fontsize=FONT + 1, loc="left")
+    return figure
+
+
+CONTRASTED = {  # drawn together: candidate, colour, marker
+    trials.THIS: (BLUE, "o"),
+    ("three_views", "frechet"): (ORANGE, "s"),
+    ("three_views", "gaussian_mmd"): ("#009E73", "^"),
+    ("aisfx", "frechet"): ("#CC79A7", "D"),
+    ("aisfx", "gaussian_mmd"): ("#000000", "v"),
+}
+
+
+def severity_curves(found: Mapping) -> Figure:
+    """Value against severity for each distortion, in null standard deviations."""
+    kinds = sources.GRADED
+    figure = Figure(figsize=(8, 8.6), layout="constrained")
+    panels = figure.subplots(-(-len(kinds) // 4), 4, sharex=True).ravel()
+    for axes, kind in zip(panels, kinds, strict=False):
+        for candidate, (colour, marker) in CONTRASTED.items():
+            curve = _curve(found, candidate, kind)
+            if curve is not None:
+                axes.plot(range(6), curve, color=colour, marker=marker, ms=4, label=contrast.label(candidate))
+        axes.axhline(0, color="black", lw=0.6)
+        axes.set_yscale("symlog", linthresh=3)
+        axes.set_title(_words(kind), fontsize=FONT)
+        axes.tick_params(labelsize=FONT - 1)
+    for axes in panels[len(kinds) :]:
+        axes.set_axis_off()
+    handles, labels = panels[0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=2, fontsize=FONT, frameon=False)
+    figure.supxlabel("severity", fontsize=FONT)
+    figure.supylabel("value above two real samples (null standard deviations)", fontsize=FONT)
+    figure.suptitle(
+        f"The value rises with the severity of every distortion (N = {found['settings']['size']}, "
+        f"{len(found['power'])} sources)",
+        fontsize=FONT + 2,
+    )
+    return figure
+
+
+def _curve(found: Mapping, candidate: tuple[str, str], kind: str) -> list[float] | None:
+    """Mean over the sources of the value at severity 0 to 5, in null standard deviations."""
+    embedding, distance = candidate
+    rows = [tables.get(embedding, {}).get(distance) for tables in found["power"].values()]
+    if None in rows:
+        return None
+    return [0.0, *(float(np.mean([r["curve"][f"{kind} {s}"] for r in rows])) for s in range(1, 6))]
+
+
+def bias_curves(found: Mapping) -> Figure:
+    """Mean value between two samples of one source against their size, all distances on one embedding."""
+    table = next(iter(found["bias"].values()))[trials.THIS[0]]
+    figure = Figure(figsize=(8, 5), layout="constrained")
+    axes = figure.subplots()
+    cycle = ["o", "s", "^", "v", "D", "P", "X", "*", "<", ">", "h", "p", "d", "8", "H"]
+    for marker, (name, row) in zip(cycle, table.items(), strict=False):
+        this = name == trials.THIS[1]
+        axes.plot(
+            [int(n) for n in row],
+            [r["mean"] for r in row.values()],
+            marker=marker,
+            lw=2.5 if this else 1,
+            color=BLUE if this else None,
+            label="this distance" if this else _words(name),
+        )
+    axes.axhline(0, color="black", lw=0.8)
+    axes.set_xscale("log")
+    axes.set_ylim(-0.2, 1.6)
+    axes.set_xticks(trials.BIAS_SIZES, [str(n) for n in trials.BIAS_SIZES])
+    axes.minorticks_off()
+    axes.set_xlabel("files in each set, N", fontsize=FONT)
+    axes.set_ylabel("mean value, share of a mid distortion's", fontsize=FONT)
+    axes.set_title(
+        "Two samples of one source: only unbiased distances lie at zero", fontsize=FONT + 2
+    )
+    axes.legend(fontsize=FONT - 1, ncols=2, frameon=False, loc="upper right")
+    return figure
+
+
+def units_bars(found: Mapping) -> Figure:
+    """False alarms with frames, files and groups dealt."""
+    units = ("frames", "files", "files of groups", "groups")
+    table = found["units"]
+    figure = Figure(figsize=(8, 4.4), layout="constrained")
+    axes = figure.subplots()
+    rows = [(e, d) for e in table for d in table[e]]
+    spots = {d: m for d, m in zip(dict.fromkeys(d for _, d in rows), ("o", "s", "^"), strict=False)}
+    names = list(table)
+    for i, unit in enumerate(units):
+        for distance, marker in spots.items():
+            shares = [table[e][distance][unit][0] / table[e][distance][unit][1] for e in names]
+            places = i + np.linspace(-0.28, 0.28, len(names)) + (0.03 if marker == "s" else 0)
+            axes.plot(
+                places,
+                shares,
+                marker,
+                color=BLUE if distance == "energy" else ORANGE,
+                label=_words(distance) if i == 0 else None,
+            )
+    trials_run = table[names[0]][rows[0][1]]["files"][1]
+    error = 1.96 * np.sqrt(0.05 * 0.95 / trials_run)
+    axes.axhspan(0.05 - error, 0.05 + error, color=GREY, alpha=0.5, lw=0)
+    axes.set_xticks(
+        range(4),
+        ["windows of clips\n(wrong)", "clips", "files of a speaker's digit\n(wrong)", "groups of files"],
+        fontsize=FONT,
+    )
+    axes.set_ylabel("share of p ≤ 5 % where nothing differs", fontsize=FONT)
+    axes.set_ylim(0, 1.05)
+    axes.legend(fontsize=FONT, frameon=False)
+    axes.set_title(
+        "What is dealt must be what was drawn: files, not their windows\n"
+        f"(a point: an embedding, {trials_run} trials; grey: 5 % and its 95 % binomial range)",
+        fontsize=FONT + 1,
+        loc="left",
+    )
+    return figure
+
+
+def listeners_scatter(found: Mapping) -> Figure:
+    """Ratings against the distance as shipped, a panel a rated set."""
+    names = list(found["rated"])
+    figure = Figure(figsize=(8, 8.4), layout="constrained")
+    panels = figure.subplots(-(-len(names) // 3), 3).ravel()
+    for axes, name in zip(panels, names, strict=False):
+        values, row = found["shipped"][name], found["rated"][name]
+        x = [values[s] for s in row["ratings"]]
+        axes.plot(x, list(row["ratings"].values()), "o", color=BLUE)
+        agreed = trials.agreement(values, row["ratings"])
+        figures = "" if row["figures"] == "read" else f", {row['figures']}"
+        axes.set_title(f"{name}{figures}\nSpearman {agreed['spearman']:.2f}", fontsize=FONT)
+        axes.tick_params(labelsize=FONT - 1)
+        axes.margins(0.15)
+    for axes in panels[len(names) :]:
+        axes.set_axis_off()
+    figure.supxlabel("distance to the recordings (no unit)", fontsize=FONT)
+    figure.supylabel("mean rating (MOS, SMOS or MUSHRA)", fontsize=FONT)
+    figure.suptitle("Better rated systems should lie further left", fontsize=FONT + 2)
+    return figure
+
+
+def decision(found: Mapping, *, count: int = 14) -> Figure:
+    """Scores of the best candidates by criterion."""
+    table = contrast.scores(found)
+    best = contrast.ranking(table)
+    shown = [c for c, _ in best[:count]]
+    shown += [c for c in CONTRASTED if c in table and c not in shown]
+    totals = dict(best)
+    criteria = list(table[shown[0]])
+    values = np.array([[*table[c].values(), totals[c]] for c in shown])
+    figure = Figure(figsize=(8, 1.8 + 0.36 * len(shown)), layout="constrained")
+    axes = figure.subplots()
+    axes.imshow(values, cmap="cividis", aspect="auto", vmin=0, vmax=1)
+    for (i, j), value in np.ndenumerate(values):
+        axes.text(
+            j,
+            i,
+            f"{value:.2f}",
+            ha="center",
+            va="center",
+            fontsize=FONT - 1,
+            color="black" if value > 0.5 else "white",
+            fontweight="bold" if shown[i] == trials.THIS else "normal",
+        )
+    axes.axvline(len(criteria) - 0.5, color="white", lw=3)
+    axes.set_xticks(range(len(criteria) + 1), [*criteria, "mean"], rotation=40, ha="right", fontsize=FONT)
+    axes.set_yticks(range(len(shown)), [contrast.label(c) for c in shown], fontsize=FONT)
+    for text, candidate in zip(axes.get_yticklabels(), shown, strict=True):
+        text.set_fontweight("bold" if candidate == trials.THIS else "normal")
+    axes.set_title(
+        "Scores by criterion (1 is best), the highest means first; bold: this distance",
+        fontsize=FONT + 1,
+        loc="right",
+    )
+    return figure
+
+
+def _words(name: str) -> str:
+    return name.replace("_", " ")
+
+
+FIGURES = {  # file below figures/ -> the result it is drawn from, and the function
+    "challenge": ("challenge", challenge),
+    "real_audio": ("real_audio", real_audio),
+    "power_map": ("trials", power_map),
+    "listeners_map": ("trials", listeners_map),
+    "severity_curves": ("trials", severity_curves),
+    "bias_curves": ("trials", bias_curves),
+    "units_bars": ("trials", units_bars),
+    "listeners_scatter": ("trials", listeners_scatter),
+    "decision": ("trials", decision),
+}

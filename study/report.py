@@ -170,11 +170,11 @@ def draw(found: Mapping[str, Mapping]) -> list[Path]:
     """Save the figure of every result that has one; return their paths."""
     FIGURES.mkdir(exist_ok=True)
     saved = []
-    for name, figure in plots.FIGURES.items():
-        if name in found:
+    for name, (result, figure) in plots.FIGURES.items():
+        if result in found:
             saved.append(FIGURES / f"{name}.png")
             # Without the version of the software the same figure is the same file.
-            figure(found[name]).savefig(saved[-1], dpi=100, metadata={"Software": None})
+            figure(found[result]).savefig(saved[-1], dpi=100, metadata={"Software": None})
     return saved
 
 

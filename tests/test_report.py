@@ -155,7 +155,8 @@ def test_results_are_written_whole_or_not_at_all(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("name", plots.FIGURES)
 def test_figures_draw_from_results_alone(found, name):
-    figure = plots.FIGURES[name](found[name])
+    result, draw = plots.FIGURES[name]
+    figure = draw(found[result])
     width, _ = figure.get_size_inches()
     assert width == 8
     for axes in figure.axes:

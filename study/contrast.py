@@ -1,0 +1,201 @@
+"""What the trials say: candidates side by side, with intervals, and the decision with its weights.
+
+Conventions
+    found       the content of ``results/trials.json``; nothing is measured here.
+    candidate   a pair (embedding, distance), written "embedding / distance".
+    this        ``trials.THIS``, the value of ``metrics.distance`` on one vector a file.
+    score       of a candidate by a criterion, 0 (worst) to 1 (best), see ``CRITERIA``. Naive candidates,
+                which are not defined everywhere, have none.
+    interval    95 %, percentile bootstrap over what the claim generalises to: kinds of effect (a
+                distortion with both its severities, in all sources) for power, laboratories for
+                agreement with listeners.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+from scipy.stats import rankdata
+
+from study import trials
+from study.sources import GRADED
+
+Candidate = tuple[str, str]
+BOOTSTRAP = 2000
+
+CRITERIA = {
+    "small damage": "share of small distortions found at N = 20, at 5 %",
+    "structure": "share found of shuffled segments, reversal and randomised phase",
+    "diversity": "share found of dropped labels and speakers, changed weights, duplicates",
+    "order": "mean Spearman correlation of severity and value over the distortions",
+    "zero": "1 - |mean value between samples of one source| / mid, at N = 20",
+    "harmless": "1 - largest |change| / mid under gain, silence, resampling, dither",
+    "listeners": "mean Spearman correlation with listeners' ratings over the rated sets",
+    "challenge": "share of the challenge's two writings ordered test1 > test2 > background",
+    "cost": "1 - embedding's CPU ms a second of audio / 50",
+}
+
+
+def label(candidate: Candidate) -> str:
+    """The candidate in words for tables and axes."""
+    return " / ".join(part.replace("_", " ") for part in candidate)
+
+
+def candidates(found: Mapping, *, naive: bool = False) -> list[Candidate]:
+    """Every (embedding, distance) that was tried, in the order of the settings."""
+    first = found["power"][next(iter(found["power"]))]
+    pairs = [(e, d) for e in first for d in first[e]]
+    return [c for c in pairs if naive or c not in trials.NAIVE]
+
+
+def shares(found: Mapping, candidate: Candidate, effects) -> dict[tuple[str, str], float]:
+    """Share of draws found: (source, effect) -> 0 to 1, for the effects a source has."""
+    embedding, distance = candidate
+    result = {}
+    for source, tables in found["power"].items():
+        row = tables[embedding][distance]
+        for effect in effects:
+            if effect in row["found"]:
+                result[source, effect] = row["found"][effect] / row["draws"]
+    return result
+
+
+def small_effects(found: Mapping) -> tuple[str, ...]:
+    """Every small effect of any source."""
+    return tuple(dict.fromkeys(e for source in found["power"] for e in trials.small_effects(source)))
+
+
+def power(found: Mapping, candidate: Candidate) -> float:
+    """Mean share of the small effects found, over effects and sources."""
+    return float(np.mean(list(shares(found, candidate, small_effects(found)).values())))
+
+
+def kind(effect: str) -> str:
+    """The kind of an effect: its distortion, or what is done to the set."""
+    head, _, tail = effect.rpartition(" ")
+    if tail.isdigit():
+        return head
+    return next((k for k in ("shuffled", "label", "group", "weights") if k in effect), effect)
+
+
+def power_difference(found: Mapping, candidate: Candidate, other: Candidate, *, seed: int = 0) -> dict:
+    """Mean difference of power, candidate minus other, with its interval over kinds of effect."""
+    a, b = (shares(found, c, small_effects(found)) for c in (candidate, other))
+    grouped: dict[str, list[float]] = {}
+    for key in a:
+        grouped.setdefault(kind(key[1]), []).append(a[key] - b[key])
+    return _bootstrap(list(grouped.values()), seed)
+
+
+def listeners(found: Mapping, candidate: Candidate) -> dict[str, dict]:
+    """Rated set -> agreement of a candidate with the listeners, for the sets where it is defined."""
+    embedding, distance = candidate
+    each = {
+        name: trials.agreement(found["ratings"][embedding][name][distance], row["ratings"])
+        for name, row in found["rated"].items()
+    }
+    return {name: row for name, row in each.items() if row}
+
+
+def shipped(found: Mapping) -> dict[str, dict]:
+    """The same for ``metrics.distance`` as it is shipped, windows and all."""
+    return {
+        name: trials.agreement(found["shipped"][name], row["ratings"]) for name, row in found["rated"].items()
+    }
+
+
+def listeners_mean(found: Mapping, each: Mapping[str, dict], key: str = "spearman") -> dict:
+    """Mean over the rated sets, with an interval over laboratories: mean, interval, sets, laboratories."""
+    laboratories = {name: row["laboratory"] for name, row in found["rated"].items()}
+    return trials.laboratory_mean(each, laboratories, key)
+
+
+def listeners_difference(found: Mapping, a: Mapping, b: Mapping, key: str = "spearman") -> dict:
+    """Mean difference a - b over the sets both have, paired by set."""
+    both = {name: {key: a[name][key] - b[name][key]} for name in a if name in b}
+    return listeners_mean(found, both, key)
+
+
+def _bootstrap(groups: list[list[float]], seed: int) -> dict:
+    rng, means = np.random.default_rng(seed), []
+    for _ in range(BOOTSTRAP):
+        chosen = rng.integers(len(groups), size=len(groups))
+        means.append(np.mean(np.concatenate([groups[i] for i in chosen])))
+    return {
+        "mean": float(np.mean(np.concatenate(groups))),
+        "interval": [float(q) for q in np.quantile(means, [0.025, 0.975])],
+        "groups": len(groups),
+    }
+
+
+# ------------------------------------------------------------------------------------------- scores
+
+
+def scores(found: Mapping) -> dict[Candidate, dict[str, float]]:
+    """Candidate -> criterion -> score; see ``CRITERIA``. Listeners only where rated sets were there."""
+    return {c: _scores(found, c) for c in candidates(found)}
+
+
+def _scores(found: Mapping, candidate: Candidate) -> dict[str, float]:
+    embedding, distance = candidate
+    graded = tuple(f"{k} {s}" for k in GRADED for s in (1, 2))
+    small = [e for e in small_effects(found) if e not in graded]
+    structure = [e for e in small if "shuffled" in e or e == "reversed"] + ["phase randomised"]
+    diversity = [e for e in small if e not in structure]
+    rows = [tables[embedding][distance] for tables in found["power"].values()]
+    changes = [
+        max(abs(c) for c in tables[embedding][distance].values()) for tables in found["nuisance"].values()
+    ]
+    row = {
+        "small damage": _mean(shares(found, candidate, graded).values()),
+        "structure": _mean(shares(found, candidate, structure).values()),
+        "diversity": _mean(shares(found, candidate, diversity).values()),
+        "order": _mean(r["order"][k] for r in rows for k in GRADED),
+        "zero": 1 - _mean(min(1.0, abs(r["null_over_mid"])) for r in rows),
+        "harmless": 1 - _mean(min(1.0, c) for c in changes),
+    }
+    if "rated" in found:
+        row["listeners"] = _mean(r["spearman"] for r in listeners(found, candidate).values())
+    tones = found["tones"][embedding][distance]
+    row["challenge"] = _mean(float(t["right"]) for t in tones.values())
+    row["cost"] = 1 - found["cost"][embedding]["embedding_ms_per_second"] / 50
+    return {name: float(np.clip(value, 0, 1)) for name, value in row.items()}
+
+
+def _mean(values) -> float:
+    return float(np.mean(list(values)))
+
+
+def ranking(table: Mapping[Candidate, Mapping[str, float]], weights: Mapping[str, float] | None = None):
+    """Candidates by weighted mean score, best first: a list of (candidate, score). Equal weights by default.
+
+    ValueError for a weight of an unknown criterion and for weights that are all 0.
+    """
+    criteria = list(next(iter(table.values())))
+    weights = dict.fromkeys(criteria, 1.0) if weights is None else weights
+    if unknown := set(weights) - set(criteria):
+        raise ValueError(f"no criterion {', '.join(sorted(unknown))}; there are {', '.join(criteria)}")
+    total = sum(weights.values())
+    if total <= 0:
+        raise ValueError("the weights add up to 0; at least one must be above it")
+    ranked = [(c, sum(w * row[k] for k, w in weights.items()) / total) for c, row in table.items()]
+    return sorted(ranked, key=lambda item: -item[1])
+
+
+def sensitivity(
+    table: Mapping[Candidate, Mapping[str, float]], *, draws: int = 10_000, seed: int = 0
+) -> dict[Candidate, dict[str, float]]:
+    """How far the ranking depends on the weights: candidate -> share of first places, median rank.
+
+    Weights uniform over all that add up to one (Dirichlet).
+    """
+    names = list(table)
+    values = np.array([list(row.values()) for row in table.values()])
+    weights = np.random.default_rng(seed).dirichlet(np.ones(values.shape[1]), size=draws)
+    totals = weights @ values.T
+    ranks = rankdata(-totals, method="min", axis=1)
+    return {
+        name: {"first": float(np.mean(ranks[:, i] == 1)), "median_rank": float(np.median(ranks[:, i]))}
+        for i, name in enumerate(names)
+    }

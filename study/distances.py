@@ -10,10 +10,19 @@ Conventions
     kernel      float (n + m, n + m), symmetric, over the pooled rows, those of the reference first;
                 large means alike.
 
-Distances
-    frechet         of the Gaussians of the sets' means and covariances. Biased upwards at small n.
-    gaussian_mmd    unbiased squared maximum mean discrepancy, as in Kernel Audio Distance. Signed.
-    energy          generalised energy distance, unbiased. Signed.
+Distances, ``DISTANCES`` by name, with formula, cost and blind spots in ``NOTES``
+    frechet                 of the Gaussians of the sets' means and covariances. Biased at small n.
+    frechet_infinite        the same, extrapolated to infinite size.
+    gaussian_mmd            unbiased squared maximum mean discrepancy, as in Kernel Audio Distance.
+    energy, energy_1        generalised energy distance, unbiased, exponent 1/2 and 1. Signed.
+    sliced_wasserstein      mean over random directions of the optimal transport in one dimension.
+    sinkhorn                entropic optimal transport, debiased.
+    classifier_two_sample   how well a linear classifier tells the sets apart.
+    lost_precision, lost_recall, lost_density, lost_coverage    of nearest-neighbour balls.
+    mauve                   1 - area under the divergence frontier of quantised sets.
+    mean_difference         of the mean rows: what people try first, with mean spectra.
+    paired_l2               row i against row i: with waveforms as rows.
+    dynamic_time_warping    mean alignment cost over all pairs: with sequences of MFCC as rows.
 
 Tests
     permutation_pvalue          over rows, for every distance.
@@ -31,9 +40,14 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 from scipy.spatial.distance import cdist, pdist
+from scipy.special import rel_entr
 
 Distance = Callable[..., float]
 
+EXTRAPOLATED = (0.5, 0.6, 0.7, 0.8, 0.9, 1.0)  # of the smaller set, sizes of frechet_infinite
+PROJECTIONS = 128  # of sliced_wasserstein
+REGULARISATION = 0.1  # of sinkhorn, of the median squared distance within the reference
+MAUVE_SCALE = 5.0  # as published
 RELABELLINGS_AT_ONCE = 256  # bounds the memory of a permutation test over many rows
 TIE = 1e-12  # of the largest statistic: labellings that are equal but for rounding count as equal
 
@@ -102,6 +116,240 @@ def energy(
     reference, candidate = _checked(reference, candidate)
     pooled = np.concatenate([reference, candidate])
     return kernel_statistic(energy_kernel(pooled, exponent), len(reference))
+
+
+def energy_1(
+    reference: np.ndarray, candidate: np.ndarray, *, rng: np.random.Generator | None = None
+) -> float:
+    """Return ``energy`` with exponent 1, the usual one: far pairs count more."""
+    return energy(reference, candidate, exponent=1.0)
+
+
+def frechet_infinite(reference: np.ndarray, candidate: np.ndarray, *, rng: np.random.Generator) -> float:
+    """Return the Frechet distance extrapolated to infinitely many rows.
+
+    Frechet distances of subsets of k rows of either set, drawn *without* replacement, at
+    ``EXTRAPOLATED`` shares of the smaller set; a line in 1/k; its value at 1/k = 0 (Chong and Forsyth
+    2020, arXiv:1911.07023; for audio Gui et al. 2023, arXiv:2311.01616). The bias is not linear in 1/k while
+    k is below the width, so some of it stays; below 0 is possible. ValueError for fewer than 4 rows.
+    """
+    reference, candidate = _checked(reference, candidate)
+    least = min(len(reference), len(candidate))
+    if least < 4:
+        raise ValueError(f"the smaller set has {least} rows; extrapolation needs at least 4")
+    sizes = np.unique(np.round(np.array(EXTRAPOLATED) * least).astype(int).clip(2))
+    inverse, values = [], []
+    for size in sizes:
+        for _ in range(1 if size == least else 3):
+            x, y = (z[rng.choice(len(z), size, replace=False)] for z in (reference, candidate))
+            inverse.append(1.0 / size)
+            values.append(frechet(x, y))
+    return float(np.polyfit(inverse, values, 1)[1])
+
+
+def sliced_wasserstein(reference: np.ndarray, candidate: np.ndarray, *, rng: np.random.Generator) -> float:
+    """Return the sliced 2-Wasserstein distance over ``PROJECTIONS`` random directions.
+
+    The root of the mean over unit vectors u of the squared 2-Wasserstein distance between the
+    projections on u: the integral of the squared difference of their quantile functions, exact for
+    sets of unequal size too (Bonneel et al. 2015, doi:10.1007/s10851-014-0506-3). In units of the
+    embedding. Never below 0, hence biased upwards.
+    """
+    reference, candidate = _checked(reference, candidate)
+    directions = rng.standard_normal((reference.shape[1], PROJECTIONS))
+    directions /= np.linalg.norm(directions, axis=0)
+    x, y = (np.sort(z @ directions, axis=0) for z in (reference, candidate))
+    n, m = len(x), len(y)
+    # In units of 1 / (n m), in which the steps of both quantile functions are whole numbers.
+    steps = np.union1d(np.arange(1, n + 1) * m, np.arange(1, m + 1) * n)
+    widths = np.diff(steps, prepend=0) / (n * m)
+    gap = x[(steps - 1) // m] - y[(steps - 1) // n]
+    return float(np.sqrt(np.mean(widths @ gap**2)))
+
+
+def sinkhorn(
+    reference: np.ndarray, candidate: np.ndarray, *, rng: np.random.Generator | None = None
+) -> float:
+    """Return the Sinkhorn divergence: entropic optimal transport less its value within each set.
+
+    ``S = T(x, y) - T(x, x) / 2 - T(y, y) / 2``, T the transport cost (squared Euclidean) of the plan
+    that entropic regularisation gives (Genevay et al. 2018, arXiv:1706.00292). The regularisation is
+    ``REGULARISATION`` times the median squared distance within the reference; at most 200
+    iterations in the log domain (POT). In squared units of the embedding. A set is at distance 0
+    from its own rows, so two samples of one source are not near 0: biased upwards.
+    """
+    import ot
+
+    reference, candidate = _checked(reference, candidate)
+    strength = REGULARISATION * median_distance(reference) ** 2
+
+    def transport(x: np.ndarray, y: np.ndarray) -> float:
+        cost = cdist(x, y, "sqeuclidean")
+        weights = np.full(len(x), 1 / len(x)), np.full(len(y), 1 / len(y))
+        plan = ot.bregman.sinkhorn_log(*weights, cost, strength, numItermax=200, stopThr=1e-6, warn=False)
+        return float(np.sum(plan * cost))
+
+    within = transport(reference, reference) + transport(candidate, candidate)
+    return transport(reference, candidate) - within / 2
+
+
+def classifier_two_sample(reference: np.ndarray, candidate: np.ndarray, *, rng: np.random.Generator) -> float:
+    """Return the cross-validated balanced accuracy of a linear classifier, minus chance (1/2).
+
+    Ridge regression on the labels, five stratified folds, regularisation 1 times the mean squared
+    norm of a centred row (Lopez-Paz and Oquab 2017, arXiv:1610.06545). From -1/2 to 1/2; in steps of
+    one row. Below 0 is common between like sets: a held-out row leaves the others leaning away.
+    """
+    from sklearn.linear_model import RidgeClassifier
+    from sklearn.model_selection import StratifiedKFold
+
+    reference, candidate = _checked(reference, candidate)
+    labels = np.repeat([0, 1], [len(reference), len(candidate)])
+    rows = np.concatenate([reference, candidate])
+    rows = rows - rows.mean(axis=0)
+    if rows.shape[1] > len(rows):  # the same inner products in fewer columns
+        left, values, _ = np.linalg.svd(rows, full_matrices=False)
+        rows = left * values
+    strength = np.mean(np.sum(rows**2, axis=1)) or 1.0
+    folds = StratifiedKFold(min(5, *np.bincount(labels)), shuffle=True, random_state=int(rng.integers(2**31)))
+    right = np.zeros(len(rows), bool)
+    for train, test in folds.split(rows, labels):
+        model = RidgeClassifier(alpha=strength, class_weight="balanced").fit(rows[train], labels[train])
+        right[test] = model.predict(rows[test]) == labels[test]
+    return float(np.mean([right[labels == k].mean() for k in (0, 1)]) - 0.5)
+
+
+def nearest_neighbour_quality(
+    reference: np.ndarray, candidate: np.ndarray, *, neighbours: int = 5
+) -> dict[str, float]:
+    """Return precision, recall, density and coverage of the candidate.
+
+    The ball of a row reaches to its k-th nearest row in its own set, k = ``neighbours``, lowered to
+    one less than the smaller set. precision: share of candidate rows in any ball of the reference;
+    recall: share of reference rows in any ball of the candidate (Kynkaanniemi et al. 2019,
+    arXiv:1904.06991); density: balls of the reference that hold a candidate row, mean, over k, can
+    exceed 1; coverage: share of reference balls that hold a candidate row (Naeem et al. 2020,
+    arXiv:2002.09797). ValueError for ``neighbours`` below 1.
+    """
+    reference, candidate = _checked(reference, candidate)
+    if neighbours < 1:
+        raise ValueError(f"neighbours is {neighbours}; at least 1 is needed")
+    k = min(neighbours, len(reference) - 1, len(candidate) - 1)
+    # The nearest row of the own set is the row itself.
+    reach, other = (np.partition(cdist(z, z), k, axis=1)[:, k] for z in (reference, candidate))
+    between = cdist(reference, candidate)
+    inside = between < reach[:, None]
+    return {
+        "precision": float(inside.any(axis=0).mean()),
+        "recall": float((between < other[None]).any(axis=1).mean()),
+        "density": float(inside.sum(axis=0).mean() / k),
+        "coverage": float((between.min(axis=1) < reach).mean()),
+    }
+
+
+def lost_precision(reference, candidate, *, rng=None) -> float:
+    """1 - precision: the share of the candidate that is unlike anything in the reference."""
+    return 1.0 - nearest_neighbour_quality(reference, candidate)["precision"]
+
+
+def lost_recall(reference, candidate, *, rng=None) -> float:
+    """1 - recall: the share of the reference that the candidate does not reach."""
+    return 1.0 - nearest_neighbour_quality(reference, candidate)["recall"]
+
+
+def lost_density(reference, candidate, *, rng=None) -> float:
+    """1 - density: as ``lost_precision``, less moved by outliers; below 0 for a dense candidate."""
+    return 1.0 - nearest_neighbour_quality(reference, candidate)["density"]
+
+
+def lost_coverage(reference, candidate, *, rng=None) -> float:
+    """1 - coverage: as ``lost_recall``, less moved by outliers."""
+    return 1.0 - nearest_neighbour_quality(reference, candidate)["coverage"]
+
+
+def mauve(reference: np.ndarray, candidate: np.ndarray, *, rng: np.random.Generator) -> float:
+    """Return 1 - the area under the divergence frontier of the quantised sets.
+
+    The pooled rows, reduced to the principal components that hold 90 % of the variance, are put
+    into (n + m) / 10 clusters (k-means, at least 2, at most 500); with histograms P and Q and R their
+    mixtures, the frontier is ``(exp(-5 KL(Q | R)), exp(-5 KL(P | R)))`` (Pillutla et al. 2021,
+    arXiv:2102.01454). From 0 to 1; at small sizes few clusters see little and the rest is noise.
+    """
+    from sklearn.cluster import KMeans
+
+    reference, candidate = _checked(reference, candidate)
+    rows = np.concatenate([reference, candidate])
+    left, values, _ = np.linalg.svd(rows - rows.mean(axis=0), full_matrices=False)
+    held = np.cumsum(values**2)
+    kept = 1 + int(np.searchsorted(held, 0.9 * held[-1]))
+    distinct = len(np.unique(rows, axis=0))
+    clusters = min(max(2, len(rows) // 10), 500, distinct)
+    model = KMeans(clusters, n_init=1, random_state=int(rng.integers(2**31)))
+    member = model.fit_predict((left * values)[:, :kept])
+    p = np.bincount(member[: len(reference)], minlength=clusters) / len(reference)
+    q = np.bincount(member[len(reference) :], minlength=clusters) / len(candidate)
+    share = np.linspace(0.0, 1.0, 27)[1:-1, None]
+    mixture = share * p + (1 - share) * q
+    x, y = (np.exp(-MAUVE_SCALE * np.sum(rel_entr(z, mixture), axis=1)) for z in (q, p))
+    x, y = np.r_[1.0, x[::-1], 0.0], np.r_[0.0, y[::-1], 1.0]
+    order = np.lexsort((-y, x))
+    return float(1.0 - np.trapezoid(y[order], x[order]))
+
+
+def mean_difference(
+    reference: np.ndarray, candidate: np.ndarray, *, rng: np.random.Generator | None = None
+) -> float:
+    """Return the Euclidean distance of the two mean rows. O((n + m) d).
+
+    With mean spectra as rows: what many compare by eye. Sets of equal mean are at distance 0.
+    """
+    reference, candidate = _checked(reference, candidate)
+    return float(np.linalg.norm(reference.mean(axis=0) - candidate.mean(axis=0)))
+
+
+def paired_l2(
+    reference: np.ndarray, candidate: np.ndarray, *, rng: np.random.Generator | None = None
+) -> float:
+    """Return the mean Euclidean distance of row i to row i; the sets are of one length. O(n d).
+
+    With waveforms as rows, the sample-by-sample error: a shift by a few samples, which nobody hears,
+    costs as much as another sound. ValueError for sets of unequal length.
+    """
+    reference, candidate = _checked(reference, candidate)
+    if len(reference) != len(candidate):
+        raise ValueError(f"{len(reference)} and {len(candidate)} rows; pairs need as many in each set")
+    return float(np.linalg.norm(reference - candidate, axis=1).mean())
+
+
+def dynamic_time_warping(
+    reference: np.ndarray,
+    candidate: np.ndarray,
+    *,
+    coefficients: int = 13,
+    rng: np.random.Generator | None = None,
+) -> float:
+    """Return the mean over all pairs (i, j) of the cost of aligning two sequences.
+
+    A row is a flattened (frames, ``coefficients``) sequence. ``D[s, t] = c[s, t] + min(D[s-1, t],
+    D[s, t-1], D[s-1, t-1])`` with c the Euclidean distance of two frames (Sakoe and Chiba 1978,
+    doi:10.1109/TASSP.1978.1163055); the cost is the last D over the frames of both. O(n m frames^2).
+    Nothing within the sets is subtracted: a set of varied sounds is far from itself. ValueError where
+    the columns are not a multiple of ``coefficients``.
+    """
+    reference, candidate = _checked(reference, candidate)
+    if reference.shape[1] % coefficients:
+        raise ValueError(f"{reference.shape[1]} columns are no multiple of {coefficients} coefficients")
+    frames = reference.shape[1] // coefficients
+    x, y = (z.reshape(-1, coefficients) for z in (reference, candidate))
+    cost = cdist(x, y).reshape(len(reference), frames, len(candidate), frames).transpose(1, 3, 0, 2)
+    total = np.full((frames + 1, frames + 1, len(reference), len(candidate)), np.inf)
+    total[0, 0] = 0.0
+    for diagonal in range(2 * frames - 1):  # all cells of one anti-diagonal at once
+        s = np.arange(max(0, diagonal - frames + 1), min(diagonal, frames - 1) + 1)
+        t = diagonal - s
+        before = np.minimum(np.minimum(total[s, t + 1], total[s + 1, t]), total[s, t])
+        total[s + 1, t + 1] = cost[s, t] + before
+    return float(np.mean(total[frames, frames]) / (2 * frames))
 
 
 def median_distance(rows: np.ndarray) -> float:
@@ -266,3 +514,126 @@ def _pvalue(observed: float, null: np.ndarray) -> float:
         raise ValueError(f"a distance is NaN or infinite (the one observed is {observed})")
     slack = TIE * max(abs(observed), np.max(np.abs(null)))
     return float((1 + np.count_nonzero(null >= observed - slack)) / (1 + len(null)))
+
+
+DISTANCES: dict[str, Distance] = {
+    function.__name__: function
+    for function in (
+        frechet,
+        frechet_infinite,
+        gaussian_mmd,
+        energy,
+        energy_1,
+        sliced_wasserstein,
+        sinkhorn,
+        classifier_two_sample,
+        lost_precision,
+        lost_recall,
+        lost_density,
+        lost_coverage,
+        mauve,
+        mean_difference,
+        paired_l2,
+        dynamic_time_warping,
+    )
+}
+
+# Of each: definition, cost for n rows of d columns, what it sees, what it misses.
+NOTES: dict[str, tuple[str, str, str, str]] = {
+    "frechet": (
+        "|m1 - m2|² + tr(S1 + S2 - 2 (S1 S2)^½)",
+        "n² d + n³",
+        "means and covariances",
+        "all else of the distribution; its zero moves with n",
+    ),
+    "frechet_infinite": (
+        "the same against 1/n, at 1/n = 0",
+        "16 times Frechet",
+        "as Frechet",
+        "as Frechet; the bias is no straight line while n < d",
+    ),
+    "gaussian_mmd": (
+        "E k(x,x') + E k(y,y') - 2 E k(x,y), k Gaussian",
+        "n² d",
+        "every difference near its bandwidth",
+        "differences far from its bandwidth",
+    ),
+    "energy": (
+        "2 E|x-y|^½ - E|x-x'|^½ - E|y-y'|^½",
+        "n² d",
+        "every difference, at all scales",
+        "rare modes, among many columns that do not matter",
+    ),
+    "energy_1": (
+        "2 E|x-y| - E|x-x'| - E|y-y'|",
+        "n² d",
+        "every difference",
+        "as above; outliers weigh more",
+    ),
+    "sliced_wasserstein": (
+        "mean over directions of the 1-D transport",
+        "n d times directions",
+        "marginals in every direction",
+        "what is thin in most directions; zero moves with n",
+    ),
+    "sinkhorn": (
+        "T(x,y) - ½ T(x,x) - ½ T(y,y), T entropic transport",
+        "n² d + iterations n²",
+        "shape and place of the whole set",
+        "small effects under the bias of small n",
+    ),
+    "classifier_two_sample": (
+        "cross-validated accuracy - ½",
+        "5 n³ + n² d",
+        "what a plane can separate",
+        "equal means; few rows; degrees of far",
+    ),
+    "lost_precision": (
+        "1 - share of y within the k-balls of x",
+        "n² d",
+        "bad samples",
+        "lost modes, mild damage",
+    ),
+    "lost_recall": (
+        "1 - share of x within the k-balls of y",
+        "n² d",
+        "lost modes",
+        "bad samples beside good ones; outliers widen the balls",
+    ),
+    "lost_density": (
+        "1 - mean number of k-balls of x around y, over k",
+        "n² d",
+        "bad samples",
+        "lost modes: a repeated typical clip looks good",
+    ),
+    "lost_coverage": (
+        "1 - share of k-balls of x that hold a y",
+        "n² d",
+        "lost modes",
+        "mild damage, weights of modes",
+    ),
+    "mauve": (
+        "1 - area under exp(-5 KL) of k-means histograms",
+        "n k d",
+        "weights of clusters",
+        "all within a cluster; few files make few clusters",
+    ),
+    "mean_difference": (
+        "|m1 - m2|",
+        "n d",
+        "a shift of the mean",
+        "spread, modes, everything of second order",
+    ),
+    "paired_l2": (
+        "mean |x_i - y_i|",
+        "n d",
+        "errors of a copy",
+        "everything without an exact twin; a delay looks like another sound",
+    ),
+    "dynamic_time_warping": (
+        "mean cost of the best alignment, all pairs",
+        "n² frames² d",
+        "another course of timbre in time",
+        "sets: a varied set is far from itself",
+    ),
+}

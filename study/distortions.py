@@ -287,7 +287,9 @@ def reverse(signal: np.ndarray) -> np.ndarray:
 
 
 def drop_labels(labels: Sequence[str], dropped: Sequence[str]) -> np.ndarray:
-    """Return the indices, (kept,), of the labels that are not dropped: lost classes.
+    """Return the indices, (kept,), of the labels that are not dropped: lost classes, or speakers.
+
+    Labels are any names: ``drop_labels(digits.groups, ["jackson"])`` leaves a speaker out.
 
     Raises ValueError if one to drop is not there, or if nothing would be left.
     """
@@ -328,6 +330,78 @@ def share_of_bad(
     for place, index in zip(places, rng.choice(len(bad), size=count, replace=False), strict=True):
         mixed[place] = bad[index]
     return mixed
+
+
+def change_weights(
+    labels: Sequence[str], weights: dict[str, float], n: int, rng: np.random.Generator
+) -> np.ndarray:
+    """Return ``n`` indices whose labels have shares in proportion to ``weights``: modes out of balance.
+
+    Counts are rounded by largest remainder, places drawn without replacement and sorted. Raises
+    ValueError for a label that is not there, a negative weight, weights that are all 0, and for more
+    of a label than there are.
+    """
+    total = sum(weights.values())
+    if unknown := sorted(set(weights) - set(labels)):
+        raise ValueError(f"no label {', '.join(map(repr, unknown))}; nothing to weigh")
+    if total <= 0 or min(weights.values()) < 0:
+        raise ValueError(f"weights are {weights}; they are 0 or more, and not all 0")
+    exact = np.array([n * weight / total for weight in weights.values()])
+    counts = np.floor(exact).astype(int)
+    counts[np.argsort(counts - exact, kind="stable")[: n - counts.sum()]] += 1
+    chosen = []
+    for label, count in zip(weights, counts, strict=True):
+        places = np.flatnonzero(np.asarray(labels) == label)
+        if count > len(places):
+            raise ValueError(f"{count} of label {label!r} are needed, there are {len(places)}")
+        chosen.append(rng.choice(places, size=count, replace=False))
+    return np.sort(np.concatenate(chosen))
+
+
+def duplicates(n: int, share: float, rng: np.random.Generator) -> np.ndarray:
+    """Return ``n`` indices below ``n`` of which ``round(share * n)`` repeat one of the others.
+
+    Raises ValueError for a share outside 0 to 1, and if no other would be left.
+    """
+    if not 0.0 <= share <= 1.0:
+        raise ValueError(f"share is {share}; it is 0 to 1")
+    copies = round(share * n)
+    if copies >= n:
+        raise ValueError(f"{copies} of {n} would be copies; at least one must be left to copy")
+    order = rng.permutation(n)
+    kept = order[: n - copies]
+    return np.concatenate([kept, rng.choice(kept, size=copies)])
+
+
+def moment_matched(rows: np.ndarray, n: int, rng: np.random.Generator) -> np.ndarray:
+    """Return (n, d) Gaussian rows with the mean and covariance of ``rows`` (m, d), in expectation.
+
+    What a Frechet distance cannot tell from the rows, whatever their distribution. Also for m <= d.
+    Raises ValueError for fewer than two rows and n below 1.
+    """
+    rows = np.asarray(rows, dtype=np.float64)
+    if rows.ndim != 2 or len(rows) < 2 or n < 1:
+        raise ValueError(f"rows have shape {rows.shape} and n is {n}; at least 2 rows and 1 are needed")
+    centre = rows.mean(axis=0)
+    return centre + rng.standard_normal((n, len(rows))) @ (rows - centre) / np.sqrt(len(rows) - 1)
+
+
+def moment_matched_signals(signals: Sequence[np.ndarray], rng: np.random.Generator) -> list[np.ndarray]:
+    """Return each signal with its phases drawn anew: the same long-term spectrum, another sound.
+
+    The magnitudes of the transform over the whole signal stay, and with them the level and every
+    linear statistic of second order (a surrogate, Theiler et al. 1992,
+    doi:10.1016/0167-2789(92)90102-S). Raises ValueError as every distortion.
+    """
+    fakes = []
+    for signal in map(_checked, signals):
+        spectrum = np.fft.rfft(signal)
+        phase = np.exp(2j * np.pi * rng.random(len(spectrum)))
+        phase[0] = 1.0  # the mean stays
+        if len(signal) % 2 == 0:
+            phase[-1] = 1.0  # real at the Nyquist frequency
+        fakes.append(np.fft.irfft(spectrum * phase, len(signal)).astype(np.float32))
+    return fakes
 
 
 # Parts

@@ -250,9 +250,7 @@ def bias_curves(found: Mapping) -> Figure:
     axes.minorticks_off()
     axes.set_xlabel("files in each set, N", fontsize=FONT)
     axes.set_ylabel("mean value, share of a mid distortion's", fontsize=FONT)
-    axes.set_title(
-        "Two samples of one source: only unbiased distances lie at zero", fontsize=FONT + 2
-    )
+    axes.set_title("Two samples of one source: only unbiased distances lie at zero", fontsize=FONT + 2)
     axes.legend(fontsize=FONT - 1, ncols=2, frameon=False, loc="upper right")
     return figure
 

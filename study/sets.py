@@ -12,6 +12,7 @@ Sets
     tones(which)    background, test1, test2 of ``gen_audio``; made in memory.
     instruments()   notes of General MIDI instruments, rendered offline: the set that is always
                     there. 80 notes a second on one core.
+    rated(name)     audio of several systems with listeners' ratings; local folders only.
     digits()        Free Spoken Digit Dataset, 3,000 recordings; a download.
     sounds()        ESC-10, 400 recordings; a download.
 
@@ -30,6 +31,7 @@ import argparse
 import hashlib
 import importlib.util
 import io
+import json
 import os
 import shutil
 import sys
@@ -97,9 +99,9 @@ class MissingData(FileNotFoundError):
 class _Download:
     folder: str  # below AUDIO_DATA
     pattern: str  # of the audio files in it
-    count: int
+    count: int | None  # None: whatever is there
     digest: str  # of the names and bytes of the audio files, see _digest
-    address: str
+    address: str  # empty: there is none
     inside: str  # the folder inside the archive that holds what ``folder`` holds
     source: str
 
@@ -124,7 +126,50 @@ _DOWNLOADS = {
         inside="",
         source="ESC-10 by K. J. Piczak, commit 553c8f1, CC BY 3.0",
     ),
+    "rated": _Download(
+        folder="rated",
+        pattern="*/*/*.flac",
+        count=None,
+        digest="",
+        address="",
+        inside="",
+        source="published listening tests, see study.sets.RATED; most demo pages state no licence",
+    ),
 }
+
+RATED = {  # set -> who ran the listening test, how its figures reached us, what its audio may be used for
+    "codec_mushra": ("Graz", "read", "CC BY 4.0"),
+    "hifigan_seen": ("Kakao", "recalled", "demo page, no licence stated"),
+    "hifigan_unseen": ("Kakao", "recalled", "demo page, no licence stated"),
+    "hifigan_tts": ("Kakao", "recalled", "demo page, no licence stated"),
+    "vits_ljspeech": ("Kakao", "read", "demo page, no licence stated"),
+    "vits_ablation": ("Kakao", "read", "demo page, no licence stated"),
+    "vits_vctk": ("Kakao", "read", "demo page, no licence stated"),
+    "bigvgan_music": ("NVIDIA", "second-hand", "demo page, no licence stated"),
+    "bigvgan_libritts": ("NVIDIA", "second-hand", "demo page, no licence stated"),
+    "sc09_uncond": ("DiffWave", "read", "demo page, no licence stated"),
+    "tta_clotho": ("Milan", "read", "demo page, no licence stated"),
+}
+
+
+@dataclass(frozen=True)
+class RatedSet:
+    """Systems with the mean rating listeners gave each, and the recordings they imitate.
+
+    ``figures`` says how the ratings reached us: "read" in the source, "second-hand", "recalled" from
+    memory, or "unknown". Sets of one ``laboratory`` share listeners, systems or recordings: they are
+    not independent, and an interval is over laboratories.
+    """
+
+    name: str
+    reference: AudioSet
+    systems: dict[str, AudioSet]
+    ratings: dict[str, float]  # system -> mean rating, higher is better
+    metric: str
+    source: str
+    laboratory: str
+    figures: str
+    licence: str
 
 
 # Sets
@@ -208,6 +253,65 @@ def instruments(*, count: int = 128, seed: int = 0) -> AudioSet:
     )
 
 
+def rated_names() -> tuple[str, ...]:
+    """Return the rated sets in ``AUDIO_DATA/rated``, sorted; none if there is no such folder."""
+    local = os.environ.get(ENVIRONMENT)
+    if not local:
+        return ()
+    return tuple(sorted(path.parent.name for path in Path(local, "rated").glob("*/ratings.json")))
+
+
+def rated(name: str) -> RatedSet:
+    """Return a rated set: ``AUDIO_DATA/rated/NAME/SYSTEM/*.flac`` and ``NAME/ratings.json``.
+
+    The label of a file is its system, its group the utterance (its name). The file ``ratings.json``
+    holds ``reference`` (a system's folder), ``ratings`` (system -> mean), ``metric``, ``source``. A
+    set that is not in ``RATED`` is a laboratory of its own with figures "unknown". MissingData where
+    it is not there (there is no download: most are demo pages without a licence), ValueError for a
+    system without files or rating and for ratings that are not finite.
+    """
+    if name not in rated_names():
+        raise MissingData(
+            f"rated set {name!r}: not found; put it below the folder rated/ of {ENVIRONMENT} "
+            "(there is no download: most are demo pages that state no licence)"
+        )
+    folder = Path(os.environ[ENVIRONMENT]) / "rated" / name
+    about = json.loads((folder / "ratings.json").read_text(encoding="utf-8"))
+    laboratory, figures, licence = RATED.get(name, (name, "unknown", "unknown"))
+    ratings = {system: float(value) for system, value in about["ratings"].items()}
+    if not all(np.isfinite(value) for value in ratings.values()):
+        raise ValueError(f"{folder / 'ratings.json'}: a rating is not finite")
+    return RatedSet(
+        name=name,
+        reference=_system(folder / about["reference"], name, about["source"]),
+        systems={system: _system(folder / system, name, about["source"]) for system in ratings},
+        ratings=ratings,
+        metric=about.get("metric", ""),
+        source=about["source"],
+        laboratory=laboratory,
+        figures=figures,
+        licence=licence,
+    )
+
+
+def _system(folder: Path, name: str, source: str) -> AudioSet:
+    paths = sorted(folder.glob("*.flac"))
+    if not paths:
+        raise ValueError(f"{folder} holds no FLAC file; {name}/ratings.json names it as a system")
+    read = [soundfile.read(path, dtype="float32", always_2d=True) for path in paths]
+    rate = min(rate for _, rate in read)  # a few sets mix rates within a system
+    signals = [s.mean(axis=1) if r == rate else soxr.resample(s.mean(axis=1), r, rate) for s, r in read]
+    return AudioSet(
+        name=f"{name} {folder.name}",
+        signals=tuple(signal.astype(np.float32) for signal in signals),
+        rate=rate,
+        names=tuple(path.name for path in paths),
+        labels=(folder.name,) * len(paths),
+        groups=tuple(path.stem for path in paths),
+        source=source,
+    )
+
+
 def note(
     program: int,
     pitch: int,
@@ -267,6 +371,8 @@ def download(name: str) -> Path:
     is not fetched again. ValueError for another name, OSError if the content is not as pinned.
     """
     wanted = _wanted(name)
+    if not wanted.address:
+        raise ValueError(f"{name} has no download; see study.sets.rated")
     place = _cache() / wanted.folder
     if _digest_or_none(place, wanted) == wanted.digest:
         return place
@@ -298,7 +404,7 @@ def main(argv: list[str] | None = None) -> int:
     """Run ``python -m study.sets download NAME``; return 0, or 2 after one line on stderr."""
     parser = argparse.ArgumentParser(prog="study.sets", description="Bring a set to this machine.")
     parser.add_argument("command", choices=["download"])
-    parser.add_argument("name", choices=sorted(_DOWNLOADS))
+    parser.add_argument("name", choices=sorted(n for n, d in _DOWNLOADS.items() if d.address))
     options = parser.parse_args(argv)
     try:
         print(download(options.name))
@@ -338,20 +444,20 @@ def _files(name: str) -> list[Path]:
     for root in ([Path(local)] if local else []) + [_cache()]:
         folder = root / wanted.folder
         paths = _listed(folder, wanted)
-        if len(paths) == wanted.count:
+        if len(paths) == wanted.count or (paths and wanted.count is None):
             return paths
         if paths:
             found = f"{len(paths)} of {wanted.count} files in {folder}"
+    other = f", or run: python -m study.sets download {name}" if wanted.address else "; it has no download"
     raise MissingData(
-        f"{name}: {found} found; set {ENVIRONMENT} to a folder that holds {wanted.folder}, "
-        f"or run: python -m study.sets download {name}"
+        f"{name}: {found} found; set {ENVIRONMENT} to a folder that holds {wanted.folder}{other}"
     )
 
 
 def _digest_or_none(folder: Path, wanted: _Download) -> str | None:
     """Return the SHA-256 over name, length and bytes of each audio file; None if files lack."""
     paths = _listed(folder, wanted)
-    if len(paths) != wanted.count:
+    if not paths or wanted.count not in (None, len(paths)):
         return None
     digest = hashlib.sha256()
     for path in paths:

@@ -42,6 +42,7 @@ from tqdm import tqdm
 import metrics
 from study import benchmark, distances, embeddings, results, sets, sources
 from study.distances import DISTANCES, energy
+from study.distortions import moment_matched
 from study.sources import GRADED, SHUFFLED, Rows, seeded
 
 LEVEL = 0.05
@@ -157,9 +158,7 @@ def draw(rows: Rows, effect: str, size: int, rng: np.random.Generator) -> tuple[
         half = rest[: (size + 1) // 2]
         return clean[first], clean[np.concatenate([half, half])[:size]]
     if effect == "moment matched":
-        everything = clean - clean.mean(axis=0)
-        weights = rng.standard_normal((size, len(everything))) / np.sqrt(len(everything) - 1)
-        return clean[first], clean.mean(axis=0) + weights @ everything
+        return clean[first], moment_matched(clean, size, rng)
     kinds = rows.groups if "group" in effect else rows.labels
     names = rng.permutation(np.unique(kinds))
     if effect.startswith("weights"):

@@ -57,7 +57,8 @@ def shares(found: Mapping, candidate: Candidate, effects) -> dict[tuple[str, str
         row = tables[embedding][distance]
         for effect in effects:
             if effect in row["found"]:
-                result[source, effect] = row["found"][effect] / row["draws"]
+                hits, draws = row["found"][effect]
+                result[source, effect] = hits / draws
     return result
 
 
@@ -145,7 +146,8 @@ def _scores(found: Mapping, candidate: Candidate) -> dict[str, float]:
     diversity = [e for e in small if e not in structure]
     rows = [tables[embedding][distance] for tables in found["power"].values()]
     changes = [
-        max(abs(c) for c in tables[embedding][distance].values()) for tables in found["nuisance"].values()
+        max(abs(tables[embedding][distance][v]) for v in trials.HARMLESS)
+        for tables in found["nuisance"].values()
     ]
     row = {
         "small damage": _mean(shares(found, candidate, graded).values()),

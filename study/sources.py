@@ -40,6 +40,7 @@ FILES = {"digits": 600, "sounds": 240, "instruments": 240}
 BENCHMARK_DIGITS = 1000  # drawn by study.benchmark with seed 0: left to it
 DAMAGED = 80  # files of a source that have damaged versions
 PROBES = 3  # signals by which the cache knows the code
+UP = 1.5  # of the rate
 NUISANCES = ("gain", "leading_silence", "resampling")
 GRADED = tuple(name for name in DISTORTIONS if name not in NUISANCES)
 SHUFFLED = {"shuffled 200 ms": 0.2, "shuffled 100 ms": 0.1, "shuffled 50 ms": 0.05}
@@ -52,6 +53,7 @@ VERSIONS = (
     *SHUFFLED,
     "phase randomised",
     "dither",
+    "resampled up and back",
 )
 _EDGES = [0, *np.cumsum(list(metrics.VIEWS.values())).tolist()]
 VIEW_COLUMNS = {
@@ -128,6 +130,9 @@ def damaged(version: str, signal: np.ndarray, rate: int, rng: np.random.Generato
         return reverse(signal)
     if version == "phase randomised":
         return distortions.moment_matched_signals([signal], rng)[0]
+    if version == "resampled up and back":
+        back = soxr.resample(soxr.resample(signal, rate, UP * rate), UP * rate, rate)
+        return np.pad(back[: len(signal)], (0, max(0, len(signal) - len(back))))
     if version == "dither":
         return (signal + DITHER * rng.standard_normal(len(signal))).astype(np.float32)
     if version in SHUFFLED:

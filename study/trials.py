@@ -34,6 +34,7 @@ from itertools import combinations, pairwise
 from pathlib import Path
 
 import numpy as np
+import soxr
 from joblib import Parallel, delayed
 from scipy.stats import kendalltau, spearmanr
 from threadpoolctl import threadpool_limits
@@ -66,7 +67,7 @@ GENERAL_DISTANCES = (
 NETWORKS = ("aisfx", "resemblyzer", "musicnn")  # weights inside a PyPI wheel, below 50 ms a second
 NAIVE = (("waveform", "paired_l2"), ("mfcc_sequence", "dynamic_time_warping"))
 THIS = ("three_views", "views_energy")
-SLOW = ("dynamic_time_warping",)  # a quarter of the draws
+SLOW = ("dynamic_time_warping", "classifier_two_sample", "mauve")  # half of the draws in ``power``
 KERNELS = ("energy", "gaussian_mmd", "frechet")  # with a permutation test in ``units``
 
 GRADED_SMALL = tuple(f"{kind} {severity}" for kind in GRADED for severity in (1, 2))
@@ -86,7 +87,11 @@ DIVERSITY = (
 )
 GROUP_EFFECTS = ("1 group dropped", "2 groups dropped")  # of digits: six speakers
 SMALL_DIVERSITY = (*DIVERSITY[:3], "weights 3:1", "half duplicates", *GROUP_EFFECTS)
-NUISANCES = ("gain 1", "gain 3", "leading_silence 1", "leading_silence 3", "resampling 1", "dither")
+HARMLESS = ("gain 1", "gain 3", "leading_silence 1", "leading_silence 3", "resampled up and back", "dither")
+NUISANCES = (
+    *HARMLESS,
+    "resampling 1",
+)  # the last takes a fifth of the band: few hear it, but it is not nothing
 BIAS_SIZES = (10, 20, 50, 100, 300)
 BAD_SHARES = (0.01, 0.05, 0.10)
 
@@ -187,19 +192,22 @@ def _value(distance: Callable, x: np.ndarray, y: np.ndarray, *key) -> float | No
 def power(rows: Rows, settings: Settings) -> dict:
     """Values of every effect at N: what is found, in what order, and how far.
 
-    For each distance: ``found`` (effect -> draws above the 95 % quantile of the null draws, of
-    ``draws``), ``curve`` (effect -> mean value, in standard deviations of the null from its mean),
+    For each distance: ``found`` (effect -> draws above the 95 % quantile of the null draws, and
+    draws), ``curve`` (effect -> mean value, in standard deviations of the null from its mean),
     ``order`` (distortion -> Spearman correlation of severity 0 to 5 and mean value; also "labels
     dropped" over their number), ``null_over_mid``, ``sd_over_mid``.
     """
     size, found = settings.size, {}
     for name, distance in candidates(rows.embedding, settings.distances).items():
-        share = 4 if name in SLOW else 1
+        share = 2 if name in SLOW else 1
         null_draws = settings.null_draws // share
         effect_draws = max(2, settings.effect_draws // share)
+        small = small_effects(rows.source)
         values = {}
         for effect in ("clean", *all_effects(rows.source)):
             count = null_draws if effect == "clean" else effect_draws
+            if effect != "clean" and effect not in small:
+                count = max(2, count // 3)  # plain: their order matters, not whether they are found
             values[effect] = np.array(
                 [
                     _value(distance, *draw(rows, effect, size, seeded(rows.source, effect, size, t)), t)
@@ -216,12 +224,11 @@ def power(rows: Rows, settings: Settings) -> dict:
         curves = {kind: [mean, *(means[f"{kind} {s}"] for s in range(1, 6))] for kind in GRADED}
         curves["labels dropped"] = [mean, *(means[s] for s in steps), means["all labels but 1 dropped"]]
         found[name] = {
-            "draws": effect_draws,
-            "found": {e: int((v > limit).sum()) for e, v in values.items()},
+            "found": {e: [int((v > limit).sum()), len(v)] for e, v in values.items()},
             "curve": {e: (m - mean) / spread for e, m in means.items()},
             "order": {kind: _spearman(range(6), curve) for kind, curve in curves.items()},
-            "null_over_mid": mean / mid,
-            "sd_over_mid": spread / mid,
+            "null_over_mid": _share(mean, mid),
+            "sd_over_mid": _share(spread, abs(mid)),
             "mid": mid,
         }
     return found
@@ -251,7 +258,7 @@ def bias(rows: Rows, settings: Settings) -> dict:
     """Mean and spread between two samples of one source for N = 10 to 300, over mid at N = 50."""
     found = {}
     for name, distance in candidates(rows.embedding, settings.distances).items():
-        if name in SLOW:
+        if name == "dynamic_time_warping":
             continue
         mids = []
         for kind in GRADED:
@@ -267,21 +274,22 @@ def bias(rows: Rows, settings: Settings) -> dict:
                 _value(distance, *draw(rows, "clean", size, seeded("bias", size, t)), t) for t in range(count)
             ]
             found[name][str(size)] = {
-                "mean": float(np.mean(values)) / mid,
-                "sd": float(np.std(values, ddof=1)) / mid,
+                "mean": _share(np.mean(values), mid),
+                "sd": _share(np.std(values, ddof=1), abs(mid)),
                 "draws": count,
             }
     return found
 
 
 def nuisance(rows: Rows, settings: Settings) -> dict:
-    """Change of the value when the candidate's files are treated harmlessly, over mid; N = 50.
+    """Change of the value when the candidate's files are treated harmlessly; N = 50.
 
-    The largest absolute mean change over draws for each nuisance. The same files with and without.
+    Nuisance -> mean change over draws, the same files with and without, as a share of the change that
+    the distortions at severity 3 make.
     """
     found = {}
     for name, distance in candidates(rows.embedding, settings.distances).items():
-        if name in SLOW:
+        if name == "dynamic_time_warping":
             continue
         clean, changes, mids = rows.versions["clean"], {v: [] for v in NUISANCES}, []
         for t in range(max(2, settings.effect_draws // 2)):
@@ -294,39 +302,44 @@ def nuisance(rows: Rows, settings: Settings) -> dict:
                 changes[version].append(after - before)
             kind = GRADED[t % len(GRADED)]
             mids += [
-                _value(distance, clean[first], rows.versions[f"{k} 3"][second], t)
+                _value(distance, clean[first], rows.versions[f"{k} 3"][second], t) - before
                 for k in (kind, GRADED[(t + 5) % len(GRADED)])
             ]
-        mid = float(np.mean(mids))
-        found[name] = {v: float(np.mean(c)) / mid for v, c in changes.items()}
+        found[name] = {v: _share(np.mean(c), np.mean(mids)) for v, c in changes.items()}
     return found
 
 
 def robustness(rows: Rows, settings: Settings) -> dict:
-    """Change of the value when a share of the candidate's files is bad (noise at 0 dB), over mid.
+    """Change of the value when a share of the candidate's files is bad (noise at 0 dB); N = 100.
 
-    N = 100; share -> mean change over draws.
+    Share -> mean change over draws, as a share of the change that distortions at severity 3 make
+    when every file has them.
     """
     found, size = {}, 100
     clean, bad = rows.versions["clean"], rows.versions["noise 5"]
     for name, distance in candidates(rows.embedding, settings.distances).items():
-        if name in SLOW:
+        if name == "dynamic_time_warping":
             continue
         changes, mids = {share: [] for share in BAD_SHARES}, []
-        for t in range(3):
+        for t in range(4):
             rng = seeded("robustness", rows.source, t)
-            order = rng.permutation(len(clean))
-            first, second = order[:size], order[size : 2 * size]
+            first = rng.permutation(np.arange(len(bad), len(clean)))[:size]  # none has a damaged version
+            second = rng.permutation(np.setdiff1d(np.arange(len(clean)), first))[:size]
             before = _value(distance, clean[first], clean[second], t)
             for share in BAD_SHARES:
                 mixed = clean[second].copy()
                 count = round(share * size)
                 mixed[:count] = bad[rng.permutation(len(bad))[:count]]
                 changes[share].append(_value(distance, clean[first], mixed, t) - before)
-            mids.append(_value(distance, clean[first], rows.versions[f"{GRADED[t]} 3"][:size], t))
-        mid = float(np.mean(mids))
-        found[name] = {f"{share:g}": float(np.mean(c)) / mid for share, c in changes.items()}
+            for kind in GRADED[t::4]:
+                mids.append(_value(distance, clean[first], rows.versions[f"{kind} 3"], t) - before)
+        found[name] = {f"{share:g}": _share(np.mean(c), np.mean(mids)) for share, c in changes.items()}
     return found
+
+
+def _share(change: float, whole: float) -> float:
+    """``change / whole``; a whole that is nothing leaves nothing to compare with: at most 1000."""
+    return float(np.clip(change / whole if whole else np.inf * np.sign(change or 1), -1000, 1000))
 
 
 def tones(embedding: str, settings: Settings) -> dict:
@@ -438,9 +451,11 @@ def ratings(embedding: str, settings: Settings) -> dict:
     network, result = embeddings.load(embedding), {}
     for which in sets.rated_names():
         rated = sets.rated(which)
+        every = {"": rated.reference, **rated.systems}
+        rate = min(audio.rate for audio in every.values())  # nobody gains by a wider band
         table = {
-            system: np.stack([embeddings.file_vector(network, s, found.rate) for s in found.signals])
-            for system, found in {"": rated.reference, **rated.systems}.items()
+            system: np.stack([embeddings.file_vector(network, s, rate) for s in _at(audio, rate)])
+            for system, audio in every.items()
         }
         result[which] = {
             name: {s: _value(distance, table[""], table[s], which, s) for s in rated.systems}
@@ -456,7 +471,6 @@ def shipped(settings: Settings) -> dict:
         rated = sets.rated(which)
         found[which] = {}
         for system, audio in rated.systems.items():
-            # Files of unequal rates are resampled to the lower by hand: arrays have one rate.
             rate = min(rated.reference.rate, audio.rate)
             pair = [_at(rated.reference, rate), _at(audio, rate)]
             found[which][system] = metrics.distance(*pair, rate=rate, cache=False)
@@ -464,8 +478,7 @@ def shipped(settings: Settings) -> dict:
 
 
 def _at(audio: sets.AudioSet, rate: int) -> list[np.ndarray]:
-    import soxr
-
+    """The signals at a rate: arrays given together have one."""
     return [s if audio.rate == rate else soxr.resample(s, audio.rate, rate) for s in audio.signals]
 
 
@@ -481,10 +494,10 @@ def agreement(values: dict[str, float | None], rated: dict[str, float]) -> dict 
     first, second = np.triu_indices(len(names), 1)
     order = np.sign(y[first] - y[second])
     agree = np.sign(x[first] - x[second]) * order
-    spearman, kendall = _spearman(x, y), float(np.nan_to_num(kendalltau(x, y).statistic))
+    spearman, kendall = _spearman(x, y), kendalltau(x, y).statistic if np.ptp(x) and np.ptp(y) else 0.0
     return {
         "spearman": spearman,
-        "kendall": kendall,
+        "kendall": float(kendall),
         "pairs": float(np.mean((agree[order != 0] + 1) / 2)),
         "systems": len(names),
     }
@@ -513,8 +526,9 @@ def laboratory_mean(
 
 
 def _spearman(x, y) -> float:
-    y = np.asarray(y, float)
-    return 0.0 if np.ptp(y) == 0 else float(spearmanr(list(x), y).statistic)
+    x, y = np.asarray(x, float), np.asarray(y, float)
+    constant = np.ptp(x) == 0 or np.ptp(y) == 0
+    return 0.0 if constant else float(spearmanr(x, y).statistic)
 
 
 # ---------------------------------------------------------------------------------------------- time
@@ -632,7 +646,7 @@ def summary(found: dict) -> str:
         powers = [found["power"][s][embedding] for s in found["power"]]
         for name in powers[0]:
             shares = [
-                table[name]["found"][e] / table[name]["draws"]
+                table[name]["found"][e][0] / table[name]["found"][e][1]
                 for s, table in zip(found["power"], powers, strict=True)
                 for e in small_effects(s)
             ]

@@ -72,6 +72,13 @@ def power(found: Mapping, candidate: Candidate) -> float:
     return float(np.mean(list(shares(found, candidate, small_effects(found)).values())))
 
 
+def power_of_source(found: Mapping, candidate: Candidate, source: str) -> float:
+    """Mean share of the small effects found in one source."""
+    return float(
+        np.mean([v for (s, _), v in shares(found, candidate, small_effects(found)).items() if s == source])
+    )
+
+
 def kind(effect: str) -> str:
     """The kind of an effect: its distortion, or what is done to the set."""
     head, _, tail = effect.rpartition(" ")

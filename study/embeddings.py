@@ -178,6 +178,23 @@ def load(name: str) -> Embedding:
     return Embedding(name, known.rate, known.dimension, describe, known.licence, known.source)
 
 
+def facts(name: str) -> dict[str, object]:
+    """Rate (Hz), dimension, the command that brings it, source and licence; loads nothing.
+
+    ``ValueError`` for a name not in ``NAMES``.
+    """
+    if name not in _KNOWN:
+        raise ValueError(f"unknown embedding {name!r}; known are {', '.join(NAMES)}")
+    known = _KNOWN[name]
+    return {
+        "rate": known.rate,
+        "dimension": known.dimension,
+        "needs": known.install or "nothing",
+        "source": known.source,
+        "licence of the weights": known.licence or "none needed",
+    }
+
+
 def installed() -> tuple[str, ...]:
     """Names that ``load`` would load, found by looking for files; imports nothing."""
     return tuple(name for name in NAMES if not _KNOWN[name].missing())

@@ -190,6 +190,43 @@ CONTRASTED = {  # drawn together: candidate, colour, marker
 }
 
 
+def effects_map(found: Mapping) -> Figure:
+    """Share found of each small effect, for the contrasted candidates."""
+    drawn = [c for c in CONTRASTED if c in contrast.candidates(found)]
+    effects = contrast.small_effects(found)
+    values = np.zeros((len(effects), len(drawn)))
+    for j, candidate in enumerate(drawn):
+        found_of = contrast.shares(found, candidate, effects)
+        for i, effect in enumerate(effects):
+            values[i, j] = np.mean([v for (_, e), v in found_of.items() if e == effect])
+    figure = Figure(figsize=(8, 10), layout="constrained")
+    axes = figure.subplots()
+    axes.imshow(values, cmap="cividis", aspect="auto", vmin=0, vmax=1)
+    for (i, j), value in np.ndenumerate(values):
+        axes.text(
+            j,
+            i,
+            f"{value:.2f}",
+            ha="center",
+            va="center",
+            fontsize=FONT - 1,
+            color="black" if value > 0.5 else "white",
+            fontweight="bold" if value == values[i].max() else "normal",
+        )
+    axes.set_xticks(
+        range(len(drawn)),
+        [contrast.label(c).replace(" / ", "\n") for c in drawn],
+        fontsize=FONT,
+    )
+    axes.set_yticks(range(len(effects)), [_words(e) for e in effects], fontsize=FONT)
+    axes.set_title(
+        f"Which damage is found by whom (N = {found['settings']['size']}, bold: best of the row)",
+        fontsize=FONT + 1,
+        loc="left",
+    )
+    return figure
+
+
 def severity_curves(found: Mapping) -> Figure:
     """Value against severity for each distortion, in null standard deviations."""
     kinds = sources.GRADED
@@ -362,6 +399,7 @@ FIGURES = {  # file below figures/ -> the result it is drawn from, and the funct
     "real_audio": ("real_audio", real_audio),
     "power_map": ("trials", power_map),
     "listeners_map": ("trials", listeners_map),
+    "effects_map": ("trials", effects_map),
     "severity_curves": ("trials", severity_curves),
     "bias_curves": ("trials", bias_curves),
     "units_bars": ("trials", units_bars),

@@ -18,7 +18,7 @@ import difflib
 import math
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import jinja2
@@ -26,11 +26,14 @@ import numpy as np
 
 import gen_audio
 import metrics
-from study import plots, results
+from study import contrast, plots, results, trials
 from study.benchmark import LEVEL, VALUES, mean_power
+from study.distances import NOTES
+from study.sources import GRADED
 
 ROOT = Path(__file__).parents[1]
 TEMPLATE = Path(__file__).with_name("report_template.md")
+WEIGHT_DRAWS = 10_000
 REPORT, FIGURES = ROOT / "report.md", ROOT / "figures"
 
 
@@ -111,7 +114,13 @@ def _extreme(table: Mapping, choose) -> dict:
     return {"names": names, "value": float(values[index])}
 
 
+def signed(value: float, digits: int = 1) -> str:
+    """Fixed digits with the sign."""
+    return f"{float(value):+.{digits}f}"
+
+
 FILTERS = {
+    "signed": signed,
     "num": num,
     "p": p_text,
     "interval": interval,
@@ -135,6 +144,8 @@ def context(found: Mapping[str, Mapping]) -> dict:
     test1 = found["challenge"]["sets"]["clean"]["test1"]["candidate"]
     return {
         **found,
+        "notes": NOTES,
+        **({"contrasted": contrasted(found["trials"])} if "trials" in found else {}),
         "recipe": {name: value for name, value in vars(metrics).items() if name.isupper()},
         "level": LEVEL,
         "measures": list(VALUES),
@@ -147,6 +158,99 @@ def context(found: Mapping[str, Mapping]) -> dict:
         "trim_db": -20 * math.log10(metrics.TRIM),
         "samples": f"{round(test1['seconds'] * test1['rates'][0]):,}",
     }
+
+
+def contrasted(found: Mapping) -> dict:
+    """What the report says of the trials, from their results."""
+    this = trials.THIS
+    others = [c for c in contrast.candidates(found) if c != this]
+    powers = {c: contrast.power(found, c) for c in others}
+    differences = {c: contrast.power_difference(found, this, c) for c in others}
+    best = [max((c for c in others if c[0] == e), key=powers.get) for e in found["settings"]["embeddings"]]
+    best += [c for c in plots.CONTRASTED if c in powers and c not in best]
+    table = contrast.scores(found)
+    ranked = [c for c, _ in contrast.ranking(table)]
+    chance = contrast.sensitivity(table, draws=WEIGHT_DRAWS)
+    often = max((c for c in chance if c != this), key=lambda c: chance[c]["first"])
+    own = {
+        source: {
+            "power": _mean(h / n for e, (h, n) in row[this[0]].items() if e != "clean"),
+            "false_alarms": row[this[0]]["clean"][0] / row[this[0]]["clean"][1],
+            "draws": row[this[0]]["clean"][1],
+        }
+        for source, row in found["own_test"].items()
+    }
+    tables = [t for t in found["nuisance"].values()]
+    content = {
+        "count": len(contrast.candidates(found, naive=True)),
+        "this_power": contrast.power(found, this),
+        "rivals": [
+            {"label": contrast.label(c), "power": powers[c], "difference": differences[c]}
+            for c in sorted(best, key=powers.get, reverse=True)
+        ],
+        "significantly_worse": sum(d["interval"][0] > 0 for d in differences.values()),
+        "significantly_better": sum(d["interval"][1] < 0 for d in differences.values()),
+        "kinds": len(GRADED),
+        "order": {
+            name: _mean(
+                t[this[0]][this[1] if name == "this" else name]["order"][k]
+                for t in found["power"].values()
+                for k in GRADED
+            )
+            for name in ("this", "frechet", "gaussian_mmd")
+        },
+        "harmless": max(abs(t[this[0]][this[1]][v]) for t in tables for v in trials.HARMLESS),
+        "resampling": _mean(t[this[0]][this[1]]["resampling 1"] for t in tables),
+        "bad": _mean(t[this[0]][this[1]]["0.05"] for t in found["robustness"].values()),
+        "own_test": own,
+        "own_effects": " or ".join(
+            str(n) for n in sorted({len(r[this[0]]) - 1 for r in found["own_test"].values()})
+        ),
+        "rank": ranked.index(this) + 1,
+        "scored": len(ranked),
+        "first": contrast.label(ranked[0]),
+        "weight_draws": f"{WEIGHT_DRAWS:,}",
+        "first_share": chance[this]["first"],
+        "often_first": contrast.label(often),
+        "often_share": chance[often]["first"],
+    }
+    for unit in ("frames", "files"):
+        content[unit] = _mean(
+            row[unit][0] / row[unit][1] for t in found["units"].values() for row in t.values()
+        )
+    if "rated" in found:
+        content |= _listened(found, others)
+    return content
+
+
+def _listened(found: Mapping, others: Sequence) -> dict:
+    shipped, mine = contrast.shipped(found), contrast.listeners(found, trials.THIS)
+    rows = {"metrics.distance, windows and all": shipped}
+    rows |= {
+        contrast.label(c): contrast.listeners(found, c) for c in plots.CONTRASTED if c[0] in found["ratings"]
+    }
+    gaps = [contrast.listeners_difference(found, mine, contrast.listeners(found, c)) for c in others]
+    rated = found["rated"]
+    return {
+        "shipped": shipped,
+        "systems": sum(len(row["ratings"]) for row in rated.values()),
+        "laboratories": len({row["laboratory"] for row in rated.values()}),
+        "recalled": [name for name, row in rated.items() if row["figures"] == "recalled"],
+        "second_hand": [name for name, row in rated.items() if row["figures"] == "second-hand"],
+        "listeners": [
+            {
+                "label": name,
+                "means": [contrast.listeners_mean(found, each, k) for k in ("spearman", "kendall", "pairs")],
+            }
+            for name, each in rows.items()
+        ],
+        "listeners_worse": sum(g["interval"][0] > 0 for g in gaps),
+        "listeners_better": sum(g["interval"][1] < 0 for g in gaps),
+    }
+
+
+def _mean(values: Iterable[float]) -> float:
+    return float(np.mean(list(values)))
 
 
 def render(found: Mapping[str, Mapping]) -> str:

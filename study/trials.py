@@ -26,6 +26,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -91,7 +92,7 @@ HARMLESS = ("gain 1", "gain 3", "leading_silence 1", "leading_silence 3", "resam
 NUISANCES = (
     *HARMLESS,
     "resampling 1",
-)  # the last takes a fifth of the band: few hear it, but it is not nothing
+)  # the last takes a fifth of the band: not nothing
 BIAS_SIZES = (10, 20, 50, 100, 300)
 BAD_SHARES = (0.01, 0.05, 0.10)
 
@@ -582,11 +583,13 @@ def run(settings: Settings, *, workers: int = -1, keep: bool = True) -> dict:
     rows = sources.rows(settings.sources, every, files=settings.files, workers=workers)
     rated = sets.rated_names()
     folder = metrics.cache_folder() / "study" / "parts"
-    code = sources.code_stamp(distances, sources, embeddings, benchmark)
+    # A part made by other code is made again; this module's own too.
+    code = sources.code_stamp(distances, sources, embeddings, benchmark, sys.modules[__name__])
     jobs, places = [], {}
 
     def plan(key: tuple, function: Callable, *arguments, data: str = "") -> None:
-        text = json.dumps([key, code, data, asdict(settings), _source_of(function)])
+        amount = {k: v for k, v in asdict(settings).items() if k not in ("sources", "embeddings")}
+        text = json.dumps([key, code, data, amount])
         place = folder / f"{' '.join(key)} {hashlib.sha256(text.encode()).hexdigest()[:20]}.json"
         places[key] = place
         if not (keep and place.exists()):
@@ -632,11 +635,6 @@ def run(settings: Settings, *, workers: int = -1, keep: bool = True) -> dict:
             for which in rated
         }
     return found
-
-
-def _source_of(function: Callable) -> str:
-    """The code of this module: a part made by other code is made again."""
-    return hashlib.sha256(Path(__file__).read_bytes()).hexdigest()
 
 
 def summary(found: dict) -> str:

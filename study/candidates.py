@@ -61,8 +61,8 @@ EXAMPLES: dict[str, tuple[list, list, str, float]] = {
     "dynamic_time_warping": (
         [[0.0, 2.0]] * 2,
         [[1.0, 3.0]] * 2,
-        "frames 0 2 against 1 3: costs 1 3 / 1 1, best path 1 + 1, over 2 + 2 frames",
-        0.5,
+        "frames 0 2 against 1 3: costs 1 3 / 1 1, best path 1 + 1, over its 2 steps",
+        1.0,
     ),
 }
 
@@ -85,10 +85,11 @@ def implementation(name: str) -> str:
 
 def card(name: str) -> str:
     """Idea, cost and blind spots of a candidate, its example: markdown."""
-    formula, cost, sees, misses = NOTES[name]
+    note = NOTES[name]
     working, value, given = by_hand(name)
     return (
-        f"**{name.replace('_', ' ')}**: `{formula}`. Cost {cost}. Sees: {sees}. Misses: {misses}.\n\n"
+        f"**{name.replace('_', ' ')}**: `{note['formula']}`. Cost {note['cost']}. Sees: "
+        f"{note['sees']}. Misses: {note['misses']}. Source: {note['source']}.\n\n"
         f"By hand: {working}. That is {value:.3g}; the function gives {given:.3g}."
     )
 

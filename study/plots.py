@@ -10,6 +10,7 @@ Conventions
 
 from __future__ import annotations
 
+import io
 from collections.abc import Mapping
 
 import numpy as np
@@ -388,6 +389,15 @@ def decision(found: Mapping, *, count: int = 14) -> Figure:
         loc="right",
     )
     return figure
+
+
+def image(figure: Figure):
+    """The figure as a picture that a notebook shows, 800 pixels wide: an ``IPython.display.Image``."""
+    from IPython.display import Image
+
+    stage = io.BytesIO()
+    figure.savefig(stage, format="png", dpi=100, metadata={"Software": None})
+    return Image(stage.getvalue())
 
 
 def _words(name: str) -> str:

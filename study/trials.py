@@ -65,7 +65,7 @@ GENERAL_DISTANCES = (
     "mauve",
     "mean_difference",
 )
-NETWORKS = ("aisfx", "resemblyzer", "musicnn")  # weights inside a PyPI wheel, below 50 ms a second
+NETWORKS = ("aisfx", "resemblyzer")  # weights inside a PyPI wheel, below 50 ms a second
 NAIVE = (("waveform", "paired_l2"), ("mfcc_sequence", "dynamic_time_warping"))
 THIS = ("three_views", "views_energy")
 SLOW = ("dynamic_time_warping", "classifier_two_sample", "mauve")  # half of the draws in ``power``

@@ -76,8 +76,21 @@ def by_hand(name: str) -> tuple[str, float, float]:
     return working, value, function(np.array(reference), np.array(candidate), rng=seeded(name))
 
 
+_CALLED = {  # by a candidate, and part of what it computes
+    "sliced_wasserstein": ("_transport_1d",),
+    "classifier_two_sample": ("_stratified_folds", "_ridge_scores"),
+    "mauve": ("_frontier_area",),
+    "dynamic_time_warping": ("_alignment_cost",),
+    "energy": ("energy_kernel", "kernel_statistic", "_kernel_statistics"),
+}
+
+
 def implementation(name: str) -> str:
-    """The code of a candidate without its docstring."""
+    """The code of a candidate, and of the functions that hold part of it, without docstrings."""
+    return "\n\n\n".join(_code(part) for part in (name, *_CALLED.get(name, ())))
+
+
+def _code(name: str) -> str:
     text = inspect.getsource(getattr(distances, name))
     parts = text.split('"""')
     return parts[0].rstrip() + parts[2].rstrip() if len(parts) == 3 else text.rstrip()

@@ -16,6 +16,7 @@ from collections.abc import Mapping
 import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
+from matplotlib.ticker import FixedLocator, MaxNLocator, NullLocator, ScalarFormatter
 from scipy.cluster.hierarchy import leaves_list, linkage
 from scipy.spatial.distance import squareform
 
@@ -178,7 +179,7 @@ def _map(found: Mapping, values: Mapping, title: str, quantity: str) -> Figure:
     axes.set_yticks(range(len(rows)), [_words(r) for r in rows], fontsize=FONT)
     bar = figure.colorbar(image, ax=axes, shrink=0.8)
     bar.set_label(quantity, fontsize=FONT)
-    axes.set_title(title + "; framed: this distance", fontsize=FONT + 1, loc="left")
+    axes.set_title(title + "\nframed: this distance", fontsize=FONT + 1, loc="left")
     return figure
 
 
@@ -232,7 +233,7 @@ def severity_curves(found: Mapping) -> Figure:
     """Value against severity for each distortion, in null standard deviations."""
     kinds = sources.GRADED
     figure = Figure(figsize=(8, 8.6), layout="constrained")
-    panels = figure.subplots(-(-len(kinds) // 4), 4, sharex=True).ravel()
+    panels = figure.subplots(-(-len(kinds) // 4), 4, sharex=True, sharey=True).ravel()
     for axes, kind in zip(panels, kinds, strict=False):
         for candidate, (colour, marker) in CONTRASTED.items():
             curve = _curve(found, candidate, kind)
@@ -240,6 +241,9 @@ def severity_curves(found: Mapping) -> Figure:
                 axes.plot(range(6), curve, color=colour, marker=marker, ms=4, label=contrast.label(candidate))
         axes.axhline(0, color="black", lw=0.6)
         axes.set_yscale("symlog", linthresh=3)
+        axes.yaxis.set_major_locator(FixedLocator([0, 3, 10, 30, 100]))
+        axes.yaxis.set_major_formatter(ScalarFormatter())
+        axes.yaxis.set_minor_locator(NullLocator())
         axes.set_title(_words(kind), fontsize=FONT)
         axes.tick_params(labelsize=FONT - 1)
     for axes in panels[len(kinds) :]:
@@ -347,6 +351,8 @@ def listeners_scatter(found: Mapping) -> Figure:
         axes.set_title(f"{name}{figures}\nSpearman {agreed['spearman']:.2f}", fontsize=FONT)
         axes.tick_params(labelsize=FONT - 1)
         axes.margins(0.15)
+        axes.xaxis.set_major_locator(MaxNLocator(3))
+        axes.yaxis.set_major_locator(MaxNLocator(4))
     for axes in panels[len(names) :]:
         axes.set_axis_off()
     figure.supxlabel("distance to the recordings (no unit)", fontsize=FONT)

@@ -219,15 +219,19 @@ def power(rows: Rows, settings: Settings) -> dict:
         null = values.pop("clean")
         limit, mean = np.quantile(null, 1 - LEVEL), float(null.mean())
         spread = float(null.std(ddof=1)) or 1e-12
-        means = {e: float(v.mean()) for e, v in values.items()}
+        # Pairs are not defined where too few files of a label are left.
+        values = {e: v[~np.isnan(v)] for e, v in values.items()}
+        means = {e: float(v.mean()) if len(v) else None for e, v in values.items()}
         mid = np.mean([means[f"{kind} 3"] for kind in GRADED])
         steps = ["1 label dropped", "2 labels dropped", "3 labels dropped", "5 labels dropped"]
         curves = {kind: [mean, *(means[f"{kind} {s}"] for s in range(1, 6))] for kind in GRADED}
         curves["labels dropped"] = [mean, *(means[s] for s in steps), means["all labels but 1 dropped"]]
         found[name] = {
             "found": {e: [int((v > limit).sum()), len(v)] for e, v in values.items()},
-            "curve": {e: (m - mean) / spread for e, m in means.items()},
-            "order": {kind: _spearman(range(6), curve) for kind, curve in curves.items()},
+            "curve": {e: None if m is None else (m - mean) / spread for e, m in means.items()},
+            "order": {
+                k: None if None in curve else _spearman(range(6), curve) for k, curve in curves.items()
+            },
             "null_over_mid": _share(mean, mid),
             "sd_over_mid": _share(spread, abs(mid)),
             "mid": mid,

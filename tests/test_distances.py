@@ -4,11 +4,21 @@ A statistic is compared with its expectation at five of its standard errors: a c
 misses that with probability 6e-7 if it is normal.
 """
 
+import json
+import warnings
+from pathlib import Path
+
 import numpy as np
 import pytest
-from scipy.special import gamma, hyp1f1
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.special import beta, gamma, hyp1f1
 
 from study import distances
+
+PINS = json.loads((Path(__file__).parent / "reference" / "distances_pins.json").read_text())
+NAMES = sorted(distances.DISTANCES)
+COLUMNS = 26  # two frames of 13, for dynamic_time_warping
 
 SIGNED = [distances.gaussian_mmd, distances.energy]
 ALL = [distances.frechet, *SIGNED]
@@ -172,7 +182,387 @@ def test_unbiased_at_small_sizes(kind):
     assert errors_from_zero(with_diagonals) > 20
 
 
-# All
+# Closed forms of the others
+
+
+def test_extrapolation_finds_the_intercept_from_subsets_without_repeats(monkeypatch):
+    """Where the distance is 3 + 7 / k exactly, the value at infinite k is 3."""
+    sizes = []
+
+    def linear(x, y):
+        assert len(x) == len(y) == len(np.unique(x, axis=0)) == len(np.unique(y, axis=0))
+        sizes.append(len(x))
+        return 3.0 + 7.0 / len(x)
+
+    monkeypatch.setattr(distances, "frechet", linear)
+    rng = np.random.default_rng(16)
+    x, y = rng.normal(size=(20, 2)), rng.normal(size=(30, 2))
+    assert distances.frechet_infinite(x, y, rng=rng) == pytest.approx(3.0, rel=1e-9)
+    assert sorted(set(sizes)) == [10, 12, 14, 16, 18, 20]
+
+
+def test_extrapolation_removes_the_bias_where_rows_outnumber_columns():
+    """Two samples of 60 rows of 4 columns. 40 trials: Frechet is plainly above 0 (more than ten
+    standard errors), its extrapolation below a third of that."""
+    rng = np.random.default_rng(17)
+    plain, extrapolated = [], []
+    for _ in range(40):
+        x, y = rng.normal(size=(60, 4)), rng.normal(size=(60, 4))
+        plain.append(distances.frechet(x, y))
+        extrapolated.append(distances.frechet_infinite(x, y, rng=rng))
+    assert np.mean(plain) > 10 * np.std(plain) / np.sqrt(40)
+    assert abs(np.mean(extrapolated)) < np.mean(plain) / 3
+
+
+def test_sliced_wasserstein_of_a_shifted_copy_is_the_shift_times_a_mean_cosine():
+    """The transport of a copy shifted by s moves every projection by s'u: the value is the root of
+    the mean of (s'u)^2, on average |s| / sqrt(d). The mean over P directions of a squared cosine has
+    a relative standard error below sqrt(2 / P), its root half of that: 5 of them are 5 / sqrt(2 P)."""
+    x, shift = np.random.default_rng(18).normal(size=(15, 6)), np.array([3.0, 0, 4.0, 0, 0, 0])
+    value = distances.sliced_wasserstein(x, x + shift, rng=np.random.default_rng(19))
+    directions = np.random.default_rng(19).standard_normal((6, distances.PROJECTIONS))
+    directions /= np.linalg.norm(directions, axis=0)
+    assert value == pytest.approx(np.sqrt(np.mean((shift @ directions) ** 2)), rel=1e-12)
+    assert value == pytest.approx(5.0 / np.sqrt(6), rel=5 / np.sqrt(2 * distances.PROJECTIONS))
+
+
+def test_transport_in_one_dimension_between_sets_of_unequal_size():
+    """Quantiles 0 | 6 against 0 | 3 | 6: |0-0| on [0, 1/3], 3 on [1/3, 1/2] and on [1/2, 2/3], 0 on
+    the rest; squared and integrated, 9 / 3 = 3."""
+    x, y = np.array([[6.0], [0.0]]), np.array([[3.0], [6.0], [0.0]])
+    assert distances._transport_1d(x, y) == pytest.approx([3.0], rel=1e-14)
+
+
+@given(st.integers(2, 9), st.integers(2, 9), st.integers(2, 4), st.integers(0, 2**32 - 1))
+@settings(max_examples=30, deadline=None)
+def test_transport_does_not_change_when_all_rows_repeat(n, m, times, seed):
+    """Repeating every row leaves the quantile function as it is, and makes the sizes unequal."""
+    rng = np.random.default_rng(seed)
+    x, y = rng.normal(size=(n, 2)), rng.normal(size=(m, 2))
+    repeated = distances._transport_1d(np.repeat(x, times, axis=0), y)
+    assert repeated == pytest.approx(distances._transport_1d(x, y), rel=1e-9)
+
+
+def test_sinkhorn_of_two_far_sets_is_near_the_squared_shift():
+    """The debiased divergence of a copy shifted by s is |s|^2: the cost differs from that within the
+    set by terms of one row each, which move no plan. What 200 iterations leave is below 1e-4."""
+    x = np.random.default_rng(22).normal(size=(20, 3))
+    assert distances.sinkhorn(x, x + np.array([0.0, 5.0, 0.0])) == pytest.approx(25.0, rel=1e-4)
+    assert distances.sinkhorn(x, x) == 0.0
+    assert distances.sinkhorn(x, x + 1e4) == pytest.approx(3e8, rel=1e-4)  # no underflow
+
+
+def test_classifier_finds_separated_sets_and_nothing_in_equal_means():
+    """Sets on two circles of one centre have equal means: no plane separates them, the accuracy is
+    chance. 100 rows each: 5 standard errors of the share right are 5 / sqrt(800) = .18."""
+    rng = np.random.default_rng(23)
+    x, far = rng.normal(size=(20, 4)), 30.0 + rng.normal(size=(15, 4))
+    assert distances.classifier_two_sample(x, far, rng=rng) == 0.5
+    angle = rng.uniform(0, 2 * np.pi, (2, 100))
+    inner, outer = (r * np.c_[np.cos(a), np.sin(a)] for r, a in zip((1, 3), angle, strict=True))
+    assert abs(distances.classifier_two_sample(inner, outer, rng=rng)) < 0.18
+    assert distances.energy(inner, outer) > 0.05
+
+
+def test_classifier_folds_are_even_in_both_labels():
+    labels = np.repeat([0, 1], [23, 12])
+    fold = distances._stratified_folds(labels, np.random.default_rng(24))
+    assert sorted(np.bincount(fold[labels == 0])) == [4, 4, 5, 5, 5]
+    assert sorted(np.bincount(fold[labels == 1])) == [2, 2, 2, 3, 3]
+
+
+def test_the_classifier_is_unbiased_at_unequal_sizes():
+    """400 null sets: the mean within 4 standard errors of 0, and the spread far from 0."""
+    rng = np.random.default_rng(25)
+    values = [
+        distances.classifier_two_sample(rng.normal(size=(13, 3)), rng.normal(size=(8, 3)), rng=rng)
+        for _ in range(400)
+    ]
+    assert abs(np.mean(values)) < 4 * np.std(values) / np.sqrt(400)
+    assert np.std(values) > 0.05
+
+
+def test_neighbours_by_hand():
+    """k is lowered to 2. Balls of the reference 0 1 2: radii 2 1 2; of the candidate 1.5 2.5 10:
+    radii 8.5 7.5 8.5. In the balls of 0 and 1 and 2 lies 1.5, of 2 alone 2.5, of none 10. Each
+    reference row is in the balls of 1.5 and of 2.5."""
+    x, y = np.array([[0.0], [1.0], [2.0]]), np.array([[1.5], [2.5], [10.0]])
+    expected = {"precision": 2 / 3, "recall": 1.0, "density": 4 / 3 / 2, "coverage": 1.0}
+    assert distances.nearest_neighbour_quality(x, y) == pytest.approx(expected, rel=1e-14)
+    for name, value in expected.items():
+        assert distances.DISTANCES[f"lost_{name}"](x, y) == pytest.approx(1 - value, abs=1e-14)
+
+
+def test_density_and_coverage_of_two_samples_of_one_distribution():
+    """Density is 1 on average, coverage 1 - the product over j < k of (n-1-j) / (n+m-1-j) (Naeem et
+    al. 2020, lemma 2): 300 trials, within 4 standard errors."""
+    rng, n, m = np.random.default_rng(26), 12, 9
+    found = [
+        distances.nearest_neighbour_quality(rng.normal(size=(n, 3)), rng.normal(size=(m, 3)))
+        for _ in range(300)
+    ]
+    coverage = 1 - np.prod([(n - 1 - j) / (n + m - 1 - j) for j in range(5)])
+    for name, expected in {"density": 1.0, "coverage": coverage}.items():
+        values = [trial[name] for trial in found]
+        assert np.mean(values) == pytest.approx(expected, abs=4 * np.std(values) / np.sqrt(300))
+
+
+def test_mauve_of_disjoint_and_of_equal_clusters():
+    """Two far clusters: one set in each has a frontier x = (1 - s)^5, y = s^5, of area 5 B(6, 5), to
+    which the trapezoids of 25 mixtures add 2 %; both sets alike in both have distance 0."""
+    rng = np.random.default_rng(27)
+    clusters = 100.0 * np.repeat([[0.0], [1.0]], 5, axis=0) + rng.normal(size=(10, 1))
+    apart = distances.mauve(clusters[:5], clusters[5:], rng=rng)
+    assert 1 - apart == pytest.approx(5 * beta(6, 5), rel=0.03)
+    assert distances.mauve(clusters, clusters + 0.1, rng=rng) == pytest.approx(0.0, abs=1e-12)
+    assert distances.mauve(np.ones((5, 2)), np.ones((4, 2)), rng=rng) == 0.0
+
+
+def test_the_naive_ones_of_a_shifted_copy():
+    x = np.random.default_rng(28).normal(size=(7, COLUMNS))
+    shift = np.zeros(COLUMNS)
+    shift[[0, 13]] = 2.0
+    assert distances.mean_difference(x, x + shift) == pytest.approx(np.sqrt(8.0), rel=1e-12)
+    assert distances.paired_l2(x, x + shift) == pytest.approx(np.sqrt(8.0), rel=1e-12)
+    assert distances.mean_difference(x, x[::-1]) == pytest.approx(0.0, abs=1e-14)
+    assert distances.paired_l2(x, x[::-1]) > 1.0
+
+
+def test_dynamic_time_warping_of_constant_sequences_and_of_a_delayed_one():
+    """Constant sequences 3-4-5 apart cost 5 a step whatever the path; a delay by one frame within
+    silence costs nothing, row by row."""
+    x, y = np.zeros((3, 4 * 13)), np.zeros((2, 4 * 13))
+    y[:, 0::13], y[:, 5::13] = 3.0, 4.0
+    assert distances.dynamic_time_warping(x, y) == pytest.approx(5.0, rel=1e-14)
+    early = np.zeros((4, 6, 13))
+    early[:, 1:3] = np.random.default_rng(29).normal(size=(4, 2, 13))
+    late = np.roll(early, 1, axis=1).reshape(4, -1)
+    early = early.reshape(4, -1)
+    assert distances.dynamic_time_warping(early, late, paired=True) == 0.0
+    assert distances.dynamic_time_warping(early, late) > 0.1
+    assert distances.paired_l2(early, late) > 1.0
+
+
+def test_dynamic_time_warping_in_blocks_is_the_same(monkeypatch):
+    rng = np.random.default_rng(30)
+    x, y = rng.normal(size=(7, 39)), rng.normal(size=(5, 39))
+    whole = distances.dynamic_time_warping(x, y)
+    monkeypatch.setattr(distances, "PAIRS_AT_ONCE", 11)
+    assert distances.dynamic_time_warping(x, y) == pytest.approx(whole, rel=1e-13)
+
+
+# Reference implementations: tests/reference/distances_pins.py
+
+
+def pinned(name):
+    entry = PINS["sets"][name]
+    return np.array(entry["reference"]), np.array(entry["candidate"]), entry
+
+
+@pytest.mark.parametrize("name", PINS["sets"])
+def test_pins_without_randomness(name):
+    """Literal transcriptions with scipy, and loops: equal up to rounding of some hundred terms."""
+    x, y, entry = pinned(name)
+    for distance in ("frechet", "gaussian_mmd", "energy", "energy_1"):
+        if distance in entry:
+            value = distances.DISTANCES[distance](x, y)
+            assert value == pytest.approx(entry[distance], rel=1e-10), distance
+    assert distances._transport_1d(x, y) == pytest.approx(entry["transport_1d"], rel=1e-12)
+
+
+@pytest.mark.parametrize("name", PINS["sets"])
+def test_sinkhorn_equals_pot_run_to_convergence(name):
+    """200 iterations leave a marginal error below 1e-4 (of 1), the cost's share in the same order."""
+    x, y, entry = pinned(name)
+    assert distances.sinkhorn(x, y) == pytest.approx(entry["sinkhorn"], rel=1e-4)
+
+
+def test_sliced_wasserstein_equals_pot_for_the_same_directions():
+    import ot
+
+    for name in PINS["sets"]:
+        x, y, _ = pinned(name)
+        directions = np.random.default_rng(31).standard_normal((x.shape[1], distances.PROJECTIONS))
+        directions /= np.linalg.norm(directions, axis=0)
+        expected = ot.sliced_wasserstein_distance(x, y, projections=directions, p=2)
+        value = distances.sliced_wasserstein(x, y, rng=np.random.default_rng(31))
+        assert value == pytest.approx(float(expected), rel=1e-10)
+
+
+@pytest.mark.parametrize("name", PINS["sets"])
+def test_scores_equal_the_ridge_classifier_of_scikit_learn(name):
+    x, y, entry = pinned(name)
+    rows, labels = np.concatenate([x, y]), np.repeat([0, 1], [len(x), len(y)])
+    rows -= rows.mean(axis=0)
+    fold = np.r_[np.arange(len(x)), np.arange(len(y))] % min(distances.FOLDS, len(x), len(y))
+    scores = distances._ridge_scores(rows @ rows.T, labels, fold)
+    assert scores == pytest.approx(entry["scores"], rel=1e-9, abs=1e-10)
+
+
+@pytest.mark.parametrize("name", PINS["sets"])
+def test_neighbours_equal_prdc(name):
+    x, y, entry = pinned(name)
+    quality = distances.nearest_neighbour_quality(x, y, neighbours=entry["neighbours"])
+    assert quality == pytest.approx({key: entry[key] for key in quality}, rel=1e-12)
+
+
+def test_dynamic_time_warping_equals_the_loop():
+    x, y = (np.array(PINS["sequences"][role]) for role in ("reference", "candidate"))
+    pairs = np.array(PINS["sequences"]["dynamic_time_warping"])
+    assert distances.dynamic_time_warping(x, y) == pytest.approx(pairs.mean(), rel=1e-12)
+    paired = distances.dynamic_time_warping(x[:2], y, paired=True)
+    assert paired == pytest.approx(np.diag(pairs).mean(), rel=1e-12)
+
+
+@pytest.mark.parametrize("name", PINS["histograms"])
+def test_the_frontier_equals_the_loop(name):
+    entry = PINS["histograms"][name]
+    area = distances._frontier_area(np.array(entry["p"]), np.array(entry["q"]))
+    assert area == pytest.approx(entry["frontier"], rel=1e-12)
+
+
+# All of DISTANCES
+
+
+def call(name, x, y, seed=32):
+    return distances.DISTANCES[name](x, y, rng=np.random.default_rng(seed))
+
+
+@pytest.fixture
+def rows():
+    """Two samples of one distribution, 20 rows of 26 columns: covariances are singular."""
+    rng = np.random.default_rng(33)
+    return rng.normal(size=(20, COLUMNS)), rng.normal(size=(20, COLUMNS))
+
+
+def test_the_registry_and_its_notes_agree():
+    assert distances.DISTANCES.keys() == distances.NOTES.keys()
+    for name, distance in distances.DISTANCES.items():
+        assert distance.__name__ == name
+        note = distances.NOTES[name]
+        assert list(note) == ["formula", "cost", "sees", "misses", "source", "biased"]
+        assert all(isinstance(note[key], str) and note[key] for key in list(note)[:-1])
+        assert "Cost " in distance.__doc__ and "lind" in distance.__doc__
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_biased_says_whether_like_sets_are_at_zero_on_average(name):
+    """300 pairs (100 for sinkhorn, the slowest) of samples of one distribution: the mean within 4
+    standard errors of 0, or beyond 6.
+    Few columns, because in many the balls of neighbours hold everything, but more than rows for the
+    extrapolation, which else removes most of the bias."""
+    rng = np.random.default_rng(34)
+    special = {"dynamic_time_warping": (6, 13), "sinkhorn": (8, 2), "frechet_infinite": (10, 30)}
+    shape, trials = special.get(name, (30, 2)), 100 if name == "sinkhorn" else 300
+    values = [
+        distances.DISTANCES[name](rng.normal(size=shape), rng.normal(size=shape), rng=rng)
+        for _ in range(trials)
+    ]
+    away = abs(np.mean(values)) / (np.std(values) / np.sqrt(trials))
+    assert away > 6 if distances.NOTES[name]["biased"] else away < 4
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_shifted_set_is_farther_than_a_like_one(name, rows):
+    x, y = rows
+    values = [call(name, x, y + shift) for shift in (0.0, 2.0)]
+    assert values[1] > values[0]
+    assert all(type(value) is float for value in values)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_same_generator_gives_the_same_value_and_the_sets_stay(name, rows):
+    x, y = rows
+    before, state = (x.copy(), y.copy()), np.random.get_state()[1].copy()
+    assert call(name, x, y) == call(name, x, y)
+    np.testing.assert_array_equal([x, y], before)
+    np.testing.assert_array_equal(np.random.get_state()[1], state)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_generator_is_asked_for_where_one_is_needed(name, rows):
+    if name in distances.DRAWING:
+        with pytest.raises(ValueError, match=f"{name} draws at random and rng is None"):
+            distances.DISTANCES[name](*rows)
+        values = {call(name, rows[0], rows[1] + 0.3, seed) for seed in range(8)}
+        assert len(values) > 1
+    else:
+        assert distances.DISTANCES[name](*rows) == call(name, *rows)
+
+
+@pytest.mark.parametrize("name", sorted(set(NAMES) - {"frechet_infinite", "classifier_two_sample", "mauve"}))
+def test_order_of_rows_does_not_matter(name, rows):
+    """Of the three left out each draw depends on the place of a row. Pairs move together."""
+    x, y = rows[0], rows[1] + 0.3
+    order = np.random.default_rng(35).permutation(len(x))
+    other = order if name == "paired_l2" else order[::-1]
+    assert call(name, x[order], y[other]) == pytest.approx(call(name, x, y), rel=1e-9, abs=1e-12)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_translation_and_rotation_of_both_do_not_matter(name, rows):
+    """By one rotation a frame for dynamic_time_warping; sliced_wasserstein only on average over
+    directions, so it is only translated."""
+    x, y = rows[0], rows[1] + 0.3
+    frame = np.linalg.qr(np.random.default_rng(36).normal(size=(13, 13)))[0]
+    whole = np.linalg.qr(np.random.default_rng(36).normal(size=(COLUMNS, COLUMNS)))[0]
+    special = {"dynamic_time_warping": np.kron(np.eye(2), frame), "sliced_wasserstein": np.eye(COLUMNS)}
+    rotation = special.get(name, whole)
+    move = np.tile(np.linspace(-3, 5, 13), 2)
+    moved = call(name, x @ rotation + move, y @ rotation + move)
+    assert moved == pytest.approx(call(name, x, y), rel=1e-8, abs=1e-10)
+
+
+@pytest.mark.parametrize("name", NAMES)
+@given(
+    n=st.integers(4, 9),
+    exponent=st.integers(-4, 4),
+    far=st.sampled_from([0.0, 1.0, 1e5]),
+    seed=st.integers(0, 99),
+)
+@settings(max_examples=15, deadline=None)
+def test_finite_and_quiet_at_few_rows_and_any_scale(name, n, exponent, far, seed):
+    """Also for low rank: the rows have two dimensions of 26."""
+    rng = np.random.default_rng(seed)
+    x, y = (10.0**exponent * rng.normal(size=(n, 2)) @ rng.normal(size=(2, COLUMNS)) for _ in range(2))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert np.isfinite(call(name, x, y + far * 10.0**exponent))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_all_refuse_what_they_cannot_measure(name, rows):
+    good, bad = rows[0], rows[0].copy()
+    bad[2, 1] = np.nan
+    cases = {
+        r"candidate has shape \(1, 26\)": (good, good[:1]),
+        r"reference has shape \(20,\)": (good[:, 0], good),
+        "reference has NaN or infinity in 1 rows, first in 2": (bad, good),
+        "candidate has NaN or infinity in 20 rows, first in 0": (good, np.full_like(good, np.inf)),
+        "26 columns and the candidate 13": (good, good[:, :13]),
+    }
+    for message, (x, y) in cases.items():
+        with pytest.raises(ValueError, match=message):
+            call(name, x, y)
+
+
+def test_settings_and_shapes_of_single_distances_are_checked(rows):
+    x, y = rows
+    with pytest.raises(ValueError, match="20 rows and the candidate 19; pairs need as many"):
+        distances.paired_l2(x, y[:-1])
+    with pytest.raises(ValueError, match="pairs need as many"):
+        distances.dynamic_time_warping(x, y[:-1], paired=True)
+    with pytest.raises(ValueError, match="25 columns are no multiple of 13 coefficients"):
+        distances.dynamic_time_warping(x[:, :-1], y[:, :-1])
+    with pytest.raises(ValueError, match="the smaller set has 3 rows; extrapolation needs at least 4"):
+        call("frechet_infinite", x, y[:3])
+    with pytest.raises(ValueError, match="neighbours is 0"):
+        distances.nearest_neighbour_quality(x, y, neighbours=0)
+    with pytest.raises(ValueError, match="median distance within the reference is 0"):
+        distances.sinkhorn(np.zeros((4, 2)), np.ones((4, 2)))
+
+
+# Signed and Frechet, with unequal sizes
 
 
 @pytest.mark.parametrize("distance", ALL)

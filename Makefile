@@ -23,8 +23,10 @@ report: $(READY)  ## test sets, results of the challenge, notebooks, figures and
 test: $(READY)  ## all tests (under 10 minutes)
 	$(RUN) -m pytest
 
-study: $(READY)  ## results on real audio (needs AUDIO_DATA, see README)
+study: $(READY)  ## results on real audio: known sounds, all candidates (needs AUDIO_DATA, under an hour)
 	$(RUN) -m study.real_audio
+	$(RUN) -m study.candidates
+	$(RUN) -m study run
 
 bench: $(READY)  ## bias, false alarms, power, coverage, soundness, speed (needs AUDIO_DATA; about ten minutes)
 	$(RUN) -m study.benchmark

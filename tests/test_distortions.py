@@ -211,3 +211,54 @@ def test_share_of_bad():
         distortions.share_of_bad(good, bad, 1.1, np.random.default_rng(0))
     with pytest.raises(ValueError, match="bad signals"):
         distortions.share_of_bad(good, bad[:2], 0.3, np.random.default_rng(0))
+
+
+def test_change_weights():
+    labels = ["a"] * 10 + ["b"] * 10 + ["c"] * 10
+    rng = np.random.default_rng(0)
+    chosen = distortions.change_weights(labels, {"a": 3, "b": 1}, 9, rng)
+    # 6.75 and 2.25: the larger remainder gets the last one.
+    assert [labels[i] for i in chosen].count("a") == 7 and len(set(chosen)) == len(chosen) == 9
+    assert all(labels[i] != "c" for i in chosen)
+    for weights, message in (
+        ({"d": 1}, "no label 'd'"),
+        ({"a": -1, "b": 3}, "0 or more"),
+        ({"a": 0.0}, "not all 0"),
+        ({"a": 1.0}, "11 of label 'a'"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            distortions.change_weights(labels, weights, 11, rng)
+
+
+def test_duplicates():
+    indices = distortions.duplicates(20, 0.25, np.random.default_rng(0))
+    assert len(indices) == 20 and len(set(indices)) == 15
+    with pytest.raises(ValueError, match="share"):
+        distortions.duplicates(20, 1.5, np.random.default_rng(0))
+    with pytest.raises(ValueError, match="left to copy"):
+        distortions.duplicates(4, 1.0, np.random.default_rng(0))
+
+
+def test_moment_matched_rows_have_the_moments_and_not_the_shape():
+    rng = np.random.default_rng(0)
+    rows = rng.choice([-1.0, 1.0], size=(40, 3)) + np.array([0.0, 1.0, 5.0])
+    fakes = distortions.moment_matched(rows, 200_000, rng)
+    # Standard error of a variance of 1 over 200,000 normal rows: .0032; five of them.
+    assert np.cov(fakes.T) == pytest.approx(np.cov(rows.T), abs=0.016)
+    assert fakes.mean(axis=0) == pytest.approx(rows.mean(axis=0), abs=0.012)
+    assert np.mean(np.abs(fakes[:, 0]) < 0.5) > 0.3 > np.mean(np.abs(rows[:, 0]) < 0.5)
+    with pytest.raises(ValueError, match="at least 2 rows"):
+        distortions.moment_matched(rows[:1], 5, rng)
+
+
+@pytest.mark.parametrize("seconds", [0.15, 0.1501])  # an even and an odd number of samples
+def test_moment_matched_signals_keep_the_spectrum(seconds):
+    signal = tone(10_000, seconds)
+    (fake,) = distortions.moment_matched_signals([signal], np.random.default_rng(0))
+    before, after = (np.abs(np.fft.rfft(s.astype(float))) for s in (signal, fake))
+    # Rounding to float32 adds noise of 6e-8 of the peak to each of 1,500 samples: 1e-6 of a bin of 1.
+    assert after == pytest.approx(before, abs=1e-4)
+    assert fake.dtype == np.float32 and len(fake) == len(signal)
+    assert abs(np.corrcoef(signal, fake)[0, 1]) < 0.5
+    with pytest.raises(ValueError, match="floating point"):
+        distortions.moment_matched_signals([np.arange(5)], np.random.default_rng(0))

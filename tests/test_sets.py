@@ -1,11 +1,13 @@
 """Every set under one contract; those that are a download are skipped where they are not."""
 
+import json
 import os
 import zipfile
 from pathlib import Path
 
 import numpy as np
 import pytest
+import soundfile
 
 import gen_audio
 from study import sets
@@ -199,3 +201,64 @@ def test_download_of_something_else_leaves_nothing(nothing_here, monkeypatch, ca
     assert sets.main(["download", "sounds"]) == 2
     assert "does not hold the 400 files" in capsys.readouterr().err
     assert list((nothing_here / "cache").rglob("*")) == []
+
+
+# Rated sets
+
+
+def write_rated(root, *, name="made", rates=(8_000, 8_000, 8_000), **changes):
+    folder = root / "rated" / name
+    about = {"reference": "real", "ratings": {"good": 4, "bad": 2.5}, "metric": "MOS", "source": "made up"}
+    for system, rate in zip(("real", "good", "bad"), rates, strict=True):
+        (folder / system).mkdir(parents=True)
+        for take in (1, 2):
+            noise = np.random.default_rng(take).normal(0, 0.1, rate // 4)
+            soundfile.write(folder / system / f"{take}.flac", noise, rate)
+    (folder / "ratings.json").write_text(json.dumps({**about, **changes}))
+    return folder
+
+
+@pytest.fixture
+def local(monkeypatch, tmp_path):
+    monkeypatch.setenv(sets.ENVIRONMENT, str(tmp_path))
+    return tmp_path
+
+
+def test_a_rated_set_of_ones_own(local):
+    write_rated(local, rates=(16_000, 8_000, 8_000))
+    assert sets.rated_names() == ("made",) and sets.available("rated")
+    loaded = sets.rated("made")
+    assert loaded.ratings == {"good": 4.0, "bad": 2.5} and set(loaded.systems) == {"good", "bad"}
+    assert loaded.reference.rate == 16_000 and loaded.systems["bad"].rate == 8_000
+    assert loaded.reference.groups == loaded.systems["good"].groups == ("1", "2")
+    assert loaded.systems["good"].labels == ("good", "good")
+    assert (loaded.laboratory, loaded.figures, loaded.licence) == ("made", "unknown", "unknown")
+
+
+def test_rated_sets_that_are_wrong(local):
+    with pytest.raises(sets.MissingData, match=r"'made'.*no download"):
+        sets.rated("made")
+    folder = write_rated(local, ratings={"good": 4, "other": 2})
+    with pytest.raises(ValueError, match="no FLAC file"):
+        sets.rated("made")
+    (folder / "ratings.json").write_text(
+        '{"reference": "real", "ratings": {"good": NaN}, "source": "made up"}', encoding="utf-8"
+    )
+    with pytest.raises(ValueError, match="not finite"):
+        sets.rated("made")
+
+
+def test_no_rated_sets(nothing_here):
+    assert sets.rated_names() == () and not sets.available("rated")
+    with pytest.raises(ValueError, match="no download"):
+        sets.download("rated")
+
+
+@pytest.mark.skipif(not sets.available("rated"), reason=f"no rated sets below {sets.ENVIRONMENT}")
+def test_the_known_rated_sets():
+    for name in set(sets.rated_names()) & set(sets.RATED):
+        loaded = sets.rated(name)
+        assert loaded.figures in {"read", "recalled", "second-hand"} and loaded.source
+        assert set(loaded.systems) == set(loaded.ratings) and len(loaded.reference) >= 5
+        if "memory" in loaded.source:
+            assert loaded.figures == "recalled"

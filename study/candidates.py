@@ -85,6 +85,12 @@ _CALLED = {  # by a candidate, and part of what it computes
 }
 
 
+def _rows(rows: list) -> str:
+    """Rows as one writes them: 0, 2 for two rows of one column, (0 2), (0 2) for two of two."""
+    words = [" ".join(f"{value:g}" for value in row) for row in rows]
+    return ", ".join(f"({w})" if len(row) > 1 else w for w, row in zip(words, rows, strict=True))
+
+
 def implementation(name: str) -> str:
     """The code of a candidate, and of the functions that hold part of it, without docstrings."""
     return "\n\n\n".join(_code(part) for part in (name, *_CALLED.get(name, ())))
@@ -103,7 +109,7 @@ def card(name: str) -> str:
     return (
         f"**{name.replace('_', ' ')}**: `{note['formula']}`. Cost {note['cost']}. Sees: "
         f"{note['sees']}. Misses: {note['misses']}. Source: {note['source']}.\n\n"
-        f"By hand: {working}. That is {value:.3g}; the function gives {given:.3g}."
+        f"By hand, with {_rows(EXAMPLES[name][0])} against {_rows(EXAMPLES[name][1])}: {working}. That is {value:.3g}; the function gives {given:.3g}."
     )
 
 
@@ -164,8 +170,9 @@ def scenes_picture() -> Figure:
         axes.plot(*_clusters(rng).T, "o", ms=3, color=BLUE)
         axes.plot(*make(rng).T, "x", ms=4, color=ORANGE)
         axes.set_title(scene, fontsize=FONT)
-        axes.set_xlim(-9, 22)
-        axes.set_ylim(-5, 22)
+        far = 22 if "outliers" in scene else 10
+        axes.set_xlim(-9, far)
+        axes.set_ylim(-5, far)
         axes.set_xticks([])
         axes.set_yticks([])
     figure.suptitle(

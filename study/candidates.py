@@ -109,7 +109,8 @@ def card(name: str) -> str:
     return (
         f"**{name.replace('_', ' ')}**: `{note['formula']}`. Cost {note['cost']}. Sees: "
         f"{note['sees']}. Misses: {note['misses']}. Source: {note['source']}.\n\n"
-        f"By hand, with {_rows(EXAMPLES[name][0])} against {_rows(EXAMPLES[name][1])}: {working}. That is {value:.3g}; the function gives {given:.3g}."
+        f"By hand, with {_rows(EXAMPLES[name][0])} against {_rows(EXAMPLES[name][1])}: {working}. "
+        f"That is {value:.3g}; the function gives {given:.3g}."
     )
 
 

@@ -55,9 +55,8 @@ def shares(found: Mapping, candidate: Candidate, effects) -> dict[tuple[str, str
     result = {}
     for source, tables in found["power"].items():
         row = tables[embedding][distance]
-        for effect in effects:
-            if effect in row["found"]:
-                hits, draws = row["found"][effect]
+        for effect, hits, draws in zip(found["effects"][source], row["found"], row["draws"], strict=True):
+            if effect in effects:
                 result[source, effect] = hits / draws
     return result
 

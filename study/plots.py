@@ -263,10 +263,13 @@ def severity_curves(found: Mapping) -> Figure:
 def _curve(found: Mapping, candidate: tuple[str, str], kind: str) -> list[float] | None:
     """Mean over the sources of the value at severity 0 to 5, in null standard deviations."""
     embedding, distance = candidate
-    rows = [tables.get(embedding, {}).get(distance) for tables in found["power"].values()]
-    if None in rows:
-        return None
-    return [0.0, *(float(np.mean([r["curve"][f"{kind} {s}"] for r in rows])) for s in range(1, 6))]
+    curves = []
+    for source, tables in found["power"].items():
+        if distance not in tables.get(embedding, {}):
+            return None
+        values = dict(zip(found["effects"][source], tables[embedding][distance]["curve"], strict=True))
+        curves.append([0.0, *(values[f"{kind} {severity}"] for severity in range(1, 6))])
+    return np.mean(curves, axis=0).tolist()
 
 
 def bias_curves(found: Mapping) -> Figure:

@@ -16,6 +16,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import re
 import tempfile
 from collections.abc import Mapping, Sequence
 from importlib.metadata import version
@@ -55,6 +56,8 @@ def write(
         "data": {which: _fingerprint(which) for which in data},
     }
     text = json.dumps({"header": header, **plain(content)}, indent=1, ensure_ascii=False, allow_nan=False)
+    # A list of plain values on one line.
+    text = re.sub(r"\[\s+([^\[\]{}]*?)\s+\]", lambda m: "[" + re.sub(r"\n\s+", " ", m[1]) + "]", text)
     FOLDER.mkdir(exist_ok=True)
     handle, stage = tempfile.mkstemp(prefix=f".{name}_", dir=FOLDER)
     try:

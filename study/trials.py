@@ -621,12 +621,19 @@ def run(settings: Settings, *, workers: int = -1, keep: bool = True) -> dict:
     done = Parallel(n_jobs=workers, return_as="generator_unordered")(jobs)
     for _ in tqdm(done, total=len(jobs), desc="trials", unit="part"):
         pass
-    found: dict = {"settings": asdict(settings)}
+    # Named once, in this order: a name for every number would make the file ten times as long.
+    found: dict = {
+        "settings": asdict(settings),
+        "effects": {name: all_effects(name) for name in settings.sources},
+    }
     for key, place in places.items():
         level = found
         for part in key[:-1]:
             level = level.setdefault(part, {})
-        level[key[-1]] = json.loads(place.read_text(encoding="utf-8"))
+        content = json.loads(place.read_text(encoding="utf-8"))
+        if key[0] == "power":
+            content = {name: _packed(row, found["effects"][key[1]]) for name, row in content.items()}
+        level[key[-1]] = content
     if rated:
         found["rated"] = {
             which: {
@@ -641,16 +648,30 @@ def run(settings: Settings, *, workers: int = -1, keep: bool = True) -> dict:
     return found
 
 
+def _packed(row: dict, effects: tuple[str, ...]) -> dict:
+    """``found`` and ``curve`` of a row of ``power`` as lists in the order of the effects."""
+    curve = [row["curve"][e] for e in effects]
+    return {
+        **row,
+        "found": [row["found"][e][0] for e in effects],
+        "draws": [row["found"][e][1] for e in effects],
+        "curve": [None if value is None else round(value, 2) for value in curve],
+    }
+
+
 def summary(found: dict) -> str:
     """Power and agreement with listeners, a line each candidate, best power first."""
     lines = []
     for embedding in (*found["settings"]["embeddings"], *(e for e, _ in NAIVE)):
-        powers = [found["power"][s][embedding] for s in found["power"]]
-        for name in powers[0]:
+        powers = {s: tables[embedding] for s, tables in found["power"].items()}
+        for name in next(iter(powers.values())):
             shares = [
-                table[name]["found"][e][0] / table[name]["found"][e][1]
-                for s, table in zip(found["power"], powers, strict=True)
-                for e in small_effects(s)
+                hits / draws
+                for s, table in powers.items()
+                for e, hits, draws in zip(
+                    found["effects"][s], table[name]["found"], table[name]["draws"], strict=True
+                )
+                if e in small_effects(s)
             ]
             line = f"{np.mean(shares):.3f} found  {embedding} / {name}"
             if "ratings" in found:

@@ -86,9 +86,24 @@ def kind(effect: str) -> str:
     return next((k for k in ("shuffled", "label", "group", "weights") if k in effect), effect)
 
 
-def power_difference(found: Mapping, candidate: Candidate, other: Candidate, *, seed: int = 0) -> dict:
-    """Mean difference of power, candidate minus other, with its interval over kinds of effect."""
-    a, b = (shares(found, c, small_effects(found)) for c in (candidate, other))
+def test_shares(found: Mapping) -> dict[tuple[str, str], float]:
+    """Share of draws in which the permutation test of ``metrics.compare`` has p <= 5 %."""
+    return {
+        (source, effect): hits / draws
+        for source, tables in found["own_test"].items()
+        for effect, (hits, draws) in tables[trials.THIS[0]].items()
+        if effect != "clean"
+    }
+
+
+def power_difference(found: Mapping, candidate: Candidate | None, other: Candidate, *, seed: int = 0) -> dict:
+    """Mean difference of power, candidate minus other, with its interval over kinds of effect.
+
+    ``None`` as candidate is the permutation test of ``metrics.compare``, which needs no null draws.
+    """
+    effects = small_effects(found)
+    a = test_shares(found) if candidate is None else shares(found, candidate, effects)
+    b = shares(found, other, effects)
     grouped: dict[str, list[float]] = {}
     for key in a:
         grouped.setdefault(kind(key[1]), []).append(a[key] - b[key])

@@ -187,6 +187,7 @@ CONTRASTED = {  # drawn together: candidate, colour, marker
     trials.THIS: (BLUE, "o"),
     ("three_views", "frechet"): (ORANGE, "s"),
     ("three_views", "gaussian_mmd"): ("#009E73", "^"),
+    ("three_views", "classifier_two_sample"): ("#E69F00", "P"),
     ("aisfx", "frechet"): ("#CC79A7", "D"),
     ("aisfx", "gaussian_mmd"): ("#000000", "v"),
 }

@@ -166,6 +166,7 @@ def contrasted(found: Mapping) -> dict:
     others = [c for c in contrast.candidates(found) if c != this]
     powers = {c: contrast.power(found, c) for c in others}
     differences = {c: contrast.power_difference(found, this, c) for c in others}
+    tested = {c: contrast.power_difference(found, None, c) for c in (this, *others)}
     best = [max((c for c in others if c[0] == e), key=powers.get) for e in found["settings"]["embeddings"]]
     best += [c for c in plots.CONTRASTED if c in powers and c not in best]
     table = contrast.scores(found)
@@ -183,13 +184,23 @@ def contrasted(found: Mapping) -> dict:
     tables = [t for t in found["nuisance"].values()]
     content = {
         "count": len(contrast.candidates(found, naive=True)),
+        "others": len(others),
         "this_power": contrast.power(found, this),
         "rivals": [
-            {"label": contrast.label(c), "power": powers[c], "difference": differences[c]}
+            {
+                "label": contrast.label(c),
+                "power": powers[c],
+                "difference": differences[c],
+                "tested": tested[c],
+            }
             for c in sorted(best, key=powers.get, reverse=True)
         ],
         "significantly_worse": sum(d["interval"][0] > 0 for d in differences.values()),
         "significantly_better": sum(d["interval"][1] < 0 for d in differences.values()),
+        "test_power": _mean(contrast.test_shares(found).values()),
+        "test_over_value": tested[this],
+        "test_ahead": sum(tested[c]["interval"][0] > 0 for c in others),
+        "test_behind": sum(tested[c]["interval"][1] < 0 for c in others),
         "kinds": len(GRADED),
         "order": {
             name: _mean(

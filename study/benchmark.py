@@ -191,7 +191,15 @@ def incumbent_p_values(
     """Permutation p-values of Frechet and MMD with the test's own rearrangements."""
     pool = make_pool(reference, candidate, paired=swap)
     members, _ = metrics._arrangements(pool, PERMUTATIONS, seed)
-    rows = scaled(pool.vectors)
+    return rearranged_p_values(scaled(pool.vectors), members, frechet_too=frechet_too)
+
+
+def rearranged_p_values(rows: np.ndarray, members: np.ndarray, *, frechet_too: bool = True) -> dict:
+    """Permutation p-values of Frechet and MMD of rows (files, d).
+
+    ``members`` (files, arrangements): 1 where a file is in the reference, the observed one first. The
+    bandwidth is the median distance of the pooled rows, so the kernel does not know the sets.
+    """
     kernel = gaussian_kernel(rows, median_distance(rows))
     np.fill_diagonal(kernel, 0)
     inside = members.astype(float)

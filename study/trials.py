@@ -69,7 +69,7 @@ NETWORKS = ("aisfx", "resemblyzer")  # weights inside a PyPI wheel, below 50 ms 
 NAIVE = (("waveform", "paired_l2"), ("mfcc_sequence", "dynamic_time_warping"))
 THIS = ("three_views", "views_energy")
 SLOW = ("dynamic_time_warping", "classifier_two_sample", "mauve")  # half of the draws in ``power``
-KERNELS = ("energy", "gaussian_mmd", "frechet")  # with a permutation test in ``units``
+PERMUTED = ("three_views", "log_mel", "aisfx")  # with permutation tests of Frechet and Gaussian MMD
 
 GRADED_SMALL = tuple(f"{kind} {severity}" for kind in GRADED for severity in (1, 2))
 GRADED_LARGE = tuple(f"{kind} {severity}" for kind in GRADED for severity in (3, 4, 5))
@@ -239,23 +239,52 @@ def power(rows: Rows, settings: Settings) -> dict:
     return found
 
 
-def own_test(rows: Rows, settings: Settings) -> dict:
-    """Power of the permutation test of ``metrics.compare`` itself at N: effect -> rejections.
+def permutation(rows: Rows, settings: Settings) -> dict:
+    """Permutation tests over files at N, which need no null draws: test -> effect -> [p <= 5 %, draws].
 
-    On rows that served no choice; 199 permutations. Only for three_views, whose rows are what the
-    test works on, at the source's rate.
+    Frechet and Gaussian MMD on the rows and, on three_views, the test of ``metrics.compare`` at the
+    source's rate; 199 rearrangements, the same for all tests. No choice was made on these files.
     """
     rate = sources.source(rows.source, settings.files).rate
-    divisors, _ = metrics.constants()
-    found = {}
+    found: dict = {}
     for effect in ("clean", *small_effects(rows.source)):
         count = 2 * settings.null_draws if effect == "clean" else 3 * settings.effect_draws
-        hits = 0
         for t in range(count):
             x, y = draw(rows, effect, settings.size, seeded(rows.source, effect, settings.size, t))
-            pool = benchmark.make_pool(*(np.asarray(z * divisors, np.float32) for z in (x, y)))
-            hits += benchmark.own_p_value(pool, t, rate) <= LEVEL
-        found[effect] = [int(hits), count]
+            for name, p in _permutation_p_values(x, y, t, rate if rows.embedding == THIS[0] else None):
+                row = found.setdefault(name, {}).setdefault(effect, [0, 0])
+                row[0] += int(p <= LEVEL)
+                row[1] += 1
+    return found
+
+
+def _permutation_p_values(x: np.ndarray, y: np.ndarray, seed: int, rate: int | None):
+    """(test, p-value) of Frechet and MMD on rows and, for three_views (``rate`` given), of ``compare``."""
+    pool = benchmark.make_pool(x, y)
+    members, _ = metrics._arrangements(pool, benchmark.PERMUTATIONS, seed)
+    found = benchmark.rearranged_p_values(pool.vectors, members)
+    if rate is not None:
+        divisors, _ = metrics.constants()
+        raw = benchmark.make_pool(*(np.asarray(z * divisors, np.float32) for z in (x, y)))
+        found["compare"] = benchmark.own_p_value(raw, seed, rate)
+    return [(name.lower().replace(" ", "_"), p) for name, p in found.items()]
+
+
+def soundness(embedding: str, settings: Settings) -> dict:
+    """Pairs of sets that must differ and pairs that must not: pair -> must_differ, files, p-values.
+
+    The pairs are those of ``benchmark.PAIRS`` (synthetic sounds and all spoken digits), the tests those
+    of ``permutation``.
+    """
+    network, found = embeddings.load(embedding), {}
+    for name, (must, size, make) in benchmark.PAIRS.items():
+        row = found[name] = {"must_differ": must, "files": size}
+        # An alarm rate needs more draws than a median.
+        for t in range(settings.effect_draws * (1 if must else 2)):
+            *signals, rate = make(size, seeded("soundness", name, t))
+            x, y = (np.stack([embeddings.file_vector(network, s, rate) for s in part]) for part in signals)
+            for test, p in _permutation_p_values(x, y, t, rate if embedding == THIS[0] else None):
+                row.setdefault(test, []).append(round(p, 4))
     return found
 
 
@@ -599,6 +628,17 @@ def run(settings: Settings, *, workers: int = -1, keep: bool = True) -> dict:
         if not (keep and place.exists()):
             jobs.append(delayed(_part)(place, function, *arguments))
 
+    for embedding in every:
+        plan(("tones", embedding), tones, embedding, settings)
+        plan(("cost", embedding), cost, embedding, settings)
+        if rated:
+            plan(("ratings", embedding), ratings, embedding, settings, data=" ".join(rated))
+        if embedding in PERMUTED and "digits" in settings.sources:
+            plan(("soundness", embedding), soundness, embedding, settings)
+        if embedding not in naive and {"digits", "sounds"} <= set(settings.sources):
+            plan(("units", embedding), units, embedding, settings)
+    if rated:
+        plan(("shipped",), shipped, settings, data=" ".join(rated))
     for (name, embedding), table in rows.items():
         stamp = hashlib.sha256(table.versions["clean"].tobytes()).hexdigest()
         plan(("power", name, embedding), power, table, settings, data=stamp)
@@ -607,17 +647,8 @@ def run(settings: Settings, *, workers: int = -1, keep: bool = True) -> dict:
             plan(("robustness", name, embedding), robustness, table, settings, data=stamp)
             if name == settings.sources[0]:
                 plan(("bias", name, embedding), bias, table, settings, data=stamp)
-        if embedding == THIS[0]:
-            plan(("own_test", name, embedding), own_test, table, settings, data=stamp)
-    for embedding in every:
-        plan(("tones", embedding), tones, embedding, settings)
-        plan(("cost", embedding), cost, embedding, settings)
-        if rated:
-            plan(("ratings", embedding), ratings, embedding, settings, data=" ".join(rated))
-        if embedding not in naive and {"digits", "sounds"} <= set(settings.sources):
-            plan(("units", embedding), units, embedding, settings)
-    if rated:
-        plan(("shipped",), shipped, settings, data=" ".join(rated))
+        if embedding in PERMUTED:
+            plan(("permutation", name, embedding), permutation, table, settings, data=stamp)
     done = Parallel(n_jobs=workers, return_as="generator_unordered")(jobs)
     for _ in tqdm(done, total=len(jobs), desc="trials", unit="part"):
         pass

@@ -27,6 +27,7 @@ study: $(READY)  ## results on real audio: known sounds, all candidates (needs A
 	$(RUN) -m study.real_audio
 	$(RUN) -m study.candidates
 	$(RUN) -m study run
+	$(RUN) -m study listen
 
 bench: $(READY)  ## bias, false alarms, power, coverage, soundness, speed (needs AUDIO_DATA; about ten minutes)
 	$(RUN) -m study.benchmark

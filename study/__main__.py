@@ -2,6 +2,7 @@
 
 $ python -m study run                        # all that is installed and present; resumes
 $ python -m study run --quick                # a few minutes, writes nothing
+$ python -m study listen                     # ideas for agreeing with listeners, nested by laboratory
 $ python -m study list                       # sources, embeddings and distances of this machine
 """
 
@@ -12,7 +13,7 @@ import dataclasses
 import sys
 import time
 
-from study import embeddings, results, sets, sources, trials
+from study import embeddings, listening, results, sets, sources, trials
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -40,6 +41,14 @@ def main(argv: list[str] | None = None) -> int:
     running.add_argument("--workers", type=int, default=-1, help="processes; -1: one a core (default)")
     running.add_argument("--fresh", action="store_true", help="compute again what the cache holds")
     running.set_defaults(act=_run)
+    hearing = commands.add_parser(
+        "listen",
+        help="ideas for agreeing better with listeners, into results/listening.json (needs the rated sets)",
+        description="Each idea is judged on laboratories that its choice did not see: see study.listening.",
+    )
+    hearing.add_argument("--workers", type=int, default=-1, help="processes; -1: one a core (default)")
+    hearing.add_argument("--fresh", action="store_true", help="compute again what the cache holds")
+    hearing.set_defaults(act=_listen)
     arguments = parser.parse_args(argv)
     try:
         return arguments.act(arguments, parser)
@@ -91,6 +100,14 @@ def _run(arguments: argparse.Namespace, parser: argparse.ArgumentParser) -> int:
         data = [name for name in recordings if sets.available(name)]
         print(results.write("trials", found, made_by="python -m study run", seed=0, data=data))
     print(f"{time.perf_counter() - started:.0f} s", file=sys.stderr)
+    return 0
+
+
+def _listen(arguments: argparse.Namespace, parser: argparse.ArgumentParser) -> int:
+    if arguments.workers == 0:
+        parser.error("--workers: 0 processes; give 1 or more, or -1 for one a core")
+    found = listening.run(workers=arguments.workers, keep=not arguments.fresh)
+    print(results.write("listening", found, made_by="python -m study listen", seed=0, data=["rated"]))
     return 0
 
 

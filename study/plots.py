@@ -365,6 +365,33 @@ def listeners_scatter(found: Mapping) -> Figure:
     return figure
 
 
+def listening(found: Mapping) -> Figure:
+    """Families of measures: best in hindsight, and nested with its interval over laboratories."""
+    rows = found["families"]
+    figure = Figure(figsize=(8, 1.4 + 0.42 * (len(rows) + 1)), layout="constrained")
+    axes = figure.subplots()
+    labels = ["distance as shipped"]
+    labels += [
+        f"{name}, {row['measures']} measures" if "measures" in row else name for name, row in rows.items()
+    ]
+    for place, row in enumerate([found["shipped"], *rows.values()]):
+        mean, (low, high) = row["spearman"]["mean"], row["spearman"]["interval"]
+        axes.errorbar(mean, place, xerr=[[mean - low], [high - mean]], fmt="o", color=BLUE, capsize=3)
+        if "hindsight" in row:
+            axes.plot(row["hindsight"], place, "D", color=ORANGE, fillstyle="none")
+    axes.axvline(found["shipped"]["spearman"]["mean"], color=GREY, lw=1, zorder=0)
+    axes.plot([], [], "o", color=BLUE, label="nested: chosen on other laboratories, 95 % interval")
+    axes.plot([], [], "D", color=ORANGE, fillstyle="none", label="best in hindsight")
+    axes.legend(fontsize=FONT - 1, loc="upper center", bbox_to_anchor=(0.45, -0.16), ncols=2, frameon=False)
+    axes.set_yticks(range(len(labels)), labels, fontsize=FONT)
+    axes.invert_yaxis()
+    axes.set_xlabel("mean Spearman correlation with listeners (1 is perfect, 0 chance)", fontsize=FONT)
+    axes.set_title(
+        "What looks ahead in hindsight is not when chosen on other laboratories", fontsize=FONT + 1
+    )
+    return figure
+
+
 def decision(found: Mapping, *, count: int = 14) -> Figure:
     """Scores of the best candidates by criterion."""
     table = contrast.scores(found)
@@ -424,5 +451,6 @@ FIGURES = {  # file below figures/ -> the result it is drawn from, and the funct
     "bias_curves": ("trials", bias_curves),
     "units_bars": ("trials", units_bars),
     "listeners_scatter": ("trials", listeners_scatter),
+    "listening": ("listening", listening),
     "decision": ("trials", decision),
 }

@@ -29,6 +29,7 @@ import metrics
 from study import contrast, plots, results, trials
 from study.benchmark import LEVEL, VALUES, mean_power
 from study.distances import NOTES
+from study.listening import FAMILIES
 from study.sources import GRADED
 
 ROOT = Path(__file__).parents[1]
@@ -114,12 +115,44 @@ def _extreme(table: Mapping, choose) -> dict:
     return {"names": names, "value": float(values[index])}
 
 
+def ahead(found: Mapping) -> list[str]:
+    """Families of ``study.listening`` whose nested lead is above zero with its whole corrected interval."""
+    return [name for name, row in _tries(found) if row["lead_spearman"]["corrected"][0] > 0]
+
+
+def hints(found: Mapping) -> list[str]:
+    """Families ahead by the interval that takes no account of how many were tried, and only by that."""
+    alone = [name for name, row in _tries(found) if row["lead_spearman"]["interval"][0] > 0]
+    return [name for name in alone if name not in ahead(found)]
+
+
+def _tries(found: Mapping) -> list[tuple[str, Mapping]]:
+    return [(name, row) for name, row in found["families"].items() if name != "incumbents"]
+
+
+def by_laboratory(found: Mapping) -> dict[str, dict[str, float]]:
+    """Laboratory -> mean Spearman of the distance as shipped, and of the incumbent chosen without it."""
+    table: dict[str, dict[str, float]] = {}
+    for laboratory in sorted(set(found["laboratories"].values())):
+        own = [name for name, lab in found["laboratories"].items() if lab == laboratory]
+        table[laboratory] = {
+            "sets": len(own),
+            "shipped": _mean(found["shipped"]["sets"][name] for name in own),
+            "incumbent": _mean(found["families"]["incumbents"]["sets"][name] for name in own),
+            "chosen": found["families"]["incumbents"]["chosen"][laboratory],
+        }
+    return table
+
+
 def signed(value: float, digits: int = 1) -> str:
     """Fixed digits with the sign."""
     return f"{float(value):+.{digits}f}"
 
 
 FILTERS = {
+    "ahead": ahead,
+    "hints": hints,
+    "by_laboratory": by_laboratory,
     "signed": signed,
     "num": num,
     "p": p_text,
@@ -145,6 +178,7 @@ def context(found: Mapping[str, Mapping]) -> dict:
     return {
         **found,
         "notes": NOTES,
+        "families": FAMILIES,
         **({"contrasted": contrasted(found["trials"])} if "trials" in found else {}),
         "recipe": {name: value for name, value in vars(metrics).items() if name.isupper()},
         "level": LEVEL,
@@ -175,11 +209,11 @@ def contrasted(found: Mapping) -> dict:
     often = max((c for c in chance if c != this), key=lambda c: chance[c]["first"])
     own = {
         source: {
-            "power": _mean(h / n for e, (h, n) in row[this[0]].items() if e != "clean"),
-            "false_alarms": row[this[0]]["clean"][0] / row[this[0]]["clean"][1],
-            "draws": row[this[0]]["clean"][1],
+            "power": _mean(h / n for e, (h, n) in row[this[0]]["compare"].items() if e != "clean"),
+            "false_alarms": row[this[0]]["compare"]["clean"][0] / row[this[0]]["compare"]["clean"][1],
+            "draws": row[this[0]]["compare"]["clean"][1],
         }
-        for source, row in found["own_test"].items()
+        for source, row in found["permutation"].items()
     }
     tables = [t for t in found["nuisance"].values()]
     content = {
@@ -214,8 +248,9 @@ def contrasted(found: Mapping) -> dict:
         "resampling": _mean(t[this[0]][this[1]]["resampling 1"] for t in tables),
         "bad": _mean(t[this[0]][this[1]]["0.05"] for t in found["robustness"].values()),
         "own_test": own,
+        "side_by_side": contrast.side_by_side(found),
         "own_effects": " or ".join(
-            str(n) for n in sorted({len(r[this[0]]) - 1 for r in found["own_test"].values()})
+            str(n) for n in sorted({len(r[this[0]]["compare"]) - 1 for r in found["permutation"].values()})
         ),
         "rank": ranked.index(this) + 1,
         "scored": len(ranked),

@@ -538,9 +538,15 @@ def agreement(values: dict[str, float | None], rated: dict[str, float]) -> dict 
 
 
 def laboratory_mean(
-    table: dict[str, dict], laboratories: dict[str, str], key: str, *, draws: int = 2000, seed: int = 0
+    table: dict[str, dict],
+    laboratories: dict[str, str],
+    key: str,
+    *,
+    level: float = 0.95,
+    draws: int = 2000,
+    seed: int = 0,
 ) -> dict:
-    """Mean over rated sets with a 95 % bootstrap interval over laboratories (all sets of one together).
+    """Mean over rated sets with a bootstrap interval over laboratories (all sets of one together).
 
     ``table``: set -> what ``agreement`` gives, or a difference of two such. The mean is over sets.
     """
@@ -553,7 +559,7 @@ def laboratory_mean(
         means.append(np.mean(np.concatenate([values[labs[i]] for i in chosen])))
     return {
         "mean": float(np.mean([table[s][key] for s in names])),
-        "interval": [float(q) for q in np.quantile(means, [0.025, 0.975])],
+        "interval": [float(q) for q in np.quantile(means, [(1 - level) / 2, (1 + level) / 2])],
         "sets": len(names),
         "laboratories": len(labs),
     }

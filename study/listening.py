@@ -1,0 +1,467 @@
+"""Trying to be ahead with listeners: families of measures, each chosen with whole laboratories left out.
+
+    $ python -m study listen         # into results/listening.json; needs the rated sets
+
+Conventions
+    rated set    systems with the mean rating listeners gave each, and recordings (``study.sets``).
+    measure      anything that gives every system of a rated set a number, low for good.
+    family       measures of one idea, the letters (a) to (e) of ``FAMILIES``. One of them has to be
+                 chosen, and what the best of many reaches on the sets it was chosen on flatters.
+    nested       for each laboratory: the measure with the best mean Spearman correlation on the
+                 rated sets of all *other* laboratories is taken, and judged on this one's.
+    lead         nested minus ``metrics.distance`` as shipped ("windows 1 s, three views"), paired by
+                 set; 95 % bootstrap over laboratories. Seven families are seven chances, so nothing
+                 is adopted unless an interval at 1 - 5 % / 7 ("corrected", Bonferroni) excludes 0.
+    part         energy distance on some columns of the three views; a value is a weighted sum of parts.
+
+The ratings never enter a measure, except the learned weights, which see those of the training
+laboratories only; their strength of regularisation is chosen by a second, inner round of leaving out.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sys
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import lru_cache
+from itertools import combinations, pairwise, product
+
+import numpy as np
+import scipy.optimize
+from joblib import Parallel, delayed
+from scipy.spatial.distance import cdist
+from tqdm import tqdm
+
+import metrics
+from study import distances, embeddings, sets, sources, trials
+from study.distances import DISTANCES
+
+Values = Mapping[str, Mapping[str, float]]  # set -> system -> value
+SHIPPED = "windows 1 s, three views"
+
+MASKS = (60, 50, 40, 30)  # dB that the masking noise lies under the sounding part
+SILENCE = 30  # dB under the loudest 10 ms: what is quieter is cut by "silences cut"
+REGIONS = {"low": (0.0, 800.0), "mid": (800.0, 3200.0), "high": (3200.0, np.inf)}  # Hz
+STRENGTHS = (0.01, 0.1, 1.0, 10.0)  # of the pull of learned weights towards equal ones
+NETWORKS = ("aisfx", "resemblyzer")
+OTHERS = ("log_mel", "mfcc", *NETWORKS)
+BASES = (  # of the aggregates: named beforehand, one or two of every embedding
+    SHIPPED,
+    "files 1 s, fine structure",
+    "three_views / frechet",
+    "log_mel / frechet",
+    "log_mel / gaussian_mmd",
+    "mfcc / frechet",
+    "mfcc / energy",
+    "aisfx / frechet",
+    "aisfx / gaussian_mmd",
+    "resemblyzer / frechet",
+)
+FAMILIES = {
+    "incumbents": "Frechet and Gaussian MMD on every embedding, one vector a file",
+    "a": "windows of 0.5, 1 or 2 s, and whether windows or file means are compared",
+    "b grid": "weights of the three views in steps of a quarter",
+    "b learned": "weights of three views in three frequency regions, learned by pairs of systems",
+    "c": "mean of two or three measures on several embeddings, each over its mean in the set",
+    "d": "contributions of single files: median, upper quartile, trimmed mean, nearest, matched names",
+    "e": "what is not heard hidden: masking noise, silences cut, both in both sets",
+    "all": "any of the above but the incumbents and the learned weights",
+}
+
+
+# -------------------------------------------------------------------------------------- preparations
+
+
+def _cut(seconds: float) -> Callable[[np.ndarray], list[np.ndarray]]:
+    """Windows of another length, placed as ``metrics.windows`` places those of 1 s."""
+
+    def windows(signal: np.ndarray) -> list[np.ndarray]:
+        size = round(seconds * metrics.RATE)
+        if len(signal) <= 1.5 * size:
+            return [signal]
+        starts = np.linspace(0, len(signal) - size, int(np.ceil(len(signal) / size))).round().astype(int)
+        return [signal[start : start + size] for start in starts]
+
+    return windows
+
+
+def masked(signal: np.ndarray, decibels: float) -> np.ndarray:
+    """Add pink noise so far under the prepared level; always the same, so equal sounds stay equal."""
+    size = 2 ** int(np.ceil(np.log2(len(signal))))
+    noise = _pink(size)[: len(signal)]
+    return signal + np.float32(metrics.PREPARED_RMS * 10 ** (-decibels / 20)) * noise
+
+
+@lru_cache(maxsize=4)
+def _pink(size: int) -> np.ndarray:
+    """Noise of equal power an octave above 30 Hz, RMS 1, (size,) float32."""
+    spectrum = np.fft.rfft(np.random.default_rng(0).standard_normal(size))
+    hz = np.maximum(np.fft.rfftfreq(size, 1 / metrics.RATE), metrics.LOWEST_HZ)
+    noise = np.fft.irfft(spectrum / np.sqrt(hz), size)
+    return (noise / np.sqrt(np.mean(noise**2))).astype(np.float32)
+
+
+def without_silences(signal: np.ndarray) -> np.ndarray:
+    """The prepared signal without its 10 ms frames more than 30 dB under the loudest."""
+    size = metrics.RATE // 100
+    frames = signal[: len(signal) // size * size].reshape(-1, size)
+    power = (frames**2).mean(axis=1)
+    kept = frames[power > power.max() * 10 ** (-SILENCE / 10)].ravel()
+    return np.pad(kept, (0, max(0, 2048 - len(kept))))
+
+
+PREPARATIONS: dict[str, Callable[[np.ndarray], list[np.ndarray]]] = {
+    "1 s": metrics.windows,
+    "0.5 s": _cut(0.5),
+    "2 s": _cut(2.0),
+    **{f"masked at -{d} dB": lambda s, d=d: metrics.windows(masked(s, d)) for d in MASKS},
+    "silences cut": lambda s: metrics.windows(without_silences(s)),
+}
+
+
+def columns() -> dict[str, np.ndarray]:
+    """Columns of the three views by part: each view, and each view in each frequency region."""
+    edges = np.cumsum([0, *metrics.VIEWS.values()])
+    found, ranges = {}, dict(zip(metrics.VIEWS, pairwise(edges), strict=True))
+    for view, (start, stop) in ranges.items():
+        found[view] = np.arange(start, stop)
+        bands = metrics.FINE_BANDS if view == "fine structure" else metrics.ENVELOPE_BANDS
+        mel = np.linspace(
+            metrics._hz_to_mel(metrics.LOWEST_HZ), metrics._hz_to_mel(metrics.RATE / 2), bands + 2
+        )
+        centres = np.resize(metrics._mel_to_hz(mel)[1:-1], stop - start)  # the band is the last axis
+        for region, (low, high) in REGIONS.items():
+            found[f"{view} {region}"] = start + np.flatnonzero((centres >= low) & (centres < high))
+    return found
+
+
+# ------------------------------------------------------------------------------------------ measuring
+
+
+def block_kernel(x: Sequence[np.ndarray], y: Sequence[np.ndarray]) -> np.ndarray:
+    """Mean of |a - b|^(1/2) over window pairs of every two files: (files of x, files of y)."""
+    starts = [np.cumsum([0, *map(len, side)])[:-1] for side in (x, y)]
+    table = np.sqrt(cdist(np.concatenate(x), np.concatenate(y)))
+    table = np.add.reduceat(np.add.reduceat(table, starts[0], axis=0), starts[1], axis=1)
+    return table / np.outer([len(a) for a in x], [len(b) for b in y])
+
+
+def contributions(x: Sequence[np.ndarray], y: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+    """Contribution of each candidate file, whose mean is the energy distance, and the kernel across.
+
+    ``2 mean_i K(x_i, y_j) - mean_{i != i'} K(x_i, x_i') - mean_{j' != j} K(y_j, y_j')``: (m,), (n, m).
+    """
+    across, within, other = block_kernel(x, y), block_kernel(x, x), block_kernel(y, y)
+    n, m = across.shape
+    inside = (within.sum() - np.trace(within)) / (n * (n - 1))
+    own = (other.sum(axis=1) - np.diag(other)) / (m - 1)
+    return 2 * across.mean(axis=0) - inside - own, across
+
+
+def measure(which: str, networks: Sequence[str]) -> dict[str, dict[str, float]]:
+    """Every measure and every part on one rated set: name -> system -> value."""
+    rated = sets.rated(which)
+    every = {"": rated.reference, **rated.systems}
+    rate = min(audio.rate for audio in every.values())
+    prepared = {
+        system: [metrics.prepare(s, rate)[0] for s in trials._at(audio, rate)]
+        for system, audio in every.items()
+    }
+    scale, part_columns = metrics.constants()[0], columns()
+    found: dict[str, dict[str, float]] = {}
+
+    def put(name: str, system: str, value: float) -> None:
+        found.setdefault(name, {})[system] = float(value)
+
+    for preparation, windows in PREPARATIONS.items():
+        rows = {
+            system: [np.stack([metrics.embed(w) for w in windows(s)]) / scale for s in signals]
+            for system, signals in prepared.items()
+        }
+        means = {system: [r.mean(axis=0, keepdims=True) for r in table] for system, table in rows.items()}
+        for unit, table in (("windows", rows), ("files", means)):
+            for part, wanted in part_columns.items():
+                if part not in metrics.VIEWS and (unit, preparation) != ("windows", "1 s"):
+                    continue
+                x = [r[:, wanted] for r in table[""]]
+                for system in rated.systems:
+                    each, across = contributions(x, [r[:, wanted] for r in table[system]])
+                    put(f"{unit} {preparation}, {part}", system, each.mean())
+                    if part in metrics.VIEWS and (unit, preparation) == ("windows", "1 s"):
+                        for name, value in _of_files(each, across, rated, system).items():
+                            put(f"{name}, {part}", system, value)
+    for e in ("three_views", "envelope", "fine_structure", *(o for o in OTHERS if o in networks)):
+        network = embeddings.load(e)
+        table = {
+            system: np.stack([embeddings.file_vector(network, s, rate) for s in trials._at(audio, rate)])
+            for system, audio in every.items()
+        }
+        for name, system in product(("frechet", "gaussian_mmd", "energy"), rated.systems):
+            value = DISTANCES[name](table[""], table[system], rng=sources.seeded("listening", which, system))
+            put(f"{e} / {name}", system, value)
+    return found
+
+
+def _of_files(each: np.ndarray, across: np.ndarray, rated: sets.RatedSet, system: str) -> dict[str, float]:
+    """Other ways than the mean from contributions of files to a value."""
+    ordered = np.sort(each)
+    cut = len(each) // 10 or int(len(each) > 2)
+    place = {name: i for i, name in enumerate(rated.reference.names)}
+    pairs = [(place[n], j) for j, n in enumerate(rated.systems[system].names) if n in place]
+    return {
+        "median file": np.median(each),
+        "upper quartile of files": np.quantile(each, 0.75),
+        "trimmed mean of files": ordered[cut : len(ordered) - cut].mean(),
+        "nearest recording": across.min(axis=0).mean(),
+        # Where no names match (unpaired generation) there is nothing to match: the nearest stands in.
+        "matched names": np.mean([across[p] for p in pairs]) if pairs else across.min(axis=0).mean(),
+    }
+
+
+# ------------------------------------------------------------------------------------------- families
+
+
+def families(parts: Mapping[str, Values]) -> dict[str, dict[str, Values]]:
+    """Family -> measure -> values, from what ``measure`` gives for each set: name -> set -> system."""
+
+    def mean(names: Sequence[str], weights: Sequence[float] | None = None) -> Values:
+        first = parts[names[0]]
+        return {
+            w: {s: float(np.average([parts[n][w][s] for n in names], weights=weights)) for s in first[w]}
+            for w in first
+        }
+
+    def over_mean(names: Sequence[str]) -> Values:
+        scaled = [
+            {w: {s: v / np.mean(np.abs(list(t.values()))) for s, v in t.items()} for w, t in of.items()}
+            for of in (known[n] for n in names)
+        ]
+        return {w: {s: float(np.mean([t[w][s] for t in scaled])) for s in scaled[0][w]} for w in scaled[0]}
+
+    views = tuple(metrics.VIEWS)
+
+    def three(prefix: str) -> Values:
+        return mean([f"{prefix}, {view}" for view in views])
+
+    known = {name: values for name, values in parts.items() if " / " in name}
+    for unit, preparation in product(("windows", "files"), PREPARATIONS):
+        known[f"{unit} {preparation}, three views"] = three(f"{unit} {preparation}")
+        for view in views:
+            known[f"{unit} {preparation}, {view}"] = parts[f"{unit} {preparation}, {view}"]
+    steps = [w for w in product(np.arange(5) / 4, repeat=3) if sum(w) == 1]
+    of_files = [f"{n}, " for n in _of_files_names()]
+    found: dict[str, dict[str, Values]] = {
+        "incumbents": {n: v for n, v in known.items() if n.endswith(("/ frechet", "/ gaussian_mmd"))},
+        "a": {
+            f"{u} {p}, three views": known[f"{u} {p}, three views"]
+            for u, p in product(("windows", "files"), ("0.5 s", "1 s", "2 s"))
+        },
+        "b grid": {
+            f"{unit} 1 s, " + " + ".join(f"{a:g} {v}" for a, v in zip(w, views, strict=True)): mean(
+                [f"{unit} 1 s, {v}" for v in views], w
+            )
+            for unit, w in product(("windows", "files"), steps)
+        },
+        "c": {
+            " + ".join(names): over_mean(names)
+            for count in (2, 3)
+            for names in combinations([b for b in BASES if b in known], count)
+        },
+        "d": {
+            **{f"{n}three views": three(n.removesuffix(", ")) for n in of_files},
+            **{f"{n}{view}": parts[f"{n}{view}"] for n in of_files for view in views},
+        },
+        "e": {
+            f"{u} {p}, {v}": known[f"{u} {p}, {v}"]
+            for u, p, v in product(
+                ("windows", "files"), PREPARATIONS, ("three views", "fine structure", "envelope")
+            )
+            if p.startswith(("masked", "silences"))
+        },
+    }
+    found["all"] = {n: v for name in ("a", "b grid", "c", "d", "e") for n, v in found[name].items()}
+    for name in ("a", "b grid", "c", "d", "e", "all"):
+        found[name][SHIPPED] = known[SHIPPED]  # doing nothing is always among the choices
+    return found
+
+
+def _of_files_names() -> tuple[str, ...]:
+    return (
+        "median file",
+        "upper quartile of files",
+        "trimmed mean of files",
+        "nearest recording",
+        "matched names",
+    )
+
+
+# ---------------------------------------------------------------------------------------------- nested
+
+
+def agreements(values: Values, ratings: Values) -> dict[str, dict]:
+    """Set -> agreement with the listeners (``trials.agreement``)."""
+    return {name: trials.agreement(values[name], ratings[name]) for name in values}
+
+
+def nested(
+    measures: Mapping[str, Mapping[str, Mapping]], laboratories: Mapping[str, str]
+) -> tuple[dict[str, Mapping], dict[str, str]]:
+    """Agreement on each set with the choice made on other laboratories, and what was chosen for each.
+
+    ``measures``: measure -> set -> agreement. Ties go to the measure named first.
+    """
+    found, chosen = {}, {}
+    for laboratory in sorted(set(laboratories.values())):
+        training = [s for s, lab in laboratories.items() if lab != laboratory]
+        means = {m: np.mean([t[s]["spearman"] for s in training]) for m, t in measures.items()}
+        best = chosen[laboratory] = max(means, key=means.get)
+        found |= {s: measures[best][s] for s, lab in laboratories.items() if lab == laboratory}
+    return {s: found[s] for s in laboratories}, chosen
+
+
+def learn(sets_of_parts: Iterable[tuple[np.ndarray, np.ndarray]], strength: float) -> np.ndarray:
+    """Weights of parts, (parts,) >= 0 with mean 1, under which better systems have lower values.
+
+    ``sets_of_parts``: (systems, parts) over the set's mean value, and ratings (systems,). Minimises the
+    mean over sets of log(1 + exp(-margin)) over pairs of systems (RankNet, Burges et al. 2005) plus
+    ``strength`` times the mean squared distance of the weights from 1.
+    """
+    gaps = []
+    for parts, ratings in sets_of_parts:
+        first, second = np.triu_indices(len(ratings), 1)
+        sign = np.sign(ratings[first] - ratings[second])
+        kept = sign != 0
+        gaps.append((sign[:, None] * (parts[second] - parts[first]))[kept])
+    count = gaps[0].shape[1]
+
+    def loss(weights: np.ndarray) -> tuple[float, np.ndarray]:
+        total = strength * np.mean((weights - 1) ** 2)
+        slope = strength * 2 * (weights - 1) / count
+        for gap in gaps:
+            margin = gap @ weights / count
+            total += np.mean(np.logaddexp(0, -margin)) / len(gaps)
+            slope -= (gap / (1 + np.exp(margin))[:, None]).mean(axis=0) / count / len(gaps)
+        return total, slope
+
+    fitted = scipy.optimize.minimize(
+        loss, np.ones(count), jac=True, method="L-BFGS-B", bounds=[(0, None)] * count
+    )
+    weights = fitted.x
+    return weights / weights.mean() if weights.any() else np.ones(count)
+
+
+def nested_learning(parts: Mapping[str, Values], ratings: Values, laboratories: Mapping[str, str]):
+    """As ``nested`` for learned weights: agreement a set, and laboratory -> strength and weights."""
+    names = [name for name in parts if name.split()[-1] in REGIONS]
+    tables = {}
+    for which, row in ratings.items():
+        table = np.array([[parts[n][which][s] for n in names] for s in row])
+        tables[which] = (table / np.mean(np.abs(table)), np.array(list(row.values())))
+
+    def judged(weights: np.ndarray, which: str) -> dict:
+        values = dict(zip(ratings[which], tables[which][0] @ weights, strict=True))
+        return trials.agreement(values, ratings[which])
+
+    def of(laboratories_left: set[str]) -> list[str]:
+        return [s for s, lab in laboratories.items() if lab in laboratories_left]
+
+    found, chosen, everyone = {}, {}, set(laboratories.values())
+    for laboratory in sorted(everyone):
+        training = everyone - {laboratory}
+        inner = {}
+        for strength in STRENGTHS:
+            scores = []
+            for held in sorted(training):
+                weights = learn([tables[s] for s in of(training - {held})], strength)
+                scores += [judged(weights, s)["spearman"] for s in of({held})]
+            inner[strength] = np.mean(scores)
+        best = max(inner, key=inner.get)
+        weights = learn([tables[s] for s in of(training)], best)
+        chosen[laboratory] = {
+            "strength": best,
+            "weights": dict(zip(names, np.round(weights, 3).tolist(), strict=True)),
+        }
+        found |= {s: judged(weights, s) for s in of({laboratory})}
+    return {s: found[s] for s in laboratories}, chosen
+
+
+# ------------------------------------------------------------------------------------------------- run
+
+
+def analyse(parts: Mapping[str, Values], ratings: Values, laboratories: Mapping[str, str]) -> dict:
+    """Every family: how many measures, what the best reaches in hindsight, nested, and the lead."""
+    every = families(parts)
+    tables = {
+        name: {m: agreements(v, ratings) for m, v in members.items()} for name, members in every.items()
+    }
+    shipped = tables["a"][SHIPPED]
+    corrected = 1 - trials.LEVEL / (len(FAMILIES) - 1)  # the incumbents are no try of ours
+
+    def summary(agreement: Mapping[str, Mapping]) -> dict:
+        leads = {s: {k: agreement[s][k] - shipped[s][k] for k in ("spearman", "pairs")} for s in laboratories}
+        return {
+            "sets": {s: agreement[s]["spearman"] for s in laboratories},
+            **{k: trials.laboratory_mean(agreement, laboratories, k) for k in ("spearman", "pairs")},
+            **{
+                f"lead_{k}": {
+                    **trials.laboratory_mean(leads, laboratories, k),
+                    "corrected": trials.laboratory_mean(leads, laboratories, k, level=corrected)["interval"],
+                }
+                for k in ("spearman", "pairs")
+            },
+        }
+
+    found = {}
+    for name, measures in tables.items():
+        means = {m: float(np.mean([r["spearman"] for r in t.values()])) for m, t in measures.items()}
+        best = max(means, key=means.get)
+        judged, chosen = nested(measures, laboratories)
+        found[name] = {
+            "measures": len(measures),
+            "best": best,
+            "hindsight": means[best],
+            "chosen": chosen,
+            **summary(judged),
+        }
+    judged, chosen = nested_learning(parts, ratings, laboratories)
+    found["b learned"] = {"chosen": chosen, **summary(judged)}
+    return {
+        "shipped": summary(shipped),
+        "families": {name: found[name] for name in FAMILIES},
+        "members": {
+            m: round(float(np.mean([r["spearman"] for r in t.values()])), 4)
+            for name, table in tables.items()
+            if name != "c"
+            for m, t in table.items()
+        },
+    }
+
+
+def run(*, workers: int = -1, keep: bool = True) -> dict:
+    """Measure all rated sets (parts that are there are read back) and analyse.
+
+    Raises ``sets.MissingData`` where there are none, and ValueError for fewer than three laboratories:
+    nothing could be left out twice.
+    """
+    names = sets.rated_names()
+    if not names:
+        sets.rated("any")  # raises, and says what to do
+    laboratories = {which: sets.rated(which).laboratory for which in names}
+    if len(set(laboratories.values())) < 3:
+        raise ValueError(f"{len(set(laboratories.values()))} laboratories; leaving out two needs 3 or more")
+    networks = [e for e in OTHERS if e in embeddings.installed()]
+    code = sources.code_stamp(distances, embeddings, sets, trials, sys.modules[__name__])
+    jobs, places = [], {}
+    for which in names:
+        key = hashlib.sha256(json.dumps([which, networks, code]).encode()).hexdigest()[:20]
+        places[which] = metrics.cache_folder() / "study" / "listening" / f"{which} {key}.json"
+        if not (keep and places[which].exists()):
+            jobs.append(delayed(trials._part)(places[which], measure, which, networks))
+    done = Parallel(n_jobs=workers, return_as="generator_unordered")(jobs)
+    for _ in tqdm(done, total=len(jobs), desc="rated sets", unit="set"):
+        pass
+    read = {which: json.loads(place.read_text(encoding="utf-8")) for which, place in places.items()}
+    parts = {m: {w: read[w][m] for w in names} for m in read[names[0]]}
+    found = analyse(parts, {w: sets.rated(w).ratings for w in names}, laboratories)
+    return {"laboratories": laboratories, "networks": networks, **found}

@@ -248,7 +248,11 @@ def contrasted(found: Mapping) -> dict:
         "resampling": _mean(t[this[0]][this[1]]["resampling 1"] for t in tables),
         "bad": _mean(t[this[0]][this[1]]["0.05"] for t in found["robustness"].values()),
         "own_test": own,
-        "side_by_side": contrast.side_by_side(found),
+        "side_by_side": (table_of_all := contrast.side_by_side(found)),
+        "calmer": [r["label"] for r in table_of_all if r["harmless"] < table_of_all[0]["harmless"]],
+        "heard_better": [
+            r["label"] for r in table_of_all if r.get("ahead") and r["ahead"]["interval"][1] < 0
+        ],
         "own_effects": " or ".join(
             str(n) for n in sorted({len(r[this[0]]["compare"]) - 1 for r in found["permutation"].values()})
         ),
@@ -275,7 +279,7 @@ def _listened(found: Mapping, others: Sequence) -> dict:
     rows |= {
         contrast.label(c): contrast.listeners(found, c) for c in plots.CONTRASTED if c[0] in found["ratings"]
     }
-    gaps = [contrast.listeners_difference(found, mine, contrast.listeners(found, c)) for c in others]
+    gaps = {c: contrast.listeners_difference(found, mine, contrast.listeners(found, c)) for c in others}
     rated = found["rated"]
     return {
         "shipped": shipped,
@@ -290,8 +294,8 @@ def _listened(found: Mapping, others: Sequence) -> dict:
             }
             for name, each in rows.items()
         ],
-        "listeners_worse": sum(g["interval"][0] > 0 for g in gaps),
-        "listeners_better": sum(g["interval"][1] < 0 for g in gaps),
+        "listeners_worse": sum(g["interval"][0] > 0 for g in gaps.values()),
+        "listeners_better": [contrast.label(c) for c, g in gaps.items() if g["interval"][1] < 0],
     }
 
 

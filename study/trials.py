@@ -245,13 +245,14 @@ def permutation(rows: Rows, settings: Settings) -> dict:
     Frechet and Gaussian MMD on the rows and, on three_views, the test of ``metrics.compare`` at the
     source's rate; 199 rearrangements, the same for all tests. No choice was made on these files.
     """
-    rate = sources.source(rows.source, settings.files).rate
+    own = rows.embedding == THIS[0]
+    rate = sources.source(rows.source, settings.files).rate if own else None
     found: dict = {}
     for effect in ("clean", *small_effects(rows.source)):
         count = 2 * settings.null_draws if effect == "clean" else 3 * settings.effect_draws
         for t in range(count):
             x, y = draw(rows, effect, settings.size, seeded(rows.source, effect, settings.size, t))
-            for name, p in _permutation_p_values(x, y, t, rate if rows.embedding == THIS[0] else None):
+            for name, p in _permutation_p_values(x, y, t, rate):
                 row = found.setdefault(name, {}).setdefault(effect, [0, 0])
                 row[0] += int(p <= LEVEL)
                 row[1] += 1

@@ -6,8 +6,9 @@ import json
 import numpy as np
 import pytest
 
+import metrics
 from study import __main__ as command
-from study import candidates, contrast, distances, embeddings, sets, sources, trials
+from study import benchmark, candidates, contrast, distances, embeddings, sets, sources, trials
 from study.sources import GRADED, Rows, seeded
 
 FILES, WIDTH = 240, 6
@@ -119,6 +120,54 @@ def test_this_is_the_mean_of_the_views(rows):
     parts = [(0, 480), (480, 600), (600, 1032)]
     mean = np.mean([distances.energy(x[:, a:b], y[:, a:b]) for a, b in parts])
     assert trials.views_energy(x, y) == pytest.approx(mean, rel=1e-12)
+
+
+def test_permutation_tests_find_what_is_planted_and_nothing_else(rows, settings):
+    """80 undamaged draws at 5 %: more than 13 alarms have a probability below 1e-4 for each test."""
+    found = trials.permutation(rows, settings)
+    assert set(found) == {"gaussian_mmd", "frechet"}  # compare has its own numbers only
+    for tested in found.values():
+        assert tested["clean"][1] == 2 * settings.null_draws and tested["clean"][0] <= 13
+        hits, draws = tested["noise 2"]  # two standard deviations in every number
+        assert hits == draws == 3 * settings.effect_draws
+
+
+def test_frechet_by_rearrangement_is_frechet(rows):
+    x, y = trials.draw(rows, "noise 1", 20, seeded("frechet"))
+    pool = benchmark.make_pool(x, y)
+    values = benchmark._frechet_arranged(pool.vectors, np.repeat(pool.members[:, None] == 1, 2, axis=1))
+    assert values == pytest.approx([distances.frechet(x, y)] * 2, rel=1e-6)
+
+
+def test_soundness_of_pairs(monkeypatch, settings):
+    def noise(low, high):
+        def make(size, rng):
+            return [[rng.normal(0, s, metrics.RATE) for _ in range(size)] for s in (low, high)] + [
+                metrics.RATE
+            ]
+
+        return make
+
+    def tones(size, rng):
+        time = np.arange(metrics.RATE) / metrics.RATE
+        return [rng.normal(0, 0.1, (size, metrics.RATE)), [np.sin(300 * time)] * size, metrics.RATE]
+
+    pairs = {"tone": (True, 6, tones), "noise": (False, 6, noise(0.1, 0.1))}
+    monkeypatch.setattr(benchmark, "PAIRS", pairs)
+    table = trials.soundness("log_mel", dataclasses.replace(settings, effect_draws=2))
+    assert {name: len(row["frechet"]) for name, row in table.items()} == {"tone": 2, "noise": 4}
+    assert "compare" not in table["tone"]
+    found = {"soundness": {"log_mel": table}}
+    assert contrast.sound(found, "log_mel", "gaussian_mmd")["tone"]
+    table["noise"]["frechet"] = [0.01, 0.5, 0.5, 0.5]
+    assert not contrast.sound(found, "log_mel", "frechet")["noise"]
+
+
+def test_false_alarms_are_counted_over_sources():
+    clean = {"log_mel": {"frechet": {"clean": [4, 100], "noise 1": [9, 10]}}}
+    row = contrast.false_alarms({"permutation": {"a": clean, "b": clean}}, "log_mel", "frechet")
+    assert row["share"] == 0.04 and row["draws"] == 200
+    assert row["interval"][0] < 0.04 < row["interval"][1]
 
 
 def test_units_deal_whole_blocks():

@@ -1,0 +1,357 @@
+"""Replicates in, verdict out: is the candidate worse than the baseline, and by how much at least?
+
+Conventions
+    replicate     one number a seed: a run's metric. ``baseline`` and ``candidate`` are (seeds,) arrays.
+    effect        mean of the candidate minus mean of the baseline, signed so that above 0 is *worse*:
+                  as it is for a distance, with the sign turned where ``higher_is_better``.
+    margin        the worsening that is tolerated, in the metric's unit, 0 or more.
+    floor         the smallest effect worth a verdict of better or worse, in the metric's unit.
+    interval      1 - level, Student's t: of the differences where seeds pair, else Welch's. It decides
+                  everything; ``p_value`` belongs to it.
+    pairs         the same seed gives both runs the same data split, order and noise. Then their
+                  difference has less spread than either.
+
+    verdict       rule (low to high is the interval of the effect)
+    worse         low > 0, effect >= floor, and not "no worse"
+    better        high < 0 and -effect >= floor
+    no worse      high < margin
+    undecided     everything else; ``more`` says how many seeds would probably decide it
+
+Student's t supposes that the mean difference is about normal. How well it keeps its promise for 3 to 10
+seeds, for skewed and heavy-tailed metrics too, is measured by ``ablations.calibration``. The permutation
+test supposes nothing, but cannot give less than ``smallest_p``: 3 paired seeds have 2^3 swaps.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache
+
+import numpy as np
+from scipy import stats
+
+LEVEL = 0.05
+POWER = 0.8
+MOST_SEEDS = 10_000
+TESTS = ("t", "permutation")
+PERMUTATIONS = 9_999
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What one comparison says; see the module's conventions. ``str()`` is the sentence to read."""
+
+    verdict: str  # better, no worse, worse or undecided
+    effect: float
+    interval: tuple[float, float]
+    level: float  # of the interval, after sequential looks and the number of comparisons
+    p_value: float  # two-sided, of no difference; after Holm's correction where several are judged
+    p_margin: float  # one-sided, times two: of a worsening by the margin or more; corrected likewise
+    baseline: tuple[float, ...]
+    candidate: tuple[float, ...]
+    paired: bool
+    margin: float
+    floor: float
+    test: str
+    smallest_p: float  # that the permutation test can reach with these seeds
+    comparisons: int = 1
+
+    @property
+    def exit_code(self) -> int:
+        """0: better or no worse; 1: worse; 2: undecided."""
+        return {"better": 0, "no worse": 0, "worse": 1, "undecided": 2}[self.verdict]
+
+    @property
+    def more(self) -> int | None:
+        """Seeds a side that would decide it in 4 of 5 cases, were effect and spread as seen.
+
+        None where it is decided, and where it would take over 10,000.
+        """
+        if self.verdict != "undecided":
+            return None
+        a, b = np.array(self.baseline), np.array(self.candidate)
+        _, error, _ = _effect(a, b, self.paired)
+        spread = error / math.sqrt(1 / len(a) if self.paired else 1 / len(a) + 1 / len(b))
+        # How far the interval has to clear a bound: zero, or the margin.
+        gaps = [abs(self.effect)] if abs(self.effect) >= self.floor else []
+        gaps += [self.margin - self.effect] if self.effect < self.margin else []
+        level = self.level / self.comparisons
+        counts = [seeds_needed(g, spread, paired=self.paired, level=level) for g in gaps if g > 0]
+        return min((count for count in counts if count is not None), default=None)
+
+    def __str__(self) -> str:
+        low, high = self.interval
+        side = "pairs of seeds" if self.paired else f"and {len(self.candidate)} seeds"
+        text = (
+            f"{self.verdict}: effect {self.effect:+.4g} ({100 * (1 - self.level):.4g} % {low:+.4g} to "
+            f"{high:+.4g}), p = {self.p_value:.2g}, {len(self.baseline)} {side}"
+        )
+        if self.verdict == "undecided":
+            if self.test == "permutation" and self.smallest_p > self.level:
+                text += f"; the permutation test cannot go below p = {self.smallest_p:.2g} with them"
+            elif self.more is None:
+                text += f"; more than {MOST_SEEDS:,} seeds a side would be needed"
+            else:
+                text += f"; about {self.more} seeds a side would decide it"
+        return text
+
+
+def judge(
+    baseline: Sequence[float],
+    candidate: Sequence[float],
+    *,
+    paired: bool,
+    margin: float = 0.0,
+    floor: float = 0.0,
+    higher_is_better: bool = False,
+    level: float = LEVEL,
+    look: int = 1,
+    looks: int = 1,
+    test: str = "t",
+    seed: int = 0,
+) -> Verdict:
+    """Judge one candidate against the baseline.
+
+    Parameters
+    ----------
+    baseline, candidate : sequences of float, (seeds,)
+        One finite number a run, at least 2 each; of equal length, in the order of the seeds, if paired.
+    paired : bool
+        Whether value i of both is from the same seed. No default: it changes what is computed.
+    margin, floor : float
+        In the metric's unit, 0 or more.
+    level : float
+        Share of wrong verdicts of "worse" or "better" where nothing changed, and half of it of wrong
+        "no worse" at the margin.
+    look, looks : int
+        This is look number ``look`` of ``looks`` planned ones; see ``spent``.
+    test : "t" or "permutation"
+        Where the p-value is from. The permutation test swaps pairs or deals the runs anew; the verdict
+        of better or worse then needs its p and the interval.
+    seed : int
+        Of the permutation test, where there are too many rearrangements to do all.
+
+    Raises
+    ------
+    ValueError
+        For fewer than 2 seeds, numbers that are not finite, pairs of unequal length, a negative margin
+        or floor, a level outside of 0 to 1, a look that was not planned, an unknown test.
+    """
+    a, b = _checked(baseline, candidate, paired, margin, floor, level, test)
+    allowed = spent(look, looks, level=level)
+    sign = -1.0 if higher_is_better else 1.0
+    effect, error, degrees = _effect(sign * a, sign * b, paired)
+    return _decide(
+        Verdict(
+            verdict="",
+            effect=effect,
+            interval=(0.0, 0.0),
+            level=allowed,
+            p_value=_p_value(sign * a, sign * b, paired, test, seed),
+            p_margin=min(1.0, 2 * _upper_tail(margin - effect, error, degrees)),
+            baseline=tuple(a.tolist()),
+            candidate=tuple(b.tolist()),
+            paired=paired,
+            margin=margin,
+            floor=floor,
+            test=test,
+            smallest_p=smallest_p(len(a), len(b), paired=paired),
+        ),
+        error,
+        degrees,
+    )
+
+
+def judge_each(
+    baseline: Sequence[float] | Mapping[str, Sequence[float]],
+    candidates: Mapping[str, Sequence[float]],
+    **settings,
+) -> dict[str, Verdict]:
+    """Judge several candidates, each p-value after Holm's correction (Holm 1979), and decide by these.
+
+    ``baseline`` is one array, or one for each candidate (other seeds may pair with each). The intervals are
+    Bonferroni's, level over the number of candidates, so they hold together. ``settings`` as ``judge``.
+    """
+    own = baseline if isinstance(baseline, Mapping) else dict.fromkeys(candidates, baseline)
+    alone = {name: judge(own[name], values, **settings) for name, values in candidates.items()}
+    count = len(alone)
+    if count < 2:
+        return alone
+    names = list(alone)
+    p_values = dict(zip(names, holm([alone[n].p_value for n in names]), strict=True))
+    p_margins = dict(zip(names, holm([alone[n].p_margin for n in names]), strict=True))
+    sign = -1.0 if settings.get("higher_is_better") else 1.0
+    found = {}
+    for name, verdict in alone.items():
+        _, error, degrees = _effect(
+            sign * np.array(verdict.baseline), sign * np.array(verdict.candidate), verdict.paired
+        )
+        corrected = replace(
+            verdict, p_value=p_values[name], p_margin=p_margins[name], comparisons=count
+        )
+        found[name] = _decide(corrected, error, degrees)
+    return found
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """Adjusted p-values: below the level they are significant with the family's error rate kept."""
+    p = np.asarray(p_values, float)
+    order = np.argsort(p, kind="stable")
+    adjusted = np.empty(len(p))
+    adjusted[order] = np.minimum(1.0, np.maximum.accumulate(p[order] * np.arange(len(p), 0, -1)))
+    return adjusted.tolist()
+
+
+def spent(look: int, looks: int, *, level: float = LEVEL) -> float:
+    """The level that look number ``look`` of ``looks`` may use, so that all together keep ``level``.
+
+    Cumulated level after the share t of all looks: 2 - 2 Phi(z / sqrt t), the O'Brien-Fleming-like
+    spending of Lan and DeMets (1983), hard early and almost ``level`` at the end. Each look uses what it adds:
+    by the union bound the total is kept for any statistic and any dependence, at the price of some power.
+    """
+    if not (1 <= look <= looks):
+        raise ValueError(f"look {look} of {looks}: looks are planned beforehand and count from 1")
+    if looks == 1:
+        return level
+    z = stats.norm.isf(level / 2)
+    until = [2 * stats.norm.sf(z / math.sqrt(k / looks)) if k else 0.0 for k in (look - 1, look)]
+    return float(until[1] - until[0])
+
+
+def smallest_p(baselines: int, candidates: int, *, paired: bool) -> float:
+    """The smallest two-sided p a permutation test can give: 2 over the number of rearrangements."""
+    count = 2**baselines if paired else math.comb(baselines + candidates, baselines)
+    # Swapping the sets turns the effect around, and where they are equally large it is a rearrangement too.
+    return min(1.0, (2 if paired or baselines == candidates else 1) / count)
+
+
+def power(seeds: int, effect: float, spread: float, *, paired: bool, level: float = LEVEL) -> float:
+    """Chance that a true ``effect`` is called worse with ``seeds`` a side: noncentral t, upper tail.
+
+    ``spread``: standard deviation over seeds, of the differences if paired, else of one side.
+    """
+    if seeds < 2:
+        return 0.0
+    degrees = seeds - 1 if paired else 2 * seeds - 2
+    error = spread * math.sqrt((1 if paired else 2) / seeds)
+    if error == 0.0:
+        return 1.0 if effect > 0 else level / 2
+    return float(stats.nct.sf(stats.t.isf(level / 2, degrees), degrees, effect / error))
+
+
+def seeds_needed(
+    effect: float, spread: float, *, paired: bool, power_wanted: float = POWER, level: float = LEVEL
+) -> int | None:
+    """Fewest seeds a side with which a true ``effect`` is called worse so often; None: over 10,000.
+
+    By the symmetry of the interval it is also the number that shows "no worse" when the true effect lies
+    ``effect`` below the margin. ValueError for an effect that is not above 0, a spread below 0, a power outside 0 to 1.
+    """
+    if not effect > 0 or not math.isfinite(effect):
+        raise ValueError(f"effect is {effect}; a number of seeds exists for effects above 0 only")
+    if not (spread >= 0 and math.isfinite(spread)):
+        raise ValueError(f"spread is {spread}; it is a standard deviation, 0 or more")
+    if not 0 < power_wanted < 1:
+        raise ValueError(f"power is {power_wanted}; it lies between 0 and 1")
+    low, high = 1, 2
+    while high <= MOST_SEEDS and power(high, effect, spread, paired=paired, level=level) < power_wanted:
+        low, high = high, 2 * high
+    if high > MOST_SEEDS:
+        high = MOST_SEEDS
+        if power(high, effect, spread, paired=paired, level=level) < power_wanted:
+            return None
+    while high - low > 1:
+        middle = (low + high) // 2
+        if power(middle, effect, spread, paired=paired, level=level) < power_wanted:
+            low = middle
+        else:
+            high = middle
+    return high
+
+
+# --------------------------------------------------------------------------------------------- inside
+
+
+def _checked(baseline, candidate, paired, margin, floor, level, test) -> tuple[np.ndarray, np.ndarray]:
+    sides = {"baseline": np.asarray(baseline, float), "candidate": np.asarray(candidate, float)}
+    for role, values in sides.items():
+        if values.ndim != 1 or len(values) < 2:
+            raise ValueError(
+                f"the {role} has {values.size} replicates; with fewer than 2 seeds nothing is known of their spread"
+            )
+        if not np.isfinite(values).all():
+            bad = np.flatnonzero(~np.isfinite(values))
+            raise ValueError(f"the {role} has {len(bad)} values that are not finite, the first at {bad[0]}")
+    if paired and len(sides["baseline"]) != len(sides["candidate"]):
+        raise ValueError(
+            f"{len(sides['baseline'])} and {len(sides['candidate'])} replicates do not pair; leave out the seeds "
+            "that only one side has, or compare unpaired"
+        )
+    for name, value in (("margin", margin), ("floor", floor)):
+        if not (value >= 0 and math.isfinite(value)):
+            raise ValueError(f"{name} is {value}; it is 0 or more, in the metric's unit")
+    if not 0 < level < 1:
+        raise ValueError(f"level is {level}; it lies between 0 and 1, and 0.05 is usual")
+    if test not in TESTS:
+        raise ValueError(f"no test {test!r}; there are {', '.join(TESTS)}")
+    return sides["baseline"], sides["candidate"]
+
+
+def _effect(a: np.ndarray, b: np.ndarray, paired: bool) -> tuple[float, float, float]:
+    """Effect, its standard error and degrees of freedom."""
+    effect = float(b.mean() - a.mean())
+    if paired:
+        return effect, float(np.std(b - a, ddof=1) / math.sqrt(len(a))), len(a) - 1
+    parts = np.array([a.var(ddof=1) / len(a), b.var(ddof=1) / len(b)])
+    degrees = np.array([len(a) - 1, len(b) - 1])
+    if parts.sum() == 0.0:
+        return effect, 0.0, float(degrees.sum())
+    # Welch and Satterthwaite; a side without spread must not divide by zero.
+    return effect, float(math.sqrt(parts.sum())), float(parts.sum() ** 2 / (parts**2 / degrees).sum())
+
+
+def _upper_tail(distance: float, error: float, degrees: float) -> float:
+    if error == 0.0:
+        return 0.0 if distance > 0 else 1.0
+    return float(stats.t.sf(distance / error, degrees))
+
+
+def _p_value(a: np.ndarray, b: np.ndarray, paired: bool, test: str, seed: int) -> float:
+    if test == "t":
+        effect, error, degrees = _effect(a, b, paired)
+        if error == 0.0:
+            return 1.0 if effect == 0.0 else 0.0
+        return float(2 * stats.t.sf(abs(effect) / error, degrees))
+    found = stats.permutation_test(
+        (b, a),
+        lambda x, y, axis=-1: x.mean(axis=axis) - y.mean(axis=axis),
+        permutation_type="samples" if paired else "independent",
+        vectorized=True,
+        n_resamples=PERMUTATIONS,
+        rng=np.random.default_rng(seed),
+    )
+    return float(found.pvalue)
+
+
+def _decide(verdict: Verdict, error: float, degrees: float) -> Verdict:
+    """The interval, and the verdict by the rules of the module's conventions."""
+    half = error * _quantile(verdict.level / verdict.comparisons, degrees)
+    low, high = verdict.effect - half, verdict.effect + half
+    verdict = replace(verdict, interval=(low, high))
+    significant = verdict.p_value <= verdict.level
+    if verdict.test == "permutation":
+        significant = significant and (low > 0 or high < 0)
+    if significant and verdict.effect < 0 and -verdict.effect >= verdict.floor:
+        return replace(verdict, verdict="better")
+    if verdict.p_margin <= verdict.level and verdict.effect < verdict.margin:
+        return replace(verdict, verdict="no worse")
+    if significant and verdict.effect > 0 and verdict.effect >= verdict.floor:
+        return replace(verdict, verdict="worse")
+    return replace(verdict, verdict="undecided")
+
+
+@lru_cache(maxsize=1024)
+def _quantile(level: float, degrees: float) -> float:
+    return float(stats.t.isf(level / 2, degrees))

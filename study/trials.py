@@ -576,27 +576,36 @@ def _spearman(x, y) -> float:
 
 
 def cost(embedding: str, settings: Settings) -> dict:
-    """CPU milliseconds: of the embedding a second of audio, of each distance at N = 50."""
+    """CPU milliseconds, medians of three: of the embedding a second of audio, of each distance at N = 50.
+
+    Of one-second notes where instruments are among the sources, else of the first source: a file much
+    shorter than a second costs more a second.
+    """
     network = embeddings.load(embedding)
-    known = sources.source(settings.sources[0], settings.files)
+    name = "instruments" if "instruments" in settings.sources else settings.sources[0]
+    known = sources.source(name, settings.files)
     signals = known.signals[:50]
     table = np.stack([embeddings.file_vector(network, s, known.rate) for s in signals])  # warm
-    started = time.process_time()
-    for signal in signals:
-        embeddings.file_vector(network, signal, known.rate)
     seconds = sum(len(s) for s in signals) / known.rate
-    found = {"embedding_ms_per_second": 1e3 * (time.process_time() - started) / seconds}
-    found["dimension"] = int(table.shape[1])
-    first = table
+
+    def embed() -> None:
+        for signal in signals:
+            embeddings.file_vector(network, signal, known.rate)
+
+    found = {"embedding_ms_per_second": _cpu_ms(embed) / seconds, "dimension": int(table.shape[1])}
     second = table + 0.01 * seeded("cost").standard_normal(table.shape)
     for name, distance in candidates(embedding, settings.distances).items():
-        took = []
-        for t in range(3):
-            started = time.process_time()
-            _value(distance, first, second, t)
-            took.append(1e3 * (time.process_time() - started))
-        found[name] = float(np.median(took))
+        found[name] = _cpu_ms(lambda distance=distance: _value(distance, table, second, 0))
     return found
+
+
+def _cpu_ms(function: Callable[[], object]) -> float:
+    took = []
+    for _ in range(3):
+        started = time.process_time()
+        function()
+        took.append(1e3 * (time.process_time() - started))
+    return float(np.median(took))
 
 
 # ----------------------------------------------------------------------------------------------- run

@@ -218,7 +218,7 @@ def effects_map(found: Mapping) -> Figure:
         )
     axes.set_xticks(
         range(len(drawn)),
-        [contrast.label(c).replace(" / ", "\n") for c in drawn],
+        [contrast.label(c).replace(" / ", "\n").replace("classifier ", "classifier\n") for c in drawn],
         fontsize=FONT,
     )
     axes.set_yticks(range(len(effects)), [_words(e) for e in effects], fontsize=FONT)
@@ -249,12 +249,14 @@ def severity_curves(found: Mapping) -> Figure:
         axes.tick_params(labelsize=FONT - 1)
     for axes in panels[len(kinds) :]:
         axes.set_axis_off()
+    for axes in panels[len(kinds) - 4 : len(kinds)]:  # the lowest of each column
+        axes.set_xlabel("severity", fontsize=FONT)
+        axes.tick_params(labelbottom=True)
     handles, labels = panels[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=2, fontsize=FONT, frameon=False)
-    figure.supxlabel("severity", fontsize=FONT)
     figure.supylabel("value above two real samples (null standard deviations)", fontsize=FONT)
     figure.suptitle(
-        f"The value rises with the severity of every distortion (N = {found['settings']['size']}, "
+        f"How far values rise with severity; speed and pitch are hardest (N = {found['settings']['size']}, "
         f"{len(found['power'])} sources)",
         fontsize=FONT + 2,
     )

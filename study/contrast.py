@@ -211,13 +211,9 @@ def listeners_difference(found: Mapping, a: Mapping, b: Mapping, key: str = "spe
 
 
 def _bootstrap(groups: list[list[float]], seed: int) -> dict:
-    rng, means = np.random.default_rng(seed), []
-    for _ in range(BOOTSTRAP):
-        chosen = rng.integers(len(groups), size=len(groups))
-        means.append(np.mean(np.concatenate([groups[i] for i in chosen])))
     return {
         "mean": float(np.mean(np.concatenate(groups))),
-        "interval": [float(q) for q in np.quantile(means, [0.025, 0.975])],
+        "interval": trials.bootstrap_interval(groups, draws=BOOTSTRAP, seed=seed),
         "groups": len(groups),
     }
 

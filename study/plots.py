@@ -246,7 +246,7 @@ def severity_curves(found: Mapping) -> Figure:
         axes.yaxis.set_major_formatter(ScalarFormatter())
         axes.yaxis.set_minor_locator(NullLocator())
         axes.set_title(_words(kind), fontsize=FONT)
-        axes.tick_params(labelsize=FONT - 1)
+        axes.tick_params(labelsize=FONT)
     for axes in panels[len(kinds) :]:
         axes.set_axis_off()
     for axes in panels[len(kinds) - 4 : len(kinds)]:  # the lowest of each column
@@ -355,7 +355,7 @@ def listeners_scatter(found: Mapping) -> Figure:
         agreed = trials.agreement(values, row["ratings"])
         figures = "" if row["figures"] == "read" else f", {row['figures']}"
         axes.set_title(f"{name}{figures}\nSpearman {agreed['spearman']:.2f}", fontsize=FONT)
-        axes.tick_params(labelsize=FONT - 1)
+        axes.tick_params(labelsize=FONT)
         axes.margins(0.15)
         axes.xaxis.set_major_locator(MaxNLocator(3))
         axes.yaxis.set_major_locator(MaxNLocator(4))

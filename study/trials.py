@@ -31,6 +31,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
+from functools import lru_cache
 from itertools import combinations, pairwise
 from pathlib import Path
 
@@ -525,16 +526,20 @@ def agreement(values: dict[str, float | None], rated: dict[str, float]) -> dict 
     names = [s for s in rated if s in values]
     if any(values[s] is None for s in names) or len(names) < 3:
         return None
-    x, y = -np.array([values[s] for s in names]), np.array([rated[s] for s in names])
-    first, second = np.triu_indices(len(names), 1)
+    return dict(_agreement(tuple(-values[s] for s in names), tuple(rated[s] for s in names)))
+
+
+@lru_cache(maxsize=2**14)  # the report asks for the same ones many times
+def _agreement(mine: tuple[float, ...], rated: tuple[float, ...]) -> dict:
+    x, y = np.array(mine), np.array(rated)
+    first, second = np.triu_indices(len(x), 1)
     order = np.sign(y[first] - y[second])
     agree = np.sign(x[first] - x[second]) * order
-    spearman, kendall = _spearman(x, y), kendalltau(x, y).statistic if np.ptp(x) and np.ptp(y) else 0.0
     return {
-        "spearman": spearman,
-        "kendall": float(kendall),
+        "spearman": _spearman(x, y),
+        "kendall": float(kendalltau(x, y).statistic) if np.ptp(x) and np.ptp(y) else 0.0,
         "pairs": float(np.mean((agree[order != 0] + 1) / 2)),
-        "systems": len(names),
+        "systems": len(x),
     }
 
 
@@ -553,17 +558,23 @@ def laboratory_mean(
     """
     names = [s for s in table if table[s] is not None]
     labs = sorted({laboratories[s] for s in names})
-    values = {lab: [table[s][key] for s in names if laboratories[s] == lab] for lab in labs}
-    rng, means = np.random.default_rng(seed), []
-    for _ in range(draws):
-        chosen = rng.integers(len(labs), size=len(labs))
-        means.append(np.mean(np.concatenate([values[labs[i]] for i in chosen])))
+    groups = [[table[s][key] for s in names if laboratories[s] == lab] for lab in labs]
     return {
         "mean": float(np.mean([table[s][key] for s in names])),
-        "interval": [float(q) for q in np.quantile(means, [(1 - level) / 2, (1 + level) / 2])],
+        "interval": bootstrap_interval(groups, level=level, draws=draws, seed=seed),
         "sets": len(names),
         "laboratories": len(labs),
     }
+
+
+def bootstrap_interval(
+    groups: list[list[float]], *, level: float = 0.95, draws: int = 2000, seed: int = 0
+) -> list[float]:
+    """Percentile interval of the mean of all values, whole groups drawn with replacement."""
+    sums, counts = np.array([sum(g) for g in groups]), np.array([len(g) for g in groups])
+    chosen = np.random.default_rng(seed).integers(len(groups), size=(draws, len(groups)))
+    means = sums[chosen].sum(axis=1) / counts[chosen].sum(axis=1)
+    return np.quantile(means, [(1 - level) / 2, (1 + level) / 2]).tolist()
 
 
 def _spearman(x, y) -> float:

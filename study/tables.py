@@ -1,0 +1,213 @@
+"""Tables of the trials for the notebooks: results in, a pandas DataFrame out.
+
+Conventions
+    found    the content of ``results/trials.json``; ``heard`` that of ``results/listening.json``.
+    row      a candidate or a source, in words; intervals as "mean (low to high)".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import pandas as pd
+
+from study import contrast, plots, trials
+from study.listening import FAMILIES
+
+
+def interval(row: Mapping, digits: int = 3) -> str:
+    """A mean with its interval."""
+    low, high = row["interval"]
+    return f"{row['mean']:.{digits}f} ({low:.{digits}f} to {high:.{digits}f})"
+
+
+def power(found: Mapping, count: int = 25) -> pd.DataFrame:
+    """The candidates that find most, and what the value of this distance finds more."""
+    this, rows = trials.THIS, {}
+    for candidate in contrast.candidates(found):
+        if candidate != this:
+            more = contrast.power_difference(found, this, candidate)
+            rows[contrast.label(candidate)] = {
+                "found": contrast.power(found, candidate),
+                "this minus it": more["mean"],
+                "95 % low": more["interval"][0],
+                "95 % high": more["interval"][1],
+            }
+    return pd.DataFrame(rows).T.sort_values("found", ascending=False).head(count).round(3)
+
+
+def drawn(found: Mapping) -> list[contrast.Candidate]:
+    """The candidates that the figures contrast, those that were run."""
+    known = contrast.candidates(found)
+    return [c for c in plots.CONTRASTED if c in known]
+
+
+def test_against(found: Mapping) -> pd.DataFrame:
+    """What the test of ``compare`` finds more than the values of the contrasted candidates."""
+    return pd.DataFrame(
+        {
+            contrast.label(c): {
+                "found": f"{contrast.power(found, c):.3f}",
+                "test minus it": interval(contrast.power_difference(found, None, c)),
+            }
+            for c in drawn(found)
+        }
+    ).T
+
+
+test_against.__test__ = False  # no test of pytest's
+
+
+def plain_damage(found: Mapping) -> pd.DataFrame:
+    """Share found of what nobody should miss."""
+    effects = [
+        "5 labels dropped",
+        "all labels but 1 dropped",
+        "weights 9:1",
+        "one repeated",
+        "moment matched",
+        "phase randomised",
+    ]
+    rows = {}
+    for c in drawn(found):
+        shares = contrast.shares(found, c, effects)
+        rows[contrast.label(c)] = {
+            e: pd.Series([v for (_, k), v in shares.items() if k == e]).mean() for e in effects
+        }
+    return pd.DataFrame(rows).round(2)
+
+
+def harmless(found: Mapping) -> pd.DataFrame:
+    """Largest change over the sources, as a share of mid."""
+    rows = {
+        contrast.label((e, d)): {
+            v: max((t[e][d][v] for t in found["nuisance"].values()), key=abs) for v in trials.NUISANCES
+        }
+        for e, d in drawn(found)
+    }
+    return pd.DataFrame(rows).T.round(3)
+
+
+def bad_files(found: Mapping) -> pd.DataFrame:
+    """Mean change over the sources, as a share of mid, for every distance on the numbers of this one."""
+    rows = {
+        contrast.label((e, d)): {
+            f"{float(s):.0%} bad": sum(t[e][d][s] for t in found["robustness"].values())
+            / len(found["robustness"])
+            for s in map(str, trials.BAD_SHARES)
+        }
+        for e, d in contrast.candidates(found)
+        if e == trials.THIS[0]
+    }
+    return pd.DataFrame(rows).T.round(3)
+
+
+def own_test(found: Mapping) -> pd.DataFrame:
+    """The permutation test of ``compare``, source by source."""
+    rows = {}
+    for source, tables in found["permutation"].items():
+        tested = tables[trials.THIS[0]]["compare"]
+        shares = [hits / draws for effect, (hits, draws) in tested.items() if effect != "clean"]
+        rows[source] = {
+            "false alarms": tested["clean"][0] / tested["clean"][1],
+            "draws without a difference": tested["clean"][1],
+            "mean power": sum(shares) / len(shares),
+            "value above its null quantile": contrast.power_of_source(found, trials.THIS, source),
+        }
+    return pd.DataFrame(rows).T.round(3)
+
+
+def side_by_side(found: Mapping) -> pd.DataFrame:
+    """This distance, Frechet and Gaussian MMD; see ``contrast.side_by_side``."""
+    return pd.DataFrame(
+        {
+            row["label"]: {
+                "zero: mean of undamaged over mid": interval(row["zero"]),
+                "small effects found by the test": f"{row['power']:.3f}",
+                "this test finds more": interval(row["lead"]) if row["lead"] else "",
+                "false alarms": f"{row['false_alarms']['share']:.3f} of {row['false_alarms']['draws']}",
+                "harmless changes, at most": f"{row['harmless']:.3f}",
+                "pairs judged right": f"{row['right']} of {row['pairs']}",
+                "embedding, ms a second": f"{row['embedding_ms']:.1f}",
+                "distance at N = 50, ms": f"{row['distance_ms']:.1f}",
+                "listeners, Spearman": interval(row["listeners"], 2) if "listeners" in row else "",
+                "agrees more": interval(row["ahead"], 2) if row.get("ahead") else "",
+            }
+            for row in contrast.side_by_side(found)
+        }
+    )
+
+
+def soundness(found: Mapping) -> pd.DataFrame:
+    """Share of draws with p at most 5 %, a pair of sets a row."""
+    tests = {"this distance": (trials.THIS[0], "compare")}
+    tests |= {contrast.label((e, d)): (e, d) for e in found["soundness"] for d in ("frechet", "gaussian_mmd")}
+    columns: dict[str, dict] = {
+        "must differ": {p: row["must_differ"] for p, row in found["soundness"][trials.THIS[0]].items()}
+    }
+    for name, (e, test) in tests.items():
+        columns[name] = {
+            p: sum(value <= trials.LEVEL for value in row[test]) / len(row[test])
+            for p, row in found["soundness"][e].items()
+        }
+    return pd.DataFrame(columns)
+
+
+def challenge(found: Mapping) -> pd.DataFrame:
+    """How many candidates order the challenge's sets as published, clean, both or neither."""
+    rows = {
+        contrast.label((e, d)): {"published": t["wrap"]["right"], "clean": t["clip"]["right"]}
+        for e, tables in found["tones"].items()
+        for d, t in tables.items()
+    }
+    return pd.DataFrame(rows).T.groupby(["published", "clean"]).size().rename("candidates").to_frame()
+
+
+def listeners(found: Mapping) -> pd.DataFrame:
+    """Agreement with listeners, mean over the rated sets."""
+    each = {"metrics.distance, windows and all": contrast.shipped(found)}
+    each |= {contrast.label(c): contrast.listeners(found, c) for c in drawn(found)}
+    keys = {"spearman": "Spearman", "kendall": "Kendall", "pairs": "pairs in the right order"}
+    return pd.DataFrame(
+        {
+            name: {title: interval(contrast.listeners_mean(found, row, k), 2) for k, title in keys.items()}
+            for name, row in each.items()
+        }
+    ).T
+
+
+def families(heard: Mapping) -> pd.DataFrame:
+    """The ideas for agreeing with listeners, each chosen on other laboratories than it is judged on."""
+    return pd.DataFrame(
+        {
+            name: {
+                "idea": idea,
+                "nested": interval(heard["families"][name]["spearman"], 2),
+                "lead over the distance as shipped": interval(lead),
+                "corrected": "{:.3f} to {:.3f}".format(
+                    *heard["families"][name]["lead_spearman"]["corrected"]
+                ),
+            }
+            for name, idea in FAMILIES.items()
+        }
+    ).T
+
+
+def chosen(heard: Mapping) -> pd.DataFrame:
+    """What was taken for each laboratory that was left out."""
+    rows = {name: row["chosen"] for name, row in heard["families"].items() if name != "b learned"}
+    return pd.DataFrame(rows).rename_axis("judged on")
+
+
+def against(found: Mapping, count: int = 14) -> pd.DataFrame:
+    """Paired differences, this distance minus each of the best by score: power, listeners."""
+    mine, rows = contrast.listeners(found, trials.THIS), {}
+    for c, _ in contrast.ranking(contrast.scores(found))[:count]:
+        if c != trials.THIS:
+            rows[contrast.label(c)] = {
+                "small effects found": interval(contrast.power_difference(found, trials.THIS, c)),
+                "listeners": interval(
+                    contrast.listeners_difference(found, mine, contrast.listeners(found, c)), 2
+                ),
+            }
+    return pd.DataFrame(rows).T

@@ -178,19 +178,17 @@ def listeners(found: Mapping) -> pd.DataFrame:
 
 def families(heard: Mapping) -> pd.DataFrame:
     """The ideas for agreeing with listeners, each chosen on other laboratories than it is judged on."""
-    return pd.DataFrame(
-        {
-            name: {
-                "idea": idea,
-                "nested": interval(heard["families"][name]["spearman"], 2),
-                "lead over the distance as shipped": interval(lead),
-                "corrected": "{:.3f} to {:.3f}".format(
-                    *heard["families"][name]["lead_spearman"]["corrected"]
-                ),
-            }
-            for name, idea in FAMILIES.items()
+    rows = {}
+    for name, idea in FAMILIES.items():
+        row = heard["families"][name]
+        low, high = row["lead_spearman"]["corrected"]
+        rows[name] = {
+            "idea": idea,
+            "nested": interval(row["spearman"], 2),
+            "lead over the distance as shipped": interval(row["lead_spearman"]),
+            "corrected": f"{low:.3f} to {high:.3f}",
         }
-    ).T
+    return pd.DataFrame(rows).T
 
 
 def chosen(heard: Mapping) -> pd.DataFrame:

@@ -188,9 +188,7 @@ def judge_each(
         _, error, degrees = _effect(
             sign * np.array(verdict.baseline), sign * np.array(verdict.candidate), verdict.paired
         )
-        corrected = replace(
-            verdict, p_value=p_values[name], p_margin=p_margins[name], comparisons=count
-        )
+        corrected = replace(verdict, p_value=p_values[name], p_margin=p_margins[name], comparisons=count)
         found[name] = _decide(corrected, error, degrees)
     return found
 
@@ -208,8 +206,8 @@ def spent(look: int, looks: int, *, level: float = LEVEL) -> float:
     """The level that look number ``look`` of ``looks`` may use, so that all together keep ``level``.
 
     Cumulated level after the share t of all looks: 2 - 2 Phi(z / sqrt t), the O'Brien-Fleming-like
-    spending of Lan and DeMets (1983), hard early and almost ``level`` at the end. Each look uses what it adds:
-    by the union bound the total is kept for any statistic and any dependence, at the price of some power.
+    spending of Lan and DeMets (1983), hard early and almost ``level`` at the end. Each look uses what it
+    adds: by the union bound the total is kept for any statistic and any dependence, for some power.
     """
     if not (1 <= look <= looks):
         raise ValueError(f"look {look} of {looks}: looks are planned beforehand and count from 1")
@@ -247,7 +245,8 @@ def seeds_needed(
     """Fewest seeds a side with which a true ``effect`` is called worse so often; None: over 10,000.
 
     By the symmetry of the interval it is also the number that shows "no worse" when the true effect lies
-    ``effect`` below the margin. ValueError for an effect that is not above 0, a spread below 0, a power outside 0 to 1.
+    ``effect`` below the margin. ValueError for an effect that is not above 0, a spread below 0, and a
+    power outside 0 to 1.
     """
     if not effect > 0 or not math.isfinite(effect):
         raise ValueError(f"effect is {effect}; a number of seeds exists for effects above 0 only")
@@ -279,15 +278,16 @@ def _checked(baseline, candidate, paired, margin, floor, level, test) -> tuple[n
     for role, values in sides.items():
         if values.ndim != 1 or len(values) < 2:
             raise ValueError(
-                f"the {role} has {values.size} replicates; with fewer than 2 seeds nothing is known of their spread"
+                f"the {role} has {values.size} replicates; with fewer than 2 seeds nothing is known of "
+                "their spread"
             )
         if not np.isfinite(values).all():
             bad = np.flatnonzero(~np.isfinite(values))
             raise ValueError(f"the {role} has {len(bad)} values that are not finite, the first at {bad[0]}")
     if paired and len(sides["baseline"]) != len(sides["candidate"]):
         raise ValueError(
-            f"{len(sides['baseline'])} and {len(sides['candidate'])} replicates do not pair; leave out the seeds "
-            "that only one side has, or compare unpaired"
+            f"{len(sides['baseline'])} and {len(sides['candidate'])} replicates do not pair; leave out the "
+            "seeds that only one side has, or compare unpaired"
         )
     for name, value in (("margin", margin), ("floor", floor)):
         if not (value >= 0 and math.isfinite(value)):

@@ -52,7 +52,7 @@ def write(
         "made_by": made_by,
         "recipe": metrics.constants()[1],
         "seed": seed,
-        "versions": {package: version(package) for package in PACKAGES},
+        "versions": versions(),
         "data": {which: _fingerprint(which) for which in data},
     }
     text = json.dumps({"header": header, **plain(content)}, indent=1, ensure_ascii=False, allow_nan=False)
@@ -69,6 +69,11 @@ def write(
         os.unlink(stage)
         raise
     return FOLDER / f"{name}.json"
+
+
+def versions() -> dict[str, str]:
+    """Versions of the packages that a number may depend on."""
+    return {package: version(package) for package in PACKAGES}
 
 
 def read(name: str) -> dict:

@@ -1,0 +1,1 @@
+"""Did this change make the model worse? Runs from config files, and verdicts with their error rates."""

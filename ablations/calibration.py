@@ -1,0 +1,173 @@
+"""How well the verdicts keep their promises: ``python -m ablations calibrate`` -> results/calibration.json
+
+Conventions
+    metric    what a seed's number is drawn from: normal; skewed (lognormal, sigma 1); heavy-tailed (Student's t,
+              3 degrees); two-peaked (one seed in five fails and is 4 spreads worse).
+    A/A       baseline and candidate from one source, so "worse" and "better" are false alarms. In pairs,
+              half of the variance is the seed's, common to both.
+    planted   the candidate is worse by the margin; the number of seeds is what ``seeds_needed`` gives.
+    at the margin   the candidate is worse by exactly the margin: "no worse" is then the error.
+
+Each cell is ``TRIALS`` comparisons with its own seed, so it does not depend on the others or on workers.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+from collections.abc import Sequence
+
+import numpy as np
+from joblib import Parallel, delayed
+from scipy import stats
+from tqdm import tqdm
+
+from ablations.statistics import LEVEL, POWER, judge, judge_each, seeds_needed
+from study import results
+from study.sources import seeded
+
+TRIALS = 2000
+SEEDS = (3, 5, 10)
+METRICS = ("normal", "skewed", "heavy-tailed", "two-peaked")
+LOOKS = 3
+FAMILY = 5  # ablations judged together
+
+
+def draw(metric: str, size: int, rng: np.random.Generator) -> np.ndarray:
+    """Numbers of ``size`` seeds, mean 0 and standard deviation 1."""
+    if metric == "normal":
+        return rng.standard_normal(size)
+    if metric == "skewed":
+        spread = math.sqrt((math.e - 1) * math.e)
+        return (rng.lognormal(size=size) - math.exp(0.5)) / spread
+    if metric == "heavy-tailed":
+        return rng.standard_t(3, size) / math.sqrt(3)
+    if metric == "two-peaked":
+        failed = rng.random(size) < 0.2
+        return (rng.standard_normal(size) + 4 * failed - 0.8) / math.sqrt(1 + 16 * 0.16)
+    raise ValueError(f"no metric {metric!r}; there are {', '.join(METRICS)}")
+
+
+def sides(
+    metric: str, size: int, rng: np.random.Generator, *, paired: bool, effect: float = 0.0
+) -> tuple[np.ndarray, np.ndarray]:
+    """Baseline and candidate, (size,) each; the candidate's mean is higher by ``effect``."""
+    common = draw(metric, size, rng) if paired else np.zeros(size)
+    share = math.sqrt(0.5) if paired else 1.0
+    return tuple(share * (common + draw(metric, size, rng)) + e for e in (0.0, effect))
+
+
+def false_alarms(metric: str, size: int, paired: bool, trials: int) -> dict:
+    """A/A: verdicts of worse and better in ``trials``, and of worse alone."""
+    found = {"worse": 0, "better": 0}
+    for t in range(trials):
+        rng = seeded("A/A", metric, size, paired, t)
+        verdict = judge(*sides(metric, size, rng, paired=paired), paired=paired).verdict
+        if verdict in found:
+            found[verdict] += 1
+    return _share(sum(found.values()), trials) | found
+
+
+def looked(size: int, trials: int) -> dict:
+    """A/A with ``LOOKS`` looks while seeds come in, stopping at the first verdict of better or worse."""
+    hits = naive = 0
+    for t in range(trials):
+        a, b = sides("normal", size * LOOKS, seeded("looks", size, t), paired=True)
+        parts = [(a[: size * k], b[: size * k]) for k in range(1, LOOKS + 1)]
+        hits += any(
+            judge(*part, paired=True, look=k, looks=LOOKS).verdict in ("worse", "better")
+            for k, part in enumerate(parts, start=1)
+        )
+        naive += any(judge(*part, paired=True).verdict in ("worse", "better") for part in parts)
+    return _share(hits, trials) | {"uncorrected": naive / trials}
+
+
+def several(size: int, trials: int) -> dict:
+    """A/A of ``FAMILY`` candidates at once: any verdict of worse or better is an alarm."""
+    hits = naive = 0
+    for t in range(trials):
+        rng = seeded("family", size, t)
+        baseline = rng.standard_normal(size)
+        candidates = {str(i): rng.standard_normal(size) for i in range(FAMILY)}
+        verdicts = judge_each(baseline, candidates, paired=False)
+        hits += any(v.verdict in ("worse", "better") for v in verdicts.values())
+        naive += any(
+            judge(baseline, c, paired=False).verdict in ("worse", "better") for c in candidates.values()
+        )
+    return _share(hits, trials) | {"uncorrected": naive / trials}
+
+
+def at_the_margin(metric: str, size: int, trials: int) -> dict:
+    """The candidate is worse by exactly the margin: verdicts of "no worse", which must be 2.5 % at most."""
+    hits = 0
+    for t in range(trials):
+        a, b = sides(metric, size, seeded("margin", metric, size, t), paired=True, effect=1.0)
+        hits += judge(a, b, paired=True, margin=1.0).verdict == "no worse"
+    return _share(hits, trials)
+
+
+def planted(metric: str, paired: bool, effect: float, trials: int) -> dict:
+    """A regression of ``effect`` spreads, with as many seeds as ``seeds_needed`` asks for."""
+    size = seeds_needed(effect, 1.0, paired=paired)
+    hits = 0
+    for t in range(trials):
+        a, b = sides(metric, size, seeded("planted", metric, paired, effect, t), paired=paired, effect=effect)
+        hits += judge(a, b, paired=paired).verdict == "worse"
+    return _share(hits, trials) | {"seeds": size, "promised": POWER, "effect": effect}
+
+
+def _share(hits: int, trials: int) -> dict:
+    low, high = stats.binomtest(hits, trials).proportion_ci(method="wilson")
+    return {"share": hits / trials, "interval": [float(low), float(high)], "trials": trials}
+
+
+def run(*, trials: int = TRIALS, workers: int = -1) -> dict:
+    """All cells: false_alarms[paired or not][metric][seeds], looks, several, margin, planted."""
+    jobs = {
+        **{
+            ("false_alarms", kind, metric, str(size)): delayed(false_alarms)(
+                metric, size, kind == "paired", trials
+            )
+            for kind in ("paired", "unpaired")
+            for metric in METRICS
+            for size in SEEDS
+        },
+        **{("looks", str(size)): delayed(looked)(size, trials) for size in SEEDS},
+        **{("several", str(size)): delayed(several)(size, trials) for size in SEEDS},
+        **{
+            ("margin", metric, str(size)): delayed(at_the_margin)(metric, size, trials)
+            for metric in METRICS
+            for size in SEEDS
+        },
+        **{
+            ("planted", kind, metric, f"{effect:g}"): delayed(planted)(
+                metric, kind == "paired", effect, trials
+            )
+            for kind in ("paired", "unpaired")
+            for metric in METRICS
+            for effect in (0.5, 1.0, 2.0)
+        },
+    }
+    done = Parallel(n_jobs=workers, return_as="generator")(jobs.values())
+    found: dict = {"level": LEVEL, "trials": trials}
+    for key, value in zip(jobs, tqdm(done, total=len(jobs), desc="calibration", unit="cell"), strict=True):
+        level = found
+        for part in key[:-1]:
+            level = level.setdefault(part, {})
+        level[key[-1]] = value
+    return found
+
+
+def main(arguments: Sequence[str]) -> int:
+    """``python -m ablations calibrate``: write results/calibration.json."""
+    parser = argparse.ArgumentParser(
+        prog="python -m ablations calibrate",
+        description="Simulated comparisons: false alarms, looks, several at once, power (a few minutes).",
+    )
+    parser.add_argument("--trials", type=int, default=TRIALS, help="comparisons a cell (default %(default)s)")
+    options = parser.parse_args(arguments)
+    if options.trials < 1:
+        parser.error(f"--trials: {options.trials}; at least 1")
+    found = run(trials=options.trials)
+    print(results.write("calibration", found, made_by="python -m ablations calibrate", seed=0))
+    return 0

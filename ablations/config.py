@@ -1,0 +1,167 @@
+"""What a run is made of: typed configs, composed from ``configs/`` by Hydra.
+
+Conventions
+    run          one model, trained once from one seed, and the set of sounds it then makes.
+    name         of a config; its runs for several seeds are the replicates of one model.
+    ablation     a file of a few lines in ``configs/ablation`` that changes something and names it.
+    key          written with dots, ``data.files``; an unknown one, or a value of another type, is an
+                 error that lists what exists.
+
+    $ python -m ablations run                                            # configs/base.yaml, seed 0
+    $ python -m ablations run -m ablation=base,dropped_class seed=range(0,5)
+    $ python -m ablations run -m hydra/launcher=joblib seed=range(0,8)   # or submitit_slurm: a cluster
+    $ python -m ablations run -m --config-name search                    # Optuna chooses the values
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from hydra import compose, initialize_config_dir
+from hydra.core.config_store import ConfigStore
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.errors import HydraException
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+FOLDER = Path(__file__).parents[1] / "configs"
+MOST_CHECKED = 500  # combinations of a sweep that are composed before anything starts
+
+
+@dataclass
+class Data:
+    """Which sounds are trained on, and which the result is compared with: never the same ones."""
+
+    name: str = "instruments"  # of study.sets (instruments, digits, sounds), or a folder of audio
+    labels: list[str] = field(default_factory=list)  # used at all; none: every label
+    without: list[str] = field(default_factory=list)  # left out of training, not of the reference
+    train: int = 120  # files drawn for training by the run's seed
+    reference: int = 100  # files held out, the same for every seed
+    split_seed: int = 0  # of what is held out
+
+
+@dataclass
+class Run:
+    """One run: see the module's conventions."""
+
+    name: str = "base"
+    seed: int = 0
+    generate: int = 120  # files made and compared
+    evaluate: list[int] = field(default_factory=list)  # steps after which it is compared, beside the last
+    data: Data = field(default_factory=Data)
+    model: Any = None  # _target_ and its arguments: hydra.utils.instantiate makes the model
+    runs: str = "runs"  # folder: runs/<name>/<seed>/
+    tracker: str = ""  # MLflow tracking URI; empty: none
+
+
+@dataclass
+class Spectrogram:
+    """The shipped model, ``ablations.generator.SpectrogramGenerator``, which explains each."""
+
+    _target_: str = "ablations.generator.SpectrogramGenerator"
+    n_fft: int = 1024
+    hop_length: int = 256
+    mels: int = 64
+    seconds: float = 1.0
+    components: int = 20
+    mixture: int = 8
+    steps: int = 32
+    batch: int = 32
+    learning_rate: float = 1.0
+    iterations: int = 8
+    denormalise: bool = True
+    statistics_delay: int = 0
+    single_precision: bool = False
+
+
+class ConfigError(ValueError):
+    """A config that cannot be: says which key or value, and what there is."""
+
+
+def register() -> None:
+    """Tell Hydra the types; to be called before composing. Again does no harm."""
+    store = ConfigStore.instance()
+    store.store(name="run_schema", node=Run)
+    store.store(group="model", name="spectrogram_schema", node=Spectrogram)
+
+
+def load(
+    overrides: Sequence[str] = (), *, config_name: str = "base", folder: Path | str = FOLDER
+) -> DictConfig:
+    """Compose one config, for use from Python: ``load(["ablation=dropped_class", "seed=3"])``.
+
+    Raises ``ConfigError`` for an unknown key, group or file and for a value of another type.
+    """
+    register()
+    GlobalHydra.instance().clear()
+    try:
+        with initialize_config_dir(str(Path(folder).resolve()), version_base="1.3"):
+            config = compose(config_name, overrides=list(overrides))
+            OmegaConf.resolve(config)
+            return config
+    except (HydraException, OmegaConfBaseException) as error:
+        raise ConfigError(_explained(error, overrides, config_name, Path(folder))) from None
+    finally:
+        GlobalHydra.instance().clear()
+
+
+def check_sweep(overrides: Sequence[str], *, config_name: str, folder: Path | str = FOLDER) -> None:
+    """Compose every combination of a sweep, so that a misspelt key ends it before the first run starts."""
+    for i, combination in enumerate(_combinations(overrides)):
+        if i >= MOST_CHECKED:
+            return
+        load(combination, config_name=config_name, folder=folder)
+
+
+def _combinations(overrides: Sequence[str]) -> Iterator[list[str]]:
+    """The overrides of every job of a grid; distributions of a search are left out."""
+    try:
+        parsed = OverridesParser.create().parse_overrides(list(overrides))
+    except HydraException as error:
+        raise ConfigError(str(error)) from None
+    found: list[list[str]] = [[]]
+    for override in parsed:
+        if not override.is_sweep_override():
+            found = [[*head, override.input_line] for head in found]
+        elif override.is_discrete_sweep():
+            values = list(override.sweep_string_iterator())
+            key = override.get_key_element()
+            found = [[*head, f"{key}={value}"] for head in found for value in values][:MOST_CHECKED]
+    yield from found
+
+
+def keys(config: DictConfig, prefix: str = "") -> dict[str, Any]:
+    """Every key with dots and its value."""
+    found: dict[str, Any] = {}
+    for name, value in config.items():
+        if isinstance(value, DictConfig):
+            found |= keys(value, f"{prefix}{name}.")
+        else:
+            found[f"{prefix}{name}"] = value
+    return found
+
+
+def _explained(error: Exception, overrides: Sequence[str], config_name: str, folder: Path) -> str:
+    """The message with the keys that exist, the nearest ones to what was written first."""
+    # Hydra wraps what OmegaConf says of the value.
+    cause = error.__cause__ or error.__context__
+    text = " ".join(f"{error} {cause or ''}".split())
+    if overrides or config_name != "base":
+        try:
+            known = keys(load(folder=folder))
+        except ConfigError:
+            return text
+        written = [part.lstrip("+~").split("=")[0] for part in overrides]
+        unknown = [w for w in written if w not in known and "/" not in w]
+        near = [n for w in unknown for n in difflib.get_close_matches(w, known, n=1, cutoff=0.5)]
+        if near:
+            text += f"; did you mean {', '.join(near)}?"
+        text += ". Keys: " + ", ".join(f"{k} ({type(v).__name__})" for k, v in known.items())
+        groups = sorted(p.parent.name + "=" + p.stem for p in folder.glob("*/*.yaml"))
+        text += ". Files: " + ", ".join(groups)
+    return text

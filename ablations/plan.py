@@ -1,0 +1,160 @@
+"""How many seeds and files: ``python -m ablations plan PILOT --margin 5%``
+
+Conventions
+    pilot        runs of one or two names that exist; their spread over seeds is taken for what is to come.
+    effect       the worsening that must not be missed: the margin.
+    files        the more files a run generates, the less of the spread is sampling: spread^2 = model^2 +
+                 file^2 / files. Both parts are estimated from the pilot's generated sets.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import stats
+
+from ablations.compare import RunSet, absolute, load
+from ablations.run import read
+from ablations.statistics import LEVEL, POWER, power, seeds_needed, smallest_p
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What it takes; ``seeds`` by number of files, None where over 10,000 would be needed."""
+
+    effect: float
+    spread: float
+    spread_interval: tuple[float, float]  # 95 %, chi-squared
+    paired: bool
+    power: float
+    level: float
+    seeds: dict[int, int | None]  # files a run -> seeds a side
+    now: float  # chance with the pilot's seeds
+    files: int  # a run, of the pilot
+    pilot_seeds: int
+    file_share: float | None  # of the variance; None where it cannot be told
+
+    def __str__(self) -> str:
+        low, high = self.spread_interval
+        side = "pairs of seeds" if self.paired else "seeds a side"
+        lines = [
+            f"effect {self.effect:.4g}, spread {self.spread:.4g} (95 % {low:.4g} to {high:.4g}) over "
+            f"{self.pilot_seeds} {side} of {self.files} files: found in {self.now:.0%} of cases as it is"
+        ]
+        if self.file_share is not None:
+            lines.append(f"{self.file_share:.0%} of the variance is the choice of generated files")
+        for files, seeds in self.seeds.items():
+            least = "" if seeds is None else f", smallest p of a permutation test {self._least(seeds):.2g}"
+            count = "over 10,000" if seeds is None else f"{seeds}"
+            lines.append(f"{files:6d} files a run: {count} {side} for a chance of {self.power:.0%}{least}")
+        return "\n".join(lines)
+
+    def _least(self, seeds: int) -> float:
+        return smallest_p(seeds, seeds, paired=self.paired)
+
+
+def plan(
+    pilot: RunSet,
+    other: RunSet | None = None,
+    *,
+    margin: float | str,
+    power_wanted: float = POWER,
+    level: float = LEVEL,
+    metric: str = "distance",
+) -> Plan:
+    """Seeds and files needed to find a worsening by ``margin``, from pilot runs.
+
+    With ``other``, runs of the same seeds of a second model, the spread is that of the differences.
+    Raises ValueError for a margin of 0, and for fewer than 3 seeds, which tell nothing of the spread.
+    """
+    values = np.array(list(pilot.values.values()))
+    effect = absolute(margin, float(values.mean()))
+    if not effect > 0:
+        raise ValueError("margin is 0: no number of seeds finds a worsening by nothing; try --margin 5%")
+    paired = other is not None
+    if other is not None:
+        common = sorted(set(pilot.values) & set(other.values))
+        values = np.array([other.values[s] - pilot.values[s] for s in common])
+    if len(values) < 3:
+        raise ValueError(f"{len(values)} pilot seeds tell nothing of the spread; run 3 or more")
+    spread, degrees = float(values.std(ddof=1)), len(values) - 1
+    bounds = spread * np.sqrt(degrees / stats.chi2.ppf([0.975, 0.025], degrees))
+    sides = [pilot] if other is None else [pilot, other]
+    count = min(_files(side) for side in sides)
+    parts = [file_variance(side) if metric == "distance" else None for side in sides]
+    known = None not in parts and spread > 0
+    share = min(1.0, sum(parts) / spread**2) if known else None
+    found = {}
+    for files in sorted({count // 2, count, 2 * count, 4 * count}):
+        if share is None:
+            changed = spread if files == count else None
+        else:
+            changed = spread * np.sqrt(1 - share + share * count / files)
+        if changed is not None and files >= 2:
+            found[files] = seeds_needed(
+                effect, changed, paired=paired, power_wanted=power_wanted, level=level
+            )
+    return Plan(
+        effect=effect,
+        spread=spread,
+        spread_interval=(float(bounds[0]), float(bounds[1])),
+        paired=paired,
+        power=power_wanted,
+        level=level,
+        seeds=found,
+        now=power(len(values), effect, spread, paired=paired, level=level),
+        files=count,
+        pilot_seeds=len(values),
+        file_share=share,
+    )
+
+
+def _files(side: RunSet) -> int:
+    """Generated files of the run that has fewest."""
+    return min(len(list((side.folder / str(seed) / "audio").iterdir())) for seed in side.values)
+
+
+def file_variance(side: RunSet) -> float | None:
+    """Variance of the distance by the choice of generated files; None where the runs do not tell.
+
+    A run measures the halves of its files apart: their values differ by twice as many files' worth on
+    each side, so a quarter of the squared difference estimates the variance of the whole.
+    """
+    found = [read(side.folder / str(seed), "metrics.json").get("halves") for seed in side.values]
+    if not all(isinstance(halves, list) and len(halves) == 2 for halves in found):
+        return None
+    return float(np.mean([(a - b) ** 2 / 4 for a, b in found]))
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Print the plan; exit code 0, or 2 where no number of seeds will do."""
+    parser = argparse.ArgumentParser(
+        prog="python -m ablations plan",
+        description="Seeds and files needed for a wanted power, from runs that exist.",
+        epilog="With a second name the seeds are compared in pairs, which needs fewer where they go along.",
+    )
+    parser.add_argument("pilot", help="folder of runs, or its name below --runs")
+    parser.add_argument("other", nargs="?", help="a second model with the same seeds: plan for pairs")
+    parser.add_argument("--margin", required=True, help="worsening not to be missed: a number, or 5%%")
+    parser.add_argument("--power", type=float, default=POWER, help="chance to find it (default %(default)s)")
+    parser.add_argument("--level", type=float, default=LEVEL, help="error rate (default %(default)s)")
+    parser.add_argument("--metric", default="distance", help="a number of metrics.json, or curve:STEP:NAME")
+    parser.add_argument("--runs", default="runs", help="folder of all runs (default %(default)s)")
+    options = parser.parse_args(arguments)
+    sides = [
+        load(name, metric=options.metric, runs=options.runs)
+        for name in (options.pilot, options.other)
+        if name is not None
+    ]
+    found = plan(
+        *sides,
+        margin=options.margin,
+        power_wanted=options.power,
+        level=options.level,
+        metric=options.metric,
+    )
+    print(found)
+    return 2 if all(seeds is None for seeds in found.seeds.values()) else 0

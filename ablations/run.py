@@ -1,0 +1,325 @@
+"""One run: config -> a trained model, the sounds it makes, and what they measure, in ``runs/<name>/<seed>/``.
+
+Conventions
+    config.yaml      the resolved config.
+    metrics.json     numbers by name: ``distance`` to the held-out recordings and its views, ``seconds``;
+                     ``curve``, the same after earlier steps; ``halves``, the distance of the even and
+                     of the odd files, which tells how much of it is sampling. What ``compare`` reads.
+    record.json      what it was made with: versions, git commit, seed, checksums of the data, identity.
+    audio/           the generated set, 16-bit FLAC.
+    embedding.npz    its rows, (windows, 1032), of ``metrics.embed`` over the bundled divisors, and owners.
+    identity         SHA-256 of the config without where it is written. A run that is there with the same one
+                     is not made again; with another one it is an error: one name is one model.
+
+A run is written to a hidden folder beside its place and renamed at the end, so it is there whole or not at
+all, whoever is interrupted and whoever else runs at the same time.
+"""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import json
+import os
+import platform
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from importlib import import_module
+from pathlib import Path
+
+import numpy as np
+import soundfile
+from hydra.utils import instantiate
+from omegaconf import DictConfig, OmegaConf
+
+import gen_audio
+import metrics
+from ablations.config import ConfigError, keys
+from study import results, sets
+
+FILES = ("config.yaml", "metrics.json", "record.json", "embedding.npz")
+ELSEWHERE = ("runs", "tracker")  # keys that do not change what is made
+NOTES = 1152  # nine of each instrument
+
+
+class RunError(ValueError):
+    """A run that cannot be made or used: names its folder and says what is wrong."""
+
+
+def run(config: DictConfig) -> float:
+    """Make one run, unless it is there; return its distance.
+
+    Raises ``RunError`` if the place holds a run of another config, and what data and model raise.
+    """
+    place = Path(config.runs) / config.name / str(config.seed)
+    wanted = identity(config)
+    if place.exists():
+        return _known(place, config, wanted)
+    place.parent.mkdir(parents=True, exist_ok=True)
+    stage = Path(tempfile.mkdtemp(prefix=f".{config.seed}.", suffix=".part", dir=place.parent))
+    try:
+        content = _make(config, stage, wanted)
+        try:
+            os.rename(stage, place)
+        except OSError:
+            if not place.exists():
+                raise
+            return _known(place, config, wanted)  # somebody else was first
+    finally:
+        shutil.rmtree(stage, ignore_errors=True)
+    if config.tracker:
+        _track(config, place, content)
+    return content["distance"]
+
+
+def identity(config: DictConfig) -> str:
+    """SHA-256 of the resolved config without ``runs`` and ``tracker``."""
+    content = OmegaConf.to_container(config, resolve=True)
+    kept = {key: value for key, value in content.items() if key not in ELSEWHERE}
+    return hashlib.sha256(json.dumps(kept, sort_keys=True).encode()).hexdigest()
+
+
+def _known(place: Path, config: DictConfig, wanted: str) -> float:
+    """The distance of a run that is there; RunError if it is another model's."""
+    record, found = (read(place, name) for name in ("record.json", "metrics.json"))
+    if record.get("identity") != wanted:
+        old = OmegaConf.load(place / "config.yaml")
+        change = difflib.ndiff(
+            *([f"{k}={v}" for k, v in sorted(keys(c).items()) if k not in ELSEWHERE] for c in (old, config))
+        )
+        differs = [line for line in change if line[0] in "+-"]
+        raise RunError(
+            f"{place} holds a run of another config; give this one another name=. "
+            f"There (-) and here (+): {' '.join(differs)}"
+        )
+    return float(found["distance"])
+
+
+def read(place: Path, name: str) -> dict:
+    """A JSON file of a run; RunError for a run that is missing, half there or damaged."""
+    if not place.is_dir():
+        raise RunError(f"{place}: no such run")
+    missing = [file for file in FILES if not (place / file).exists()]
+    if missing:
+        raise RunError(f"{place} lacks {', '.join(missing)}; likely copied half: delete it and run again")
+    try:
+        content = json.loads((place / name).read_text(encoding="utf-8"))
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise RunError(f"{place / name} is damaged ({error}); delete the run and make it again") from None
+    if not isinstance(content, dict):
+        raise RunError(f"{place / name} holds no table of names; delete the run and make it again")
+    return content
+
+
+# ------------------------------------------------------------------------------------------------ data
+
+
+def split(config: DictConfig) -> tuple[list[np.ndarray], list[np.ndarray], int, dict[str, str]]:
+    """Training and reference signals, their rate, and checksums of both.
+
+    The reference depends on ``data.split_seed`` alone. Training files are drawn by ``seed`` from all
+    others, so equal seeds of two configs draw alike where their data are alike. Groups (speakers,
+    recordings, programs) are not split on: the question is the model's, not that of generalising.
+    """
+    data = config.data
+    signals, labels, rate = _sounds(data)
+    usable = [i for i, label in enumerate(labels) if not data.labels or label in data.labels]
+    if unknown := {*data.labels, *data.without} - set(labels):
+        raise ConfigError(
+            f"data {data.name} has no label {', '.join(sorted(unknown))}; "
+            f"it has {', '.join(sorted(set(labels)))}"
+        )
+    order = np.random.default_rng([data.split_seed, 0]).permutation(usable)
+    reference, pool = order[: data.reference], order[data.reference :]
+    pool = pool[[labels[i] not in data.without for i in pool]] if len(pool) else pool
+    if len(reference) < data.reference or len(pool) < data.train:
+        raise ConfigError(
+            f"data {data.name} has {len(usable)} usable files, {len(pool)} of them for training; "
+            f"{data.reference} for reference and {data.train} for training are wanted"
+        )
+    training = np.random.default_rng([config.seed, 1]).permutation(pool)[: data.train]
+    chosen = {"train": [signals[i] for i in training], "reference": [signals[i] for i in reference]}
+    sums = {name: _checksum(part) for name, part in chosen.items()}
+    return chosen["train"], chosen["reference"], rate, sums
+
+
+def _sounds(data: DictConfig) -> tuple[Sequence[np.ndarray], Sequence[str], int]:
+    """Signals, labels and rate of a named set or a folder (label: the folder a file lies in)."""
+    if data.name == "instruments":
+        # Notes are made on demand, of all families in turn. Their number must not depend on what an
+        # ablation changes, or the reference would be another one: so it goes in large steps.
+        share = len(data.labels) / len(sets.FAMILIES) if data.labels else 1.0
+        count = NOTES
+        while count * share < 1.3 * (data.reference + data.train):
+            count *= 2
+        found = _instruments(count, data.split_seed)
+        return found.signals, found.labels, found.rate
+    if data.name in ("digits", "sounds"):
+        found = getattr(sets, data.name)()
+        return found.signals, found.labels, found.rate
+    folder = Path(data.name)
+    if not folder.is_dir():
+        raise ConfigError(f"data.name={data.name}: neither instruments, digits, sounds nor a folder")
+    paths = sorted(p for p in folder.rglob("*") if p.suffix.lower() in metrics.EXTENSIONS)
+    if not paths:
+        raise ConfigError(f"{folder}: no audio files")
+    read_in = [soundfile.read(path, dtype="float32", always_2d=True) for path in paths]
+    rates = sorted({rate for _, rate in read_in})
+    if len(rates) > 1:
+        raise ConfigError(f"{folder} has files of {', '.join(map(str, rates))} Hz; a model has one rate")
+    return [s.mean(axis=1) for s, _ in read_in], [p.parent.name for p in paths], rates[0]
+
+
+@lru_cache(maxsize=1)  # a sweep in one process renders once
+def _instruments(count: int, seed: int) -> sets.AudioSet:
+    return sets.instruments(count=count, seed=seed)
+
+
+def _checksum(signals: Sequence[np.ndarray]) -> str:
+    digest = hashlib.sha256()
+    for signal in signals:
+        digest.update(np.ascontiguousarray(signal).tobytes())
+    return digest.hexdigest()
+
+
+# ---------------------------------------------------------------------------------------------- making
+
+
+def _make(config: DictConfig, stage: Path, wanted: str) -> dict:
+    started = time.perf_counter()
+    train, reference, rate, sums = split(config)
+    model = instantiate(config.model)
+    curve, last, measured = [], 0, {}
+    for last in model.train(train, rate, seed=config.seed):
+        if last in config.evaluate:
+            measured = measure(reference, model.sample(config.generate, seed=config.seed), rate=rate)
+            curve.append({"step": last, **measured})
+    sounds = model.sample(config.generate, seed=config.seed)
+    if not curve or curve[-1]["step"] != last:
+        measured = measure(reference, sounds, rate=rate)
+        curve.append({"step": last, **measured})
+    (stage / "audio").mkdir()
+    for i, sound in enumerate(sounds):
+        soundfile.write(stage / "audio" / f"{i:05d}.flac", np.clip(sound, -1, 1), rate, subtype="PCM_16")
+    rows = [_embedded(sound, rate) for sound in sounds]
+    owners = np.repeat(np.arange(len(rows)), [len(r) for r in rows])
+    np.savez(stage / "embedding.npz", rows=np.concatenate(rows), owners=owners)
+    halves = [metrics.distance(reference, sounds[i::2], rate=rate, workers=1, cache=False) for i in (0, 1)]
+    content = {
+        **measured,
+        "halves": halves,
+        "curve": curve,
+        "seconds": round(time.perf_counter() - started, 2),
+    }
+    record = {
+        "identity": wanted,
+        "seed": config.seed,
+        "data": sums,
+        "recipe": metrics.constants()[1],
+        "commit": commit(),
+        "versions": {**results.versions(), "hydra-core": import_module("hydra").__version__},
+        "machine": platform.machine(),
+    }
+    (stage / "config.yaml").write_text(OmegaConf.to_yaml(config, resolve=True), encoding="utf-8")
+    for name, table in (("metrics.json", content), ("record.json", record)):
+        (stage / name).write_text(json.dumps(results.plain(table), indent=1) + "\n", encoding="utf-8")
+    return content
+
+
+def measure(reference: Sequence[np.ndarray], sounds: Sequence[np.ndarray], *, rate: int) -> dict[str, float]:
+    """Distance of the sounds to the reference, and its views by name with underscores.
+
+    A model that makes silence or NaN is refused by ``metrics``: a run has no number then.
+    """
+    found = metrics.compare(reference, sounds, rate=rate, workers=1, permutations=99, cache=False)
+    views = {name.replace(" ", "_"): float(value) for name, value in found.views.items()}
+    return {"distance": float(found.value), **views}
+
+
+def _embedded(sound: np.ndarray, rate: int) -> np.ndarray:
+    windows = metrics.windows(metrics.prepare(sound, rate)[0])
+    return np.stack([metrics.embed(window) for window in windows]) / metrics.constants()[0]
+
+
+def commit() -> str:
+    """The git commit of this code, with "+" where files differ from it; "unknown" outside of git."""
+    try:
+        head, changes = (
+            subprocess.run(
+                ["git", *command],
+                cwd=Path(gen_audio.__file__).parent,
+                capture_output=True,
+                text=True,
+                check=True,
+            ).stdout.strip()
+            for command in (["rev-parse", "HEAD"], ["status", "--porcelain"])
+        )
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"
+    return head + ("+" if changes else "")
+
+
+def _track(config: DictConfig, place: Path, content: Mapping) -> None:
+    """The same to MLflow: parameters, metrics over the steps, the config; the audio stays where it is."""
+    try:
+        import mlflow
+    except ImportError:
+        raise ConfigError(f"tracker={config.tracker} needs MLflow: pip install mlflow-skinny") from None
+    mlflow.set_tracking_uri(config.tracker)
+    mlflow.set_experiment(config.name)
+    with mlflow.start_run(run_name=f"{config.name} {config.seed}"):
+        mlflow.log_params({k: str(v) for k, v in keys(config).items() if k not in ELSEWHERE})
+        for point in content["curve"]:
+            numbers = {k: v for k, v in point.items() if k != "step"}
+            mlflow.log_metrics(numbers, step=point["step"])
+        mlflow.log_metric("seconds", content["seconds"])
+        mlflow.set_tags({"folder": str(place.resolve()), "commit": commit()})
+        for name in ("config.yaml", "record.json"):
+            mlflow.log_artifact(str(place / name))
+
+
+# --------------------------------------------------------------------------------------------- command
+
+
+def main(arguments: Sequence[str]) -> int:
+    """``python -m ablations run``: Hydra's command line, checked first; see ``ablations.config``."""
+    import hydra
+
+    from ablations.config import FOLDER, check_sweep, register
+
+    name, folder, overrides = _hydra_arguments(arguments)
+    if not {"-h", "--help", "--hydra-help", "--version", "--cfg", "-c", "--info", "-i"} & set(arguments):
+        check_sweep(overrides, config_name=name, folder=folder)
+    register()
+    sys.argv = ["python -m ablations run", *arguments]
+    hydra.main(version_base="1.3", config_path=str(FOLDER), config_name="base")(_reported)()
+    return 0
+
+
+def _hydra_arguments(arguments: Sequence[str]) -> tuple[str, Path, list[str]]:
+    """Config name, folder and overrides among Hydra's arguments."""
+    from ablations.config import FOLDER
+
+    name, folder, overrides, rest = "base", FOLDER, [], list(arguments)
+    while rest:
+        argument = rest.pop(0)
+        option, _, value = argument.partition("=")
+        if option in ("--config-name", "-cn"):
+            name = value or rest.pop(0)
+        elif option in ("--config-dir", "-cd", "--config-path", "-cp"):
+            folder = Path(value or rest.pop(0))
+        elif not argument.startswith("-"):
+            overrides.append(argument)
+    return name, folder, overrides
+
+
+def _reported(config: DictConfig) -> float:
+    """``run`` with a line on the terminal."""
+    distance = run(config)
+    print(f"{config.runs}/{config.name}/{config.seed}: distance {distance:.4f}", flush=True)
+    return distance

@@ -1,7 +1,7 @@
 """How well the verdicts keep their promises: ``python -m ablations calibrate`` -> results/calibration.json
 
 Conventions
-    metric    what a seed's number is drawn from: normal; skewed (lognormal, sigma 1); heavy-tailed (Student's t,
+    metric    what a seed's number is drawn from: normal; skewed (lognormal); heavy-tailed (Student's t,
               3 degrees); two-peaked (one seed in five fails and is 4 spreads worse).
     A/A       baseline and candidate from one source, so "worse" and "better" are false alarms. In pairs,
               half of the variance is the seed's, common to both.

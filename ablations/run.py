@@ -29,9 +29,9 @@ import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
-from importlib import import_module
 from pathlib import Path
 
+import hydra
 import numpy as np
 import soundfile
 from hydra.utils import instantiate
@@ -39,7 +39,7 @@ from omegaconf import DictConfig, OmegaConf
 
 import gen_audio
 import metrics
-from ablations.config import ConfigError, keys
+from ablations.config import FOLDER, ConfigError, check_sweep, keys, register
 from study import results, sets
 
 FILES = ("config.yaml", "metrics.json", "record.json", "embedding.npz")
@@ -63,7 +63,7 @@ def run(config: DictConfig) -> float:
     place.parent.mkdir(parents=True, exist_ok=True)
     stage = Path(tempfile.mkdtemp(prefix=f".{config.seed}.", suffix=".part", dir=place.parent))
     try:
-        content = _make(config, stage, wanted)
+        content = results.plain(_make(config, stage, wanted))  # as it will be read
         try:
             os.rename(stage, place)
         except OSError:
@@ -222,7 +222,7 @@ def _make(config: DictConfig, stage: Path, wanted: str) -> dict:
         "data": sums,
         "recipe": metrics.constants()[1],
         "commit": commit(),
-        "versions": {**results.versions(), "hydra-core": import_module("hydra").__version__},
+        "versions": {**results.versions(), "hydra-core": hydra.__version__},
         "machine": platform.machine(),
     }
     (stage / "config.yaml").write_text(OmegaConf.to_yaml(config, resolve=True), encoding="utf-8")
@@ -288,34 +288,28 @@ def _track(config: DictConfig, place: Path, content: Mapping) -> None:
 
 def main(arguments: Sequence[str]) -> int:
     """``python -m ablations run``: Hydra's command line, checked first; see ``ablations.config``."""
-    import hydra
-
-    from ablations.config import FOLDER, check_sweep, register
-
-    name, folder, overrides = _hydra_arguments(arguments)
+    name, overrides = _hydra_arguments(arguments)
     if not {"-h", "--help", "--hydra-help", "--version", "--cfg", "-c", "--info", "-i"} & set(arguments):
-        check_sweep(overrides, config_name=name, folder=folder)
+        check_sweep(overrides, config_name=name)
     register()
     sys.argv = ["python -m ablations run", *arguments]
     hydra.main(version_base="1.3", config_path=str(FOLDER), config_name="base")(_reported)()
     return 0
 
 
-def _hydra_arguments(arguments: Sequence[str]) -> tuple[str, Path, list[str]]:
-    """Config name, folder and overrides among Hydra's arguments."""
-    from ablations.config import FOLDER
-
-    name, folder, overrides, rest = "base", FOLDER, [], list(arguments)
+def _hydra_arguments(arguments: Sequence[str]) -> tuple[str, list[str]]:
+    """Config name and overrides among Hydra's arguments; a further config folder becomes an override."""
+    name, overrides, rest = "base", [], list(arguments)
     while rest:
         argument = rest.pop(0)
         option, _, value = argument.partition("=")
         if option in ("--config-name", "-cn"):
             name = value or rest.pop(0)
-        elif option in ("--config-dir", "-cd", "--config-path", "-cp"):
-            folder = Path(value or rest.pop(0))
+        elif option in ("--config-dir", "-cd"):
+            overrides.append(f"hydra.searchpath=[file://{Path(value or rest.pop(0)).resolve()}]")
         elif not argument.startswith("-"):
             overrides.append(argument)
-    return name, folder, overrides
+    return name, overrides
 
 
 def _reported(config: DictConfig) -> float:

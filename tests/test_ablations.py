@@ -1,0 +1,619 @@
+"""The gate end to end on models that take milliseconds: configs, runs, verdicts, plans, the plugin."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+from joblib import Parallel, delayed
+from noise_model import tilted
+from omegaconf import OmegaConf
+
+import metrics
+from ablations import __main__ as command
+from ablations import compare, plan, run, statistics
+from ablations.config import ConfigError, check_sweep, keys, load
+from ablations.generator import SpectrogramGenerator
+from ablations.run import RunError
+
+ROOT = Path(__file__).parents[1]
+RATE = 8000
+
+
+@pytest.fixture(scope="module")
+def recordings(tmp_path_factory):
+    """30 noises of two labels in folders."""
+    folder = tmp_path_factory.mktemp("recordings")
+    rng = np.random.default_rng(0)
+    for i in range(30):
+        place = folder / ("a" if i % 2 else "b") / f"{i:02d}.wav"
+        place.parent.mkdir(exist_ok=True)
+        soundfile.write(place, tilted(rng, RATE // 2, 0.0), RATE)
+    return folder
+
+
+@pytest.fixture
+def config(recordings, tmp_path):
+    """A function of overrides: a config of the noise model on the recordings, runs below tmp_path."""
+
+    def make(*overrides, **model):
+        made = load(
+            [
+                f"data.name={recordings}",
+                "data.labels=[]",
+                "data.train=10",
+                "data.reference=12",
+                "generate=12",
+                "evaluate=[1]",
+                f"runs={tmp_path / 'runs'}",
+                *overrides,
+            ]
+        )
+        OmegaConf.set_struct(made, False)
+        made.model = {"_target_": "noise_model.Noise", **model}
+        return made
+
+    return make
+
+
+def tree(folder):
+    """Every file below a folder with its bytes."""
+    return {str(p.relative_to(folder)): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()}
+
+
+# Configs
+
+
+def test_defaults_and_ablations():
+    base = load()
+    assert (base.name, base.seed, base.model.denormalise) == ("base", 0, True)
+    dropped = load(["ablation=dropped_class", "seed=3"])
+    assert (dropped.name, dropped.seed, list(dropped.data.without)) == ("dropped_class", 3, ["percussive"])
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "configs" / "ablation").glob("*.yaml")), ids=lambda p: p.stem)
+def test_every_ablation_is_a_few_lines_and_names_itself(path):
+    assert load([f"ablation={path.stem}"]).name == path.stem
+    assert len(path.read_text(encoding="utf-8").splitlines()) <= 6
+
+
+@pytest.mark.parametrize(
+    ("overrides", "parts"),
+    [
+        (["sead=1"], ["did you mean seed?", "data.train (int)"]),
+        (["data.trian=10"], ["did you mean data.train?"]),
+        (["model.hop=3"], ["model.hop_length (int)"]),
+        (["seed=soon"], ["'soon'", "Integer"]),
+        (["model.denormalise=perhaps"], ["perhaps", "model.denormalise (bool)"]),
+        (["ablation=dropped"], ["ablation=dropped_class"]),
+        (["seed"], ["seed"]),
+    ],
+)
+def test_a_wrong_key_or_value_lists_what_exists(overrides, parts):
+    with pytest.raises(ConfigError) as error:
+        load(overrides)
+    assert all(part in str(error.value) for part in parts), str(error.value)
+
+
+def test_a_wrong_key_in_a_file_lists_what_exists(tmp_path):
+    shutil.copytree(ROOT / "configs", tmp_path / "configs")
+    (tmp_path / "configs" / "ablation" / "odd.yaml").write_text("# @package _global_\nname: odd\nsteps: 3\n")
+    with pytest.raises(ConfigError, match="steps"):
+        load(["ablation=odd"], folder=tmp_path / "configs")
+
+
+def test_a_sweep_is_checked_to_its_last_run():
+    check_sweep(["seed=range(0,3)", "ablation=base,refactor"], config_name="base")
+    with pytest.raises(ConfigError, match="many"):
+        check_sweep(["seed=0,1,many"], config_name="base")
+    with pytest.raises(ConfigError, match="ablation"):
+        check_sweep(["seed=0,1", "ablation=base,bse"], config_name="base")
+
+
+def test_keys():
+    assert keys(OmegaConf.create({"a": 1, "b": {"c": 2}})) == {"a": 1, "b.c": 2}
+
+
+# Runs
+
+
+def test_a_run_holds_everything(config):
+    distance = run.run(config())
+    place = Path(config().runs) / "base" / "0"
+    assert {p.name for p in place.iterdir()} == {*run.FILES, "audio"}
+    numbers, record = (run.read(place, name) for name in ("metrics.json", "record.json"))
+    assert numbers["distance"] == distance
+    assert [point["step"] for point in numbers["curve"]] == [1, 3]
+    assert numbers["curve"][0]["distance"] > distance  # the model gets better
+    assert numbers["distance"] == pytest.approx(
+        np.mean([numbers[v.replace(" ", "_")] for v in metrics.VIEWS]), abs=1e-5
+    )
+    assert set(record["data"]) == {"train", "reference"} and record["seed"] == 0
+    assert record["recipe"] == metrics.constants()[1]
+    sounds = sorted((place / "audio").iterdir())
+    assert len(sounds) == 12 and soundfile.info(sounds[0]).samplerate == RATE
+    with np.load(place / "embedding.npz") as stored:
+        assert stored["rows"].shape == (12, 1032) and len(stored["owners"]) == 12
+
+
+def test_a_run_that_is_there_is_not_made_again(config):
+    first = run.run(config())
+    before = tree(Path(config().runs))
+    stamps = [p.stat().st_mtime_ns for p in sorted(Path(config().runs).rglob("*"))]
+    assert run.run(config()) == first
+    assert tree(Path(config().runs)) == before
+    assert [p.stat().st_mtime_ns for p in sorted(Path(config().runs).rglob("*"))] == stamps
+
+
+def test_one_name_is_one_model(config):
+    run.run(config())
+    with pytest.raises(RunError, match=r"another config.*\- model\.tilt|\+ model\.tilt=2"):
+        run.run(config(tilt=2.0))
+
+
+def test_seeds_decide_everything_and_only_they(config, tmp_path):
+    run.run(config())
+    run.run(config(f"runs={tmp_path / 'again'}"))
+    run.run(config("seed=1"))
+    one, two, three = (
+        tree(tmp_path / place / "audio") for place in ("runs/base/0", "again/base/0", "runs/base/1")
+    )
+    assert one == two and one != three
+    sums = [json.loads((tmp_path / f"runs/base/{seed}/record.json").read_text())["data"] for seed in (0, 1)]
+    assert sums[0]["reference"] == sums[1]["reference"] and sums[0]["train"] != sums[1]["train"]
+
+
+def test_a_label_left_out_leaves_the_reference_as_it_is(config):
+    _, _, _, whole = run.split(config())
+    train, _, rate, left = run.split(config("data.without=[a]", "data.train=6"))
+    assert whole["reference"] == left["reference"] and whole["train"] != left["train"]
+    assert len(train) == 6 and rate == RATE
+
+
+def test_no_file_is_both_trained_on_and_compared_with(config):
+    train, reference, _, _ = run.split(config())
+    assert not {x.tobytes() for x in train} & {x.tobytes() for x in reference}
+
+
+@pytest.mark.parametrize(("fault", "error"), [("interrupt", KeyboardInterrupt), ("nan", metrics.AudioError)])
+def test_an_interrupted_or_diverged_run_leaves_nothing(config, fault, error):
+    with pytest.raises(error):
+        run.run(config(fault=fault))
+    assert list((Path(config().runs) / "base").iterdir()) == []
+
+
+def test_two_at_once_do_not_collide(config):
+    settings = config()
+    found = Parallel(n_jobs=2)(delayed(run.run)(settings) for _ in range(4))
+    assert len(set(found)) == 1
+    assert [p.name for p in (Path(settings.runs) / "base").iterdir()] == ["0"]
+
+
+def test_messages_of_the_data(config, tmp_path, recordings):
+    cases = {
+        "no label c": "data.without=[c]",
+        "30 usable files": "data.train=1000",
+        "neither instruments": "data.name=nowhere",
+        "no audio files": f"data.name={tmp_path}",
+    }
+    for message, override in cases.items():
+        with pytest.raises(ConfigError, match=message):
+            run.split(config(override))
+    mixed = tmp_path / "mixed"
+    shutil.copytree(recordings, mixed)
+    soundfile.write(mixed / "c.wav", np.ones(100) / 2, 16000)
+    with pytest.raises(ConfigError, match="8000, 16000 Hz"):
+        run.split(config(f"data.name={mixed}"))
+
+
+def test_instruments_have_one_reference_whatever_is_trained():
+    sums = [
+        run.split(load([*o, "data.train=5", "data.reference=4"]))[3] for o in ([], ["ablation=dropped_class"])
+    ]
+    assert sums[0]["reference"] == sums[1]["reference"]
+
+
+def test_mlflow_gets_the_same(config, tmp_path, monkeypatch):
+    mlflow = pytest.importorskip("mlflow")
+    monkeypatch.setenv("MLFLOW_ALLOW_FILE_STORE", "true")
+    monkeypatch.chdir(tmp_path)
+    address = (tmp_path / "mlruns").as_uri()
+    distance = run.run(config(f"tracker={address}"))
+    mlflow.set_tracking_uri(address)
+    (found,) = mlflow.search_runs(experiment_names=["base"], output_format="list")
+    assert found.data.metrics["distance"] == pytest.approx(distance)
+    assert found.data.params["data.train"] == "10"
+    history = mlflow.tracking.MlflowClient().get_metric_history(found.info.run_id, "distance")
+    assert [point.step for point in history] == [1, 3]
+
+
+def test_without_mlflow_it_says_what_to_install(config, monkeypatch):
+    monkeypatch.setitem(sys.modules, "mlflow", None)
+    with pytest.raises(ConfigError, match="pip install mlflow"):
+        run.run(config("tracker=http://localhost:1"))
+
+
+# Verdicts from runs
+
+
+@pytest.fixture(scope="module")
+def runs(recordings, tmp_path_factory):
+    """Four seeds of a model, of the same under another name, and of a worse one."""
+    folder = tmp_path_factory.mktemp("gate")
+    for name, tilt in (("good", 0.0), ("same", 0.0), ("bad", 1.0)):
+        for seed in range(4):
+            made = load(
+                [
+                    f"data.name={recordings}",
+                    "data.labels=[]",
+                    "data.train=10",
+                    "data.reference=12",
+                    "generate=12",
+                    "evaluate=[1]",
+                    f"runs={folder}",
+                    f"name={name}",
+                    f"seed={seed}",
+                ]
+            )
+            OmegaConf.set_struct(made, False)
+            made.model = {"_target_": "noise_model.Noise", "tilt": tilt}
+            run.run(made)
+    return folder
+
+
+@pytest.fixture
+def copied(runs, tmp_path):
+    return Path(shutil.copytree(runs, tmp_path / "runs"))
+
+
+def test_a_worse_model_is_caught_and_the_same_one_is_not(runs, capsys):
+    found = compare.compare(
+        compare.load(runs / "good"), [compare.load(runs / n) for n in ("same", "bad")], margin="20%"
+    )
+    assert found["bad"].verdict == "worse" and found["bad"].paired
+    assert found["same"].verdict == "no worse" and found["same"].effect == 0
+    assert command.main(["compare", "good", "bad", "--runs", str(runs)]) == 1
+    assert command.main(["compare", "good", "same", "--runs", str(runs), "--margin", "20%"]) == 0
+    assert command.main(["compare", "good", "same", "--runs", str(runs)]) == 2
+    assert command.main(["compare", "bad", "good", "--runs", str(runs)]) == 0
+    assert command.main(["compare", "good", "same", "bad", "--runs", str(runs), "--margin", "20%"]) == 1
+    assert "bad against good, distance: worse" in capsys.readouterr().out
+
+
+def test_json_has_everything(runs, capsys):
+    assert command.main(["compare", "good", "bad", "--runs", str(runs), "--json"]) == 1
+    content = json.loads(capsys.readouterr().out)["bad"]
+    assert content["verdict"] == "worse" and len(content["baseline"]) == 4 and content["more"] is None
+
+
+def test_other_metrics(runs):
+    values = compare.load(runs / "good", metric="envelope").values
+    assert values != compare.load(runs / "good").values
+    first = compare.load(runs / "good", metric="curve:1:distance").values
+    assert all(first[seed] > compare.load(runs / "good").values[seed] for seed in first)
+
+
+def test_only_common_seeds_pair(copied):
+    shutil.rmtree(copied / "bad" / "3")
+    good, bad = (compare.load(copied / n) for n in ("good", "bad"))
+    assert len(compare.compare(good, [bad])["bad"].baseline) == 3
+    unpaired = compare.compare(good, [bad], paired=False)["bad"]
+    assert (len(unpaired.baseline), len(unpaired.candidate)) == (4, 3)
+    for seed in (0, 1):
+        shutil.rmtree(copied / "bad" / str(seed))
+    with pytest.raises(RunError, match="fewer than 2 seeds in common"):
+        compare.compare(good, [compare.load(copied / "bad")], paired=True)
+
+
+def _broken(copied, kind):
+    place = copied / "good" / "2"
+    record = json.loads((place / "record.json").read_text())
+    numbers = json.loads((place / "metrics.json").read_text())
+    if kind == "half":
+        (place / "embedding.npz").unlink()
+    elif kind == "cut":
+        (place / "metrics.json").write_text('{"distance": 0.1')
+    elif kind == "list":
+        (place / "metrics.json").write_text("[]")
+    elif kind == "binary":
+        (place / "metrics.json").write_bytes(b"\xff\xfe\x00")
+    elif kind == "nan":
+        (place / "metrics.json").write_text(json.dumps({**numbers, "distance": float("nan")}))
+    elif kind == "recipe":
+        (place / "record.json").write_text(json.dumps({**record, "recipe": "0-other"}))
+    elif kind == "reference":
+        (place / "record.json").write_text(json.dumps({**record, "data": {"reference": "x"}}))
+    elif kind == "versions":
+        (place / "record.json").write_text(json.dumps({**record, "versions": {"numpy": "0"}}))
+    elif kind == "config":
+        text = (place / "config.yaml").read_text()
+        (place / "config.yaml").write_text(text.replace("generate: 12", "generate: 13"))
+    elif kind == "name":
+        place.rename(place.parent / "best")
+
+
+@pytest.mark.parametrize(
+    ("kind", "message"),
+    [
+        ("half", "good/2 lacks embedding.npz"),
+        ("cut", "metrics.json is damaged"),
+        ("list", "holds no table"),
+        ("binary", "metrics.json is damaged"),
+        ("nan", "good/2: distance is nan"),
+        ("recipe", "seeds 0, 1, 3 and 2 have another recipe"),
+        ("reference", "another reference recordings"),
+        ("versions", "another package versions"),
+        ("config", "another config"),
+        ("name", "holds best"),
+    ],
+)
+def test_a_broken_run_is_named_and_never_averaged_in(copied, kind, message, capsys):
+    _broken(copied, kind)
+    with pytest.raises(RunError, match=message):
+        compare.load(copied / "good")
+    assert command.main(["compare", "good", "bad", "--runs", str(copied)]) == 2
+    assert "error: " in capsys.readouterr().err
+
+
+def test_other_messages_of_compare(runs, copied, capsys):
+    with pytest.raises(RunError, match=r"no such runs; below .* there are bad, good, same"):
+        compare.load("god", runs=runs)
+    (copied / "empty").mkdir()
+    with pytest.raises(RunError, match="no runs"):
+        compare.load(copied / "empty")
+    with pytest.raises(RunError, match="no metric 'fad'; there are distance"):
+        compare.load(runs / "good", metric="fad")
+    with pytest.raises(RunError, match="nothing was measured after step 2; there are 1, 3"):
+        compare.load(runs / "good", metric="curve:2:distance")
+    for seed in range(4):
+        place = copied / "bad" / str(seed) / "record.json"
+        place.write_text(json.dumps({**json.loads(place.read_text()), "recipe": "0-old"}))
+    with pytest.raises(RunError, match="differ in the recipe"):
+        compare.compare(compare.load(copied / "good"), [compare.load(copied / "bad")])
+    with pytest.raises(ValueError, match="neither a number nor a share"):
+        compare.absolute("much", 1.0)
+    assert compare.absolute("5%", -2.0) == pytest.approx(0.1)
+    with pytest.raises(SystemExit, match="2"):
+        command.main(["compare", "good", "bad", "--look", "two"])
+    assert command.main(["birds"]) == 2 and command.main(["--help"]) == 0 and command.main([]) == 2
+    assert "no command 'birds'" in capsys.readouterr().err
+
+
+# Plans
+
+
+def test_plan_from_a_pilot(runs, capsys):
+    found = plan.plan(compare.load(runs / "good"), margin=0.02)
+    counts = list(found.seeds.values())
+    assert found.files == 12 and list(found.seeds) == [6, 12, 24, 48]
+    assert counts == sorted(counts, reverse=True)  # more files need fewer seeds
+    assert found.seeds[12] == statistics.seeds_needed(found.effect, found.spread, paired=False)
+    assert found.spread_interval[0] < found.spread < found.spread_interval[1]
+    assert command.main(["plan", "good", "--runs", str(runs), "--margin", "0.02"]) == 0
+    assert "12 files a run" in capsys.readouterr().out
+
+
+def test_plan_for_pairs(runs):
+    found = plan.plan(compare.load(runs / "good"), compare.load(runs / "bad"), margin="20%")
+    assert found.paired and found.pilot_seeds == 4
+
+
+def test_plans_that_cannot_be(runs, copied):
+    with pytest.raises(ValueError, match="margin is 0"):
+        plan.plan(compare.load(runs / "good"), margin=0)
+    for seed in (2, 3):
+        shutil.rmtree(copied / "good" / str(seed))
+    with pytest.raises(ValueError, match="2 pilot seeds"):
+        plan.plan(compare.load(copied / "good"), margin="5%")
+    far = plan.plan(compare.load(runs / "good"), margin=1e-9)
+    assert set(far.seeds.values()) == {None} and "over 10,000" in str(far)
+
+
+# The shipped model
+
+
+@pytest.fixture(scope="module")
+def generator():
+    return {
+        "n_fft": 256,
+        "hop_length": 64,
+        "mels": 20,
+        "seconds": 0.25,
+        "components": 4,
+        "mixture": 2,
+        "steps": 8,
+        "batch": 8,
+        "learning_rate": 1.0,
+        "iterations": 4,
+    }
+
+
+@pytest.fixture(scope="module")
+def tones():
+    rng = np.random.default_rng(1)
+    time = np.arange(RATE // 4) / RATE
+    return [
+        (np.sin(2 * np.pi * rng.uniform(300, 2000) * time) * np.exp(-8 * time)).astype(np.float32)
+        for _ in range(24)
+    ]
+
+
+def trained(signals, seed=0, **settings):
+    model = SpectrogramGenerator(**settings)
+    steps = list(model.train(signals, RATE, seed=seed))
+    assert steps == list(range(1, settings["steps"] + 1))
+    return model
+
+
+def test_generator_learns(generator, tones):
+    """The components hold more of the variance after training than at random."""
+    untrained = trained(tones, **{**generator, "steps": 1, "learning_rate": 0.0})
+    model = trained(tones, **{**generator, "steps": 40})
+    held = [np.sum((m.table @ m.basis) ** 2) / np.sum(m.table**2) for m in (untrained, model)]
+    best = np.sum(np.linalg.svd(model.table, compute_uv=False)[:4] ** 2) / np.sum(model.table**2)
+    assert held[0] < 0.2 and 0.95 * best < held[1] <= best + 1e-9
+
+
+def test_generator_sounds(generator, tones):
+    model = trained(tones, **generator)
+    sounds = model.sample(5, seed=3)
+    assert all(s.dtype == np.float32 and s.shape == (RATE // 4,) and np.abs(s).max() <= 1 for s in sounds)
+    again, other = trained(tones, **generator).sample(5, seed=3), model.sample(5, seed=4)
+    assert all(np.array_equal(a, b) for a, b in zip(sounds, again, strict=True))
+    assert not np.array_equal(sounds[0], other[0])
+
+
+def test_single_precision_changes_nothing_that_matters(generator, tones):
+    one = trained(tones, **generator).sample(4, seed=0)
+    two = trained(tones, **generator, single_precision=True).sample(4, seed=0)
+    assert np.corrcoef(np.concatenate(one), np.concatenate(two))[0, 1] > 0.99
+
+
+def test_planted_bugs_change_the_sound(generator, tones):
+    good = trained(tones, **generator).sample(6, seed=0)
+    for bug in ({"denormalise": False}, {"statistics_delay": 1}):
+        bad = trained(tones, **generator, **bug).sample(6, seed=0)
+        assert np.corrcoef(np.concatenate(good), np.concatenate(bad))[0, 1] < 0.99
+
+
+def test_generator_needs_sounds(generator, tones):
+    with pytest.raises(ValueError, match="3 sounds are fewer than the 4 components"):
+        trained(tones[:3], **generator)
+
+
+# The command line, as a user has it
+
+
+@pytest.fixture
+def own_configs(tmp_path, recordings):
+    """A user's config folder: a model of their own and small data."""
+    folder = tmp_path / "mine"
+    (folder / "model").mkdir(parents=True)
+    (folder / "ablation").mkdir()
+    (folder / "model" / "noise.yaml").write_text("_target_: noise_model.Noise\ntilt: 0.0\n")
+    (folder / "ablation" / "small.yaml").write_text(
+        "# @package _global_\nname: small\ngenerate: 8\nevaluate: []\n"
+        f"data: {{name: {recordings}, labels: [], train: 8, reference: 8}}\n"
+    )
+    return folder
+
+
+def shell(*arguments, **environment):
+    return subprocess.run(
+        [sys.executable, "-m", "ablations", *arguments],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": str(ROOT / "tests"), "OMP_NUM_THREADS": "1", **environment},
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+
+
+@pytest.mark.parametrize("launcher", ["basic", "joblib"])
+def test_a_sweep_with_a_model_of_ones_own(own_configs, tmp_path, launcher):
+    runs = tmp_path / launcher
+    sweep = [
+        "run",
+        "-m",
+        "--config-dir",
+        str(own_configs),
+        "ablation=small",
+        "model=noise",
+        f"runs={runs}",
+        f"hydra/launcher={launcher}",
+    ]
+    done = shell(*sweep, "seed=0,1")
+    assert done.returncode == 0, done.stderr
+    assert sorted(p.name for p in (runs / "small").iterdir()) == ["0", "1"]
+    before = (runs / "small" / "0" / "metrics.json").stat().st_mtime_ns
+    done = shell(*sweep, "seed=0,1,2")  # the sweep goes on
+    assert done.returncode == 0 and len(list((runs / "small").iterdir())) == 3
+    assert (runs / "small" / "0" / "metrics.json").stat().st_mtime_ns == before
+    wrong = shell(*sweep, "seed=0,1", "model.tlit=3")
+    assert wrong.returncode == 2 and "tlit" in wrong.stderr and "Traceback" not in wrong.stderr
+
+
+def test_optuna_searches(own_configs, tmp_path):
+    pytest.importorskip("optuna")
+    done = shell(
+        "run",
+        "-m",
+        "--config-dir",
+        str(own_configs),
+        "ablation=small",
+        "model=noise",
+        "hydra/sweeper=optuna",
+        "hydra.sweeper.n_trials=3",
+        "hydra.sweeper.n_jobs=1",
+        "hydra.sweeper.direction=minimize",
+        "name='tilt_${model.tilt}'",
+        "model.tilt=interval(0.0,2.0)",
+        f"runs={tmp_path / 'search'}",
+    )
+    assert done.returncode == 0, done.stderr
+    assert len([p for p in (tmp_path / "search").iterdir() if p.name.startswith("tilt_")]) == 3
+
+
+# The plugin
+
+
+@pytest.fixture
+def suite(pytester, runs):
+    pytester.makeconftest('pytest_plugins = ["ablations.pytest_plugin"]')
+    pytester.syspathinsert(str(ROOT))
+
+    def make(marker, candidate="'bad'", *options):
+        name = f"{str(runs)!r} + '/' + {candidate}" if isinstance(candidate, str) else repr(candidate)
+        pytester.makepyfile(
+            f"""
+            import pytest
+
+            @pytest.mark.regression({marker.replace("RUNS", str(runs))})
+            def test_model(regression):
+                regression({name})
+            """
+        )
+        return pytester.runpytest_inprocess("-p", "no:cacheprovider", "-W", "default", *options)
+
+    return make
+
+
+def test_plugin_fails_on_a_regression(suite):
+    result = suite("baseline='RUNS/good', margin='20%'")
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["*bad against good, distance: worse*"])
+
+
+def test_plugin_passes_without_one(suite):
+    suite("baseline='RUNS/good', margin='20%'", "'same'").assert_outcomes(passed=1)
+
+
+def test_plugin_warns_where_seeds_do_not_suffice(suite):
+    suite("baseline='RUNS/good'", "'same'").assert_outcomes(passed=1, warnings=1)
+    suite("baseline='RUNS/good'", "'same'", "--regression-strict").assert_outcomes(failed=1)
+
+
+def test_plugin_takes_values(suite):
+    table = "{0: .30, 1: .31, 2: .29, 3: .30}"
+    suite(f"{table}, higher_is_better=True", {0: 0.1, 1: 0.12, 2: 0.1, 3: 0.11}).assert_outcomes(failed=1)
+    suite(table, {0: 0.1, 1: 0.12, 2: 0.1, 3: 0.11}).assert_outcomes(passed=1)
+
+
+@pytest.mark.parametrize(
+    ("marker", "message"),
+    [
+        ("margin=1", "takes one baseline"),
+        ("'RUNS/good', maring=1", "has no maring"),
+        ("'none.json'", "No such file"),
+        ("{'a': 1}", "not a table of values by seed"),
+    ],
+)
+def test_plugin_names_what_is_wrong(suite, marker, message):
+    result = suite(marker)
+    assert message in result.stdout.str()
+    assert result.parseoutcomes().keys() <= {"failed", "error", "errors"}

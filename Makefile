@@ -4,14 +4,14 @@ VENV := .venv
 RUN := $(VENV)/bin/python
 READY := $(VENV)/.ready
 
-.PHONY: help report test study bench distance constants lint clean
+.PHONY: help report test study bench gate distance constants lint clean
 
 help:  ## print this map
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
-$(READY): requirements.txt requirements-optional.txt constraints.txt
+$(READY): requirements.txt requirements-optional.txt requirements-ablations.txt constraints.txt
 	$(PYTHON) -m venv --clear $(VENV)
-	$(VENV)/bin/pip install --quiet --disable-pip-version-check -r requirements.txt -r requirements-optional.txt -c constraints.txt
+	$(VENV)/bin/pip install --quiet --disable-pip-version-check -r requirements.txt -r requirements-optional.txt -r requirements-ablations.txt -c constraints.txt
 	@touch $@
 
 report: $(READY)  ## test sets, results of the challenge, notebooks, figures and report.md (under 5 minutes)
@@ -32,6 +32,10 @@ study: $(READY)  ## results on real audio: known sounds, all candidates (needs A
 bench: $(READY)  ## bias, false alarms, power, coverage, soundness, speed (needs AUDIO_DATA; about ten minutes)
 	$(RUN) -m study.benchmark
 	$(RUN) -m study.speed
+
+gate: $(READY)  ## regressions caught and not caught, error rates of verdicts (no data needed; about half an hour)
+	$(RUN) -m ablations calibrate
+	$(RUN) -m ablations study
 
 distance: $(READY)  ## make distance REFERENCE=folder CANDIDATE=folder
 	@test -n "$(REFERENCE)" -a -n "$(CANDIDATE)" || { echo "make distance REFERENCE=folder CANDIDATE=folder" >&2; exit 2; }

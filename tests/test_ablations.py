@@ -12,6 +12,8 @@ import pytest
 import soundfile
 from joblib import Parallel, delayed
 from noise_model import tilted
+
+pytest.importorskip("hydra", reason="pip install -r requirements-ablations.txt")
 from omegaconf import OmegaConf
 
 import metrics

@@ -3,6 +3,7 @@
 $ python -m ablations run -m ablation=base,dropped_class seed=range(0,5)    # five seeds of two models
 $ python -m ablations compare base dropped_class --margin 5%                # better, no worse, worse?
 $ python -m ablations plan base --margin 5%                                 # how many seeds are needed
+$ python -m ablations study                                                 # the planted bugs of the report
 $ python -m ablations calibrate                                             # how far verdicts can be trusted
 
 ``run --help`` is Hydra's; ``compare --help`` and ``plan --help`` explain themselves.
@@ -12,7 +13,7 @@ from __future__ import annotations
 
 import sys
 
-from ablations import calibration, compare, plan, run
+from ablations import calibration, compare, plan, run, study
 from ablations.config import ConfigError
 from ablations.run import RunError
 from metrics import AudioError
@@ -23,6 +24,7 @@ COMMANDS = {
     "compare": compare.main,
     "plan": plan.main,
     "calibrate": calibration.main,
+    "study": study.main,
 }
 
 

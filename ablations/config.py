@@ -25,7 +25,7 @@ from hydra import compose, initialize_config_dir
 from hydra.core.config_store import ConfigStore
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.errors import HydraException
+from hydra.errors import CompactHydraException, HydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
@@ -79,7 +79,7 @@ class Spectrogram:
     single_precision: bool = False
 
 
-class ConfigError(ValueError):
+class ConfigError(CompactHydraException, ValueError):
     """A config that cannot be: says which key or value, and what there is."""
 
 

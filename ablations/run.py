@@ -34,6 +34,7 @@ from pathlib import Path
 import hydra
 import numpy as np
 import soundfile
+from hydra.errors import CompactHydraException
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
@@ -47,7 +48,7 @@ ELSEWHERE = ("runs", "tracker")  # keys that do not change what is made
 NOTES = 1152  # nine of each instrument
 
 
-class RunError(ValueError):
+class RunError(CompactHydraException, ValueError):
     """A run that cannot be made or used: names its folder and says what is wrong."""
 
 
@@ -157,7 +158,12 @@ def _sounds(data: DictConfig) -> tuple[Sequence[np.ndarray], Sequence[str], int]
         count = NOTES
         while count * share < 1.3 * (data.reference + data.train):
             count *= 2
-        found = _instruments(count, data.split_seed)
+        if unknown := {*data.labels, *data.without} - set(sets.FAMILIES):
+            raise ConfigError(
+                f"instruments have no label {', '.join(sorted(unknown))}; "
+                f"there are {', '.join(sets.FAMILIES)}"
+            )
+        found = _instruments(count, data.split_seed, tuple(sorted(data.labels)))
         return found.signals, found.labels, found.rate
     if data.name in ("digits", "sounds"):
         found = getattr(sets, data.name)()
@@ -176,8 +182,8 @@ def _sounds(data: DictConfig) -> tuple[Sequence[np.ndarray], Sequence[str], int]
 
 
 @lru_cache(maxsize=1)  # a sweep in one process renders once
-def _instruments(count: int, seed: int) -> sets.AudioSet:
-    return sets.instruments(count=count, seed=seed)
+def _instruments(count: int, seed: int, families: tuple[str, ...]) -> sets.AudioSet:
+    return sets.instruments(count=count, seed=seed, families=families)
 
 
 def _checksum(signals: Sequence[np.ndarray]) -> str:
@@ -293,7 +299,10 @@ def main(arguments: Sequence[str]) -> int:
         check_sweep(overrides, config_name=name)
     register()
     sys.argv = ["python -m ablations run", *arguments]
-    hydra.main(version_base="1.3", config_path=str(FOLDER), config_name="base")(_reported)()
+    try:
+        hydra.main(version_base="1.3", config_path=str(FOLDER), config_name="base")(_reported)()
+    except SystemExit as stop:  # Hydra has told why; 1 would say "worse"
+        return 2 if stop.code else 0
     return 0
 
 

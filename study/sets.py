@@ -37,7 +37,7 @@ import shutil
 import sys
 import tempfile
 import zipfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path, PurePosixPath
@@ -220,22 +220,27 @@ def sounds(*, count: int | None = None, rng: np.random.Generator | None = None) 
     return _recordings("sounds", paths, labels, [path.stem.split("-")[1] for path in paths])
 
 
-def instruments(*, count: int = 128, seed: int = 0) -> AudioSet:
+def instruments(*, count: int = 128, seed: int = 0, families: Sequence[str] = ()) -> AudioSet:
     """Return notes of General MIDI instruments: 1 s at 22,050 Hz, peak 0.5.
 
     Note i is of program i modulo 128, with a pitch from C2 to C5 and a velocity from 60 to 120,
     both drawn from ``(seed, i)`` alone: a larger set begins with a smaller one. 128 by default,
-    each program once; the label is the family (16), the group the program. ValueError for a count
-    below 1.
+    each program once; the label is the family (16), the group the program. Of these, only the notes
+    of ``families`` are rendered, if any are named. ValueError for a count below 1 and for a family
+    that is not in ``FAMILIES``.
     """
     if count < 1:
         raise ValueError(f"count is {count}; at least 1 note is needed")
+    if unknown := set(families) - set(FAMILIES):
+        raise ValueError(f"no family {', '.join(sorted(unknown))}; there are {', '.join(FAMILIES)}")
     titles = _program_names()
     names, signals, labels, groups = [], [], [], []
     for index in range(count):
         # RandomState: numpy has frozen its stream, which it has not done for Generator.
         rng = np.random.RandomState([seed, index])
         program = index % 128
+        if families and FAMILIES[program // 8] not in families:
+            continue
         pitch = int(rng.randint(PITCHES[0], PITCHES[1] + 1))
         velocity = int(rng.randint(VELOCITIES[0], VELOCITIES[1] + 1))
         names.append(f"{index:05d}_program{program:03d}_pitch{pitch:02d}")

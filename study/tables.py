@@ -209,3 +209,51 @@ def against(found: Mapping, count: int = 14) -> pd.DataFrame:
                 ),
             }
     return pd.DataFrame(rows).T
+
+
+def verdicts(found: Mapping, metric: str = "distance") -> pd.DataFrame:
+    """What the gate says of each ablation with all seeds; ``found`` is ``results/regressions.json``."""
+    rows = {}
+    for name, row in found["ablations"].items():
+        if "verdicts" in row:
+            v = row["verdicts"][metric][str(found["seeds"])]
+            low, high = v["interval"]
+            rows[name] = {
+                "what it is": row["why"],
+                "effect": f"{v['effect']:+.4f} ({low:+.4f} to {high:+.4f})",
+                "p": f"{v['p_value']:.2g}",
+                "verdict": v["verdict"],
+            }
+    return pd.DataFrame(rows).T
+
+
+def verdicts_by_seeds(found: Mapping) -> pd.DataFrame:
+    """The same for the first few seeds alone, by metric and number of seeds."""
+    rows = {}
+    for name, row in found["ablations"].items():
+        for metric, by_seeds in row.get("verdicts", {}).items():
+            rows[name, metric] = {f"{n} seeds": v["verdict"] for n, v in by_seeds.items()}
+    return pd.DataFrame(rows).T
+
+
+def alarms(found: Mapping) -> pd.DataFrame:
+    """Share of verdicts of worse or better where nothing changed; ``results/calibration.json``."""
+    rows = {
+        (kind, metric): {f"{n} seeds": cell["share"] for n, cell in row.items()}
+        for kind, table in found["false_alarms"].items()
+        for metric, row in table.items()
+    }
+    return pd.DataFrame(rows).T.round(4)
+
+
+def promises(found: Mapping) -> pd.DataFrame:
+    """Regressions caught with as many seeds as planned: share (seeds), by effect in spreads."""
+    rows = {
+        (kind, metric): {
+            f"{effect} spreads": f"{cell['share']:.3f} ({cell['seeds']} seeds)"
+            for effect, cell in row.items()
+        }
+        for kind, table in found["planted"].items()
+        for metric, row in table.items()
+    }
+    return pd.DataFrame(rows).T

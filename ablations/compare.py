@@ -16,6 +16,7 @@ from __future__ import annotations
 import argparse
 import json
 import math
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -217,6 +218,14 @@ def main(arguments: Sequence[str]) -> int:
         looks=looks,
         test=options.test,
     )
+    for side in sides[1:]:
+        alone = sorted(set(sides[0].values) ^ set(side.values))
+        if verdicts[side.name].paired and alone:
+            print(
+                f"note: seeds {', '.join(map(str, alone))} are not in both {sides[0].name} and {side.name}: "
+                "not used; run them, or compare with --unpaired",
+                file=sys.stderr,
+            )
     if options.json:
         print(json.dumps({n: asdict(v) | {"more": v.more} for n, v in verdicts.items()}, indent=1))
     else:

@@ -300,8 +300,10 @@ def test_other_metrics(runs):
     assert all(first[seed] > compare.load(runs / "good").values[seed] for seed in first)
 
 
-def test_only_common_seeds_pair(copied):
+def test_only_common_seeds_pair(copied, capsys):
     shutil.rmtree(copied / "bad" / "3")
+    assert command.main(["compare", "good", "bad", "--runs", str(copied)]) == 1
+    assert "seeds 3 are not in both good and bad" in capsys.readouterr().err
     good, bad = (compare.load(copied / n) for n in ("good", "bad"))
     assert len(compare.compare(good, [bad])["bad"].baseline) == 3
     unpaired = compare.compare(good, [bad], paired=False)["bad"]
@@ -516,7 +518,21 @@ def shell(*arguments, **environment):
     )
 
 
-@pytest.mark.parametrize("launcher", ["basic", "joblib"])
+def test_two_sweeps_at_once_do_not_collide(own_configs, tmp_path):
+    """Both want the same six runs; each ends well, and every run is there once and whole."""
+    command_line = [
+        *(sys.executable, "-m", "ablations", "run", "-m", "--config-dir", str(own_configs)),
+        *("ablation=small", "model=noise", f"runs={tmp_path / 'runs'}", "seed=range(0,6)"),
+    ]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT / "tests"), "OMP_NUM_THREADS": "1"}
+    both = [subprocess.Popen(command_line, cwd=ROOT, env=environment) for _ in range(2)]
+    assert [one.wait(timeout=300) for one in both] == [0, 0]
+    found = compare.load(tmp_path / "runs" / "small")
+    assert list(found.values) == list(range(6))
+    assert not list((tmp_path / "runs" / "small").glob(".*"))
+
+
+@pytest.mark.parametrize("launcher", ["basic", "joblib", "submitit_local"])
 def test_a_sweep_with_a_model_of_ones_own(own_configs, tmp_path, launcher):
     runs = tmp_path / launcher
     sweep = [
@@ -529,6 +545,9 @@ def test_a_sweep_with_a_model_of_ones_own(own_configs, tmp_path, launcher):
         f"runs={runs}",
         f"hydra/launcher={launcher}",
     ]
+    if launcher == "submitit_local":
+        pytest.importorskip("submitit")
+        sweep.append(f"hydra.launcher.submitit_folder={tmp_path / 'jobs'}")
     done = shell(*sweep, "seed=0,1")
     assert done.returncode == 0, done.stderr
     assert sorted(p.name for p in (runs / "small").iterdir()) == ["0", "1"]

@@ -60,10 +60,13 @@ def study(*, runs: str, seeds: int = SEEDS, workers: int = -1) -> dict:
             for name, verdict in verdicts.items():
                 table = found["ablations"][name].setdefault("verdicts", {}).setdefault(metric, {})
                 table[str(count)] = _plain(verdict)
+    baseline = found["ablations"][BASE]["values"]["distance"]
+    margin = compare.absolute(MARGIN, sum(baseline) / seeds)
+    for name in others:  # as for somebody who tries this one only
+        row = found["ablations"][name]
+        row["alone"] = _plain(judge(baseline, row["values"]["distance"], paired=True, margin=margin))
     half = seeds // 2  # the base against itself: other seeds, so nothing pairs
-    values = found["ablations"][BASE]["values"]["distance"]
-    margin = compare.absolute(MARGIN, sum(values) / seeds)
-    found["itself"] = _plain(judge(values[:half], values[half:], paired=False, margin=margin))
+    found["itself"] = _plain(judge(baseline[:half], baseline[half:], paired=False, margin=margin))
     planned = plan.plan(sides[BASE], sides["dropped_class"], margin=MARGIN)
     found["plan"] = {
         "effect": planned.effect,

@@ -223,6 +223,7 @@ def verdicts(found: Mapping, metric: str = "distance") -> pd.DataFrame:
                 "effect": f"{v['effect']:+.4f} ({low:+.4f} to {high:+.4f})",
                 "p": f"{v['p_value']:.2g}",
                 "verdict": v["verdict"],
+                "tried alone": row["alone"]["verdict"],
             }
     return pd.DataFrame(rows).T
 

@@ -205,17 +205,7 @@ def effects_map(found: Mapping) -> Figure:
     figure = Figure(figsize=(8, 10), layout="constrained")
     axes = figure.subplots()
     axes.imshow(values, cmap="cividis", aspect="auto", vmin=0, vmax=1)
-    for (i, j), value in np.ndenumerate(values):
-        axes.text(
-            j,
-            i,
-            f"{value:.2f}",
-            ha="center",
-            va="center",
-            fontsize=FONT - 1,
-            color="black" if value > 0.5 else "white",
-            fontweight="bold" if value == values[i].max() else "normal",
-        )
+    _numbers(axes, values, bold=values == values.max(axis=1, keepdims=True))
     axes.set_xticks(
         range(len(drawn)),
         [contrast.label(c).replace(" / ", "\n").replace("classifier ", "classifier\n") for c in drawn],
@@ -228,6 +218,21 @@ def effects_map(found: Mapping) -> Figure:
         loc="left",
     )
     return figure
+
+
+def _numbers(axes, values: np.ndarray, *, bold: np.ndarray) -> None:
+    """Write every value, 0 to 1, into its cell of a map that is dark below one half."""
+    for (i, j), value in np.ndenumerate(values):
+        axes.text(
+            j,
+            i,
+            f"{value:.2f}",
+            ha="center",
+            va="center",
+            fontsize=FONT - 1,
+            color="black" if value > 0.5 else "white",
+            fontweight="bold" if bold[i, j] else "normal",
+        )
 
 
 def severity_curves(found: Mapping) -> Figure:
@@ -406,17 +411,8 @@ def decision(found: Mapping, *, count: int = 14) -> Figure:
     figure = Figure(figsize=(8, 1.8 + 0.36 * len(shown)), layout="constrained")
     axes = figure.subplots()
     axes.imshow(values, cmap="cividis", aspect="auto", vmin=0, vmax=1)
-    for (i, j), value in np.ndenumerate(values):
-        axes.text(
-            j,
-            i,
-            f"{value:.2f}",
-            ha="center",
-            va="center",
-            fontsize=FONT - 1,
-            color="black" if value > 0.5 else "white",
-            fontweight="bold" if shown[i] == trials.THIS else "normal",
-        )
+    own = np.array([candidate == trials.THIS for candidate in shown])
+    _numbers(axes, values, bold=np.broadcast_to(own[:, None], values.shape))
     axes.axvline(len(criteria) - 0.5, color="white", lw=3)
     axes.set_xticks(range(len(criteria) + 1), [*criteria, "mean"], rotation=40, ha="right", fontsize=FONT)
     axes.set_yticks(range(len(shown)), [contrast.label(c) for c in shown], fontsize=FONT)

@@ -39,28 +39,29 @@ def recordings(tmp_path_factory):
     return folder
 
 
+def small(recordings, runs, *overrides, **model):
+    """A config of the noise model on the recordings: milliseconds."""
+    made = load(
+        [
+            f"data.name={recordings}",
+            "data.labels=[]",
+            "data.train=10",
+            "data.reference=12",
+            "generate=12",
+            "evaluate=[1]",
+            f"runs={runs}",
+            *overrides,
+        ]
+    )
+    OmegaConf.set_struct(made, False)
+    made.model = {"_target_": "noise_model.Noise", **model}
+    return made
+
+
 @pytest.fixture
 def config(recordings, tmp_path):
-    """A function of overrides: a config of the noise model on the recordings, runs below tmp_path."""
-
-    def make(*overrides, **model):
-        made = load(
-            [
-                f"data.name={recordings}",
-                "data.labels=[]",
-                "data.train=10",
-                "data.reference=12",
-                "generate=12",
-                "evaluate=[1]",
-                f"runs={tmp_path / 'runs'}",
-                *overrides,
-            ]
-        )
-        OmegaConf.set_struct(made, False)
-        made.model = {"_target_": "noise_model.Noise", **model}
-        return made
-
-    return make
+    """The same below ``tmp_path / "runs"``, as a function of overrides."""
+    return lambda *overrides, **model: small(recordings, tmp_path / "runs", *overrides, **model)
 
 
 def tree(folder):
@@ -249,21 +250,7 @@ def runs(recordings, tmp_path_factory):
     folder = tmp_path_factory.mktemp("gate")
     for name, tilt in (("good", 0.0), ("same", 0.0), ("bad", 1.0)):
         for seed in range(4):
-            made = load(
-                [
-                    f"data.name={recordings}",
-                    "data.labels=[]",
-                    "data.train=10",
-                    "data.reference=12",
-                    "generate=12",
-                    "evaluate=[1]",
-                    f"runs={folder}",
-                    f"name={name}",
-                    f"seed={seed}",
-                ]
-            )
-            OmegaConf.set_struct(made, False)
-            made.model = {"_target_": "noise_model.Noise", "tilt": tilt}
+            made = small(recordings, folder, f"name={name}", f"seed={seed}", tilt=tilt)
             run.run(made)
     return folder
 

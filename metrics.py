@@ -1822,7 +1822,8 @@ def _warnings(reference, candidate, common, pool, is_paired, shared, test, group
     medians = [float(np.median([s.seconds for s in loaded.sounds])) for loaded in (reference, candidate)]
     if max(medians) > 1.25 * min(medians):
         lines.append(
-            f"median durations differ ({medians[0]:.2f} s and {medians[1]:.2f} s): part of the value"
+            f"median durations differ ({medians[0]:.2f} s and {medians[1]:.2f} s): part of the value, and of "
+            "a small p-value (longer files vary less from one to the next); cut them alike"
         )
     return tuple(lines)
 

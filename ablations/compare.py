@@ -27,7 +27,7 @@ from ablations.statistics import LEVEL, TESTS, Verdict, judge_each
 
 @dataclass(frozen=True)
 class RunSet:
-    """The replicates of one model: values by seed, and what they were made with."""
+    """The replicates of one model: values by seed, and what they were made with (empty: not known)."""
 
     name: str
     folder: Path
@@ -138,7 +138,7 @@ def compare(
             ("recipe of the distance", baseline.recipe, other.recipe),
             ("reference recordings", baseline.reference, other.reference),
         ):
-            if a != b:
+            if a and b and a != b:
                 raise RunError(
                     f"{baseline.folder} and {other.folder} differ in the {what}: their numbers do not compare"
                 )
@@ -174,6 +174,13 @@ def absolute(amount: float | str, mean: float) -> float:
     return value / 100 * abs(mean) if text.endswith("%") else value
 
 
+def add_run_options(parser: argparse.ArgumentParser) -> None:
+    """What ``compare`` and ``plan`` ask alike: which number of which runs, at which level."""
+    parser.add_argument("--metric", default="distance", help="a number of metrics.json, or curve:STEP:NAME")
+    parser.add_argument("--level", type=float, default=LEVEL, help="error rate (default %(default)s)")
+    parser.add_argument("--runs", default="runs", help="folder of all runs (default %(default)s)")
+
+
 def main(arguments: Sequence[str]) -> int:
     """Print a line a candidate; the exit code is the worst of theirs: worse, then undecided."""
     parser = argparse.ArgumentParser(
@@ -183,7 +190,7 @@ def main(arguments: Sequence[str]) -> int:
     )
     parser.add_argument("baseline", help="folder of runs, or its name below --runs")
     parser.add_argument("candidate", nargs="+", help="the same; several are corrected for their number")
-    parser.add_argument("--metric", default="distance", help="a number of metrics.json, or curve:STEP:NAME")
+    add_run_options(parser)
     parser.add_argument(
         "--margin", default="0", help="worsening that is tolerated: a number, or 5%% of the baseline"
     )
@@ -192,10 +199,8 @@ def main(arguments: Sequence[str]) -> int:
     )
     parser.add_argument("--higher-is-better", action="store_true", help="of the metric, as of an accuracy")
     parser.add_argument("--unpaired", action="store_true", help="do not pair the runs of equal seeds")
-    parser.add_argument("--level", type=float, default=LEVEL, help="error rate (default %(default)s)")
     parser.add_argument("--look", default="1/1", help="2/3: the second of three looks planned beforehand")
     parser.add_argument("--test", choices=TESTS, default="t", help="where p is from (default %(default)s)")
-    parser.add_argument("--runs", default="runs", help="folder of all runs (default %(default)s)")
     parser.add_argument("--json", action="store_true", help="everything, for another program")
     options = parser.parse_args(arguments)
     try:

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import stats
 
-from ablations.compare import RunSet, absolute, load
+from ablations.compare import RunSet, absolute, add_run_options, load
 from ablations.run import read
 from ablations.statistics import LEVEL, POWER, power, seeds_needed, smallest_p
 
@@ -140,9 +140,7 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("other", nargs="?", help="a second model with the same seeds: plan for pairs")
     parser.add_argument("--margin", required=True, help="worsening not to be missed: a number, or 5%%")
     parser.add_argument("--power", type=float, default=POWER, help="chance to find it (default %(default)s)")
-    parser.add_argument("--level", type=float, default=LEVEL, help="error rate (default %(default)s)")
-    parser.add_argument("--metric", default="distance", help="a number of metrics.json, or curve:STEP:NAME")
-    parser.add_argument("--runs", default="runs", help="folder of all runs (default %(default)s)")
+    add_run_options(parser)
     options = parser.parse_args(arguments)
     sides = [
         load(name, metric=options.metric, runs=options.runs)

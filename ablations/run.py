@@ -174,11 +174,18 @@ def _sounds(data: DictConfig) -> tuple[Sequence[np.ndarray], Sequence[str], int]
     paths = sorted(p for p in folder.rglob("*") if p.suffix.lower() in metrics.EXTENSIONS)
     if not paths:
         raise ConfigError(f"{folder}: no audio files")
-    read_in = [soundfile.read(path, dtype="float32", always_2d=True) for path in paths]
+    read_in = [_file(path) for path in paths]
     rates = sorted({rate for _, rate in read_in})
     if len(rates) > 1:
         raise ConfigError(f"{folder} has files of {', '.join(map(str, rates))} Hz; a model has one rate")
     return [s.mean(axis=1) for s, _ in read_in], [p.parent.name for p in paths], rates[0]
+
+
+def _file(path: Path) -> tuple[np.ndarray, int]:
+    try:
+        return soundfile.read(path, dtype="float32", always_2d=True)
+    except soundfile.LibsndfileError as error:
+        raise ConfigError(f"{path}: {error.error_string} Leave it out, or convert it to WAV") from None
 
 
 @lru_cache(maxsize=1)  # a sweep in one process renders once

@@ -7,7 +7,6 @@ fewer seeds too. Runs that are there are not made again, so it goes on after an 
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Sequence
 from itertools import product
 
@@ -40,7 +39,13 @@ def study(*, runs: str, seeds: int = SEEDS, workers: int = -1) -> dict:
     done = Parallel(n_jobs=workers, return_as="generator_unordered")(delayed(run.run)(c) for c in configs)
     for _ in tqdm(done, total=len(configs), desc="runs", unit="run"):
         pass
-    found: dict = {"margin": MARGIN, "seeds": seeds, "ablations": {}, "config": {}}
+    data, generate = configs[0].data, configs[0].generate
+    found: dict = {
+        "margin": MARGIN,
+        "seeds": seeds,
+        "config": {"train": data.train, "reference": data.reference, "generate": generate},
+        "ablations": {},
+    }
     sides = {n: compare.load(n, runs=runs) for n in names()}
     for name, side in sides.items():
         tables = [run.read(side.folder / str(s), "metrics.json") for s in side.values]
@@ -77,14 +82,8 @@ def study(*, runs: str, seeds: int = SEEDS, workers: int = -1) -> dict:
         "text": str(planned),
     }
     record = run.read(sides[BASE].folder / "0", "record.json")
-    found["config"] = json.loads(json.dumps(_config()))
     found["data"] = record["data"]["reference"]
     return found
-
-
-def _config() -> dict:
-    base = load()
-    return {"train": base.data.train, "reference": base.data.reference, "generate": base.generate}
 
 
 def _why(name: str) -> str:

@@ -44,8 +44,7 @@ MASKS = (60, 50, 40, 30)  # dB that the masking noise lies under the sounding pa
 SILENCE = 30  # dB under the loudest 10 ms: what is quieter is cut by "silences cut"
 REGIONS = {"low": (0.0, 800.0), "mid": (800.0, 3200.0), "high": (3200.0, np.inf)}  # Hz
 STRENGTHS = (0.01, 0.1, 1.0, 10.0)  # of the pull of learned weights towards equal ones
-NETWORKS = ("aisfx", "resemblyzer")
-OTHERS = ("log_mel", "mfcc", *NETWORKS)
+OTHERS = ("log_mel", "mfcc", *trials.NETWORKS)
 BASES = (  # of the aggregates: named beforehand, one or two of every embedding
     SHIPPED,
     "files 1 s, fine structure",
@@ -57,6 +56,13 @@ BASES = (  # of the aggregates: named beforehand, one or two of every embedding
     "aisfx / frechet",
     "aisfx / gaussian_mmd",
     "resemblyzer / frechet",
+)
+OF_FILES = (  # what is made of the contributions of single files, see ``_of_files``
+    "median file",
+    "upper quartile of files",
+    "trimmed mean of files",
+    "nearest recording",
+    "matched names",
 )
 FAMILIES = {
     "incumbents": "Frechet and Gaussian MMD on every embedding, one vector a file",
@@ -209,14 +215,15 @@ def _of_files(each: np.ndarray, across: np.ndarray, rated: sets.RatedSet, system
     cut = len(each) // 10 or int(len(each) > 2)
     place = {name: i for i, name in enumerate(rated.reference.names)}
     pairs = [(place[n], j) for j, n in enumerate(rated.systems[system].names) if n in place]
-    return {
-        "median file": np.median(each),
-        "upper quartile of files": np.quantile(each, 0.75),
-        "trimmed mean of files": ordered[cut : len(ordered) - cut].mean(),
-        "nearest recording": across.min(axis=0).mean(),
+    values = (
+        np.median(each),
+        np.quantile(each, 0.75),
+        ordered[cut : len(ordered) - cut].mean(),
+        across.min(axis=0).mean(),
         # Where no names match (unpaired generation) there is nothing to match: the nearest stands in.
-        "matched names": np.mean([across[p] for p in pairs]) if pairs else across.min(axis=0).mean(),
-    }
+        np.mean([across[p] for p in pairs]) if pairs else across.min(axis=0).mean(),
+    )
+    return dict(zip(OF_FILES, values, strict=True))
 
 
 # ------------------------------------------------------------------------------------------- families
@@ -250,7 +257,6 @@ def families(parts: Mapping[str, Values]) -> dict[str, dict[str, Values]]:
         for view in views:
             known[f"{unit} {preparation}, {view}"] = parts[f"{unit} {preparation}, {view}"]
     steps = [w for w in product(np.arange(5) / 4, repeat=3) if sum(w) == 1]
-    of_files = [f"{n}, " for n in _of_files_names()]
     found: dict[str, dict[str, Values]] = {
         "incumbents": {n: v for n, v in known.items() if n.endswith(("/ frechet", "/ gaussian_mmd"))},
         "a": {
@@ -269,8 +275,8 @@ def families(parts: Mapping[str, Values]) -> dict[str, dict[str, Values]]:
             for names in combinations([b for b in BASES if b in known], count)
         },
         "d": {
-            **{f"{n}three views": three(n.removesuffix(", ")) for n in of_files},
-            **{f"{n}{view}": parts[f"{n}{view}"] for n in of_files for view in views},
+            **{f"{n}, three views": three(n) for n in OF_FILES},
+            **{f"{n}, {view}": parts[f"{n}, {view}"] for n in OF_FILES for view in views},
         },
         "e": {
             f"{u} {p}, {v}": known[f"{u} {p}, {v}"]
@@ -284,16 +290,6 @@ def families(parts: Mapping[str, Values]) -> dict[str, dict[str, Values]]:
     for name in ("a", "b grid", "c", "d", "e", "all"):
         found[name][SHIPPED] = known[SHIPPED]  # doing nothing is always among the choices
     return found
-
-
-def _of_files_names() -> tuple[str, ...]:
-    return (
-        "median file",
-        "upper quartile of files",
-        "trimmed mean of files",
-        "nearest recording",
-        "matched names",
-    )
 
 
 # ---------------------------------------------------------------------------------------------- nested

@@ -207,6 +207,11 @@ def test_messages_of_the_data(config, tmp_path, recordings):
     for message, override in cases.items():
         with pytest.raises(ConfigError, match=message):
             run.split(config(override))
+    broken = tmp_path / "broken"
+    broken.mkdir()
+    (broken / "x.wav").write_bytes(b"no sound")
+    with pytest.raises(ConfigError, match=r"x\.wav: .*convert it"):
+        run.split(config(f"data.name={broken}"))
     mixed = tmp_path / "mixed"
     shutil.copytree(recordings, mixed)
     soundfile.write(mixed / "c.wav", np.ones(100) / 2, 16000)
@@ -610,6 +615,8 @@ def test_plugin_takes_values(suite):
     table = "{0: .30, 1: .31, 2: .29, 3: .30}"
     suite(f"{table}, higher_is_better=True", {0: 0.1, 1: 0.12, 2: 0.1, 3: 0.11}).assert_outcomes(failed=1)
     suite(table, {0: 0.1, 1: 0.12, 2: 0.1, 3: 0.11}).assert_outcomes(passed=1)
+    # A folder of runs against values that somebody noted: their recipe is not known, and no error.
+    suite("'RUNS/good'", {0: 0.9, 1: 0.92, 2: 0.9, 3: 0.91}).assert_outcomes(failed=1)
 
 
 @pytest.mark.parametrize(

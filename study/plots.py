@@ -508,7 +508,7 @@ def calibration(found: Mapping) -> Figure:
     panels[0].set_ylabel("verdicts of worse or better, nothing changed", fontsize=FONT)
     panels[1].legend(fontsize=FONT - 1, frameon=False, ncols=2, loc="upper right")
     figure.suptitle(
-        f"False alarms stay at 5 % or below (grey: its 95 % range in {found['trials']:,} comparisons)",
+        f"False alarms are about 5 % or fewer (grey: 95 % range of 5 % in {found['trials']:,} comparisons)",
         fontsize=FONT + 1,
     )
     return figure

@@ -221,7 +221,7 @@ def verdicts(found: Mapping, metric: str = "distance") -> pd.DataFrame:
             rows[name] = {
                 "what it is": row["why"],
                 "effect": f"{v['effect']:+.4f} ({low:+.4f} to {high:+.4f})",
-                "p": f"{v['p_value']:.2g}",
+                "p": f"{v['p_value']:.2g}" if v["p_value"] >= 1e-4 else "below 0.0001",
                 "verdict": v["verdict"],
                 "tried alone": row["alone"]["verdict"],
             }

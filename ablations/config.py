@@ -42,7 +42,11 @@ class Data:
     without: list[str] = field(default_factory=list)  # left out of training, not of the reference
     train: int = 120  # files drawn for training by the run's seed
     reference: int = 100  # files held out, the same for every seed
+    validation: int = 0  # further files held out: what an autoencoder is asked to reconstruct
     split_seed: int = 0  # of what is held out
+    split_by: str = "file"  # or group: no speaker, recording, program on both sides
+    group_pattern: str = ""  # of a folder: a regular expression on the path, whose match is the group
+    segment_seconds: float = 0.0  # of a folder: cut each file in pieces, which are then its group; 0: whole
 
 
 @dataclass
@@ -79,6 +83,36 @@ class Spectrogram:
     single_precision: bool = False
 
 
+@dataclass
+class Autoencoder:
+    """The variational autoencoders, ``models.autoencoder.Autoencoder``, which explains each."""
+
+    _target_: str = "models.autoencoder.Autoencoder"
+    network: str = "simple"
+    seconds: float = 1.0
+    n_fft: int = 1024
+    hop_length: int = 256
+    mels: int = 64
+    fit: str = "pad"
+    denormalise: bool = True
+    inversion: str = "regression"
+    iterations: int = 32
+    width: int = 16
+    latent: int = 16
+    codes: int = 256
+    free_bits: float = 0.0
+    kl_weight: float = 1.0
+    warm_up: int = 0
+    reconstruction_weight: float = 1.0
+    prior: str = "normal"
+    components: int = 4
+    texture: float = 0.0
+    steps: int = 1000
+    batch: int = 64
+    learning_rate: float = 1e-3
+    threads: int = 1
+
+
 class ConfigError(CompactHydraException, ValueError):
     """A config that cannot be: says which key or value, and what there is."""
 
@@ -88,6 +122,7 @@ def register() -> None:
     store = ConfigStore.instance()
     store.store(name="run_schema", node=Run)
     store.store(group="model", name="spectrogram_schema", node=Spectrogram)
+    store.store(group="model", name="autoencoder_schema", node=Autoencoder)
 
 
 def load(
@@ -153,7 +188,7 @@ def _explained(error: Exception, overrides: Sequence[str], config_name: str, fol
     text = " ".join(f"{error} {cause or ''}".split())
     if overrides or config_name != "base":
         try:
-            known = keys(load(folder=folder))
+            known = keys(load(config_name=config_name, folder=folder))
         except ConfigError:
             return text
         written = [part.lstrip("+~").split("=")[0] for part in overrides]

@@ -8,8 +8,13 @@ Conventions
     record.json      what it was made with: versions, git commit, seed, checksums of the data, identity.
     audio/           the generated set, 16-bit FLAC.
     embedding.npz    its rows, (windows, 1032), of ``metrics.embed`` over the bundled divisors, and owners.
+    model.safetensors  what the model has learned, if it has ``save(path)``.
     identity         SHA-256 of the config without where it is written. A run that is there with the same one
                      is not made again; with another one it is an error: one name is one model.
+
+A model is what ``model._target_`` names: anything with ``train(signals, rate, *, seed)``, which yields steps,
+and ``sample(count, *, seed)``. Its ``train`` may take ``labels=`` too, and ``checkpoint=``, a file to write to
+and to go on from after an interrupt; it may have ``report()``, numbers for metrics.json.
 
 A run is written to a hidden folder beside its place and renamed at the end, so it is there whole or not at
 all, whoever is interrupted and whoever else runs at the same time.
@@ -19,6 +24,7 @@ from __future__ import annotations
 
 import difflib
 import hashlib
+import inspect
 import json
 import os
 import platform
@@ -28,6 +34,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
@@ -37,12 +44,14 @@ import soundfile
 from hydra.errors import CompactHydraException
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
+from tqdm import tqdm
 
 import gen_audio
 import metrics
 from ablations.config import FOLDER, ConfigError, check_sweep, keys, register
 from study import results, sets
 
+MODEL = "model.safetensors"
 FILES = ("config.yaml", "metrics.json", "record.json", "embedding.npz")
 ELSEWHERE = ("runs", "tracker")  # keys that do not change what is made
 NOTES = 1152  # nine of each instrument
@@ -57,14 +66,14 @@ def run(config: DictConfig) -> float:
 
     Raises ``RunError`` if the place holds a run of another config, and what data and model raise.
     """
-    place = Path(config.runs) / config.name / str(config.seed)
+    place = folder(config)
     wanted = identity(config)
     if place.exists():
         return _known(place, config, wanted)
     place.parent.mkdir(parents=True, exist_ok=True)
     stage = Path(tempfile.mkdtemp(prefix=f".{config.seed}.", suffix=".part", dir=place.parent))
     try:
-        content = results.plain(_make(config, stage, wanted))  # as it will be read
+        content = results.plain(_make(config, stage, place, wanted))  # as it will be read
         try:
             os.rename(stage, place)
         except OSError:
@@ -73,9 +82,17 @@ def run(config: DictConfig) -> float:
             return _known(place, config, wanted)  # somebody else was first
     finally:
         shutil.rmtree(stage, ignore_errors=True)
+    shutil.rmtree(_checkpoint(place, wanted), ignore_errors=True)
     if config.tracker:
         _track(config, place, content)
     return content["distance"]
+
+
+def folder(config: DictConfig) -> Path:
+    """Where a config's run is, or will be. ConfigError for a name that is a path."""
+    if not config.name or Path(config.name).name != config.name:
+        raise ConfigError(f"name={config.name!r} is no name of a folder; give name=")
+    return Path(config.runs) / config.name / str(config.seed)
 
 
 def identity(config: DictConfig) -> str:
@@ -120,72 +137,98 @@ def read(place: Path, name: str) -> dict:
 # ------------------------------------------------------------------------------------------------ data
 
 
-def split(config: DictConfig) -> tuple[list[np.ndarray], list[np.ndarray], int, dict[str, str]]:
-    """Training and reference signals, their rate, and checksums of both.
+@dataclass(frozen=True)
+class Split:
+    """What is trained on and what is held out; labels one a signal, checksums by the name of the part."""
 
-    The reference depends on ``data.split_seed`` alone. Training files are drawn by ``seed`` from all
-    others, so equal seeds of two configs draw alike where their data are alike. Groups (speakers,
-    recordings, programs) are not split on: the question is the model's, not that of generalising.
+    train: list[np.ndarray]
+    train_labels: list[str]
+    reference: list[np.ndarray]
+    validation: list[np.ndarray]
+    validation_labels: list[str]
+    rate: int
+    checksums: dict[str, str]
+
+
+def split(config: DictConfig) -> Split:
+    """The parts of the data, which share no file, and with ``data.split_by=group`` no group.
+
+    Reference and validation depend on ``data.split_seed`` alone. Training files are drawn by ``seed`` from
+    all others, so equal seeds of two configs draw alike where their data are alike. By default speakers,
+    recordings and programs are on all sides: the question is the model's, not that of generalising.
     """
     data = config.data
-    signals, labels, rate = _sounds(data)
+    found = _sounds(data)
+    labels = found.labels
     usable = [i for i, label in enumerate(labels) if not data.labels or label in data.labels]
     if unknown := {*data.labels, *data.without} - set(labels):
         raise ConfigError(
             f"data {data.name} has no label {', '.join(sorted(unknown))}; "
             f"it has {', '.join(sorted(set(labels)))}"
         )
-    order = np.random.default_rng([data.split_seed, 0]).permutation(usable)
-    reference, pool = order[: data.reference], order[data.reference :]
+    rng = np.random.default_rng([data.split_seed, 0])
+    sizes = (data.reference, data.validation)
+    if data.split_by == "file":
+        reference, validation, pool = np.split(rng.permutation(usable), np.cumsum(sizes))
+    elif data.split_by == "group":
+        reference, validation, pool = _by_group(np.array(usable), np.array(found.groups), sizes, rng)
+    else:
+        raise ConfigError(f"data.split_by={data.split_by}: neither file nor group")
     pool = pool[[labels[i] not in data.without for i in pool]] if len(pool) else pool
-    if len(reference) < data.reference or len(pool) < data.train:
+    if len(reference) < data.reference or len(validation) < data.validation or len(pool) < data.train:
         raise ConfigError(
-            f"data {data.name} has {len(usable)} usable files, {len(pool)} of them for training; "
-            f"{data.reference} for reference and {data.train} for training are wanted"
+            f"data {data.name} has {len(usable)} usable files"
+            f"{f' in {len({found.groups[i] for i in usable})} groups' if data.split_by == 'group' else ''}, "
+            f"{len(pool)} of them for training; {data.reference} for reference, "
+            f"{data.validation} for validation and {data.train} for training are wanted"
         )
     training = np.random.default_rng([config.seed, 1]).permutation(pool)[: data.train]
-    chosen = {"train": [signals[i] for i in training], "reference": [signals[i] for i in reference]}
-    sums = {name: _checksum(part) for name, part in chosen.items()}
-    return chosen["train"], chosen["reference"], rate, sums
+    parts = {"train": training, "reference": reference, "validation": validation}
+    chosen = {name: [found.signals[i] for i in part] for name, part in parts.items()}
+    return Split(
+        **chosen,
+        train_labels=[labels[i] for i in training],
+        validation_labels=[labels[i] for i in validation],
+        rate=found.rate,
+        checksums={name: _checksum(part) for name, part in chosen.items() if part},
+    )
 
 
-def _sounds(data: DictConfig) -> tuple[Sequence[np.ndarray], Sequence[str], int]:
-    """Signals, labels and rate of a named set or a folder (label: the folder a file lies in)."""
+def _by_group(usable: np.ndarray, groups: np.ndarray, sizes: Sequence[int], rng) -> list[np.ndarray]:
+    """Whole groups, in random order, to each part until it is full; what is over of the last is dropped."""
+    order = list(rng.permutation(np.unique(groups[usable])))
+    parts = []
+    for size in sizes:
+        taken: list[int] = []
+        while order and len(taken) < size:
+            taken += rng.permutation(usable[groups[usable] == order.pop()]).tolist()
+        parts.append(np.array(taken[:size], dtype=int))
+    return [*parts, usable[np.isin(groups[usable], order)]]
+
+
+def _sounds(data: DictConfig) -> sets.AudioSet:
+    """A named set, or a folder as ``study.sets.folder`` reads it."""
     if data.name == "instruments":
         # Notes are made on demand, of all families in turn. Their number must not depend on what an
         # ablation changes, or the reference would be another one: so it goes in large steps.
         share = len(data.labels) / len(sets.FAMILIES) if data.labels else 1.0
         count = NOTES
-        while count * share < 1.3 * (data.reference + data.train):
+        while count * share < 1.3 * (data.reference + data.validation + data.train):
             count *= 2
         if unknown := {*data.labels, *data.without} - set(sets.FAMILIES):
             raise ConfigError(
                 f"instruments have no label {', '.join(sorted(unknown))}; "
                 f"there are {', '.join(sets.FAMILIES)}"
             )
-        found = _instruments(count, data.split_seed, tuple(sorted(data.labels)))
-        return found.signals, found.labels, found.rate
+        return _instruments(count, data.split_seed, tuple(sorted(data.labels)))
     if data.name in ("digits", "sounds"):
-        found = getattr(sets, data.name)()
-        return found.signals, found.labels, found.rate
-    folder = Path(data.name)
-    if not folder.is_dir():
+        return getattr(sets, data.name)()
+    if not Path(data.name).is_dir():
         raise ConfigError(f"data.name={data.name}: neither instruments, digits, sounds nor a folder")
-    paths = sorted(p for p in folder.rglob("*") if p.suffix.lower() in metrics.EXTENSIONS)
-    if not paths:
-        raise ConfigError(f"{folder}: no audio files")
-    read_in = [_file(path) for path in paths]
-    rates = sorted({rate for _, rate in read_in})
-    if len(rates) > 1:
-        raise ConfigError(f"{folder} has files of {', '.join(map(str, rates))} Hz; a model has one rate")
-    return [s.mean(axis=1) for s, _ in read_in], [p.parent.name for p in paths], rates[0]
-
-
-def _file(path: Path) -> tuple[np.ndarray, int]:
     try:
-        return soundfile.read(path, dtype="float32", always_2d=True)
-    except soundfile.LibsndfileError as error:
-        raise ConfigError(f"{path}: {error.error_string} Leave it out, or convert it to WAV") from None
+        return sets.folder(data.name, group_pattern=data.group_pattern, seconds=data.segment_seconds)
+    except ValueError as error:
+        raise ConfigError(str(error)) from None
 
 
 @lru_cache(maxsize=1)  # a sweep in one process renders once
@@ -203,19 +246,31 @@ def _checksum(signals: Sequence[np.ndarray]) -> str:
 # ---------------------------------------------------------------------------------------------- making
 
 
-def _make(config: DictConfig, stage: Path, wanted: str) -> dict:
+def _make(config: DictConfig, stage: Path, place: Path, wanted: str) -> dict:
+    """Train, sample, measure, and write everything below ``stage``."""
     started = time.perf_counter()
-    train, reference, rate, sums = split(config)
+    data = split(config)
+    reference, rate = data.reference, data.rate
     model = instantiate(config.model)
-    curve, last, measured = [], 0, {}
-    for last in model.train(train, rate, seed=config.seed):
-        if last in config.evaluate:
-            measured = measure(reference, model.sample(config.generate, seed=config.seed), rate=rate)
-            curve.append({"step": last, **measured})
-    sounds = model.sample(config.generate, seed=config.seed)
-    if not curve or curve[-1]["step"] != last:
-        measured = measure(reference, sounds, rate=rate)
-        curve.append({"step": last, **measured})
+    known = inspect.signature(model.train).parameters
+    checkpoint = _checkpoint(place, wanted)
+    options = {"labels": data.train_labels, "checkpoint": checkpoint / "state"}
+    steps = model.train(
+        data.train, rate, seed=config.seed, **{k: v for k, v in options.items() if k in known}
+    )
+    curve = _curve(checkpoint)
+    last, sounds = 0, None
+    for last in tqdm(steps, total=getattr(model, "steps", None), desc=str(place), leave=False, disable=None):
+        sounds = None
+        if last in config.evaluate and last not in curve:
+            sounds = model.sample(config.generate, seed=config.seed)
+            curve[last] = measure(reference, sounds, rate=rate)
+            if "checkpoint" in known:
+                _keep_curve(checkpoint, curve)
+    if sounds is None:
+        sounds = model.sample(config.generate, seed=config.seed)
+    if last not in curve:
+        curve[last] = measure(reference, sounds, rate=rate)
     (stage / "audio").mkdir()
     for i, sound in enumerate(sounds):
         soundfile.write(stage / "audio" / f"{i:05d}.flac", np.clip(sound, -1, 1), rate, subtype="PCM_16")
@@ -224,15 +279,16 @@ def _make(config: DictConfig, stage: Path, wanted: str) -> dict:
     np.savez(stage / "embedding.npz", rows=np.concatenate(rows), owners=owners)
     halves = [metrics.distance(reference, sounds[i::2], rate=rate, workers=1, cache=False) for i in (0, 1)]
     content = {
-        **measured,
+        **curve[last],
         "halves": halves,
-        "curve": curve,
+        "curve": [{"step": step, **curve[step]} for step in sorted(curve)],
+        **({"model": model.report()} if hasattr(model, "report") else {}),
         "seconds": round(time.perf_counter() - started, 2),
     }
     record = {
         "identity": wanted,
         "seed": config.seed,
-        "data": sums,
+        "data": data.checksums,
         "recipe": metrics.constants()[1],
         "commit": commit(),
         "versions": {**results.versions(), "hydra-core": hydra.__version__},
@@ -241,7 +297,30 @@ def _make(config: DictConfig, stage: Path, wanted: str) -> dict:
     (stage / "config.yaml").write_text(OmegaConf.to_yaml(config, resolve=True), encoding="utf-8")
     for name, table in (("metrics.json", content), ("record.json", record)):
         (stage / name).write_text(json.dumps(results.plain(table), indent=1) + "\n", encoding="utf-8")
+    if hasattr(model, "save"):
+        model.save(stage / MODEL)
     return content
+
+
+def _checkpoint(place: Path, wanted: str) -> Path:
+    """Folder in which an unfinished training of this config waits."""
+    return place.with_name(f".{place.name}.{wanted[:12]}.checkpoint")
+
+
+def _curve(checkpoint: Path) -> dict[int, dict[str, float]]:
+    """What an interrupted run has measured already, by step."""
+    try:
+        kept = json.loads((checkpoint / "curve.json").read_text(encoding="utf-8"))
+    except (FileNotFoundError, json.JSONDecodeError):
+        return {}
+    return {int(step): point for step, point in kept.items()}
+
+
+def _keep_curve(checkpoint: Path, curve: Mapping[int, Mapping[str, float]]) -> None:
+    checkpoint.mkdir(parents=True, exist_ok=True)
+    part = checkpoint / f"curve.{os.getpid()}.part"
+    part.write_text(json.dumps(curve), encoding="utf-8")
+    os.replace(part, checkpoint / "curve.json")
 
 
 def measure(reference: Sequence[np.ndarray], sounds: Sequence[np.ndarray], *, rate: int) -> dict[str, float]:

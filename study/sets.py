@@ -13,6 +13,7 @@ Sets
     instruments()   notes of General MIDI instruments, rendered offline: the set that is always
                     there. 80 notes a second on one core.
     rated(name)     audio of several systems with listeners' ratings; local folders only.
+    folder(path)    any folder of audio, folders in it being labels.
     digits()        Free Spoken Digit Dataset, 3,000 recordings; a download.
     sounds()        ESC-10, 400 recordings; a download.
 
@@ -33,6 +34,7 @@ import importlib.util
 import io
 import json
 import os
+import re
 import shutil
 import sys
 import tempfile
@@ -47,6 +49,7 @@ import soundfile
 import soxr
 
 import gen_audio
+import metrics
 
 ENVIRONMENT = "AUDIO_DATA"
 INSTRUMENT_RATE = 22_050  # Hz
@@ -256,6 +259,60 @@ def instruments(*, count: int = 128, seed: int = 0, families: Sequence[str] = ()
         groups=tuple(groups),
         source="rendered from TimGM6mb.sf2 by T. Brechbill (GPL-2), of the pretty_midi package",
     )
+
+
+def folder(path: Path | str, *, group_pattern: str = "", seconds: float = 0.0) -> AudioSet:
+    """Return every audio file below a folder, channels averaged, at the rate they share.
+
+    The label is the folder a file lies in (``genres/blues/blues.00001.wav``: blues). The group is the file,
+    or what the regular expression ``group_pattern`` matches in its path below the folder (its first
+    parenthesis, if it has one). With ``seconds`` above 0 each file is cut into pieces of that length, named
+    by their number, and a rest of less than half of it is left out. ValueError, naming the file, for no
+    files, files that cannot be read, several rates, and a pattern that matches nothing.
+    """
+    root = Path(path)
+    files = sorted(p for p in root.rglob("*") if p.suffix.lower() in metrics.EXTENSIONS and p.is_file())
+    if not files:
+        raise ValueError(f"{root}: no audio files ({', '.join(sorted(metrics.EXTENSIONS))})")
+    rates: dict[int, Path] = {}
+    table = []
+    for file in files:
+        try:
+            signal, rate = soundfile.read(file, dtype="float32", always_2d=True)
+        except soundfile.LibsndfileError as error:
+            raise ValueError(f"{file}: {error.error_string} Leave it out, or convert it to WAV") from None
+        rates.setdefault(rate, file)
+        if len(rates) > 1:
+            first, second = ((value, rates[value].name) for value in sorted(rates))
+            raise ValueError(
+                f"{root} has files of {first[0]} Hz ({first[1]}) and {second[0]} Hz ({second[1]}); "
+                "one rate is needed: resample them"
+            )
+        name = _relative(file, root)
+        found = re.search(group_pattern, name) if group_pattern else None
+        if group_pattern and not found:
+            raise ValueError(f"{file}: the group pattern {group_pattern!r} matches nothing in {name}")
+        group = name if found is None else found[1] if found.re.groups else found[0]
+        for number, piece in enumerate(_pieces(signal.mean(axis=1), round(seconds * rate))):
+            table.append((f"{name}:{number}" if seconds else name, piece, file.parent.name, group))
+    names, signals, labels, groups = zip(*table, strict=True)
+    return AudioSet(
+        name=root.name,
+        signals=signals,
+        rate=next(iter(rates)),
+        names=names,
+        labels=labels,
+        groups=groups,
+        source=f"{len(files)} files",
+    )
+
+
+def _pieces(signal: np.ndarray, length: int) -> list[np.ndarray]:
+    """The signal whole for length 0; else its pieces, one at least."""
+    if not length:
+        return [signal]
+    starts = range(0, max(1, len(signal) - length // 2), length)
+    return [signal[start : start + length] for start in starts]
 
 
 def rated_names() -> tuple[str, ...]:

@@ -172,15 +172,61 @@ def test_seeds_decide_everything_and_only_they(config, tmp_path):
 
 
 def test_a_label_left_out_leaves_the_reference_as_it_is(config):
-    _, _, _, whole = run.split(config())
-    train, _, rate, left = run.split(config("data.without=[a]", "data.train=6"))
+    whole = run.split(config()).checksums
+    found = run.split(config("data.without=[a]", "data.train=6"))
+    left = found.checksums
     assert whole["reference"] == left["reference"] and whole["train"] != left["train"]
-    assert len(train) == 6 and rate == RATE
+    assert len(found.train) == 6 and found.rate == RATE
+    assert set(found.train_labels) == {"b"}
 
 
 def test_no_file_is_both_trained_on_and_compared_with(config):
-    train, reference, _, _ = run.split(config())
-    assert not {x.tobytes() for x in train} & {x.tobytes() for x in reference}
+    found = run.split(config("data.validation=5"))
+    parts = [{x.tobytes() for x in part} for part in (found.train, found.reference, found.validation)]
+    assert [len(part) for part in parts] == [10, 12, 5]
+    assert len(set.union(*parts)) == 27
+
+
+def test_no_group_is_on_two_sides(config, recordings):
+    """The group is the last digit of the file's number: three files in each of ten."""
+    groups = {}
+    for path in recordings.rglob("*.wav"):
+        groups[soundfile.read(path, dtype="float32")[0].tobytes()] = path.stem[1]
+    settings = config(
+        "data.validation=4", "data.reference=4", "data.split_by=group", r"data.group_pattern='(\d)\.wav'"
+    )
+    found = run.split(settings)
+    sides = [{groups[x.tobytes()] for x in part} for part in (found.train, found.reference, found.validation)]
+    assert [len(found.train), len(found.reference), len(found.validation)] == [10, 4, 4]
+    assert sum(len(side) for side in sides) == len(set.union(*sides))
+    assert len(sides[1]) == len(sides[2]) == 2
+    with pytest.raises(ConfigError, match="30 usable files in 10 groups, 6 of them for training"):
+        run.split(config("data.reference=24", "data.split_by=group", r"data.group_pattern='(\d)\.wav'"))
+    with pytest.raises(ConfigError, match="neither file nor group"):
+        run.split(config("data.split_by=speaker"))
+
+
+def test_pieces_of_one_file_are_one_group(config, tmp_path):
+    """As genre folders have it: long files of several genres, cut to pieces."""
+    rng = np.random.default_rng(1)
+    for i in range(12):
+        place = tmp_path / "genres" / ("blues" if i % 2 else "disco") / f"{i:05d}.wav"
+        place.parent.mkdir(parents=True, exist_ok=True)
+        # Sample number k of file i is i plus noise, so a piece tells its file.
+        soundfile.write(place, (i + rng.uniform(0, 0.5, RATE)) / 12, RATE, subtype="FLOAT")
+    found = run.split(
+        config(
+            f"data.name={tmp_path / 'genres'}",
+            "data.segment_seconds=0.25",
+            "data.split_by=group",
+            "data.reference=6",
+            "data.train=20",
+        )
+    )
+    files = [{int(12 * x.mean()) for x in part} for part in (found.train, found.reference)]
+    assert {len(x) for x in found.train} == {RATE // 4}
+    assert not files[0] & files[1] and len(files[1]) == 2
+    assert set(found.train_labels) == {"blues", "disco"}
 
 
 @pytest.mark.parametrize(("fault", "error"), [("interrupt", KeyboardInterrupt), ("nan", metrics.AudioError)])
@@ -215,13 +261,13 @@ def test_messages_of_the_data(config, tmp_path, recordings):
     mixed = tmp_path / "mixed"
     shutil.copytree(recordings, mixed)
     soundfile.write(mixed / "c.wav", np.ones(100) / 2, 16000)
-    with pytest.raises(ConfigError, match="8000, 16000 Hz"):
+    with pytest.raises(ConfigError, match=r"8000 Hz \(.*\) and 16000 Hz \(c\.wav\)"):
         run.split(config(f"data.name={mixed}"))
 
 
 def test_instruments_have_one_reference_whatever_is_trained():
     sums = [
-        run.split(load([*o, "data.train=5", "data.reference=4"]))[3] for o in ([], ["ablation=dropped_class"])
+        run.split(load([*o, "data.train=5", "data.reference=4"])).checksums for o in ([], ["ablation=dropped_class"])
     ]
     assert sums[0]["reference"] == sums[1]["reference"]
 

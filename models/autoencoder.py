@@ -1,0 +1,386 @@
+"""A network of ``models.vae`` as a model of the gate: it learns a set of sounds, and makes others like them.
+
+Conventions
+    contract   ``train``, ``sample``, ``save`` and ``report`` are what ``ablations.run`` calls.
+    sound      mono float32 at ``rate``, the rate of the training, peak at most 1.
+    labels     names, one a sound; only the prior knows them. None: the model draws without.
+    model file safetensors: every array, and under ``config`` in the header everything needed to build the
+               model again. What is loaded gives the same sounds to the bit.
+"""
+
+from __future__ import annotations
+
+import json
+import hashlib
+import warnings
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from models import prior, spectrogram, vae
+from models.spectrogram import LEVEL, Spectrogram, Statistics
+from models.train import train
+
+VERSION = "1"  # of the model file
+ACTIVE = 0.01  # variance of a latent's mean over sounds, above which it says something (Burda et al. 2016)
+DECODED = 100  # sounds at once
+PRIORS = ("normal", "mixture")
+
+
+class CollapseWarning(UserWarning):
+    """The latents, or the codes, say nearly nothing of the sound."""
+
+
+class Autoencoder:
+    """See the module. Every option is a key of ``model`` in a config.
+
+    Parameters
+    ----------
+    network : str
+        Of ``models.vae.NETWORKS``.
+    seconds, n_fft, hop_length, mels, fit
+        Of ``models.spectrogram.Spectrogram``; "waveform" needs only ``seconds``.
+    denormalise : bool
+        Put mean and deviation back; False is a classic fault.
+    inversion, iterations
+        From bands to bins, and of Griffin-Lim: ``models.spectrogram.magnitude`` and ``waveform``.
+    width, latent, codes, free_bits
+        Of the network; ``codes`` of "vector_quantised" alone.
+    kl_weight, warm_up, reconstruction_weight
+        Of the loss; the weight of the KL rises over the first ``warm_up`` steps.
+    prior, components
+        What is sampled: "normal", or a "mixture" of so many Gaussians fitted to the latents, for each
+        label if there are labels. "vector_quantised" has its own, which is trained beside it.
+    texture : float
+        Share of the learned deviation of the bands that is added to a sample as noise; 0: the middle.
+    steps, batch, learning_rate, threads
+        Of the training. ``threads`` belongs to the result: sums in another order differ in the last digit.
+    """
+
+    def __init__(
+        self,
+        *,
+        network: str,
+        seconds: float,
+        n_fft: int,
+        hop_length: int,
+        mels: int,
+        fit: str,
+        denormalise: bool,
+        inversion: str,
+        iterations: int,
+        width: int,
+        latent: int,
+        codes: int,
+        free_bits: float,
+        kl_weight: float,
+        warm_up: int,
+        reconstruction_weight: float,
+        prior: str,
+        components: int,
+        texture: float,
+        steps: int,
+        batch: int,
+        learning_rate: float,
+        threads: int,
+    ) -> None:
+        self.options = {name: value for name, value in locals().items() if name != "self"}
+        vars(self).update(self.options)
+        if network not in vae.NETWORKS:
+            raise ValueError(f"no network {network!r}; there are {', '.join(vae.NETWORKS)}")
+        if prior not in PRIORS:
+            raise ValueError(f"prior is {prior!r}; there are {', '.join(PRIORS)}")
+        if inversion not in spectrogram.INVERSIONS:
+            raise ValueError(f"inversion is {inversion!r}; there are {', '.join(spectrogram.INVERSIONS)}")
+
+    # -------------------------------------------------------------------------------------- training
+
+    def train(
+        self,
+        signals: Sequence[np.ndarray],
+        rate: int,
+        *,
+        seed: int,
+        labels: Sequence[str] | None = None,
+        checkpoint: Path | None = None,
+    ) -> Iterator[int]:
+        """Learn from mono signals at ``rate`` Hz; yields the step, from 0: the model as it was drawn.
+
+        After each the model can be sampled. ValueError for fewer than two sounds, and for what
+        ``models.spectrogram`` and ``models.train`` refuse.
+        """
+        if len(signals) < 2:
+            raise ValueError(f"{len(signals)} sounds; a set of at least 2 is needed")
+        torch.set_num_threads(self.threads)
+        self.rate, self.seed, self.step, self.parts = rate, seed, 0, {}
+        self.index, self.names = prior.indices(labels, len(signals))
+        if self.is_waveform:
+            self.statistics = None
+        else:
+            self.statistics = spectrogram.statistics(
+                spectrogram.powers(signals, self.spectrogram), self.spectrogram
+            )
+        self.table = self.analyse(signals, rate)
+        self._build(seed)
+        targets = torch.from_numpy(self.index)
+
+        def loss(rows: Tensor, step: int, generator: torch.Generator) -> dict[str, Tensor]:
+            parts = dict(self.network_.loss(self.table[rows], generator=generator))
+            parts["total"] = self.reconstruction_weight * parts["reconstruction"]
+            if "kl" in parts:
+                parts["total"] = parts["total"] + self.weight_of_kl(step) * parts["kl"]
+            else:
+                self.network_.eval()
+                codes = self.network_.encode(self.table[rows])
+                self.network_.train()
+                parts["prior"] = self.codes_.loss(codes, targets[rows])
+                parts["total"] = parts["total"] + parts["commitment"] + parts["prior"]
+            return parts
+
+        yield 0
+        for self.step, self.parts in train(
+            self.modules,
+            loss,
+            rows=len(signals),
+            steps=self.steps,
+            batch=self.batch,
+            learning_rate=self.learning_rate,
+            seed=seed,
+            checkpoint=checkpoint,
+            key=self._key(),
+        ):
+            yield self.step
+        self._warn_of_collapse()
+
+    def weight_of_kl(self, step: int) -> float:
+        return self.kl_weight * min(1.0, step / max(1, self.warm_up))
+
+    def report(self) -> dict[str, float]:
+        """The last parts of the loss; how many latents say something, or the perplexity of the codes."""
+        found = {name: value for name, value in self.parts.items() if name != "kl_each"}
+        found["parameters"] = sum(p.numel() for p in self.modules.parameters())
+        if self.is_quantised:
+            found["perplexity"] = float(vae.perplexity(self.encode(self.table), self.codes))
+            found["codes_used"] = len(torch.unique(self.encode(self.table)))
+        else:
+            found["active"] = int((self.encode(self.table).var(dim=0) > ACTIVE).sum())
+            found["latents"] = self.network_.latent
+        return found
+
+    def collapsed(self) -> str:
+        """What has collapsed, in words; empty if nothing has."""
+        found = self.report()
+        if self.is_quantised and found["perplexity"] < 0.05 * self.codes:
+            return (
+                f"the codes have collapsed: their perplexity is {found['perplexity']:.1f} of {self.codes}; "
+                "lower model.codes or train longer"
+            )
+        if not self.is_quantised and found["active"] < 0.1 * found["latents"]:
+            return (
+                f"the posterior has collapsed: {found['active']} of {found['latents']} latents say something; "
+                "lower model.kl_weight, or raise model.warm_up or model.free_bits"
+            )
+        return ""
+
+    def _warn_of_collapse(self) -> None:
+        if self.steps and (text := self.collapsed()):
+            warnings.warn(text, CollapseWarning, stacklevel=2)
+
+    # ------------------------------------------------------------------------------- sounds and arrays
+
+    @property
+    def is_waveform(self) -> bool:
+        return self.network == "waveform"
+
+    @property
+    def is_quantised(self) -> bool:
+        return self.network == "vector_quantised"
+
+    @property
+    def spectrogram(self) -> Spectrogram:
+        """The kind of spectrogram, at the rate of the training."""
+        return Spectrogram(self.rate, self.n_fft, self.hop_length, self.mels, self.seconds, self.fit)
+
+    def analyse(self, signals: Sequence[np.ndarray], rate: int) -> Tensor:
+        """What the network sees, (count, 1, ...). ValueError for another rate than that of the training."""
+        if rate != self.rate:
+            raise ValueError(
+                f"the sounds have {rate} Hz and the model was trained at {self.rate} Hz; resample them"
+            )
+        if self.is_waveform:
+            length = round(self.seconds * rate)
+            checked = [spectrogram.checked(signal, rate) for signal in signals]
+            cut = [np.pad(s[:length], (0, max(0, length - len(s)))) / np.abs(s).max() for s in checked]
+            return torch.from_numpy(LEVEL * np.stack(cut).astype(np.float32))[:, None]
+        bands = np.stack([self.spectrogram.log_mel(signal) for signal in signals])
+        return torch.from_numpy(self.statistics.normalise(bands))[:, None]
+
+    def synthesise(self, x: Tensor) -> list[np.ndarray]:
+        """The way back: sounds of ``seconds``."""
+        if self.is_waveform:
+            return [signal[0] for signal in x.numpy()]
+        return [self._sound(bands[0]) for bands in x.numpy()]
+
+    def _sound(self, bands: np.ndarray) -> np.ndarray:
+        bands = self.statistics.denormalise(bands) if self.denormalise else bands
+        magnitude = spectrogram.magnitude(
+            bands, spectrogram=self.spectrogram, inversion=self.inversion, learned=self.statistics
+        )
+        return self.spectrogram.waveform(magnitude, iterations=self.iterations)
+
+    # --------------------------------------------------------------------------------- what it is for
+
+    @torch.no_grad()
+    def encode(self, x: Tensor) -> Tensor:
+        """Latents of ``analyse``d sounds; see ``models.vae``."""
+        self.network_.eval()
+        return torch.cat([self.network_.encode(part) for part in x.split(DECODED)])
+
+    @torch.no_grad()
+    def decode(self, latent: Tensor) -> Tensor:
+        self.network_.eval()
+        return torch.cat([self.network_.decode(part) for part in latent.split(DECODED)])
+
+    def draw_labels(self, count: int, *, seed: int) -> list[str]:
+        """Labels of the sounds ``sample`` makes, in the shares of the training; "" where it knows none."""
+        return [self.names[i] for i in self._drawn(count, seed)]
+
+    def _drawn(self, count: int, seed: int) -> np.ndarray:
+        shares = np.bincount(self.index, minlength=len(self.names)) / len(self.index)
+        return np.random.default_rng([seed, 2]).choice(len(self.names), size=count, p=shares)
+
+    @torch.no_grad()
+    def sample(self, count: int, *, seed: int) -> list[np.ndarray]:
+        """``count`` sounds from the prior; equal seeds give equal sounds."""
+        torch.set_num_threads(self.threads)
+        generator = torch.Generator().manual_seed(seed)
+        labels = self._drawn(count, seed)
+        if self.is_quantised:
+            latent = self.codes_.draw(torch.from_numpy(labels), generator)
+        elif self.prior == "normal":
+            latent = self._completed(torch.randn((count, self.network_.upper), generator=generator), generator)
+        else:
+            upper = self._mixture().draw(labels, np.random.default_rng([seed, 3]))
+            latent = self._completed(torch.from_numpy(upper.astype(np.float32)), generator)
+        x = self.decode(latent)
+        if self.texture and hasattr(self.network_, "deviation"):
+            x = x + self.texture * self.network_.deviation() * torch.randn(x.shape, generator=generator)
+        return self.synthesise(x)
+
+    def _completed(self, upper: Tensor, generator: torch.Generator) -> Tensor:
+        self.network_.eval()
+        return self.network_.complete(upper, generator)
+
+    def reconstruct(self, signals: Sequence[np.ndarray], rate: int) -> list[np.ndarray]:
+        """What is left of sounds after encoding and decoding, each at most as long as it was."""
+        made = self.synthesise(self.decode(self.encode(self.analyse(signals, rate))))
+        return [sound[: len(signal)] for sound, signal in zip(made, signals, strict=True)]
+
+    def interpolate(self, first: np.ndarray, second: np.ndarray, rate: int, *, steps: int) -> list[np.ndarray]:
+        """``steps`` sounds from the first to the second, along a line between their latents.
+
+        ValueError for fewer than 2 steps, and for codes, between which there is no line.
+        """
+        if self.is_quantised:
+            raise ValueError("between codes there is no line; interpolate with another network")
+        if steps < 2:
+            raise ValueError(f"steps is {steps}; a line has at least 2")
+        ends = self.encode(self.analyse([first, second], rate))
+        return self.synthesise(self.decode(torch.lerp(ends[:1], ends[1:], torch.linspace(0, 1, steps)[:, None])))
+
+    # --------------------------------------------------------------------------------- kept and loaded
+
+    def save(self, path: Path | str) -> None:
+        """Write the model file."""
+        arrays = {f"modules.{name}": value for name, value in self.modules.state_dict().items()}
+        if self.statistics is not None:
+            arrays |= {f"statistics.{k}": torch.from_numpy(v) for k, v in vars(self.statistics).items()}
+        if self._has_mixture:
+            arrays |= {f"mixture.{k}": torch.from_numpy(v) for k, v in vars(self._mixture()).items()}
+        arrays["index"] = torch.from_numpy(self.index)
+        config = {
+            "model": self.options,
+            "rate": self.rate,
+            "seed": self.seed,
+            "step": self.step,
+            "labels": self.names,
+        }
+        header = {"version": VERSION, "config": json.dumps(config)}
+        save_file({k: v.contiguous() for k, v in arrays.items()}, path, metadata=header)
+
+    @classmethod
+    def load(cls, path: Path | str) -> Autoencoder:
+        """Read a model file. ValueError, naming it, for another version or what is no model file."""
+        try:
+            with safe_open(path, framework="pt") as file:
+                header = file.metadata() or {}
+                if header.get("version") != VERSION:
+                    raise ValueError(
+                        f"{path}: version {header.get('version', 'unknown')} of the model file; this code "
+                        f"reads version {VERSION}. Use the code that wrote it, or train again"
+                    )
+                arrays = {name: file.get_tensor(name) for name in file.keys()}
+        except (SafetensorError, OSError) as error:
+            raise ValueError(f"{path}: no model file ({error})") from None
+        config = json.loads(header["config"])
+        model = cls(**config["model"])
+        model.rate, model.seed, model.step = config["rate"], config["seed"], config["step"]
+        model.names, model.index, model.parts = tuple(config["labels"]), arrays.pop("index").numpy(), {}
+
+        def part(name: str) -> dict[str, Tensor]:
+            return {k.split(".", 1)[1]: v for k, v in arrays.items() if k.startswith(f"{name}.")}
+
+        statistics, mixture = ({k: v.numpy() for k, v in part(n).items()} for n in ("statistics", "mixture"))
+        model.statistics = Statistics(**statistics) if statistics else None
+        model._build(model.seed)
+        model.modules.load_state_dict(part("modules"))
+        if mixture:
+            model._fitted = (model.step, prior.Mixture(**mixture))
+        return model
+
+    def _build(self, seed: int) -> None:
+        """Network, and the prior of codes, with weights drawn from the seed."""
+        options = {"width": self.width, "latent": self.latent}
+        if self.is_waveform:
+            options["shape"] = (round(self.seconds * self.rate),)
+        else:
+            options["shape"] = (self.mels, self.spectrogram.frames)
+        options |= {"codes": self.codes} if self.is_quantised else {"free_bits": self.free_bits}
+        self.network_ = vae.build(self.network, seed=seed, **options)
+        self.modules = torch.nn.ModuleDict({"network": self.network_})
+        if self.is_quantised:
+            with torch.random.fork_rng(devices=[]):
+                torch.manual_seed(seed)
+                self.codes_ = prior.CodePrior(
+                    codes=self.codes, tokens=self.network_.tokens, labels=len(self.names)
+                )
+            self.modules["codes"] = self.codes_
+        self._fitted: tuple[int, prior.Mixture] | None = None
+
+    @property
+    def _has_mixture(self) -> bool:
+        return self.prior == "mixture" and not self.is_quantised
+
+    def _mixture(self) -> prior.Mixture:
+        """Fitted to draws of the posterior of the training set, once after each step."""
+        if self._fitted is None or self._fitted[0] != self.step:
+            generator = torch.Generator().manual_seed(self.seed)
+            self.network_.eval()
+            with torch.no_grad():
+                parts = [self.network_.posterior(part) for part in self.table.split(DECODED)]
+                drawn = torch.cat([vae.draw(*part, generator) for part in parts]).numpy()
+            self._fitted = (
+                self.step,
+                prior.fit_mixture(drawn, self.index, components=self.components, seed=self.seed),
+            )
+        return self._fitted[1]
+
+    def _key(self) -> str:
+        """Names the training: options, seed and data."""
+        content = json.dumps([self.options, self.seed, self.rate, self.names], sort_keys=True).encode()
+        return hashlib.sha256(content + self.table.numpy().tobytes() + self.index.tobytes()).hexdigest()

@@ -106,9 +106,8 @@ class Autoencoder:
     reconstruction_weight: float = 1.0
     prior: str = "normal"
     components: int = 4
-    texture: float = 0.0
     steps: int = 1000
-    batch: int = 64
+    batch: int = 32
     learning_rate: float = 1e-3
     threads: int = 1
 

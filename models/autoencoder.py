@@ -56,8 +56,6 @@ class Autoencoder:
     prior, components
         What is sampled: "normal", or a "mixture" of so many Gaussians fitted to the latents, for each
         label if there are labels. "vector_quantised" has its own, which is trained beside it.
-    texture : float
-        Share of the learned deviation of the bands that is added to a sample as noise; 0: the middle.
     steps, batch, learning_rate, threads
         Of the training. ``threads`` belongs to the result: sums in another order differ in the last digit.
     """
@@ -83,7 +81,6 @@ class Autoencoder:
         reconstruction_weight: float,
         prior: str,
         components: int,
-        texture: float,
         steps: int,
         batch: int,
         learning_rate: float,
@@ -135,10 +132,7 @@ class Autoencoder:
             if "kl" in parts:
                 parts["total"] = parts["total"] + self.weight_of_kl(step) * parts["kl"]
             else:
-                self.network_.eval()
-                codes = self.network_.encode(self.table[rows])
-                self.network_.train()
-                parts["prior"] = self.codes_.loss(codes, targets[rows])
+                parts["prior"] = self.codes_.loss(parts["codes"], targets[rows])
                 parts["total"] = parts["total"] + parts["commitment"] + parts["prior"]
             return parts
 
@@ -267,10 +261,7 @@ class Autoencoder:
         else:
             upper = self._mixture().draw(labels, np.random.default_rng([seed, 3]))
             latent = self._completed(torch.from_numpy(upper.astype(np.float32)), generator)
-        x = self.decode(latent)
-        if self.texture and hasattr(self.network_, "deviation"):
-            x = x + self.texture * self.network_.deviation() * torch.randn(x.shape, generator=generator)
-        return self.synthesise(x)
+        return self.synthesise(self.decode(latent))
 
     def _completed(self, upper: Tensor, generator: torch.Generator) -> Tensor:
         self.network_.eval()

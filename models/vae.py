@@ -139,10 +139,6 @@ class Residual(Network):
         """As ``Network.reconstruction`` with the deviation of each band."""
         return banded(x - middle, self.log_deviation)
 
-    def deviation(self) -> Tensor:
-        """Standard deviation of each band around the middle, (mels, 1)."""
-        return self.log_deviation.clamp(min=SMALLEST_LOG_DEVIATION).exp()
-
 
 class Hierarchical(Residual):
     """A vector above, and below it a grid of an eighth of the resolution that is drawn given the vector.
@@ -251,7 +247,6 @@ class VectorQuantised(Network):
         self.register_buffer("uses", torch.ones(codes))
 
     reconstruction = Residual.reconstruction
-    deviation = Residual.deviation
 
     def encode(self, x: Tensor) -> Tensor:
         """Codes, (count, tokens): time after time, in each from low to high."""
@@ -262,7 +257,7 @@ class VectorQuantised(Network):
         return self.reduce(self.decoder(vectors.permute(0, 3, 2, 1)))
 
     def loss(self, x: Tensor, *, generator: torch.Generator) -> dict[str, Tensor]:
-        """``reconstruction``, ``commitment``, and ``perplexity`` of the codes in the batch."""
+        """``reconstruction``, ``commitment``, ``codes`` of the batch and their ``perplexity``."""
         fields = self._fields(self.encoder(self.enlarge(x)))
         nearest = self._nearest(fields)
         vectors = self.book[nearest]
@@ -274,6 +269,7 @@ class VectorQuantised(Network):
             "reconstruction": self.reconstruction(x, self.reduce(self.decoder(through.permute(0, 3, 2, 1)))),
             "commitment": self.commitment * distance,
             "perplexity": perplexity(nearest, self.codes),
+            "codes": nearest.flatten(1),
         }
 
     @staticmethod
@@ -299,31 +295,37 @@ class VectorQuantised(Network):
 
 
 class Waveform(Network):
-    """On samples: convolutions of stride 4, and a loss in several spectrograms.
+    """On samples: learned filters in, convolutions of stride 4, and learned filters out.
 
-    A squared error of samples would ask for the phase, which no listener hears and a small latent cannot
-    hold: what comes out is silence. So magnitudes and their logarithms are compared, and the phases are
-    the network's own affair.
+    A squared error of samples would ask for the phase, which a small latent cannot hold: what comes out is
+    silence. So magnitudes and their logarithms are compared, and the phases are the network's own affair.
     """
 
-    down = 4**5
+    hop, taps = 16, 64  # samples, of the filters
+    down = hop * 4**3
     sharpness = 60.0  # nats a unit of the mean spectral error: the inverse scale of a Laplace likelihood
 
     def __init__(self, **options) -> None:
         super().__init__(**options)
-        w, length = self.width, self.padded[0] // self.down
-        widths = [w, 2 * w, 4 * w, 4 * w, 4 * w]
-        layers: list[nn.Module] = []
-        for before, after in zip([1, *widths[:-1]], widths, strict=True):
-            layers += [nn.Conv1d(before, after, 11, 4, 5), nn.GroupNorm(1, after), nn.SiLU()]
+        w, length = 4 * self.width, self.padded[0] // self.down
+        edge = (self.taps - self.hop) // 2
         self.encoder = nn.Sequential(
-            *layers, nn.Flatten(), nn.Linear(widths[-1] * length, 2 * self.latent)
+            nn.Conv1d(1, w, self.taps, self.hop, edge),
+            *(layer for _ in range(3) for layer in (nn.SiLU(), nn.Conv1d(w, w, 9, 4, 4), nn.GroupNorm(4, w))),
+            *(nn.SiLU(), nn.Flatten(), nn.Linear(w * length, 2 * self.latent)),
         )
-        layers = [nn.Linear(self.latent, widths[-1] * length), nn.Unflatten(1, (widths[-1], length))]
-        for before, after in zip(widths[::-1], [*widths[-2::-1], w], strict=True):
-            layers += [nn.Upsample(scale_factor=4), nn.Conv1d(before, after, 9, 1, 4)]
-            layers += [nn.GroupNorm(1, after), nn.SiLU()]
-        self.decoder = nn.Sequential(*layers, nn.Conv1d(w, 1, 17, 1, 8), nn.Tanh())
+        self.decoder = nn.Sequential(
+            *(nn.Linear(self.latent, w * length), nn.Unflatten(1, (w, length))),
+            *(
+                layer
+                for _ in range(3)
+                for layer in (
+                    *(nn.Upsample(scale_factor=4), nn.Conv1d(w, w, 9, 1, 4), nn.GroupNorm(4, w), nn.SiLU()),
+                    *(nn.Conv1d(w, w, 5, 1, 2), nn.SiLU()),
+                )
+            ),
+            *(nn.ConvTranspose1d(w, 1, self.taps, self.hop, edge), nn.Tanh()),
+        )
 
     def reconstruction(self, x: Tensor, middle: Tensor) -> Tensor:
         errors = []

@@ -13,8 +13,8 @@ Conventions
                      is not made again; with another one it is an error: one name is one model.
 
 A model is what ``model._target_`` names: anything with ``train(signals, rate, *, seed)``, which yields steps,
-and ``sample(count, *, seed)``. Its ``train`` may take ``labels=`` too, and ``checkpoint=``, a file to write to
-and to go on from after an interrupt; it may have ``report()``, numbers for metrics.json.
+and ``sample(count, *, seed)``. Its ``train`` may take ``labels=`` too, and ``checkpoint=``, a file to write
+to and to go on from after an interrupt; it may have ``report()``, numbers for metrics.json.
 
 A run is written to a hidden folder beside its place and renamed at the end, so it is there whole or not at
 all, whoever is interrupted and whoever else runs at the same time.
@@ -95,6 +95,15 @@ def folder(config: DictConfig) -> Path:
     return Path(config.runs) / config.name / str(config.seed)
 
 
+def find(config: DictConfig) -> Path:
+    """The folder of a config's run. RunError if it is not there, or another config's."""
+    place = folder(config)
+    if not place.exists():
+        raise RunError(f"{place}: no such run; train it first")
+    _known(place, config, identity(config))
+    return place
+
+
 def identity(config: DictConfig) -> str:
     """SHA-256 of the resolved config without ``runs`` and ``tracker``."""
     content = OmegaConf.to_container(config, resolve=True)
@@ -139,13 +148,15 @@ def read(place: Path, name: str) -> dict:
 
 @dataclass(frozen=True)
 class Split:
-    """What is trained on and what is held out; labels one a signal, checksums by the name of the part."""
+    """What is trained on and what is held out; labels and groups one a signal, checksums by part."""
 
     train: list[np.ndarray]
     train_labels: list[str]
+    train_groups: list[str]
     reference: list[np.ndarray]
     validation: list[np.ndarray]
     validation_labels: list[str]
+    validation_groups: list[str]
     rate: int
     checksums: dict[str, str]
 
@@ -188,7 +199,9 @@ def split(config: DictConfig) -> Split:
     return Split(
         **chosen,
         train_labels=[labels[i] for i in training],
+        train_groups=[found.groups[i] for i in training],
         validation_labels=[labels[i] for i in validation],
+        validation_groups=[found.groups[i] for i in validation],
         rate=found.rate,
         checksums={name: _checksum(part) for name, part in chosen.items() if part},
     )
@@ -274,7 +287,7 @@ def _make(config: DictConfig, stage: Path, place: Path, wanted: str) -> dict:
     (stage / "audio").mkdir()
     for i, sound in enumerate(sounds):
         soundfile.write(stage / "audio" / f"{i:05d}.flac", np.clip(sound, -1, 1), rate, subtype="PCM_16")
-    rows = [_embedded(sound, rate) for sound in sounds]
+    rows = [embedded(sound, rate) for sound in sounds]
     owners = np.repeat(np.arange(len(rows)), [len(r) for r in rows])
     np.savez(stage / "embedding.npz", rows=np.concatenate(rows), owners=owners)
     halves = [metrics.distance(reference, sounds[i::2], rate=rate, workers=1, cache=False) for i in (0, 1)]
@@ -333,7 +346,7 @@ def measure(reference: Sequence[np.ndarray], sounds: Sequence[np.ndarray], *, ra
     return {"distance": float(found.value), **views}
 
 
-def _embedded(sound: np.ndarray, rate: int) -> np.ndarray:
+def embedded(sound: np.ndarray, rate: int) -> np.ndarray:
     windows = metrics.windows(metrics.prepare(sound, rate)[0])
     return np.stack([metrics.embed(window) for window in windows]) / metrics.constants()[0]
 

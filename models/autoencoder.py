@@ -4,14 +4,14 @@ Conventions
     contract   ``train``, ``sample``, ``save`` and ``report`` are what ``ablations.run`` calls.
     sound      mono float32 at ``rate``, the rate of the training, peak at most 1.
     labels     names, one a sound; only the prior knows them. None: the model draws without.
-    model file safetensors: every array, and under ``config`` in the header everything needed to build the
-               model again. What is loaded gives the same sounds to the bit.
+    model file safetensors: every array, and in the header as JSON everything needed to build the model
+               again. What is loaded gives the same sounds to the bit.
 """
 
 from __future__ import annotations
 
-import json
 import hashlib
+import json
 import warnings
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -21,12 +21,14 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
+from tqdm import tqdm
 
 from models import prior, spectrogram, vae
 from models.spectrogram import LEVEL, Spectrogram, Statistics
 from models.train import train
 
-VERSION = "1"  # of the model file
+VERSION = 1  # of the model file
+HEADER = "autoencoder"  # the entry of its metadata
 ACTIVE = 0.01  # variance of a latent's mean over sounds, above which it says something (Burda et al. 2016)
 DECODED = 100  # sounds at once
 PRIORS = ("normal", "mixture")
@@ -95,6 +97,8 @@ class Autoencoder:
         if inversion not in spectrogram.INVERSIONS:
             raise ValueError(f"inversion is {inversion!r}; there are {', '.join(spectrogram.INVERSIONS)}")
 
+    EVERY = 100  # steps between two checkpoints
+
     # -------------------------------------------------------------------------------------- training
 
     def train(
@@ -137,7 +141,7 @@ class Autoencoder:
             return parts
 
         yield 0
-        for self.step, self.parts in train(
+        for step, parts in train(
             self.modules,
             loss,
             rows=len(signals),
@@ -146,9 +150,11 @@ class Autoencoder:
             learning_rate=self.learning_rate,
             seed=seed,
             checkpoint=checkpoint,
+            every=self.EVERY,
             key=self._key(),
         ):
-            yield self.step
+            self.step, self.parts = step, parts
+            yield step
         self._warn_of_collapse()
 
     def weight_of_kl(self, step: int) -> float:
@@ -176,7 +182,7 @@ class Autoencoder:
             )
         if not self.is_quantised and found["active"] < 0.1 * found["latents"]:
             return (
-                f"the posterior has collapsed: {found['active']} of {found['latents']} latents say something; "
+                f"the posterior has collapsed: {found['active']} of {found['latents']} latents speak; "
                 "lower model.kl_weight, or raise model.warm_up or model.free_bits"
             )
         return ""
@@ -194,6 +200,11 @@ class Autoencoder:
     @property
     def is_quantised(self) -> bool:
         return self.network == "vector_quantised"
+
+    @property
+    def is_conditional(self) -> bool:
+        """Whether what is sampled is meant to be of a label."""
+        return self.names != ("",) and (self.is_quantised or self.prior == "mixture")
 
     @property
     def spectrogram(self) -> Spectrogram:
@@ -214,11 +225,12 @@ class Autoencoder:
         bands = np.stack([self.spectrogram.log_mel(signal) for signal in signals])
         return torch.from_numpy(self.statistics.normalise(bands))[:, None]
 
-    def synthesise(self, x: Tensor) -> list[np.ndarray]:
+    def synthesise(self, x: Tensor, *, progress: bool = False) -> list[np.ndarray]:
         """The way back: sounds of ``seconds``."""
         if self.is_waveform:
             return [signal[0] for signal in x.numpy()]
-        return [self._sound(bands[0]) for bands in x.numpy()]
+        shown = tqdm(x.numpy(), desc="sounds", leave=False, disable=None if progress else True)
+        return [self._sound(bands[0]) for bands in shown]
 
     def _sound(self, bands: np.ndarray) -> np.ndarray:
         bands = self.statistics.denormalise(bands) if self.denormalise else bands
@@ -242,37 +254,45 @@ class Autoencoder:
 
     def draw_labels(self, count: int, *, seed: int) -> list[str]:
         """Labels of the sounds ``sample`` makes, in the shares of the training; "" where it knows none."""
-        return [self.names[i] for i in self._drawn(count, seed)]
+        return [self.names[i] if self.is_conditional else "" for i in self._drawn(count, seed)]
 
     def _drawn(self, count: int, seed: int) -> np.ndarray:
         shares = np.bincount(self.index, minlength=len(self.names)) / len(self.index)
         return np.random.default_rng([seed, 2]).choice(len(self.names), size=count, p=shares)
 
     @torch.no_grad()
-    def sample(self, count: int, *, seed: int) -> list[np.ndarray]:
-        """``count`` sounds from the prior; equal seeds give equal sounds."""
+    def sample(self, count: int, *, seed: int, progress: bool = False) -> list[np.ndarray]:
+        """``count`` sounds from the prior; equal seeds give equal sounds. ValueError for fewer than 1."""
+        if count < 1:
+            raise ValueError(f"count is {count}; at least 1 sound is made")
         torch.set_num_threads(self.threads)
         generator = torch.Generator().manual_seed(seed)
         labels = self._drawn(count, seed)
         if self.is_quantised:
             latent = self.codes_.draw(torch.from_numpy(labels), generator)
         elif self.prior == "normal":
-            latent = self._completed(torch.randn((count, self.network_.upper), generator=generator), generator)
+            latent = self._completed(
+                torch.randn((count, self.network_.upper), generator=generator), generator
+            )
         else:
             upper = self._mixture().draw(labels, np.random.default_rng([seed, 3]))
             latent = self._completed(torch.from_numpy(upper.astype(np.float32)), generator)
-        return self.synthesise(self.decode(latent))
+        return self.synthesise(self.decode(latent), progress=progress)
 
     def _completed(self, upper: Tensor, generator: torch.Generator) -> Tensor:
         self.network_.eval()
         return self.network_.complete(upper, generator)
 
-    def reconstruct(self, signals: Sequence[np.ndarray], rate: int) -> list[np.ndarray]:
+    def reconstruct(
+        self, signals: Sequence[np.ndarray], rate: int, *, progress: bool = False
+    ) -> list[np.ndarray]:
         """What is left of sounds after encoding and decoding, each at most as long as it was."""
-        made = self.synthesise(self.decode(self.encode(self.analyse(signals, rate))))
+        made = self.synthesise(self.decode(self.encode(self.analyse(signals, rate))), progress=progress)
         return [sound[: len(signal)] for sound, signal in zip(made, signals, strict=True)]
 
-    def interpolate(self, first: np.ndarray, second: np.ndarray, rate: int, *, steps: int) -> list[np.ndarray]:
+    def interpolate(
+        self, first: np.ndarray, second: np.ndarray, rate: int, *, steps: int
+    ) -> list[np.ndarray]:
         """``steps`` sounds from the first to the second, along a line between their latents.
 
         ValueError for fewer than 2 steps, and for codes, between which there is no line.
@@ -282,7 +302,9 @@ class Autoencoder:
         if steps < 2:
             raise ValueError(f"steps is {steps}; a line has at least 2")
         ends = self.encode(self.analyse([first, second], rate))
-        return self.synthesise(self.decode(torch.lerp(ends[:1], ends[1:], torch.linspace(0, 1, steps)[:, None])))
+        return self.synthesise(
+            self.decode(torch.lerp(ends[:1], ends[1:], torch.linspace(0, 1, steps)[:, None]))
+        )
 
     # --------------------------------------------------------------------------------- kept and loaded
 
@@ -294,34 +316,34 @@ class Autoencoder:
         if self._has_mixture:
             arrays |= {f"mixture.{k}": torch.from_numpy(v) for k, v in vars(self._mixture()).items()}
         arrays["index"] = torch.from_numpy(self.index)
-        config = {
+        header = {
+            "version": VERSION,
             "model": self.options,
             "rate": self.rate,
             "seed": self.seed,
             "step": self.step,
             "labels": self.names,
         }
-        header = {"version": VERSION, "config": json.dumps(config)}
-        save_file({k: v.contiguous() for k, v in arrays.items()}, path, metadata=header)
+        # One entry: safetensors writes several in random order, and equal models should be equal files.
+        save_file({k: v.contiguous() for k, v in arrays.items()}, path, metadata={HEADER: json.dumps(header)})
 
     @classmethod
     def load(cls, path: Path | str) -> Autoencoder:
         """Read a model file. ValueError, naming it, for another version or what is no model file."""
         try:
             with safe_open(path, framework="pt") as file:
-                header = file.metadata() or {}
+                header = json.loads((file.metadata() or {}).get(HEADER, "{}"))
                 if header.get("version") != VERSION:
                     raise ValueError(
                         f"{path}: version {header.get('version', 'unknown')} of the model file; this code "
                         f"reads version {VERSION}. Use the code that wrote it, or train again"
                     )
-                arrays = {name: file.get_tensor(name) for name in file.keys()}
+                arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
         except (SafetensorError, OSError) as error:
             raise ValueError(f"{path}: no model file ({error})") from None
-        config = json.loads(header["config"])
-        model = cls(**config["model"])
-        model.rate, model.seed, model.step = config["rate"], config["seed"], config["step"]
-        model.names, model.index, model.parts = tuple(config["labels"]), arrays.pop("index").numpy(), {}
+        model = cls(**header["model"])
+        model.rate, model.seed, model.step = (header[name] for name in ("rate", "seed", "step"))
+        model.names, model.index, model.parts = tuple(header["labels"]), arrays.pop("index").numpy(), {}
 
         def part(name: str) -> dict[str, Tensor]:
             return {k.split(".", 1)[1]: v for k, v in arrays.items() if k.startswith(f"{name}.")}

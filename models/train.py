@@ -50,7 +50,9 @@ def train(
             f"rows {rows}, steps {steps}, batch {batch}, learning_rate {learning_rate}: nothing to train with"
         )
     generator = torch.Generator().manual_seed(seed)
-    optimiser = torch.optim.AdamW(module.parameters(), lr=learning_rate, betas=BETAS, weight_decay=weight_decay)
+    optimiser = torch.optim.AdamW(
+        module.parameters(), lr=learning_rate, betas=BETAS, weight_decay=weight_decay
+    )
     first = 1
     if checkpoint is not None and checkpoint.exists():
         done, parts = _restore(checkpoint, key, module, optimiser, generator)
@@ -105,7 +107,9 @@ def _restore(path: Path, key: str, module, optimiser, generator) -> tuple[int, d
     try:
         kept = torch.load(path, weights_only=True)
     except Exception as error:  # whatever a damaged archive raises
-        raise ValueError(f"{path} is no checkpoint ({type(error).__name__}); delete it to begin anew") from None
+        raise ValueError(
+            f"{path} is no checkpoint ({type(error).__name__}); delete it to begin anew"
+        ) from None
     if kept["key"] != key:
         raise ValueError(f"{path} is the checkpoint of another training; delete it, or give another name=")
     module.load_state_dict(kept["module"])

@@ -1,7 +1,7 @@
 """Five variational autoencoders: networks that encode, decode, and say what their loss is made of.
 
 Conventions
-    x          a batch of what is modelled, (count, 1, mels, frames) normalised log-mel or (count, 1, samples).
+    x          a batch of what is modelled, (count, 1, mels, frames) log-mel or (count, 1, samples).
     latent     (count, latents) float; for ``VectorQuantised`` the codes, (count, tokens) int64.
     loss       a table of parts: ``reconstruction``, the negative logarithm of the likelihood without its
                constant, and ``kl`` (or ``commitment``), in nats a sound; what is minimised is their
@@ -127,9 +127,7 @@ class Residual(Network):
         super().__init__(**options)
         w, (height, length) = self.width, (n // 8 for n in self.padded)
         features = 4 * w * height * length
-        self.encoder = nn.Sequential(
-            *contracting(w), nn.Flatten(), nn.Linear(features, 2 * self.latent)
-        )
+        self.encoder = nn.Sequential(*contracting(w), nn.Flatten(), nn.Linear(features, 2 * self.latent))
         self.decoder = nn.Sequential(
             nn.Linear(self.latent, features), nn.Unflatten(1, (4 * w, height, length)), *expanding(w)
         )
@@ -194,7 +192,6 @@ class Hierarchical(Residual):
         spread = self.spread(draw(mean, log_variance, generator))
         mean, log_variance, relative = self._lower(features, spread)
         _, narrower = relative
-        _, prior = self._prior(spread)
         # KL between two Gaussians, the first's mean at the second's plus relative[0] deviations.
         below = 0.5 * (relative[0] ** 2 + narrower.exp() - 1 - narrower).mean(dim=0).flatten()
         lower = draw(mean, log_variance, generator)
@@ -213,7 +210,7 @@ class Hierarchical(Residual):
         return mean, log_variance.clamp(*LOG_VARIANCES)
 
     def _lower(self, features: Tensor, spread: Tensor) -> tuple[Tensor, Tensor, tuple[Tensor, Tensor]]:
-        """Posterior of the grid, and how it lies to the prior: moved by deviations, log ratio of variances."""
+        """Posterior of the grid, and how it lies to the prior: moved by so many deviations, log ratio."""
         mean, log_variance = self._prior(spread)
         moved, narrower = self.relative(torch.cat([features, spread], dim=1)).chunk(2, dim=1)
         narrower = narrower.clamp(*LOG_VARIANCES)
@@ -299,18 +296,18 @@ class Waveform(Network):
 
     A squared error of samples would ask for the phase, which a small latent cannot hold: what comes out is
     silence. So magnitudes and their logarithms are compared, and the phases are the network's own affair.
+    The likelihood is Laplace's, with one learned scale and as many dimensions as there are samples.
     """
 
     hop, taps = 16, 64  # samples, of the filters
     down = hop * 4**3
-    sharpness = 60.0  # nats a unit of the mean spectral error: the inverse scale of a Laplace likelihood
 
     def __init__(self, **options) -> None:
         super().__init__(**options)
         w, length = 4 * self.width, self.padded[0] // self.down
         edge = (self.taps - self.hop) // 2
         self.encoder = nn.Sequential(
-            nn.Conv1d(1, w, self.taps, self.hop, edge),
+            *(nn.Conv1d(1, w, self.taps, self.hop, edge), Loudness()),
             *(layer for _ in range(3) for layer in (nn.SiLU(), nn.Conv1d(w, w, 9, 4, 4), nn.GroupNorm(4, w))),
             *(nn.SiLU(), nn.Flatten(), nn.Linear(w * length, 2 * self.latent)),
         )
@@ -326,6 +323,7 @@ class Waveform(Network):
             ),
             *(nn.ConvTranspose1d(w, 1, self.taps, self.hop, edge), nn.Tanh()),
         )
+        self.log_scale = nn.Parameter(torch.zeros(()))
 
     def reconstruction(self, x: Tensor, middle: Tensor) -> Tensor:
         errors = []
@@ -333,7 +331,8 @@ class Waveform(Network):
             if n_fft <= x.shape[-1]:
                 real, made = (spectrum(signal[:, 0], n_fft, hop) for signal in (x, middle))
                 errors.append((real - made).abs().mean() / real.mean() + (log(real) - log(made)).abs().mean())
-        return self.sharpness * torch.stack(errors).mean()
+        scale = self.log_scale.clamp(min=SMALLEST_LOG_DEVIATION)
+        return x.shape[-1] * (torch.stack(errors).mean() * (-scale).exp() + scale)
 
 
 class Block(nn.Module):
@@ -350,6 +349,13 @@ class Block(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return x + self.layers(x)
+
+
+class Loudness(nn.Module):
+    """Logarithm of the modulus: what a filter lets through, whatever its phase."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return log(x.abs())
 
 
 def contracting(width: int, *, last: tuple[int, int] = (2, 2)) -> list[nn.Module]:

@@ -267,7 +267,8 @@ def test_messages_of_the_data(config, tmp_path, recordings):
 
 def test_instruments_have_one_reference_whatever_is_trained():
     sums = [
-        run.split(load([*o, "data.train=5", "data.reference=4"])).checksums for o in ([], ["ablation=dropped_class"])
+        run.split(load([*o, "data.train=5", "data.reference=4"])).checksums
+        for o in ([], ["ablation=dropped_class"])
     ]
     assert sums[0]["reference"] == sums[1]["reference"]
 

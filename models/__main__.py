@@ -1,0 +1,174 @@
+"""Models by one command: configs in, sounds out.
+
+$ python -m models train vae_residual                                # on rendered instruments: no data needed
+$ python -m models train vae_residual set=digits seed=1              # runs/vae_residual_digits/1/
+$ python -m models train vae_simple data.name=genres data.labels=[] data.segment_seconds=1 name=genres
+$ python -m models sample vae_residual --count 20 --out made
+$ python -m models reconstruct vae_residual --out back     # what was held out; or --input FOLDER
+$ python -m models interpolate vae_residual --out line     # or --input FIRST.wav SECOND.wav
+$ python -m models study                                             # the figures of the report (needs digits)
+
+CONFIG is a file of ``configs/`` (vae_simple, vae_residual, vae_hierarchical, vae_vector_quantised,
+vae_waveform); what follows it are overrides, ``model.steps=200``, as in ``python -m ablations run --help``.
+A training is a run of the gate: ``python -m ablations compare vae_simple_digits vae_residual_digits`` judges
+two, ``train CONFIG -m "seed=range(0,5)"`` makes several. An interrupted one goes on where it was.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import soundfile
+
+from ablations import run
+from ablations.config import FOLDER, ConfigError, load
+from ablations.run import MODEL, RunError
+from metrics import AudioError
+from study.sets import MissingData, folder
+
+USES = ("sample", "reconstruct", "interpolate")
+
+
+def train(arguments: Sequence[str]) -> int:
+    """Delegated to the gate, with the config's name first."""
+    name, *overrides = arguments
+    return run.main(["--config-name", name, *overrides])
+
+
+def use(command: str, arguments: Sequence[str]) -> int:
+    """Sounds of a trained model, as WAV files in a new folder."""
+    options = _parser(command).parse_args(arguments)
+    out = Path(options.out)
+    if out.exists() and any(out.iterdir()):
+        raise ValueError(f"{out} is not empty; give a new folder to --out")
+    config = load(options.overrides, config_name=options.config)
+    path = run.find(config) / MODEL
+    if not path.exists():
+        raise RunError(f"{path} is missing: this model keeps nothing to load")
+    from models.autoencoder import Autoencoder  # PyTorch takes a second; mistakes above should not
+
+    model = Autoencoder.load(path)
+    if command == "sample":
+        sounds = model.sample(options.count, seed=options.seed, progress=True)
+        labels = model.draw_labels(options.count, seed=options.seed)
+        names = [f"{i:05d}{'_' * bool(label)}{label}.wav" for i, label in enumerate(labels)]
+    elif command == "reconstruct":
+        names, signals = _inputs(options.input, config, model.rate)
+        sounds = model.reconstruct(signals, model.rate, progress=True)
+    else:
+        names, signals = _inputs(options.input, config, model.rate)
+        if len(signals) < 2:
+            raise ValueError("a line has two ends; give two files to --input")
+        sounds = model.interpolate(signals[0], signals[1], model.rate, steps=options.steps)
+        names = [f"{i:05d}.wav" for i in range(len(sounds))]
+    for name, sound in zip(names, sounds, strict=True):
+        (out / name).parent.mkdir(parents=True, exist_ok=True)
+        soundfile.write(out / name, sound, model.rate, subtype="PCM_16")
+    print(f"{len(sounds)} sounds of {path.parent} in {out}")
+    return 0
+
+
+def _inputs(paths: Sequence[str], config, rate: int) -> tuple[list[str], list[np.ndarray]]:
+    """Names and signals of a folder, of files, or of what the config holds out for validation."""
+    if not paths:
+        data = run.split(config)
+        if not data.validation:
+            raise ConfigError("data.validation is 0: nothing is held out; give --input")
+        labels = data.validation_labels
+        other = next((i for i, label in enumerate(labels) if label != labels[0]), 1)  # two ends that differ
+        order = [0, other, *(i for i in range(1, len(labels)) if i != other)]
+        return [f"{i:05d}_{labels[i]}.wav" for i in order], [data.validation[i] for i in order]
+    if len(paths) == 1 and Path(paths[0]).is_dir():
+        found = folder(paths[0])
+        _same_rate(found.rate, rate, paths[0])
+        return [str(Path(name).with_suffix(".wav")) for name in found.names], list(found.signals)
+    names, signals = [], []
+    for path in paths:
+        try:
+            signal, own = soundfile.read(path, dtype="float32", always_2d=True)
+        except (soundfile.LibsndfileError, OSError) as error:
+            raise ValueError(f"{path}: {error}") from None
+        _same_rate(own, rate, path)
+        names.append(Path(path).with_suffix(".wav").name)
+        signals.append(signal.mean(axis=1))
+    return names, signals
+
+
+def _same_rate(found: int, wanted: int, path: str) -> None:
+    if found != wanted:
+        raise ValueError(
+            f"{path}: {found} Hz, and the model was trained at {wanted} Hz; resample, for instance with "
+            "soxr or ffmpeg"
+        )
+
+
+def configs() -> list[str]:
+    """Configs of models that can be trained, by name."""
+    return sorted(path.stem for pattern in ("vae_*", "fault_*") for path in FOLDER.glob(f"{pattern}.yaml"))
+
+
+def _parser(command: str) -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog=f"python -m models {command}",
+        description=use.__doc__,
+        epilog="The run is found by the config and the overrides it was trained with.",
+    )
+    parser.add_argument("config", help=f"one of {', '.join(configs())}")
+    parser.add_argument("overrides", nargs="*", help="as in training: set=digits seed=1")
+    parser.add_argument("--out", required=True, help="folder to be made, for WAV files")
+    if command == "sample":
+        parser.add_argument("--count", type=int, default=20, help="sounds (default %(default)s)")
+        parser.add_argument("--seed", type=int, default=0, dest="seed", help="of the draw (default 0)")
+    else:
+        most = "FIRST SECOND, two files" if command == "interpolate" else "a folder, or files"
+        parser.add_argument(
+            "--input",
+            nargs="+",
+            default=[],
+            help=f"{most}; without: what the config holds out for validation",
+        )
+    if command == "interpolate":
+        parser.add_argument("--steps", type=int, default=7, help="sounds, both ends included (default 7)")
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Exit code 0, or 2 after one line that says what is wrong."""
+    arguments = list(sys.argv[1:] if arguments is None else arguments)
+    commands = ("train", *USES, "study")
+    if not arguments or arguments[0] not in commands:
+        asked = bool(arguments) and arguments[0] in ("-h", "--help")
+        print(__doc__, file=sys.stdout if asked else sys.stderr)
+        if arguments and not asked:
+            print(f"error: no command {arguments[0]!r}; there are {', '.join(commands)}", file=sys.stderr)
+        return 0 if asked else 2
+    command, *rest = arguments
+    warnings.showwarning = lambda message, *_, **__: print(f"warning: {message}", file=sys.stderr)
+    try:
+        if command == "study":
+            from models import study
+
+            return study.main(rest)
+        if command in USES:
+            return use(command, rest)
+        if not rest or rest[0] in ("-h", "--help"):
+            print(__doc__)
+            return 0 if rest else 2
+        if rest[0] not in configs():
+            raise ConfigError(f"no config {rest[0]!r}; there are {', '.join(configs())}")
+        return train(rest)
+    except (ConfigError, RunError, AudioError, MissingData, ValueError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("interrupted; the same command goes on from here", file=sys.stderr)
+        return 130
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,405 @@
+"""The ladder from recordings down to samples: ``python -m models study`` -> results/autoencoders.json
+
+Conventions
+    reference      held-out recordings; every distance of the ladder is to them.
+    validation     as many other held-out recordings. They are what is measured as they are (the floor), after
+                   the way through a spectrogram and back (the ceiling of every model behind one), and after
+                   each model (its reconstructions). No model has seen either part.
+    samples        what a model makes from its prior.
+    recogniser     ``models.classifier``, trained on all other recordings, never on a model's sounds.
+
+Runs are the gate's, and those that are there are not made again: the command goes on after an interrupt.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+from collections import Counter
+from collections.abc import Sequence
+from itertools import product
+from pathlib import Path
+
+import numpy as np
+import soundfile
+import torch
+from joblib import Parallel, delayed
+from scipy import stats
+from sklearn.decomposition import PCA
+from tqdm import tqdm
+
+import metrics
+from ablations import compare, run
+from ablations.config import load
+from ablations.run import MODEL, Split
+from ablations.statistics import Verdict, judge, judge_each
+from models import spectrogram
+from models.autoencoder import Autoencoder
+from models.classifier import Classifier
+from models.spectrogram import INVERSIONS, Spectrogram
+from study import results, sets
+from study.distances import nearest_neighbour_quality
+
+MODELS = ("simple", "residual", "hierarchical", "vector_quantised", "waveform")
+BASE = "simple"
+FAULTS = ("truncated", "stretched", "not_denormalised", "untrained", "loss_twice")
+SEEDS = 3
+MARGIN = "5%"
+BANDS = (32, 64, 128)
+SURE = 0.9  # chance of the likeliest digit from which a sound without a label counts as recognised
+LISTEN = 4  # best and worst samples that are kept
+AUDIO = results.FOLDER / "autoencoders"
+
+
+def config_of(kind: str, seed: int, *, runs: str, overrides: Sequence[str] = ()):
+    """The config of a run: kind is "vae_simple", "fault_stretched"."""
+    return load(["set=digits", f"seed={seed}", f"runs={runs}", *overrides], config_name=kind)
+
+
+def study(*, runs: str, seeds: int = SEEDS, workers: int = -1) -> dict:
+    """Make the runs, measure every rung."""
+    kinds = [*(f"vae_{name}" for name in MODELS), *(f"fault_{name}" for name in FAULTS)]
+    configs = [config_of(kind, seed, runs=runs) for seed, kind in product(range(seeds), kinds)]
+    _shown([delayed(run.run)(config) for config in configs], workers, "runs")
+    data = run.split(config_of(f"vae_{BASE}", 0, runs=runs))
+    model = configs[0].model
+    recognisers = dict(zip(("digit", "speaker"), _recognisers(runs, workers), strict=True))
+    found: dict = {
+        "seeds": seeds,
+        "margin": MARGIN,
+        "sure": SURE,
+        "config": {
+            **{name: len(getattr(data, name)) for name in ("train", "reference", "validation")},
+            **{
+                name: model[name]
+                for name in ("n_fft", "hop_length", "mels", "seconds", "iterations", "steps")
+            },
+            "batch": model.batch,
+            "rate": data.rate,
+            "generate": configs[0].generate,
+        },
+    }
+    found |= _rungs(data, model, recognisers, workers)
+    jobs = [
+        delayed(_measured)(name, seed, runs, data, recognisers) for seed in range(seeds) for name in MODELS
+    ]
+    measured = _shown(jobs, workers, "models")
+    found["models"] = {name: _gathered([m for n, m in measured if n == name]) for name in MODELS}
+    _judge(found["models"])
+    found["faults"] = _faults(runs, seeds)
+    best = min(MODELS, key=lambda name: np.mean(found["models"][name]["samples"]["values"]))
+    found["best"] = best
+    found["listen"] = _listen(best, runs, data)
+    found["latents"] = _latents("residual", runs, data)
+    found["unseen"] = _unseen("vae_residual", runs, data)
+    return found
+
+
+def _shown(jobs: Sequence, workers: int, what: str) -> list:
+    """Results in order, with a progress bar."""
+    done = Parallel(n_jobs=workers, return_as="generator")(jobs)
+    return list(tqdm(done, total=len(jobs), desc=what, unit="job", disable=None))
+
+
+# ---------------------------------------------------------------------------------------------- rungs
+
+
+def _rungs(data: Split, model, recognisers: dict[str, Classifier], workers: int) -> dict:
+    """Floor and ceilings: recordings as they are, and after the way through spectrograms and back."""
+
+    def kind(mels: int) -> Spectrogram:
+        return Spectrogram(data.rate, model.n_fft, model.hop_length, mels, model.seconds)
+
+    learned = {
+        mels: spectrogram.statistics(spectrogram.powers(data.train, kind(mels)), kind(mels)) for mels in BANDS
+    }
+    ways = [("linear", model.mels), *product(INVERSIONS, BANDS)]
+    jobs = [
+        delayed(_round_trip)(data, kind(mels), learned[mels], inversion, model.iterations)
+        for inversion, mels in ways
+    ]
+    sounds = dict(zip(ways, _shown(jobs, workers, "round trips"), strict=True))
+    table = {key: _distance(data, value) for key, value in sounds.items()}
+    shipped = sounds["regression", model.mels]
+    return {
+        "floor": {**_distance(data, data.validation), **_quality(data, data.validation)},
+        "ceiling": {inversion: table[inversion, model.mels] for inversion in ("linear", *INVERSIONS)},
+        "bands": {inversion: {str(m): table[inversion, m] for m in BANDS} for inversion in INVERSIONS},
+        "recognised": {
+            "real": _recognised(data, data.validation, recognisers),
+            "round trip": _recognised(data, shipped, recognisers),
+        },
+    }
+
+
+def _round_trip(
+    data: Split, kind: Spectrogram, learned: spectrogram.Statistics, inversion: str, iterations: int
+) -> list[np.ndarray]:
+    """The validation recordings after analysis and synthesis, each as long as it was."""
+    made = []
+    for signal in data.validation:
+        if inversion == "linear":  # every bin is known, and only the phases are lost
+            magnitude = np.sqrt(kind.power(signal))
+        else:
+            magnitude = spectrogram.magnitude(
+                kind.log_mel(signal), spectrogram=kind, inversion=inversion, learned=learned
+            )
+        made.append(kind.waveform(magnitude, iterations=iterations)[: len(signal)])
+    return made
+
+
+def _distance(data: Split, sounds: Sequence[np.ndarray]) -> dict:
+    found = metrics.compare(data.reference, sounds, rate=data.rate, workers=1, cache=False)
+    return {
+        "value": found.value,
+        "interval": list(found.interval),
+        "p_value": found.p_value,
+        "views": found.views,
+    }
+
+
+def _quality(data: Split, sounds: Sequence[np.ndarray]) -> dict[str, float]:
+    """Fidelity and coverage in the embedding of the distance, one row a sound."""
+    rows = [np.stack([_row(s, data.rate) for s in part]) for part in (data.reference, sounds)]
+    return nearest_neighbour_quality(*rows)
+
+
+def _row(signal: np.ndarray, rate: int) -> np.ndarray:
+    return run.embedded(signal, rate).mean(axis=0)
+
+
+# -------------------------------------------------------------------------------------------- models
+
+
+def _measured(name: str, seed: int, runs: str, data: Split, recognisers) -> tuple[str, dict]:
+    """Reconstructions and samples of one run."""
+    torch.set_num_threads(1)
+    place = run.find(config_of(f"vae_{name}", seed, runs=runs))
+    model = Autoencoder.load(place / MODEL)
+    samples = [soundfile.read(path, dtype="float32")[0] for path in sorted((place / "audio").glob("*.flac"))]
+    labels = model.draw_labels(len(samples), seed=seed) if model.is_conditional else None
+    back = model.reconstruct(data.validation, data.rate)
+    table = run.read(place, "metrics.json")
+    return name, {
+        "samples": _distance(data, samples),
+        "reconstructions": _distance(data, back),
+        "quality": {"samples": _quality(data, samples), "reconstructions": _quality(data, back)},
+        "recognised": {
+            "samples": _recognised(data, samples, recognisers, labels=labels),
+            "reconstructions": _recognised(data, back, recognisers),
+        },
+        "curve": [[point["step"], point["distance"]] for point in table["curve"]],
+        "model": table["model"],
+        "seconds": table["seconds"],
+    }
+
+
+def _gathered(rows: Sequence[dict]) -> dict:
+    """One table a model: lists over seeds, and intervals over them."""
+    found: dict = {
+        "seconds": [row["seconds"] for row in rows],
+        "curves": [row["curve"] for row in rows],
+        "model": [row["model"] for row in rows],
+        "recognised": {k: [row["recognised"][k] for row in rows] for k in rows[0]["recognised"]},
+        "quality": {
+            kind: {k: float(np.mean([row["quality"][kind][k] for row in rows])) for k in measures}
+            for kind, measures in rows[0]["quality"].items()
+        },
+    }
+    for kind in ("samples", "reconstructions"):
+        values = np.array([row[kind]["value"] for row in rows])
+        half = stats.t.ppf(0.975, len(rows) - 1) * values.std(ddof=1) / np.sqrt(len(rows))
+        found[kind] = {
+            "values": values,
+            "mean": values.mean(),
+            "interval": [values.mean() - half, values.mean() + half],
+            "files": [row[kind]["interval"] for row in rows],
+            "views": {
+                v: float(np.mean([row[kind]["views"][v] for row in rows])) for v in rows[0][kind]["views"]
+            },
+        }
+    return found
+
+
+def _judge(models: dict) -> None:
+    """Does each model beat the simple one, seed by seed, in samples and in reconstructions?"""
+    for kind in ("samples", "reconstructions"):
+        baseline = models[BASE][kind]["values"]
+        others = {name: row[kind]["values"] for name, row in models.items() if name != BASE}
+        margin = compare.absolute(MARGIN, float(np.mean(baseline)))
+        for name, verdict in judge_each(baseline, others, paired=True, margin=margin).items():
+            models[name].setdefault("verdicts", {})[kind] = _plain(verdict)
+
+
+def _faults(runs: str, seeds: int) -> dict:
+    """Planted faults against the model they are planted in, as the gate has it."""
+    base = compare.load(run.folder(config_of(f"vae_{BASE}", 0, runs=runs)).parent.name, runs=runs)
+    sides = {
+        name: compare.load(run.folder(config_of(f"fault_{name}", 0, runs=runs)).parent.name, runs=runs)
+        for name in FAULTS
+    }
+    values = {name: [side.values[seed] for seed in range(seeds)] for name, side in sides.items()}
+    baseline = [base.values[seed] for seed in range(seeds)]
+    margin = compare.absolute(MARGIN, float(np.mean(baseline)))
+    verdicts = judge_each(baseline, values, paired=True, margin=margin)
+    return {
+        name: {
+            "values": values[name],
+            **_plain(verdicts[name]),
+            "alone": _plain(judge(baseline, values[name], paired=True, margin=margin)),
+        }
+        for name in FAULTS
+    }
+
+
+def _plain(verdict: Verdict) -> dict:
+    return {
+        "verdict": verdict.verdict,
+        "effect": verdict.effect,
+        "interval": list(verdict.interval),
+        "p_value": verdict.p_value,
+        "margin": verdict.margin,
+    }
+
+
+# --------------------------------------------------------------------------------------- recognisers
+
+
+def _recognisers(runs: str, workers: int) -> list[Classifier]:
+    """For digits and for speakers, trained on every recording that is not held out."""
+    config = config_of(f"vae_{BASE}", 0, runs=runs)
+    known = len(sets.digits()) - config.data.reference - config.data.validation
+    data = run.split(config_of(f"vae_{BASE}", 0, runs=runs, overrides=[f"data.train={known}"]))
+    options = {name: config.model[name] for name in ("seconds", "n_fft", "hop_length")}
+    jobs = [delayed(_taught)(data, labels, options) for labels in (data.train_labels, data.train_groups)]
+    return _shown(jobs, workers, "recognisers")
+
+
+def _taught(data: Split, labels: Sequence[str], options: dict) -> Classifier:
+    torch.set_num_threads(1)
+    classifier = Classifier(**options)
+    for _ in classifier.train(data.train, data.rate, labels=labels, seed=0):
+        pass
+    return classifier
+
+
+def _recognised(
+    data: Split, sounds: Sequence[np.ndarray], recognisers: dict[str, Classifier], *, labels=()
+) -> dict:
+    """Share of sounds recognised, and how many of each digit and speaker there seem to be.
+
+    ``labels`` are what the sounds should say: by default the validation recordings'; None if nobody knows,
+    and then only the share of sounds that the recogniser is ``SURE`` of is told.
+    """
+    torch.set_num_threads(1)
+    chances = recognisers["digit"].chances(sounds, data.rate)
+    digits = [recognisers["digit"].names[i] for i in chances.argmax(axis=1)]
+    speakers = recognisers["speaker"].predict(sounds, data.rate)
+    cells = Counter(zip(digits, speakers, strict=True))
+    names = [recognisers[kind].names for kind in ("digit", "speaker")]
+    found = {
+        "sure": float((chances.max(axis=1) >= SURE).mean()),
+        "count": len(sounds),
+        "cells": [[cells[digit, speaker] for speaker in names[1]] for digit in names[0]],
+        "digits": list(names[0]),
+        "speakers": list(names[1]),
+    }
+    if labels is not None:
+        wanted = data.validation_labels if len(labels) == 0 else labels
+        right = int(np.sum(np.array(digits) == np.array(wanted)))
+        interval = stats.binomtest(right, len(sounds)).proportion_ci(method="wilson")
+        found |= {"right": right / len(sounds), "interval": [interval.low, interval.high]}
+    return found
+
+
+# ------------------------------------------------------------------------------------- to look and listen
+
+
+def _listen(name: str, runs: str, data: Split) -> list[dict]:
+    """The samples that lie nearest and farthest, kept as FLAC files beside the results."""
+    config = config_of(f"vae_{name}", 0, runs=runs)
+    place = run.find(config)
+    paths = sorted((place / "audio").glob("*.flac"))
+    found = metrics.compare(
+        data.reference, [str(p) for p in paths], rate=(data.rate, None), workers=1, cache=False
+    )
+    labels = Autoencoder.load(place / MODEL).draw_labels(len(paths), seed=0)
+    shutil.rmtree(AUDIO, ignore_errors=True)
+    AUDIO.mkdir(parents=True)
+    kept = []
+    for kind, units in (("nearest", found.units[: -LISTEN - 1 : -1]), ("farthest", found.units[:LISTEN])):
+        for rank, unit in enumerate(units, start=1):
+            source = next(path for path in paths if path.name == Path(unit.name).name)
+            target = AUDIO / f"{kind}_{rank}.flac"
+            shutil.copy(source, target)
+            kept.append(
+                {"kind": kind, "file": target.name, "value": unit.value, "label": labels[paths.index(source)]}
+            )
+    return kept
+
+
+def _latents(name: str, runs: str, data: Split) -> dict:
+    """The latents of the validation recordings on their first two principal components."""
+    model = Autoencoder.load(run.find(config_of(f"vae_{name}", 0, runs=runs)) / MODEL)
+    latents = model.encode(model.analyse(data.validation, data.rate)).numpy()
+    pca = PCA(2, random_state=0).fit(latents)
+    return {
+        "model": name,
+        "points": np.round(pca.transform(latents), 3),
+        "explained": pca.explained_variance_ratio_,
+        "labels": data.validation_labels,
+        "groups": data.validation_groups,
+    }
+
+
+def _unseen(kind: str, runs: str, data: Split) -> dict:
+    """One speaker's recordings, reconstructed by a model that knows the speaker and by one that does not."""
+    overrides = ["data.split_by=group", f"name={kind}_unseen_speaker", "generate=20", "evaluate=[]"]
+    overrides += ["data.reference=300", "data.validation=0"]
+    config = config_of(kind, 0, runs=runs, overrides=overrides)
+    run.run(config)
+    unseen = {signal.tobytes() for signal in run.split(config).reference}
+    whole = sets.digits()
+    speaker = next(g for s, g in zip(whole.signals, whole.groups, strict=True) if s.tobytes() in unseen)
+    held = [s for s, g in zip(data.validation, data.validation_groups, strict=True) if g == speaker]
+    taken = {signal.tobytes() for signal in held}
+    others = [
+        s
+        for s, g in zip(whole.signals, whole.groups, strict=True)
+        if g == speaker and s.tobytes() not in taken
+    ]
+    models = {
+        "known": Autoencoder.load(run.find(config_of(kind, 0, runs=runs)) / MODEL),
+        "unseen": Autoencoder.load(run.find(config) / MODEL),
+    }
+    found = {
+        name: metrics.compare(
+            others, model.reconstruct(held, data.rate), rate=data.rate, workers=1, cache=False
+        )
+        for name, model in models.items()
+    }
+    found["real"] = metrics.compare(others, held, rate=data.rate, workers=1, cache=False)
+    apart = metrics.difference(found["unseen"], found["known"])
+    return {
+        "speaker": speaker,
+        "files": [len(others), len(held)],
+        **{name: {"value": c.value, "interval": list(c.interval)} for name, c in found.items()},
+        "difference": {"value": apart.value, "interval": list(apart.interval), "p_value": apart.p_value},
+    }
+
+
+def main(arguments: Sequence[str]) -> int:
+    """``python -m models study``: write results/autoencoders.json."""
+    parser = argparse.ArgumentParser(
+        prog="python -m models study",
+        description="Every autoencoder and every planted fault with several seeds on spoken digits, measured "
+        "against held-out recordings. About an hour and a half on two cores; goes on after an interrupt.",
+    )
+    parser.add_argument("--runs", default="runs", help="folder of the runs (default %(default)s)")
+    parser.add_argument("--seeds", type=int, default=SEEDS, help="of every model (default %(default)s)")
+    parser.add_argument("--workers", type=int, default=-1, help="processes; -1: one a core (default)")
+    options = parser.parse_args(arguments)
+    found = study(runs=options.runs, seeds=options.seeds, workers=options.workers)
+    path = results.write("autoencoders", found, made_by="python -m models study", seed=0, data=["digits"])
+    print(path)
+    return 0

@@ -4,14 +4,16 @@ VENV := .venv
 RUN := $(VENV)/bin/python
 READY := $(VENV)/.ready
 
-.PHONY: help report test study bench gate distance constants lint clean
+READY_FROM := requirements.txt requirements-optional.txt requirements-ablations.txt requirements-models.txt
+
+.PHONY: help report test study bench gate models distance constants lint clean
 
 help:  ## print this map
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
-$(READY): requirements.txt requirements-optional.txt requirements-ablations.txt constraints.txt
+$(READY): $(READY_FROM) constraints.txt
 	$(PYTHON) -m venv --clear $(VENV)
-	$(VENV)/bin/pip install --quiet --disable-pip-version-check -r requirements.txt -r requirements-optional.txt -r requirements-ablations.txt -c constraints.txt
+	$(VENV)/bin/pip install --quiet --disable-pip-version-check $(READY_FROM:%=-r %) -c constraints.txt
 	@touch $@
 
 report: $(READY)  ## test sets, results of the challenge, notebooks, figures and report.md (under 5 minutes)
@@ -36,6 +38,9 @@ bench: $(READY)  ## bias, false alarms, power, coverage, soundness, speed (needs
 gate: $(READY)  ## regressions caught and not caught, error rates of verdicts (no data needed; about half an hour)
 	$(RUN) -m ablations calibrate
 	$(RUN) -m ablations study
+
+models: $(READY)  ## every autoencoder and its planted faults, several seeds (needs AUDIO_DATA; over an hour)
+	$(RUN) -m models study
 
 distance: $(READY)  ## make distance REFERENCE=folder CANDIDATE=folder
 	@test -n "$(REFERENCE)" -a -n "$(CANDIDATE)" || { echo "make distance REFERENCE=folder CANDIDATE=folder" >&2; exit 2; }

@@ -6,7 +6,7 @@ $ python -m models train vae_simple data.name=genres data.labels=[] data.segment
 $ python -m models sample vae_residual --count 20 --out made
 $ python -m models reconstruct vae_residual --out back     # what was held out; or --input FOLDER
 $ python -m models interpolate vae_residual --out line     # or --input FIRST.wav SECOND.wav
-$ python -m models study                                             # the figures of the report (needs digits)
+$ python -m models study                                   # the figures of the report (needs the digits)
 
 CONFIG is a file of ``configs/`` (vae_simple, vae_residual, vae_hierarchical, vae_vector_quantised,
 vae_waveform); what follows it are overrides, ``model.steps=200``, as in ``python -m ablations run --help``.

@@ -113,7 +113,8 @@ def _rungs(data: Split, model, recognisers: dict[str, Classifier], workers: int)
     learned = {
         mels: spectrogram.statistics(spectrogram.powers(data.train, kind(mels)), kind(mels)) for mels in BANDS
     }
-    ways = [("linear", model.mels), *product(INVERSIONS, BANDS)]
+    # nnls takes ten times as long as the others: at one number of bands only
+    ways = [("linear", model.mels), ("nnls", model.mels), *product(("uniform", "regression"), BANDS)]
     jobs = [
         delayed(_round_trip)(data, kind(mels), learned[mels], inversion, model.iterations)
         for inversion, mels in ways
@@ -124,7 +125,10 @@ def _rungs(data: Split, model, recognisers: dict[str, Classifier], workers: int)
     return {
         "floor": {**_distance(data, data.validation), **_quality(data, data.validation)},
         "ceiling": {inversion: table[inversion, model.mels] for inversion in ("linear", *INVERSIONS)},
-        "bands": {inversion: {str(m): table[inversion, m] for m in BANDS} for inversion in INVERSIONS},
+        "bands": {
+            inversion: {str(m): table[inversion, m] for m in BANDS if (inversion, m) in table}
+            for inversion in INVERSIONS
+        },
         "recognised": {
             "real": _recognised(data, data.validation, recognisers),
             "round trip": _recognised(data, shipped, recognisers),

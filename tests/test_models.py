@@ -182,7 +182,7 @@ def test_messages_of_spectrograms(arguments, message):
 def test_messages_of_signals(signal, message):
     with pytest.raises(ValueError, match=message):
         KIND.log_mel(signal)
-    with pytest.raises(ValueError, match="sound 1: .*"):
+    with pytest.raises(ValueError, match="sound 1: "):
         spectrogram.powers([np.ones(1000), signal], KIND)
 
 
@@ -478,7 +478,9 @@ def test_a_training_is_a_run_and_is_used_by_command(arguments, tmp_path, capsys,
         "interpolate": ["--steps", "4"],
     }.items():
         out = tmp_path / name
-        assert command.main([name, "vae_residual", *arguments, "--out", str(out), *extra]) == 0, capsys.readouterr()
+        assert command.main([name, "vae_residual", *arguments, "--out", str(out), *extra]) == 0, (
+            capsys.readouterr()
+        )
         counts[name] = len(list(out.glob("*.wav")))
     assert counts == {"sample": 3, "reconstruct": 6, "interpolate": 4}
     given = ["--input", str(recordings), "--out", str(tmp_path / "back")]
@@ -522,7 +524,10 @@ def test_an_interrupted_run_goes_on(arguments, tmp_path, monkeypatch):
         (["train", "vae_huge"], "no config 'vae_huge'; there are fault_loss_twice"),
         (["train", "vae_simple", "model.network=deep", "name=x"], "no network 'deep'"),
         (["train", "vae_simple", "model.widht=3"], "did you mean model.width?"),
-        (["train", "vae_simple", "data.name=a/b"], "neither instruments, digits, sounds nor a folder|is no name"),
+        (
+            ["train", "vae_simple", "data.name=a/b"],
+            "neither instruments, digits, sounds nor a folder|is no name",
+        ),
         (["sample", "vae_simple", "name=never", "--out", "OUT"], "never/0: no such run; train it first"),
         (["sample", "vae_simple", "--out", "FULL"], "is not empty; give a new folder"),
     ],

@@ -130,7 +130,7 @@ def test_another_class_is_farther_than_a_class_from_itself(found):
 def test_results_have_their_header(path):
     header = results.read(path.stem)["header"]
     assert set(header) >= {"made_by", "recipe", "seed", "versions", "data"}
-    assert header["made_by"].startswith(("python -m study", "python -m ablations"))
+    assert header["made_by"].startswith(("python -m study", "python -m ablations", "python -m models"))
     assert header["recipe"] == metrics.constants()[1]
     assert set(header["versions"]) == set(results.PACKAGES)
 

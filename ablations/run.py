@@ -262,9 +262,9 @@ def _checksum(signals: Sequence[np.ndarray]) -> str:
 def _make(config: DictConfig, stage: Path, place: Path, wanted: str) -> dict:
     """Train, sample, measure, and write everything below ``stage``."""
     started = time.perf_counter()
+    model = instantiate(config.model)  # first: its mistakes show at once, and data may take a while
     data = split(config)
     reference, rate = data.reference, data.rate
-    model = instantiate(config.model)
     known = inspect.signature(model.train).parameters
     checkpoint = _checkpoint(place, wanted)
     options = {"labels": data.train_labels, "checkpoint": checkpoint / "state"}

@@ -39,6 +39,7 @@ from models.classifier import Classifier
 from models.spectrogram import INVERSIONS, Spectrogram
 from study import results, sets
 from study.distances import nearest_neighbour_quality
+from study.signals import picture
 
 MODELS = ("simple", "residual", "hierarchical", "vector_quantised", "waveform")
 BASE = "simple"
@@ -90,6 +91,7 @@ def study(*, runs: str, seeds: int = SEEDS, workers: int = -1) -> dict:
     best = min(MODELS, key=lambda name: np.mean(found["models"][name]["samples"]["values"]))
     found["best"] = best
     found["listen"] = _listen(best, runs, data)
+    found["pictures"] = _pictures(runs, data)
     found["latents"] = _latents("residual", runs, data)
     found["unseen"] = _unseen("vae_residual", runs, data)
     return found
@@ -340,6 +342,25 @@ def _listen(name: str, runs: str, data: Split) -> list[dict]:
                 {"kind": kind, "file": target.name, "value": unit.value, "label": labels[paths.index(source)]}
             )
     return kept
+
+
+def _pictures(runs: str, data: Split) -> dict[str, dict]:
+    """One recording at every stage, and beside each reconstruction a sample meant to be of its label."""
+    signal, label = data.validation[0], data.validation_labels[0]
+    pictures = {f"a recording of “{label}”": signal}
+    for name in MODELS:
+        place = run.find(config_of(f"vae_{name}", 0, runs=runs))
+        model = Autoencoder.load(place / MODEL)
+        if len(pictures) == 1:
+            back = model.synthesise(model.analyse([signal], data.rate))[0]
+            pictures["its round trip"] = back[: len(signal)]
+        paths = sorted((place / "audio").glob("*.flac"))
+        labels = model.draw_labels(len(paths), seed=0)
+        chosen = labels.index(label) if label in labels else 0
+        words = name.replace("_", " ")
+        pictures[f"{words}, reconstructed"] = model.reconstruct([signal], data.rate)[0]
+        pictures[f"{words}, sampled"] = soundfile.read(paths[chosen], dtype="float32")[0]
+    return {name: picture(sound, data.rate) for name, sound in pictures.items()}
 
 
 def _latents(name: str, runs: str, data: Split) -> dict:

@@ -224,8 +224,8 @@ class VectorQuantised(Network):
     """Each field of a grid is the nearest of ``codes`` vectors of ``latent`` numbers.
 
     The book is no parameter: it follows the encoder by moving averages. A code that little was nearest to is
-    put on an output of the encoder, drawn from the batch. Outputs are normalised field by field: otherwise the
-    encoder can shrink them until one code is nearest to all, and some seeds did.
+    put on an output of the encoder, drawn from the batch. Outputs are normalised field by field: otherwise
+    the encoder can shrink them until one code is nearest to all, and some seeds did.
     """
 
     down = 8

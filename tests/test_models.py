@@ -414,7 +414,6 @@ def test_messages_of_the_model(tones):
         broken[5] = np.nan
         next(model.train([broken, *tones[0]], RATE, seed=0))
     for option, message in (
-        ({"network": "deep"}, "no network 'deep'; there are simple"),
         ({"prior": "flat"}, "prior is 'flat'; there are normal, mixture"),
         ({"inversion": "magic"}, "inversion is 'magic'; there are uniform"),
     ):
@@ -515,6 +514,16 @@ def test_an_interrupted_run_goes_on(arguments, tmp_path, monkeypatch):
     first, second = ({k: v for k, v in json.loads(p.read_text()).items() if k != "seconds"} for p in places)
     assert first == second
     assert [p.name for p in (tmp_path / "runs" / "small").iterdir()] == ["0"]
+
+
+def test_another_process_learns_the_same(arguments, tmp_path):
+    assert command.main(["train", "vae_residual", *arguments]) == 0
+    line = [sys.executable, "-m", "models", "train", "vae_residual", *arguments, f"runs={tmp_path / 'other'}"]
+    done = subprocess.run(line, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    places = [tmp_path / folder / "small" / "0" for folder in ("runs", "other")]
+    for name in [run.MODEL, *(f"audio/{i:05d}.flac" for i in range(8))]:
+        assert (places[0] / name).read_bytes() == (places[1] / name).read_bytes(), name
 
 
 @pytest.mark.parametrize(

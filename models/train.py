@@ -58,10 +58,10 @@ def train(
         done, parts = _restore(checkpoint, key, module, optimiser, generator)
         first = done + 1
         yield done, parts
-    module.train()
     for step in range(first, steps + 1):
         for group in optimiser.param_groups:
             group["lr"] = learning_rate * schedule(step, steps)
+        module.train()  # again and again: who looks at the model between two steps may have changed it
         found = loss(torch.randint(rows, (batch,), generator=generator), step, generator)
         parts = {name: float(value.detach()) for name, value in found.items() if value.ndim == 0}
         if not math.isfinite(parts["total"]):

@@ -223,13 +223,12 @@ class Hierarchical(Residual):
 class VectorQuantised(Network):
     """Each field of a grid is the nearest of ``codes`` vectors of ``latent`` numbers.
 
-    The book is no parameter: it follows the encoder by moving averages. A code that little was nearest to is
-    put on an output of the encoder, drawn from the batch. Outputs are normalised field by field: otherwise
-    the encoder can shrink them until one code is nearest to all, and some seeds did.
+    The book is no parameter: it follows the encoder by moving averages. A code that nearly nothing was
+    nearest to is put on an output of the encoder, drawn from the batch.
     """
 
     down = 8
-    decay, least_use = 0.95, 0.5  # a code's uses in a batch, by moving average
+    decay, least_use = 0.98, 0.05  # a code's uses in a batch, by moving average
 
     def __init__(self, *, codes: int, commitment: float = 0.25, **options) -> None:
         super().__init__(**options)
@@ -242,7 +241,7 @@ class VectorQuantised(Network):
         self.log_deviation = nn.Parameter(torch.zeros(self.shape[0], 1))
         self.register_buffer("book", torch.randn(codes, self.latent))
         self.register_buffer("sums", self.book.clone())
-        self.register_buffer("uses", torch.zeros(codes))
+        self.register_buffer("uses", torch.ones(codes))
 
     reconstruction = Residual.reconstruction
 
@@ -272,9 +271,8 @@ class VectorQuantised(Network):
 
     @staticmethod
     def _fields(features: Tensor) -> Tensor:
-        """(count, latents, height, length) -> (count, length, height, latents), mean 0 and variance 1."""
-        fields = features.permute(0, 3, 2, 1)
-        return F.layer_norm(fields, fields.shape[-1:])
+        """(count, latents, height, length) -> (count, length, height, latents)."""
+        return features.permute(0, 3, 2, 1)
 
     def _nearest(self, fields: Tensor) -> Tensor:
         flat = fields.flatten(0, 2)

@@ -299,6 +299,16 @@ def test_an_interrupted_training_goes_on_to_the_same_weights(tones, network, tmp
         list(small(network).train(tones[0], RATE, seed=0, labels=tones[1], checkpoint=tmp_path / "state"))
 
 
+@pytest.mark.parametrize("network", vae.NETWORKS)
+def test_looking_at_a_model_does_not_change_its_training(tones, network):
+    """A past bug: a sample in between left the network in evaluation, and the book of codes stood still."""
+    looked = small(network)
+    for step in looked.train(tones[0], RATE, seed=0, labels=tones[1]):
+        if step in (0, 3):
+            looked.sample(2, seed=0)
+    assert same(weights(looked), weights(trained(network, tones)))
+
+
 def test_a_loss_that_is_not_finite_says_where(tones):
     with pytest.raises(ValueError, match=r"the loss is nan at step 2 .*learning rate"):
         module = torch.nn.Linear(1, 1)

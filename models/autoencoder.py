@@ -3,6 +3,7 @@
 Conventions
     contract   ``train``, ``sample``, ``save`` and ``report`` are what ``ablations.run`` calls.
     sound      mono float32 at ``rate``, the rate of the training, peak at most 1.
+    name_      with an underscore at its end: learned.
     labels     names, one a sound; only the prior knows them. None: the model draws without.
     model file safetensors: every array, and in the header as JSON everything needed to build the model
                again. What is loaded gives the same sounds to the bit.
@@ -62,6 +63,8 @@ class Autoencoder:
         Of the training. ``threads`` belongs to the result: sums in another order differ in the last digit.
     """
 
+    EVERY = 100  # steps between two checkpoints
+
     def __init__(
         self,
         *,
@@ -96,8 +99,6 @@ class Autoencoder:
             raise ValueError(f"prior is {prior!r}; there are {', '.join(PRIORS)}")
         if inversion not in spectrogram.INVERSIONS:
             raise ValueError(f"inversion is {inversion!r}; there are {', '.join(spectrogram.INVERSIONS)}")
-
-    EVERY = 100  # steps between two checkpoints
 
     # -------------------------------------------------------------------------------------- training
 

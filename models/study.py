@@ -44,6 +44,7 @@ from study.signals import picture
 MODELS = ("simple", "residual", "hierarchical", "vector_quantised", "waveform")
 BASE = "simple"
 FAULTS = ("truncated", "stretched", "not_denormalised", "untrained", "loss_twice")
+IN_THE_SPECTROGRAM = FAULTS[:3]  # the others lie in the training
 SEEDS = 3
 MARGIN = "5%"
 BANDS = (32, 64, 128)
@@ -87,7 +88,7 @@ def study(*, runs: str, seeds: int = SEEDS, workers: int = -1) -> dict:
     measured = _shown(jobs, workers, "models")
     found["models"] = {name: _gathered([m for n, m in measured if n == name]) for name in MODELS}
     _judge(found["models"])
-    found["faults"] = _faults(runs, seeds)
+    found["faults"] = _faults(runs, seeds, data)
     best = min(MODELS, key=lambda name: np.mean(found["models"][name]["samples"]["values"]))
     found["best"] = best
     found["listen"] = _listen(best, runs, data)
@@ -237,8 +238,12 @@ def _judge(models: dict) -> None:
             models[name].setdefault("verdicts", {})[kind] = _plain(verdict)
 
 
-def _faults(runs: str, seeds: int) -> dict:
-    """Planted faults against the model they are planted in, as the gate has it."""
+def _faults(runs: str, seeds: int, data: Split) -> dict:
+    """Planted faults against the model they are planted in, as the gate has it; and without a model.
+
+    ``round_trip`` is the distance of the validation recordings that only went through the fault's own
+    spectrogram and back, for faults that lie there.
+    """
     base = compare.load(run.folder(config_of(f"vae_{BASE}", 0, runs=runs)).parent.name, runs=runs)
     sides = {
         name: compare.load(run.folder(config_of(f"fault_{name}", 0, runs=runs)).parent.name, runs=runs)
@@ -253,9 +258,15 @@ def _faults(runs: str, seeds: int) -> dict:
             "values": values[name],
             **_plain(verdicts[name]),
             "alone": _plain(judge(baseline, values[name], paired=True, margin=margin)),
+            **({"round_trip": _faulty_trip(name, runs, data)} if name in IN_THE_SPECTROGRAM else {}),
         }
         for name in FAULTS
     }
+
+
+def _faulty_trip(name: str, runs: str, data: Split) -> dict:
+    model = Autoencoder.load(run.find(config_of(f"fault_{name}", 0, runs=runs)) / MODEL)
+    return _distance(data, model.synthesise(model.analyse(data.validation, data.rate)))
 
 
 def _plain(verdict: Verdict) -> dict:

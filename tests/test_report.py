@@ -123,6 +123,18 @@ def test_another_class_is_farther_than_a_class_from_itself(found):
         assert off_diagonal.min() > table["split_largest"]
 
 
+def test_words_of_the_autoencoders_hold(found):
+    """ "The bands, not the phases", "half of it back", "little beside what the models lose", and the order."""
+    a = found["autoencoders"]
+    linear, uniform, regression = (a["ceiling"][n]["value"] for n in ("linear", "uniform", "regression"))
+    assert linear - a["floor"]["value"] < 0.5 * (regression - linear) and regression < 0.5 * uniform
+    for row in a["models"].values():
+        assert row["samples"]["mean"] > row["reconstructions"]["mean"] > 1.5 * regression
+        curves = np.array(row["curves"])[:, :, 1]
+        assert (curves[:, 0] > curves[:, -1]).all()
+    assert a["recognised"]["real"]["right"] > 0.95
+
+
 # Results
 
 

@@ -25,7 +25,7 @@ import numpy as np
 from scipy import ndimage
 
 LEVEL = 0.5  # peak to which a signal is brought
-FLOOR = 1e-8  # power; a sine of peak 0.5 has about 1e3 in its band
+FLOOR = 1e-8  # power; a sine of peak 0.5 has 1e3 to 1e4 in its band
 LEAST_DEVIATION = 0.1  # a band that is silent in the whole set must not be divided by nothing
 MOST_LOG_POWER = 15.0  # what a network makes up must not overflow
 INVERSIONS = ("uniform", "nnls", "regression")

@@ -124,7 +124,7 @@ def test_another_class_is_farther_than_a_class_from_itself(found):
 
 
 def test_words_of_the_autoencoders_hold(found):
-    """ "The bands, not the phases", "half of it back", "little beside what the models lose", and the order."""
+    """The bands and not the phases; half of it back; little beside what the models lose; training helps."""
     a = found["autoencoders"]
     linear, uniform, regression = (a["ceiling"][n]["value"] for n in ("linear", "uniform", "regression"))
     assert linear - a["floor"]["value"] < 0.5 * (regression - linear) and regression < 0.5 * uniform

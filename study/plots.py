@@ -722,7 +722,7 @@ def faults(found: Mapping) -> Figure:
     """Planted faults, seed by seed, against the model they are planted in."""
     figure = Figure(figsize=(8, 3.4), layout="constrained")
     axes = figure.subplots()
-    base = found["models"]["simple"]["samples"]["values"]
+    base = [curve[-1][1] for curve in found["models"]["simple"]["curves"]]  # as the gate measures the faults
     rows = {
         "the model itself": (base, ""),
         **{n: (r["values"], r["verdict"]) for n, r in found["faults"].items()},

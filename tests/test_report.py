@@ -133,6 +133,8 @@ def test_words_of_the_autoencoders_hold(found):
         curves = np.array(row["curves"])[:, :, 1]
         assert (curves[:, 0] > curves[:, -1]).all()
     assert a["recognised"]["real"]["right"] > 0.95
+    understood = {n: row["recognised"]["samples"][0].get("right", 0) for n, row in a["models"].items()}
+    assert a["best"] == "vector_quantised" and understood[a["best"]] < 0.5 * understood["residual"]
 
 
 # Results

@@ -662,7 +662,10 @@ def modes(found: Mapping) -> Figure:
     shown = {"recordings": found["recognised"]["real"]}
     shown |= {_words(name): row["recognised"]["samples"][0] for name, row in found["models"].items()}
     most = max(np.max(table["cells"]) for table in shown.values())
-    for axes, (name, table) in zip(figure.subplots(2, 3).ravel(), shown.items(), strict=True):
+    panels = figure.subplots(-(-len(shown) // 3), 3).ravel()
+    for spare in panels[len(shown) :]:
+        spare.set_axis_off()
+    for axes, (name, table) in zip(panels, shown.items(), strict=False):
         cells = np.array(table["cells"])
         axes.imshow(cells, cmap="cividis", aspect="auto", vmin=0, vmax=most)
         for (i, j), count in np.ndenumerate(cells):

@@ -4,16 +4,16 @@ VENV := .venv
 RUN := $(VENV)/bin/python
 READY := $(VENV)/.ready
 
-READY_FROM := requirements.txt requirements-optional.txt requirements-ablations.txt requirements-models.txt
+REQUIREMENTS := requirements.txt requirements-optional.txt requirements-ablations.txt requirements-models.txt
 
 .PHONY: help report test study bench gate models distance constants lint clean
 
 help:  ## print this map
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
-$(READY): $(READY_FROM) constraints.txt
+$(READY): $(REQUIREMENTS) constraints.txt
 	$(PYTHON) -m venv --clear $(VENV)
-	$(VENV)/bin/pip install --quiet --disable-pip-version-check $(READY_FROM:%=-r %) -c constraints.txt
+	$(VENV)/bin/pip install --quiet --disable-pip-version-check $(REQUIREMENTS:%=-r %) -c constraints.txt
 	@touch $@
 
 report: $(READY)  ## test sets, results of the challenge, notebooks, figures and report.md (under 5 minutes)

@@ -81,6 +81,11 @@ class Verdict:
         counts = [seeds_needed(g, spread, paired=self.paired, level=level) for g in gaps if g > 0]
         return min((count for count in counts if count is not None), default=None)
 
+    def to_dict(self) -> dict:
+        """What a result keeps of it, in plain types."""
+        names = ("verdict", "effect", "interval", "p_value", "margin")
+        return {name: getattr(self, name) for name in names}
+
     def __str__(self) -> str:
         low, high = self.interval
         side = "pairs of seeds" if self.paired else f"and {len(self.candidate)} seeds"

@@ -93,14 +93,7 @@ def _why(name: str) -> str:
 
 
 def _plain(verdict: Verdict) -> dict:
-    return {
-        "verdict": verdict.verdict,
-        "effect": verdict.effect,
-        "interval": list(verdict.interval),
-        "p_value": verdict.p_value,
-        "margin": verdict.margin,
-        "more": verdict.more,
-    }
+    return {**verdict.to_dict(), "more": verdict.more}
 
 
 def main(arguments: Sequence[str]) -> int:

@@ -20,23 +20,29 @@ import argparse
 import sys
 import warnings
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import soundfile
 
 from ablations import run
+from ablations.command import answer
 from ablations.config import FOLDER, ConfigError, load
 from ablations.run import MODEL, RunError
-from metrics import AudioError
-from study.sets import MissingData, folder
+from study.sets import folder
 
 USES = ("sample", "reconstruct", "interpolate")
 
 
 def train(arguments: Sequence[str]) -> int:
     """Delegated to the gate, with the config's name first."""
+    if not arguments or arguments[0] in ("-h", "--help"):
+        print(__doc__)
+        return 0 if arguments else 2
     name, *overrides = arguments
+    if name not in configs():
+        raise ConfigError(f"no config {name!r}; there are {', '.join(configs())}")
     return run.main(["--config-name", name, *overrides])
 
 
@@ -137,37 +143,20 @@ def _parser(command: str) -> argparse.ArgumentParser:
     return parser
 
 
+def study(arguments: Sequence[str]) -> int:
+    from models import study  # with PyTorch
+
+    return study.main(arguments)
+
+
+COMMANDS = {"train": train, **{name: partial(use, name) for name in USES}, "study": study}
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Exit code 0, or 2 after one line that says what is wrong."""
-    arguments = list(sys.argv[1:] if arguments is None else arguments)
-    commands = ("train", *USES, "study")
-    if not arguments or arguments[0] not in commands:
-        asked = bool(arguments) and arguments[0] in ("-h", "--help")
-        print(__doc__, file=sys.stdout if asked else sys.stderr)
-        if arguments and not asked:
-            print(f"error: no command {arguments[0]!r}; there are {', '.join(commands)}", file=sys.stderr)
-        return 0 if asked else 2
-    command, *rest = arguments
-    warnings.showwarning = lambda message, *_, **__: print(f"warning: {message}", file=sys.stderr)
-    try:
-        if command == "study":
-            from models import study
-
-            return study.main(rest)
-        if command in USES:
-            return use(command, rest)
-        if not rest or rest[0] in ("-h", "--help"):
-            print(__doc__)
-            return 0 if rest else 2
-        if rest[0] not in configs():
-            raise ConfigError(f"no config {rest[0]!r}; there are {', '.join(configs())}")
-        return train(rest)
-    except (ConfigError, RunError, AudioError, MissingData, ValueError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("interrupted; the same command goes on from here", file=sys.stderr)
-        return 130
+    with warnings.catch_warnings():
+        warnings.showwarning = lambda message, *_, **__: print(f"warning: {message}", file=sys.stderr)
+        return answer(COMMANDS, arguments, usage=__doc__)
 
 
 if __name__ == "__main__":

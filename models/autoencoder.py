@@ -123,11 +123,11 @@ class Autoencoder:
         self.index, self.names = prior.indices(labels, len(signals))
         if self.is_waveform:
             self.statistics = None
+            self.table = self.analyse(signals, rate)
         else:
-            self.statistics = spectrogram.statistics(
-                spectrogram.powers(signals, self.spectrogram), self.spectrogram
-            )
-        self.table = self.analyse(signals, rate)
+            powers = spectrogram.powers(signals, self.spectrogram)
+            self.statistics = spectrogram.statistics(powers, self.spectrogram)
+            self.table = self._normalised([self.spectrogram.bands(power) for power in powers])
         self._build(seed)
         targets = torch.from_numpy(self.index)
 
@@ -163,13 +163,14 @@ class Autoencoder:
 
     def report(self) -> dict[str, float]:
         """The last parts of the loss; how many latents say something, or the perplexity of the codes."""
-        found = {name: value for name, value in self.parts.items() if name != "kl_each"}
+        found = dict(self.parts)
         found["parameters"] = sum(p.numel() for p in self.modules.parameters())
+        latents = self.encode(self.table)
         if self.is_quantised:
-            found["perplexity"] = float(vae.perplexity(self.encode(self.table), self.codes))
-            found["codes_used"] = len(torch.unique(self.encode(self.table)))
+            found["perplexity"] = float(vae.perplexity(latents, self.codes))
+            found["codes_used"] = len(torch.unique(latents))
         else:
-            found["active"] = int((self.encode(self.table).var(dim=0) > ACTIVE).sum())
+            found["active"] = int((latents.var(dim=0) > ACTIVE).sum())
             found["latents"] = self.network_.latent
         return found
 
@@ -223,8 +224,10 @@ class Autoencoder:
             checked = [spectrogram.checked(signal, rate) for signal in signals]
             cut = [np.pad(s[:length], (0, max(0, length - len(s)))) / np.abs(s).max() for s in checked]
             return torch.from_numpy(LEVEL * np.stack(cut).astype(np.float32))[:, None]
-        bands = np.stack([self.spectrogram.log_mel(signal) for signal in signals])
-        return torch.from_numpy(self.statistics.normalise(bands))[:, None]
+        return self._normalised([self.spectrogram.log_mel(signal) for signal in signals])
+
+    def _normalised(self, bands: Sequence[np.ndarray]) -> Tensor:
+        return torch.from_numpy(self.statistics.normalise(np.stack(bands)))[:, None]
 
     def synthesise(self, x: Tensor, *, progress: bool = False) -> list[np.ndarray]:
         """The way back: sounds of ``seconds``."""

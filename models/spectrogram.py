@@ -16,6 +16,7 @@ generates spectrograms; ``models.study`` measures it.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -96,7 +97,11 @@ class Spectrogram:
 
     def log_mel(self, signal: np.ndarray) -> np.ndarray:
         """Log-mel of a signal, (mels, frames) float32. ValueError for what ``checked`` refuses."""
-        return np.log(self.filters @ self.power(signal) + FLOOR).astype(np.float32)
+        return self.bands(self.power(signal))
+
+    def bands(self, power: np.ndarray) -> np.ndarray:
+        """Log-mel of a power spectrogram, (mels, frames) float32."""
+        return np.log(self.filters @ power + FLOOR).astype(np.float32)
 
     def waveform(self, magnitude: np.ndarray, *, iterations: int) -> np.ndarray:
         """A signal that has about these magnitudes, mono float32 of ``length`` samples, peak at most 1.
@@ -137,6 +142,17 @@ class Statistics:
     def denormalise(self, normalised: np.ndarray) -> np.ndarray:
         """The inverse of ``normalise``."""
         return (normalised * self.deviation[:, None] + self.mean[:, None]).astype(np.float32)
+
+
+def powers(signals: Sequence[np.ndarray], spectrogram: Spectrogram) -> list[np.ndarray]:
+    """Power spectrograms of signals; an error says which signal."""
+    found = []
+    for i, signal in enumerate(signals):
+        try:
+            found.append(spectrogram.power(signal))
+        except ValueError as error:
+            raise ValueError(f"sound {i}: {error}") from None
+    return found
 
 
 def statistics(powers: Iterable[np.ndarray], spectrogram: Spectrogram) -> Statistics:
@@ -224,20 +240,6 @@ def _context(bands: np.ndarray) -> np.ndarray:
 
 @lru_cache(maxsize=8)
 def _filters(rate: int, n_fft: int, mels: int) -> np.ndarray:
-    with np.errstate(all="ignore"):
-        import warnings
-
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of empty bands, which are an error here
-            return librosa.filters.mel(sr=rate, n_fft=n_fft, n_mels=mels, norm=None)
-
-
-def powers(signals: Sequence[np.ndarray], spectrogram: Spectrogram) -> list[np.ndarray]:
-    """Power spectrograms of signals; an error says which signal."""
-    found = []
-    for i, signal in enumerate(signals):
-        try:
-            found.append(spectrogram.power(signal))
-        except ValueError as error:
-            raise ValueError(f"sound {i}: {error}") from None
-    return found
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of empty bands, which are an error here
+        return librosa.filters.mel(sr=rate, n_fft=n_fft, n_mels=mels, norm=None)

@@ -32,7 +32,7 @@ import metrics
 from ablations import compare, run
 from ablations.config import load
 from ablations.run import MODEL, Split
-from ablations.statistics import Verdict, judge, judge_each
+from ablations.statistics import judge, judge_each
 from models import spectrogram
 from models.autoencoder import Autoencoder
 from models.classifier import Classifier
@@ -116,7 +116,7 @@ def _rungs(data: Split, model, recognisers: dict[str, Classifier], workers: int)
     learned = {
         mels: spectrogram.statistics(spectrogram.powers(data.train, kind(mels)), kind(mels)) for mels in BANDS
     }
-    # nnls takes ten times as long as the others: at one number of bands only
+    # nnls iterates over every block of frames: at one number of bands only
     ways = [("linear", model.mels), ("nnls", model.mels), *product(("uniform", "regression"), BANDS)]
     jobs = [
         delayed(_round_trip)(data, kind(mels), learned[mels], inversion, model.iterations)
@@ -235,7 +235,7 @@ def _judge(models: dict) -> None:
         others = {name: row[kind]["values"] for name, row in models.items() if name != BASE}
         margin = compare.absolute(MARGIN, float(np.mean(baseline)))
         for name, verdict in judge_each(baseline, others, paired=True, margin=margin).items():
-            models[name].setdefault("verdicts", {})[kind] = _plain(verdict)
+            models[name].setdefault("verdicts", {})[kind] = verdict.to_dict()
 
 
 def _faults(runs: str, seeds: int, data: Split) -> dict:
@@ -256,8 +256,8 @@ def _faults(runs: str, seeds: int, data: Split) -> dict:
     return {
         name: {
             "values": values[name],
-            **_plain(verdicts[name]),
-            "alone": _plain(judge(baseline, values[name], paired=True, margin=margin)),
+            **verdicts[name].to_dict(),
+            "alone": judge(baseline, values[name], paired=True, margin=margin).to_dict(),
             **({"round_trip": _faulty_trip(name, runs, data)} if name in IN_THE_SPECTROGRAM else {}),
         }
         for name in FAULTS
@@ -267,16 +267,6 @@ def _faults(runs: str, seeds: int, data: Split) -> dict:
 def _faulty_trip(name: str, runs: str, data: Split) -> dict:
     model = Autoencoder.load(run.find(config_of(f"fault_{name}", 0, runs=runs)) / MODEL)
     return _distance(data, model.synthesise(model.analyse(data.validation, data.rate)))
-
-
-def _plain(verdict: Verdict) -> dict:
-    return {
-        "verdict": verdict.verdict,
-        "effect": verdict.effect,
-        "interval": list(verdict.interval),
-        "p_value": verdict.p_value,
-        "margin": verdict.margin,
-    }
 
 
 # --------------------------------------------------------------------------------------- recognisers

@@ -88,7 +88,7 @@ def schedule(step: int, steps: int) -> float:
 
 def _keep(path: Path, key: str, module, optimiser, generator, step: int, parts: dict) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    stage = path.with_name(f"{path.name}.part")
+    stage = path.with_name(f"{path.name}.{os.getpid()}.part")
     torch.save(
         {
             "key": key,

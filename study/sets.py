@@ -270,6 +270,12 @@ def folder(path: Path | str, *, group_pattern: str = "", seconds: float = 0.0) -
     by their number, and a rest of less than half of it is left out. ValueError, naming the file, for no
     files, files that cannot be read, several rates, and a pattern that matches nothing.
     """
+    if seconds < 0:
+        raise ValueError(f"seconds is {seconds}; pieces have a length, or 0: files stay whole")
+    try:
+        pattern = re.compile(group_pattern)
+    except re.error as error:
+        raise ValueError(f"the group pattern {group_pattern!r} is no regular expression: {error}") from None
     root = Path(path)
     files = sorted(p for p in root.rglob("*") if p.suffix.lower() in metrics.EXTENSIONS and p.is_file())
     if not files:
@@ -289,7 +295,7 @@ def folder(path: Path | str, *, group_pattern: str = "", seconds: float = 0.0) -
                 "one rate is needed: resample them"
             )
         name = _relative(file, root)
-        found = re.search(group_pattern, name) if group_pattern else None
+        found = pattern.search(name) if group_pattern else None
         if group_pattern and not found:
             raise ValueError(f"{file}: the group pattern {group_pattern!r} matches nothing in {name}")
         group = name if found is None else found[1] if found.re.groups else found[0]

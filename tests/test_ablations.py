@@ -202,6 +202,12 @@ def test_no_group_is_on_two_sides(config, recordings):
     assert len(sides[1]) == len(sides[2]) == 2
     with pytest.raises(ConfigError, match="30 usable files in 10 groups, 6 of them for training"):
         run.split(config("data.reference=24", "data.split_by=group", r"data.group_pattern='(\d)\.wav'"))
+    for override, message in (
+        ("data.group_pattern='('", r"'\(' is no regular expression"),
+        ("data.segment_seconds=-1", "seconds is -1.0; pieces have a length"),
+    ):
+        with pytest.raises(ConfigError, match=message):
+            run.split(config(override))
     with pytest.raises(ConfigError, match="neither file nor group"):
         run.split(config("data.split_by=speaker"))
 

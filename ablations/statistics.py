@@ -313,8 +313,9 @@ def _effect(a: np.ndarray, b: np.ndarray, paired: bool) -> tuple[float, float, f
     degrees = np.array([len(a) - 1, len(b) - 1])
     if parts.sum() == 0.0:
         return effect, 0.0, float(degrees.sum())
-    # Welch and Satterthwaite; a side without spread must not divide by zero.
-    return effect, float(math.sqrt(parts.sum())), float(parts.sum() ** 2 / (parts**2 / degrees).sum())
+    # Welch and Satterthwaite, in shares: squares of tiny variances would vanish.
+    shares = parts / parts.sum()
+    return effect, float(math.sqrt(parts.sum())), float(1 / (shares**2 / degrees).sum())
 
 
 def _upper_tail(distance: float, error: float, degrees: float) -> float:

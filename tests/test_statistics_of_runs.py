@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
@@ -106,6 +106,7 @@ def test_higher_is_better_is_the_mirror(numbers, other):
 
 
 @given(values, values, st.floats(0.01, 100), st.floats(-100, 100))
+@example([0.0, 0.0], [0.0, 2e-130], 1.0, 0.0)  # a past bug: the squared variance is zero
 @settings(max_examples=60, deadline=None)
 def test_units_do_not_matter(a, b, scale, offset):
     one = judge(a, b, paired=False, margin=1.0)

@@ -37,16 +37,18 @@ MOST_CHECKED = 500  # combinations of a sweep that are composed before anything 
 class Data:
     """Which sounds are trained on, and which the result is compared with: never the same ones."""
 
-    name: str = "instruments"  # of study.sets (instruments, digits, sounds), or a folder of audio
+    name: str = "instruments"  # of study.sets (instruments, digits, sounds), a folder, a CSV file
     labels: list[str] = field(default_factory=list)  # used at all; none: every label
     without: list[str] = field(default_factory=list)  # left out of training, not of the reference
-    train: int = 120  # files drawn for training by the run's seed
+    train: int = 120  # files drawn for training by the run's seed; 0 for a classifier: all there are
     reference: int = 100  # files held out, the same for every seed
     validation: int = 0  # further files held out: what an autoencoder is asked to reconstruct
     split_seed: int = 0  # of what is held out
-    split_by: str = "file"  # or group: no speaker, recording, program on both sides
+    split_by: str = "file"  # or group: no speaker, recording, program on both sides; or published
+    folds: int = 5  # of a classifier's data; the run's seed chooses the one that is held out
     group_pattern: str = ""  # of a folder: a regular expression on the path, whose match is the group
     segment_seconds: float = 0.0  # of a folder: cut each file in pieces, which are then its group; 0: whole
+    rate: int = 0  # Hz, to which the files of a folder are resampled; 0: the one they share
 
 
 @dataclass

@@ -2,19 +2,17 @@
 
 Conventions
     config.yaml      the resolved config.
-    metrics.json     numbers by name: ``distance`` to the held-out recordings and its views, ``seconds``;
-                     ``curve``, the same after earlier steps; ``halves``, the distance of the even and
-                     of the odd files, which tells how much of it is sampling. What ``compare`` reads.
+    metrics.json     numbers by name, which ``compare`` reads; ``seconds``; ``curve``, the same after earlier
+                     steps. What they are depends on the task, see ``ablations.tasks``.
     record.json      what it was made with: versions, git commit, seed, checksums of the data, identity.
-    audio/           the generated set, 16-bit FLAC.
-    embedding.npz    its rows, (windows, 1032), of ``metrics.embed`` over the bundled divisors, and owners.
     model.safetensors  what the model has learned, if it has ``save(path)``.
     identity         SHA-256 of the config without where it is written. A run that is there with the same one
                      is not made again; with another one it is an error: one name is one model.
 
 A model is what ``model._target_`` names: anything with ``train(signals, rate, *, seed)``, which yields steps,
-and ``sample(count, *, seed)``. Its ``train`` may take ``labels=`` too, and ``checkpoint=``, a file to write
-to and to go on from after an interrupt; it may have ``report()``, numbers for metrics.json.
+and either ``sample(count, *, seed)``, sounds, or ``chances(signals, rate)`` of the labels it learned. Its
+``train`` may take ``labels=`` too, and ``checkpoint=``, a file to write to and to go on from after an
+interrupt; it may have ``report()``, numbers for metrics.json.
 
 A run is written to a hidden folder beside its place and renamed at the end, so it is there whole or not at
 all, whoever is interrupted and whoever else runs at the same time.
@@ -33,14 +31,10 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from functools import lru_cache
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import hydra
-import numpy as np
-import soundfile
 from hydra.errors import CompactHydraException
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
@@ -48,13 +42,13 @@ from tqdm import tqdm
 
 import gen_audio
 import metrics
+from ablations import tasks
 from ablations.config import FOLDER, ConfigError, check_sweep, keys, register
-from study import results, sets
+from study import results
 
 MODEL = "model.safetensors"
-FILES = ("config.yaml", "metrics.json", "record.json", "embedding.npz")
+FILES = ("config.yaml", "metrics.json", "record.json")
 ELSEWHERE = ("runs", "tracker")  # keys that do not change what is made
-NOTES = 1152  # nine of each instrument
 
 
 class RunError(CompactHydraException, ValueError):
@@ -62,7 +56,7 @@ class RunError(CompactHydraException, ValueError):
 
 
 def run(config: DictConfig) -> float:
-    """Make one run, unless it is there; return its distance.
+    """Make one run, unless it is there; return its distance, or what else its task is told by.
 
     Raises ``RunError`` if the place holds a run of another config, and what data and model raise.
     """
@@ -85,7 +79,7 @@ def run(config: DictConfig) -> float:
     shutil.rmtree(_checkpoint(place, wanted), ignore_errors=True)
     if config.tracker:
         _track(config, place, content)
-    return content["distance"]
+    return float(content[read(place, "record.json")["headline"]])
 
 
 def folder(config: DictConfig) -> Path:
@@ -112,7 +106,7 @@ def identity(config: DictConfig) -> str:
 
 
 def _known(place: Path, config: DictConfig, wanted: str) -> float:
-    """The distance of a run that is there; RunError if it is another model's."""
+    """The number of a run that is there; RunError if it is another model's."""
     record, found = (read(place, name) for name in ("record.json", "metrics.json"))
     if record.get("identity") != wanted:
         old = OmegaConf.load(place / "config.yaml")
@@ -124,176 +118,63 @@ def _known(place: Path, config: DictConfig, wanted: str) -> float:
             f"{place} holds a run of another config; give this one another name=. "
             f"There (-) and here (+): {' '.join(differs)}"
         )
-    return float(found["distance"])
+    return float(found[record["headline"]])
 
 
 def read(place: Path, name: str) -> dict:
     """A JSON file of a run; RunError for a run that is missing, half there or damaged."""
     if not place.is_dir():
         raise RunError(f"{place}: no such run")
-    missing = [file for file in FILES if not (place / file).exists()]
-    if missing:
+    _whole(place, FILES)
+    _whole(place, _table(place / "record.json").get("files", ()))
+    return _table(place / name)
+
+
+def _whole(place: Path, files: Iterable[str]) -> None:
+    if missing := [file for file in files if not (place / file).exists()]:
         raise RunError(f"{place} lacks {', '.join(missing)}; likely copied half: delete it and run again")
+
+
+def _table(path: Path) -> dict:
     try:
-        content = json.loads((place / name).read_text(encoding="utf-8"))
+        content = json.loads(path.read_text(encoding="utf-8"))
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise RunError(f"{place / name} is damaged ({error}); delete the run and make it again") from None
+        raise RunError(f"{path} is damaged ({error}); delete the run and make it again") from None
     if not isinstance(content, dict):
-        raise RunError(f"{place / name} holds no table of names; delete the run and make it again")
+        raise RunError(f"{path} holds no table of names; delete the run and make it again")
     return content
-
-
-# ------------------------------------------------------------------------------------------------ data
-
-
-@dataclass(frozen=True)
-class Split:
-    """What is trained on and what is held out; labels and groups one a signal, checksums by part."""
-
-    train: list[np.ndarray]
-    train_labels: list[str]
-    train_groups: list[str]
-    reference: list[np.ndarray]
-    validation: list[np.ndarray]
-    validation_labels: list[str]
-    validation_groups: list[str]
-    rate: int
-    checksums: dict[str, str]
-
-
-def split(config: DictConfig) -> Split:
-    """The parts of the data, which share no file, and with ``data.split_by=group`` no group.
-
-    Reference and validation depend on ``data.split_seed`` alone. Training files are drawn by ``seed`` from
-    all others, so equal seeds of two configs draw alike where their data are alike. By default speakers,
-    recordings and programs are on all sides: the question is the model's, not that of generalising.
-    """
-    data = config.data
-    found = _sounds(data)
-    labels = found.labels
-    usable = [i for i, label in enumerate(labels) if not data.labels or label in data.labels]
-    if unknown := {*data.labels, *data.without} - set(labels):
-        raise ConfigError(
-            f"data {data.name} has no label {', '.join(sorted(unknown))}; "
-            f"it has {', '.join(sorted(set(labels)))}"
-        )
-    rng = np.random.default_rng([data.split_seed, 0])
-    sizes = (data.reference, data.validation)
-    if data.split_by == "file":
-        reference, validation, pool = np.split(rng.permutation(usable), np.cumsum(sizes))
-    elif data.split_by == "group":
-        reference, validation, pool = _by_group(np.array(usable), np.array(found.groups), sizes, rng)
-    else:
-        raise ConfigError(f"data.split_by={data.split_by}: neither file nor group")
-    pool = pool[[labels[i] not in data.without for i in pool]] if len(pool) else pool
-    if len(reference) < data.reference or len(validation) < data.validation or len(pool) < data.train:
-        raise ConfigError(
-            f"data {data.name} has {len(usable)} usable files"
-            f"{f' in {len({found.groups[i] for i in usable})} groups' if data.split_by == 'group' else ''}, "
-            f"{len(pool)} of them for training; {data.reference} for reference, "
-            f"{data.validation} for validation and {data.train} for training are wanted"
-        )
-    training = np.random.default_rng([config.seed, 1]).permutation(pool)[: data.train]
-    parts = {"train": training, "reference": reference, "validation": validation}
-    chosen = {name: [found.signals[i] for i in part] for name, part in parts.items()}
-    return Split(
-        **chosen,
-        train_labels=[labels[i] for i in training],
-        train_groups=[found.groups[i] for i in training],
-        validation_labels=[labels[i] for i in validation],
-        validation_groups=[found.groups[i] for i in validation],
-        rate=found.rate,
-        checksums={name: _checksum(part) for name, part in chosen.items() if part},
-    )
-
-
-def _by_group(usable: np.ndarray, groups: np.ndarray, sizes: Sequence[int], rng) -> list[np.ndarray]:
-    """Whole groups, in random order, to each part until it is full; what is over of the last is dropped."""
-    order = list(rng.permutation(np.unique(groups[usable])))
-    parts = []
-    for size in sizes:
-        taken: list[int] = []
-        while order and len(taken) < size:
-            taken += rng.permutation(usable[groups[usable] == order.pop()]).tolist()
-        parts.append(np.array(taken[:size], dtype=int))
-    return [*parts, usable[np.isin(groups[usable], order)]]
-
-
-def _sounds(data: DictConfig) -> sets.AudioSet:
-    """A named set, or a folder as ``study.sets.folder`` reads it."""
-    if data.name == "instruments":
-        # Notes are made on demand, of all families in turn. Their number must not depend on what an
-        # ablation changes, or the reference would be another one: so it goes in large steps.
-        share = len(data.labels) / len(sets.FAMILIES) if data.labels else 1.0
-        count = NOTES
-        while count * share < 1.3 * (data.reference + data.validation + data.train):
-            count *= 2
-        if unknown := {*data.labels, *data.without} - set(sets.FAMILIES):
-            raise ConfigError(
-                f"instruments have no label {', '.join(sorted(unknown))}; "
-                f"there are {', '.join(sets.FAMILIES)}"
-            )
-        return _instruments(count, data.split_seed, tuple(sorted(data.labels)))
-    if data.name in ("digits", "sounds"):
-        return getattr(sets, data.name)()
-    if not Path(data.name).is_dir():
-        raise ConfigError(f"data.name={data.name}: neither instruments, digits, sounds nor a folder")
-    try:
-        return sets.folder(data.name, group_pattern=data.group_pattern, seconds=data.segment_seconds)
-    except ValueError as error:
-        raise ConfigError(str(error)) from None
-
-
-@lru_cache(maxsize=1)  # a sweep in one process renders once
-def _instruments(count: int, seed: int, families: tuple[str, ...]) -> sets.AudioSet:
-    return sets.instruments(count=count, seed=seed, families=families)
-
-
-def _checksum(signals: Sequence[np.ndarray]) -> str:
-    digest = hashlib.sha256()
-    for signal in signals:
-        digest.update(np.ascontiguousarray(signal).tobytes())
-    return digest.hexdigest()
 
 
 # ---------------------------------------------------------------------------------------------- making
 
 
 def _make(config: DictConfig, stage: Path, place: Path, wanted: str) -> dict:
-    """Train, sample, measure, and write everything below ``stage``."""
+    """Train, measure, and write everything below ``stage``."""
     started = time.perf_counter()
     model = instantiate(config.model)  # first: its mistakes show at once, and data may take a while
-    data = split(config)
-    reference, rate = data.reference, data.rate
+    task = tasks.of(model, config)
     known = inspect.signature(model.train).parameters
     checkpoint = _checkpoint(place, wanted)
-    options = {"labels": data.train_labels, "checkpoint": checkpoint / "state"}
+    options = {"labels": task.train_labels, "checkpoint": checkpoint / "state"}
     steps = model.train(
-        data.train, rate, seed=config.seed, **{k: v for k, v in options.items() if k in known}
+        task.train, task.rate, seed=config.seed, **{k: v for k, v in options.items() if k in known}
     )
     curve = _curve(checkpoint)
-    last, sounds = 0, None
+    last, result = 0, None
     for last in tqdm(steps, total=getattr(model, "steps", None), desc=str(place), leave=False, disable=None):
-        sounds = None
+        result = None
         if last in config.evaluate and last not in curve:
-            sounds = model.sample(config.generate, seed=config.seed)
-            curve[last] = measure(reference, sounds, rate=rate)
+            result = task.result(model)
+            curve[last] = task.measure(result)
             if "checkpoint" in known:
                 _keep_curve(checkpoint, curve)
-    if sounds is None:
-        sounds = model.sample(config.generate, seed=config.seed)
+    if result is None:
+        result = task.result(model)
     if last not in curve:
-        curve[last] = measure(reference, sounds, rate=rate)
-    (stage / "audio").mkdir()
-    for i, sound in enumerate(sounds):
-        soundfile.write(stage / "audio" / f"{i:05d}.flac", np.clip(sound, -1, 1), rate, subtype="PCM_16")
-    rows = [embedded(sound, rate) for sound in sounds]
-    owners = np.repeat(np.arange(len(rows)), [len(r) for r in rows])
-    np.savez(stage / "embedding.npz", rows=np.concatenate(rows), owners=owners)
-    halves = [metrics.distance(reference, sounds[i::2], rate=rate, workers=1, cache=False) for i in (0, 1)]
+        curve[last] = task.measure(result)
     content = {
         **curve[last],
-        "halves": halves,
+        **task.write(result, stage),
         "curve": [{"step": step, **curve[step]} for step in sorted(curve)],
         **({"model": model.report()} if hasattr(model, "report") else {}),
         "seconds": round(time.perf_counter() - started, 2),
@@ -301,7 +182,9 @@ def _make(config: DictConfig, stage: Path, place: Path, wanted: str) -> dict:
     record = {
         "identity": wanted,
         "seed": config.seed,
-        "data": data.checksums,
+        "headline": task.headline,
+        "files": task.files,
+        "data": task.checksums,
         "recipe": metrics.constants()[1],
         "commit": commit(),
         "versions": {**results.versions(), "hydra-core": hydra.__version__},
@@ -336,21 +219,6 @@ def _keep_curve(checkpoint: Path, curve: Mapping[int, Mapping[str, float]]) -> N
     os.replace(part, checkpoint / "curve.json")
 
 
-def measure(reference: Sequence[np.ndarray], sounds: Sequence[np.ndarray], *, rate: int) -> dict[str, float]:
-    """Distance of the sounds to the reference, and its views by name with underscores.
-
-    A model that makes silence or NaN is refused by ``metrics``: a run has no number then.
-    """
-    found = metrics.compare(reference, sounds, rate=rate, workers=1, permutations=99, cache=False)
-    views = {name.replace(" ", "_"): float(value) for name, value in found.views.items()}
-    return {"distance": float(found.value), **views}
-
-
-def embedded(sound: np.ndarray, rate: int) -> np.ndarray:
-    windows = metrics.windows(metrics.prepare(sound, rate)[0])
-    return np.stack([metrics.embed(window) for window in windows]) / metrics.constants()[0]
-
-
 def commit() -> str:
     """The git commit of this code, with "+" where files differ from it; "unknown" outside of git."""
     try:
@@ -380,7 +248,7 @@ def _track(config: DictConfig, place: Path, content: Mapping) -> None:
     with mlflow.start_run(run_name=f"{config.name} {config.seed}"):
         mlflow.log_params({k: str(v) for k, v in keys(config).items() if k not in ELSEWHERE})
         for point in content["curve"]:
-            numbers = {k: v for k, v in point.items() if k != "step"}
+            numbers = {k: v for k, v in point.items() if k != "step" and isinstance(v, (int, float))}
             mlflow.log_metrics(numbers, step=point["step"])
         mlflow.log_metric("seconds", content["seconds"])
         mlflow.set_tags({"folder": str(place.resolve()), "commit": commit()})
@@ -422,6 +290,7 @@ def _hydra_arguments(arguments: Sequence[str]) -> tuple[str, list[str]]:
 
 def _reported(config: DictConfig) -> float:
     """``run`` with a line on the terminal."""
-    distance = run(config)
-    print(f"{config.runs}/{config.name}/{config.seed}: distance {distance:.4f}", flush=True)
-    return distance
+    number = run(config)
+    name = read(folder(config), "record.json")["headline"].replace("_", " ")
+    print(f"{folder(config)}: {name} {number:.4f}", flush=True)
+    return number

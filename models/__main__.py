@@ -26,7 +26,7 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
-from ablations import run
+from ablations import run, splits
 from ablations.command import answer
 from ablations.config import FOLDER, ConfigError, load
 from ablations.run import MODEL, RunError
@@ -82,7 +82,7 @@ def use(command: str, arguments: Sequence[str]) -> int:
 def _inputs(paths: Sequence[str], config, rate: int) -> tuple[list[str], list[np.ndarray]]:
     """Names and signals of a folder, of files, or of what the config holds out for validation."""
     if not paths:
-        data = run.split(config)
+        data = splits.split(config)
         if not data.validation:
             raise ConfigError("data.validation is 0: nothing is held out; give --input")
         labels = data.validation_labels

@@ -29,9 +29,10 @@ from sklearn.decomposition import PCA
 from tqdm import tqdm
 
 import metrics
-from ablations import compare, run
+from ablations import compare, run, splits, tasks
 from ablations.config import load
-from ablations.run import MODEL, Split
+from ablations.run import MODEL
+from ablations.splits import Split
 from ablations.statistics import judge, judge_each
 from models import spectrogram
 from models.autoencoder import Autoencoder
@@ -63,7 +64,7 @@ def study(*, runs: str, seeds: int = SEEDS, workers: int = -1) -> dict:
     kinds = [*(f"vae_{name}" for name in MODELS), *(f"fault_{name}" for name in FAULTS)]
     configs = [config_of(kind, seed, runs=runs) for seed, kind in product(range(seeds), kinds)]
     _shown([delayed(run.run)(config) for config in configs], workers, "runs")
-    data = run.split(config_of(f"vae_{BASE}", 0, runs=runs))
+    data = splits.split(config_of(f"vae_{BASE}", 0, runs=runs))
     model = configs[0].model
     recognisers = dict(zip(("digit", "speaker"), _recognisers(runs, workers), strict=True))
     found: dict = {
@@ -172,7 +173,7 @@ def _quality(data: Split, sounds: Sequence[np.ndarray]) -> dict[str, float]:
 
 
 def _row(signal: np.ndarray, rate: int) -> np.ndarray:
-    return run.embedded(signal, rate).mean(axis=0)
+    return tasks.embedded(signal, rate).mean(axis=0)
 
 
 # -------------------------------------------------------------------------------------------- models
@@ -276,7 +277,7 @@ def _recognisers(runs: str, workers: int) -> list[Classifier]:
     """For digits and for speakers, trained on every recording that is not held out."""
     config = config_of(f"vae_{BASE}", 0, runs=runs)
     known = len(sets.digits()) - config.data.reference - config.data.validation
-    data = run.split(config_of(f"vae_{BASE}", 0, runs=runs, overrides=[f"data.train={known}"]))
+    data = splits.split(config_of(f"vae_{BASE}", 0, runs=runs, overrides=[f"data.train={known}"]))
     options = {name: config.model[name] for name in ("seconds", "n_fft", "hop_length")}
     jobs = [delayed(_taught)(data, labels, options) for labels in (data.train_labels, data.train_groups)]
     return _shown(jobs, workers, "recognisers")
@@ -384,7 +385,7 @@ def _unseen(kind: str, runs: str, data: Split) -> dict:
     overrides += ["data.reference=300", "data.validation=0"]
     config = config_of(kind, 0, runs=runs, overrides=overrides)
     run.run(config)
-    unseen = {signal.tobytes() for signal in run.split(config).reference}
+    unseen = {signal.tobytes() for signal in splits.split(config).reference}
     whole = sets.digits()
     speaker = next(g for s, g in zip(whole.signals, whole.groups, strict=True) if s.tobytes() in unseen)
     held = [s for s, g in zip(data.validation, data.validation_groups, strict=True) if g == speaker]

@@ -7,6 +7,7 @@ Conventions
     label       what a signal is (a digit, a class of sounds, a family of instruments).
     group       what made it (a speaker, a recording, an instrument): signals of one group are not
                 independent draws.
+    fold        the part of a published division that a signal is in, where there is one.
 
 Sets
     tones(which)    background, test1, test2 of ``gen_audio``; made in memory.
@@ -14,6 +15,7 @@ Sets
                     there. 80 notes a second on one core.
     rated(name)     audio of several systems with listeners' ratings; local folders only.
     folder(path)    any folder of audio, folders in it being labels.
+    table(path)     a CSV file of paths and labels.
     digits()        Free Spoken Digit Dataset, 3,000 recordings; a download.
     sounds()        ESC-10, 400 recordings; a download.
 
@@ -29,6 +31,7 @@ raises ``MissingData``: part of a set would give other figures without a word.
 from __future__ import annotations
 
 import argparse
+import csv
 import hashlib
 import importlib.util
 import io
@@ -39,8 +42,9 @@ import shutil
 import sys
 import tempfile
 import zipfile
+from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path, PurePosixPath
 
@@ -89,9 +93,19 @@ class AudioSet:
     labels: tuple[str, ...]
     groups: tuple[str, ...]
     source: str  # where it is from, and its licence
+    folds: tuple[str, ...] = ()  # none: no division is published
 
     def __len__(self) -> int:
         return len(self.signals)
+
+    def subset(self, indices: Iterable[int]) -> AudioSet:
+        """The signals at these places, in their order."""
+        places = [int(i) for i in indices]
+        columns = ("signals", "names", "labels", "groups", "folds")
+        found = {name: getattr(self, name) for name in columns}
+        return replace(
+            self, **{name: tuple(column[i] for i in places) for name, column in found.items() if column}
+        )
 
 
 class MissingData(FileNotFoundError):
@@ -204,23 +218,26 @@ def tones(which: str, *, seed: int = 0, overflow: str = "wrap") -> AudioSet:
 def digits(*, count: int | None = None, rng: np.random.Generator | None = None) -> AudioSet:
     """Return spoken digits at 8 kHz, 0.14 to 2.3 s: label the digit, group the speaker (of six).
 
-    All 3,000, or ``count`` of them drawn without replacement from ``rng``. Raises MissingData
-    where the recordings are not there, ValueError for a count without ``rng`` or beyond the set.
+    The published division: takes 0 to 4 of each digit and speaker are "test", the others "train". All
+    3,000, or ``count`` of them drawn without replacement from ``rng``. Raises MissingData where the
+    recordings are not there, ValueError for a count without ``rng`` or beyond the set.
     """
     paths = _draw(_files("digits"), count, rng)
     parts = [path.stem.split("_") for path in paths]
-    return _recordings("digits", paths, [p[0] for p in parts], [p[1] for p in parts])
+    folds = ["test" if int(p[2]) < 5 else "train" for p in parts]
+    return _recordings("digits", paths, [p[0] for p in parts], [p[1] for p in parts], folds)
 
 
 def sounds(*, count: int | None = None, rng: np.random.Generator | None = None) -> AudioSet:
     """Return environmental sounds at 44.1 kHz, about 5 s, ten classes of 40.
 
     The label is the class. The group is the recording a clip was cut from: several clips can be
-    of one. ``count``, ``rng`` and errors as in ``digits``.
+    of one. Five folds are published, each recording in one. ``count``, ``rng`` and errors as in ``digits``.
     """
     paths = _draw(_files("sounds"), count, rng)
     labels = [path.parent.name.split(" - ", 1)[1] for path in paths]
-    return _recordings("sounds", paths, labels, [path.stem.split("-")[1] for path in paths])
+    folds, groups = zip(*(path.stem.split("-")[:2] for path in paths), strict=True)
+    return _recordings("sounds", paths, labels, groups, folds)
 
 
 def instruments(*, count: int = 128, seed: int = 0, families: Sequence[str] = ()) -> AudioSet:
@@ -261,47 +278,113 @@ def instruments(*, count: int = 128, seed: int = 0, families: Sequence[str] = ()
     )
 
 
-def folder(path: Path | str, *, group_pattern: str = "", seconds: float = 0.0) -> AudioSet:
-    """Return every audio file below a folder, channels averaged, at the rate they share.
+def folder(
+    path: Path | str, *, group_pattern: str = "", seconds: float = 0.0, rate: int | None = None
+) -> AudioSet:
+    """Return every audio file below a folder, channels averaged.
 
     The label is the folder a file lies in (``genres/blues/blues.00001.wav``: blues). The group is the file,
     or what the regular expression ``group_pattern`` matches in its path below the folder (its first
     parenthesis, if it has one). With ``seconds`` above 0 each file is cut into pieces of that length, named
-    by their number, and a rest of less than half of it is left out. ValueError, naming the file, for no
-    files, files that cannot be read, several rates, and a pattern that matches nothing.
+    by their number, and a rest of less than half of it is left out. With ``rate`` in Hz all are resampled to
+    it, else they must share one. ValueError, naming the file, for no files, files that cannot be read,
+    several rates, and a pattern that matches nothing.
     """
-    if seconds < 0:
-        raise ValueError(f"seconds is {seconds}; pieces have a length, or 0: files stay whole")
-    try:
-        pattern = re.compile(group_pattern)
-    except re.error as error:
-        raise ValueError(f"the group pattern {group_pattern!r} is no regular expression: {error}") from None
     root = Path(path)
     files = sorted(p for p in root.rglob("*") if p.suffix.lower() in metrics.EXTENSIONS and p.is_file())
     if not files:
         raise ValueError(f"{root}: no audio files ({', '.join(sorted(metrics.EXTENSIONS))})")
+    names = [_relative(file, root) for file in files]
+    return _read_files(
+        root,
+        files,
+        names,
+        [file.parent.name for file in files],
+        _groups(files, names, group_pattern),
+        seconds=seconds,
+        rate=rate,
+    )
+
+
+def table(path: Path | str, *, seconds: float = 0.0, rate: int | None = None) -> AudioSet:
+    """Return the audio files that a CSV file names: columns ``path`` and ``label``, any others unread.
+
+    Paths are relative to the file's folder. The columns ``group`` and ``fold`` are used where there are;
+    without ``group`` each file is its own. ``seconds`` and ``rate`` as in ``folder``; files of all folders
+    may have one name. ValueError, naming the line, for what cannot be.
+    """
+    root = Path(path)
+    try:
+        with root.open(newline="", encoding="utf-8-sig") as file:
+            reader = csv.DictReader(file)
+            if missing := {"path", "label"} - set(reader.fieldnames or ()):
+                raise ValueError(
+                    f"{root}: no column {', '.join(sorted(missing))} in its first line, "
+                    f"{','.join(reader.fieldnames or ())!r}"
+                )
+            lines = sorted(reader, key=lambda line: line["path"])
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise ValueError(f"{root}: no CSV file that can be read ({error})") from None
+    if not lines:
+        raise ValueError(f"{root}: no lines but the first; each names a path and its label")
+    for line in lines:
+        if not line["path"] or not line["label"]:
+            raise ValueError(f"{root}: a line lacks path or label: {line}")
+    names = [line["path"] for line in lines]
+    if twice := sorted(name for name, count in Counter(names).items() if count > 1):
+        raise ValueError(f"{root}: {twice[0]} is named {names.count(twice[0])} times; once is needed")
+    return _read_files(
+        root,
+        [root.parent / name for name in names],
+        names,
+        [line["label"] for line in lines],
+        [line.get("group") or line["path"] for line in lines],
+        folds=[line["fold"] or "" for line in lines] if "fold" in lines[0] else (),
+        seconds=seconds,
+        rate=rate,
+    )
+
+
+def _groups(files: Sequence[Path], names: Sequence[str], group_pattern: str) -> list[str]:
+    try:
+        pattern = re.compile(group_pattern)
+    except re.error as error:
+        raise ValueError(f"the group pattern {group_pattern!r} is no regular expression: {error}") from None
+    groups = []
+    for file, name in zip(files, names, strict=True):
+        found = pattern.search(name) if group_pattern else None
+        if group_pattern and not found:
+            raise ValueError(f"{file}: the group pattern {group_pattern!r} matches nothing in {name}")
+        groups.append(name if found is None else found[1] if found.re.groups else found[0])
+    return groups
+
+
+def _read_files(root: Path, files, names, labels, groups, *, folds=(), seconds: float, rate: int | None):
+    """The set of these files, cut and resampled as ``folder`` says."""
+    if seconds < 0:
+        raise ValueError(f"seconds is {seconds}; pieces have a length, or 0: files stay whole")
     rates: dict[int, Path] = {}
-    table = []
-    for file in files:
+    columns: list[list] = [[], [], [], [], []]
+    for i, file in enumerate(files):
         try:
-            signal, rate = soundfile.read(file, dtype="float32", always_2d=True)
+            signal, own = soundfile.read(file, dtype="float32", always_2d=True)
         except soundfile.LibsndfileError as error:
             raise ValueError(f"{file}: {error.error_string} Leave it out, or convert it to WAV") from None
-        rates.setdefault(rate, file)
+        signal = signal.mean(axis=1)
+        if rate is not None and own != rate:
+            signal, own = soxr.resample(signal, own, rate), rate
+        rates.setdefault(own, file)
         if len(rates) > 1:
             first, second = ((value, rates[value].name) for value in sorted(rates))
             raise ValueError(
                 f"{root} has files of {first[0]} Hz ({first[1]}) and {second[0]} Hz ({second[1]}); "
-                "one rate is needed: resample them"
+                "one rate is needed: resample them, or name one (data.rate=)"
             )
-        name = _relative(file, root)
-        found = pattern.search(name) if group_pattern else None
-        if group_pattern and not found:
-            raise ValueError(f"{file}: the group pattern {group_pattern!r} matches nothing in {name}")
-        group = name if found is None else found[1] if found.re.groups else found[0]
-        for number, piece in enumerate(_pieces(signal.mean(axis=1), round(seconds * rate))):
-            table.append((f"{name}:{number}" if seconds else name, piece, file.parent.name, group))
-    names, signals, labels, groups = zip(*table, strict=True)
+        for number, piece in enumerate(_pieces(signal, round(seconds * own))):
+            row = (f"{names[i]}:{number}" if seconds else names[i], piece, labels[i], groups[i])
+            for column, value in zip(columns, (*row, folds[i] if folds else ""), strict=True):
+                column.append(value)
+    names, signals, labels, groups, parts = map(tuple, columns)
     return AudioSet(
         name=root.name,
         signals=signals,
@@ -310,6 +393,7 @@ def folder(path: Path | str, *, group_pattern: str = "", seconds: float = 0.0) -
         labels=labels,
         groups=groups,
         source=f"{len(files)} files",
+        folds=parts if folds else (),
     )
 
 
@@ -545,7 +629,9 @@ def _draw(paths: list[Path], count: int | None, rng: np.random.Generator | None)
     return [paths[i] for i in np.sort(rng.choice(len(paths), size=count, replace=False))]
 
 
-def _recordings(name: str, paths: list[Path], labels: Iterable[str], groups: Iterable[str]) -> AudioSet:
+def _recordings(
+    name: str, paths: list[Path], labels: Iterable[str], groups: Iterable[str], folds: Iterable[str]
+) -> AudioSet:
     wanted = _wanted(name)
     folder = paths[0].parents[wanted.pattern.count("/")]
     signals, rates = [], set()
@@ -565,6 +651,7 @@ def _recordings(name: str, paths: list[Path], labels: Iterable[str], groups: Ite
         labels=tuple(labels),
         groups=tuple(groups),
         source=wanted.source,
+        folds=tuple(folds),
     )
 
 

@@ -18,7 +18,7 @@ from omegaconf import OmegaConf
 
 import metrics
 from ablations import __main__ as command
-from ablations import compare, plan, run, statistics
+from ablations import compare, plan, run, splits, statistics
 from ablations.config import ConfigError, check_sweep, keys, load
 from ablations.generator import SpectrogramGenerator
 from ablations.run import RunError
@@ -128,7 +128,7 @@ def test_keys():
 def test_a_run_holds_everything(config):
     distance = run.run(config())
     place = Path(config().runs) / "base" / "0"
-    assert {p.name for p in place.iterdir()} == {*run.FILES, "audio"}
+    assert {p.name for p in place.iterdir()} == {*run.FILES, "audio", "embedding.npz"}
     numbers, record = (run.read(place, name) for name in ("metrics.json", "record.json"))
     assert numbers["distance"] == distance
     assert [point["step"] for point in numbers["curve"]] == [1, 3]
@@ -172,8 +172,8 @@ def test_seeds_decide_everything_and_only_they(config, tmp_path):
 
 
 def test_a_label_left_out_leaves_the_reference_as_it_is(config):
-    whole = run.split(config()).checksums
-    found = run.split(config("data.without=[a]", "data.train=6"))
+    whole = splits.split(config()).checksums
+    found = splits.split(config("data.without=[a]", "data.train=6"))
     left = found.checksums
     assert whole["reference"] == left["reference"] and whole["train"] != left["train"]
     assert len(found.train) == 6 and found.rate == RATE
@@ -181,7 +181,7 @@ def test_a_label_left_out_leaves_the_reference_as_it_is(config):
 
 
 def test_no_file_is_both_trained_on_and_compared_with(config):
-    found = run.split(config("data.validation=5"))
+    found = splits.split(config("data.validation=5"))
     parts = [{x.tobytes() for x in part} for part in (found.train, found.reference, found.validation)]
     assert [len(part) for part in parts] == [10, 12, 5]
     assert len(set.union(*parts)) == 27
@@ -195,21 +195,21 @@ def test_no_group_is_on_two_sides(config, recordings):
     settings = config(
         "data.validation=4", "data.reference=4", "data.split_by=group", r"data.group_pattern='(\d)\.wav'"
     )
-    found = run.split(settings)
+    found = splits.split(settings)
     sides = [{groups[x.tobytes()] for x in part} for part in (found.train, found.reference, found.validation)]
     assert [len(found.train), len(found.reference), len(found.validation)] == [10, 4, 4]
     assert sum(len(side) for side in sides) == len(set.union(*sides))
     assert len(sides[1]) == len(sides[2]) == 2
     with pytest.raises(ConfigError, match="30 usable files in 10 groups, 6 of them for training"):
-        run.split(config("data.reference=24", "data.split_by=group", r"data.group_pattern='(\d)\.wav'"))
+        splits.split(config("data.reference=24", "data.split_by=group", r"data.group_pattern='(\d)\.wav'"))
     for override, message in (
         ("data.group_pattern='('", r"'\(' is no regular expression"),
         ("data.segment_seconds=-1", "seconds is -1.0; pieces have a length"),
     ):
         with pytest.raises(ConfigError, match=message):
-            run.split(config(override))
+            splits.split(config(override))
     with pytest.raises(ConfigError, match="neither file nor group"):
-        run.split(config("data.split_by=speaker"))
+        splits.split(config("data.split_by=speaker"))
 
 
 def test_pieces_of_one_file_are_one_group(config, tmp_path):
@@ -220,7 +220,7 @@ def test_pieces_of_one_file_are_one_group(config, tmp_path):
         place.parent.mkdir(parents=True, exist_ok=True)
         # Sample number k of file i is i plus noise, so a piece tells its file.
         soundfile.write(place, (i + rng.uniform(0, 0.5, RATE)) / 12, RATE, subtype="FLOAT")
-    found = run.split(
+    found = splits.split(
         config(
             f"data.name={tmp_path / 'genres'}",
             "data.segment_seconds=0.25",
@@ -258,22 +258,22 @@ def test_messages_of_the_data(config, tmp_path, recordings):
     }
     for message, override in cases.items():
         with pytest.raises(ConfigError, match=message):
-            run.split(config(override))
+            splits.split(config(override))
     broken = tmp_path / "broken"
     broken.mkdir()
     (broken / "x.wav").write_bytes(b"no sound")
     with pytest.raises(ConfigError, match=r"x\.wav: .*convert it"):
-        run.split(config(f"data.name={broken}"))
+        splits.split(config(f"data.name={broken}"))
     mixed = tmp_path / "mixed"
     shutil.copytree(recordings, mixed)
     soundfile.write(mixed / "c.wav", np.ones(100) / 2, 16000)
     with pytest.raises(ConfigError, match=r"8000 Hz \(.*\) and 16000 Hz \(c\.wav\)"):
-        run.split(config(f"data.name={mixed}"))
+        splits.split(config(f"data.name={mixed}"))
 
 
 def test_instruments_have_one_reference_whatever_is_trained():
     sums = [
-        run.split(load([*o, "data.train=5", "data.reference=4"])).checksums
+        splits.split(load([*o, "data.train=5", "data.reference=4"])).checksums
         for o in ([], ["ablation=dropped_class"])
     ]
     assert sums[0]["reference"] == sums[1]["reference"]

@@ -18,7 +18,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 import metrics
-from ablations import run
+from ablations import run, tasks
 from ablations.config import load
 from models import __main__ as command
 from models import prior, spectrogram, vae
@@ -517,7 +517,8 @@ def test_an_interrupted_run_goes_on(arguments, tmp_path, monkeypatch):
     assert sorted(p.name for p in kept[0].iterdir()) == ["curve.json", "state"]
     monkeypatch.setattr(run, "_keep_curve", keep)
     measured = []
-    monkeypatch.setattr(run, "measure", lambda *a, _m=run.measure, **k: measured.append(1) or _m(*a, **k))
+    measure = tasks.Generation.measure
+    monkeypatch.setattr(tasks.Generation, "measure", lambda *a: measured.append(1) or measure(*a))
     assert run.run(halted) == wanted
     assert len(measured) == 1  # the last step; the two before were kept
     places = [tmp_path / kind / "small" / "0" / "metrics.json" for kind in ("whole", "runs")]

@@ -6,7 +6,8 @@
 
 Conventions
     reference, candidate   a set of sounds: a folder (searched recursively), a file list (``.csv`` or
-                           ``.txt``, one path a line), a list of paths, or arrays together with ``rate``.
+                           ``.txt``, one path a line), a list of paths, arrays together with ``rate``, or
+                           a ``Description``: a set described once and kept without its audio (``describe``).
     signal                 mono float32, (samples,), full scale 1.0; ``rate`` in Hz and never assumed.
     file, window, unit     a file is one draw from its set; a file longer than 1.5 s is described by
                            windows of 1 s, which are *not* draws: the kernel is averaged over the window
@@ -46,7 +47,7 @@ import sys
 import tempfile
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import cache, lru_cache
 from pathlib import Path
 
@@ -222,6 +223,7 @@ class _Set:
     sounds: tuple[_Sound, ...]
     skipped: tuple[str, ...]
     not_audio: int
+    fixed: bool = False  # the bandwidth of the call is that of a Description
 
 
 def _list_set(source, role: str, rate) -> tuple[str, list[_Source], int]:
@@ -353,6 +355,20 @@ def _open_av(path: Path):
         container.close()
         raise AudioError("holds no audio stream")
     return container
+
+
+def read(path, *, minimum_bits: int = 16, peak_limit: float = 1.0) -> tuple[np.ndarray, int]:
+    """One file as the distance reads it: (samples, channels) float32, full scale 1.0, and its rate in Hz.
+
+    ``AudioError`` with value, limit and likely cause, as ``compare`` tells of a file.
+    """
+    source = _Source(str(path), Path(path))
+    try:
+        rate = _rate_of(source)
+        samples = _read(source, source.path.read_bytes(), minimum_bits=minimum_bits, peak_limit=peak_limit)
+    except OSError as error:
+        raise AudioError(f"unreadable ({error})") from None
+    return samples, rate
 
 
 def _read(source: _Source, data: bytes | None, *, minimum_bits: int, peak_limit: float) -> np.ndarray:
@@ -1219,16 +1235,18 @@ def _load_entry(path: Path, name: str) -> _Sound | None:
 
 
 def _save_entry(path: Path, sound: _Sound) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
     facts = {key: getattr(sound, key) for key in ("content", "rate", "seconds", "level_db")}
-    handle, temporary = tempfile.mkstemp(dir=path.parent, suffix=".part")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            np.savez(file, vectors=sound.vectors, facts=json.dumps(facts))
-        os.replace(temporary, path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
+    _write_npz(path, vectors=sound.vectors, facts=json.dumps(facts))
+
+
+def _write_npz(path: Path, **arrays) -> None:
+    """Whole or not at all, in place of an older file; the same bytes every time."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=path.parent, suffix=".part") as folder:
+        part = Path(folder, path.name)
+        with part.open("wb") as file:
+            np.savez(file, **arrays)
+        os.replace(part, path)
 
 
 def _load_sets(
@@ -1242,14 +1260,36 @@ def _load_sets(
     progress: bool | None,
     minimum_bits: int,
     peak_limit: float,
+    bandwidth_rate: int | None = None,
 ) -> tuple[list[_Set], int]:
-    """Read and embed every set; the common rate is the lowest sample rate of all of them."""
+    """Read and embed every set that is not a Description already.
+
+    The common rate is ``bandwidth_rate``, else that of the Descriptions, else the lowest found in all sets.
+    """
+    sources = {role: _opened(source) for role, source in sources.items()}
+    fixed = {role: s.bandwidth_rate for role, s in sources.items() if isinstance(s, Description)}
+    if fixed and embedding is not None:
+        raise AudioError(
+            f"embedding: {' and '.join(fixed)} given as a Description, which holds the three views and no "
+            "audio for another embedding; give the audio"
+        )
+    if bandwidth_rate is not None:
+        fixed["bandwidth_rate"] = bandwidth_rate
+    if len(set(fixed.values())) > 1:
+        raise AudioError(
+            f"bandwidth_rate: {', '.join(f'{role} {value} Hz' for role, value in fixed.items())}, and all "
+            "Descriptions in one call need the same; describe them again from their audio with one, such as "
+            f"bandwidth_rate={min(fixed.values())}"
+        )
     if on_error not in {"raise", "skip"}:
         raise ValueError(f"on_error={on_error!r}; it is 'raise' or 'skip'")
     rates = rate if isinstance(rate, (tuple, list)) else [rate] * len(sources)
     if len(rates) != len(sources):
         raise ValueError(f"{len(rates)} rates for {len(sources)} sets")
-    listed = [_list_set(source, role, r) for (role, source), r in zip(sources.items(), rates, strict=True)]
+    listed = [
+        (source.name, [], 0) if isinstance(source, Description) else _list_set(source, role, r)
+        for (role, source), r in zip(sources.items(), rates, strict=True)
+    ]
     problems: dict[int, list[str]] = defaultdict(list)
     usable: list[list[_Source]] = []
     found_rates: list[int] = []
@@ -1261,7 +1301,7 @@ def _load_sets(
                 usable[index].append(item)
             except (AudioError, OSError) as error:
                 problems[index].append(f"{item.name}: {error}")
-    common = min(found_rates, default=RATE)
+    common = next(iter(fixed.values()), min(found_rates, default=RATE))
     folder = None
     if cache:
         folder = cache_folder() if cache is True else Path(cache)
@@ -1279,11 +1319,14 @@ def _load_sets(
     )
     described = iter(list(_run(jobs, options, workers=workers, progress=progress)))
     sets = []
-    for index, (name, _, passed) in enumerate(listed):
+    for index, (source, (name, _, passed)) in enumerate(zip(sources.values(), listed, strict=True)):
+        if isinstance(source, Description):
+            sets.append(_Set(name, source._sounds, source.skipped, passed, True))
+            continue
         results = [next(described) for _ in usable[index]]
         problems[index] += [result for result in results if isinstance(result, str)]
         sounds = tuple(result for result in results if isinstance(result, _Sound))
-        sets.append(_Set(name, sounds, tuple(sorted(problems[index])), passed))
+        sets.append(_Set(name, sounds, tuple(sorted(problems[index])), passed, bool(fixed)))
     bad = [f"  {list(sources)[i]}: {line}" for i in sorted(problems) for line in sorted(problems[i])]
     if bad and on_error == "raise":
         raise AudioError(
@@ -1302,6 +1345,13 @@ def _load_sets(
     if len(widths) > 1:
         raise AudioError(f"the embedding gave vectors of different lengths: {sorted(widths)}")
     return sets, common
+
+
+def _opened(source):
+    """The Description in a ``.npz`` file; every other source as it is."""
+    is_path = isinstance(source, (str, os.PathLike))
+    saved = is_path and Path(source).suffix.lower() == ".npz" and Path(source).is_file()
+    return Description.load(source) if saved else source
 
 
 def _run(jobs: Sequence[_Source], options: dict, *, workers: int | None, progress: bool | None) -> Iterator:
@@ -1495,6 +1545,160 @@ def _own_scale(loaded: _Set) -> np.ndarray:
     return divisors(np.concatenate([sound.vectors for sound in loaded.sounds]))
 
 
+# -------------------------------------------------------------------------------------- described sets
+
+# Arrays of one value a sound, and their types, in the order of _Sound.
+_COLUMNS = {"names": str, "contents": str, "rates": int, "seconds": float, "levels": float}
+
+
+@dataclass(frozen=True, eq=False)
+class Description:
+    """A set described once (``describe``), without its audio; used wherever a set is.
+
+    ``len()`` is its number of sounds.
+    """
+
+    name: str
+    bandwidth_rate: int  # Hz, at most 22,050: its bandwidth, and that of all that is compared with it
+    recipe: str  # constants()[1]
+    skipped: tuple[str, ...]  # one line a file that was left out with on_error="skip"
+    _sounds: tuple[_Sound, ...] = field(repr=False)
+
+    def __len__(self) -> int:
+        return len(self._sounds)
+
+    def sample(self, count: int, *, seed: int) -> Description:
+        """``count`` sounds (2 or more) drawn without replacement, in their old order; all, if fewer."""
+        if count < 2:
+            raise ValueError(f"count={count}; a set needs at least 2 sounds")
+        chosen = np.sort(np.random.default_rng(seed).permutation(len(self))[:count])
+        return replace(self, _sounds=tuple(self._sounds[i] for i in chosen))
+
+    def to_arrays(self) -> dict[str, np.ndarray]:
+        """As plain arrays, for any container.
+
+        ``vectors`` (windows, 1032) float32; ``owners`` (windows,), the position of each window's sound;
+        one value a sound: ``names``, ``contents`` (digests), ``rates`` (Hz), ``seconds``, ``levels`` (dB
+        relative to full scale); ``skipped`` (files,); 0-d: ``bandwidth_rate`` (Hz), ``recipe``, ``name``.
+        """
+        rows = [(s.name, s.content, s.rate, s.seconds, s.level_db) for s in self._sounds]
+        columns = zip(_COLUMNS.items(), zip(*rows, strict=True), strict=True)
+        return {
+            "vectors": np.concatenate([sound.vectors for sound in self._sounds]),
+            "owners": np.repeat(np.arange(len(self)), [len(sound.vectors) for sound in self._sounds]),
+            **{key: np.array(column, kind) for (key, kind), column in columns},
+            "skipped": np.array(self.skipped, str),
+            **{key: np.array(getattr(self, key)) for key in ("bandwidth_rate", "recipe", "name")},
+        }
+
+    @classmethod
+    def from_arrays(cls, arrays: Mapping[str, np.ndarray]) -> Description:
+        """From what ``to_arrays`` gives (``skipped`` may be missing).
+
+        Raises ``AudioError`` if arrays are missing or do not fit each other, are of another recipe or
+        width, or not finite.
+        """
+        try:
+            recipe, name, rate = str(arrays["recipe"]), str(arrays["name"]), int(arrays["bandwidth_rate"])
+            vectors, owners = np.asarray(arrays["vectors"], np.float32), np.asarray(arrays["owners"], int)
+            columns = [np.asarray(arrays[key], kind) for key, kind in _COLUMNS.items()]
+            skipped = tuple(np.asarray(arrays.get("skipped", ()), str).tolist())
+        except (KeyError, TypeError, ValueError) as error:
+            raise AudioError(f"not a described set, or a damaged one ({error!r})") from None
+        if recipe != constants()[1]:
+            raise AudioError(
+                f"described with recipe {recipe}, and this metrics.py has {constants()[1]}: describe the "
+                "set again from its audio"
+            )
+        if vectors.ndim != 2 or vectors.shape[1] != sum(VIEWS.values()):
+            raise AudioError(f"vectors of shape {vectors.shape}; (windows, {sum(VIEWS.values())}) is needed")
+        if bad := int((~np.isfinite(vectors)).any(axis=1).sum()):
+            raise AudioError(f"{bad} of {len(vectors)} windows hold NaN or infinite numbers; likely damaged")
+        starts = np.flatnonzero(np.diff(owners.ravel(), prepend=-1))
+        fitting = owners.shape == vectors.shape[:1] and {c.shape for c in columns} == {starts.shape}
+        if not fitting or not np.array_equal(owners[starts], np.arange(len(starts))):
+            raise AudioError(
+                f"arrays that do not fit: {len(vectors)} windows, {owners.size} owners, and "
+                f"{', '.join(f'{c.size} {key}' for key, c in zip(_COLUMNS, columns, strict=True))}"
+            )
+        rows = zip(*(c.tolist() for c in columns), np.split(vectors, starts[1:]), strict=True)
+        return cls(name, rate, recipe, skipped, tuple(_Sound(*row) for row in rows))
+
+    def save(self, path: str | os.PathLike) -> None:
+        """Write ``to_arrays`` as a ``.npz`` file, whole or not at all; the same bytes every time."""
+        _write_npz(Path(path), **self.to_arrays())
+
+    @classmethod
+    def load(cls, path: str | os.PathLike) -> Description:
+        """Read what ``save`` wrote; ``AudioError`` names the file and what is wrong with it."""
+        try:
+            with open(path, "rb") as opened, np.load(opened, allow_pickle=False) as file:
+                whole = file.zip.testzip() is None
+                arrays = dict(file)
+        except OSError as error:
+            raise AudioError(f"{path} cannot be read ({error})") from None
+        except Exception:  # in any of a dozen ways
+            whole = False
+        if not whole:
+            raise AudioError(f"{path}: not a described set, or a damaged one (not a whole .npz file)")
+        try:
+            return cls.from_arrays(arrays)
+        except AudioError as error:
+            raise AudioError(f"{path}: {error}") from None
+
+
+def describe(
+    source,
+    *,
+    rate=None,
+    bandwidth_rate=None,
+    on_error="raise",
+    workers=None,
+    cache=False,
+    progress=None,
+    minimum_bits=16,
+    peak_limit=1.0,
+    name=None,
+) -> Description:
+    """Describe a set once, to compare with it often, or where its audio is not at hand.
+
+    ``compare(describe(a, bandwidth_rate=r), b)`` is ``compare(a, b)`` if ``r`` is the lowest sample rate of
+    both. The other arguments and the errors are those of ``compare``.
+
+    Parameters
+    ----------
+    bandwidth_rate : int, optional
+        Hz: the sample rate to whose bandwidth the description is limited; by default the lowest in the set.
+        At most 22,050 counts, for nothing is described above 11,025 Hz. Files of a lower rate stay as they
+        are; what they lack above is then a difference, and results say so.
+    name : str, optional
+        By default the path of the folder or file list, else "set".
+    """
+    if bandwidth_rate is not None:
+        if not 1000 <= bandwidth_rate <= 768_000:
+            raise AudioError(
+                f"bandwidth_rate {bandwidth_rate} Hz is outside 1000 to 768000 Hz. Was it in kHz?"
+            )
+        bandwidth_rate = min(int(bandwidth_rate), RATE)
+    (loaded,), common = _load_sets(
+        {"set": source},
+        rate=rate,
+        embedding=None,
+        on_error=on_error,
+        workers=workers,
+        cache=cache,
+        progress=progress,
+        minimum_bits=minimum_bits,
+        peak_limit=peak_limit,
+        bandwidth_rate=bandwidth_rate,
+    )
+    name = loaded.name if name is None else str(name)
+    return Description(name, min(common, RATE), constants()[1], loaded.skipped, loaded.sounds)
+
+
+# ------------------------------------------------------------------------------------------- comparing
+
+
 def distance(
     reference,
     candidate,
@@ -1512,7 +1716,8 @@ def distance(
 ) -> float:
     """Distance from one set of sounds to another: signed, 0 on average for two samples of one source.
 
-    The value of ``compare`` without its test, interval and causes; the arguments mean the same.
+    The value of ``compare`` without its test, interval and causes; the arguments mean the same, and a set
+    may be a ``Description`` here as well.
 
     Examples
     --------
@@ -1558,12 +1763,15 @@ def compare(
 
     Parameters
     ----------
-    reference, candidate : path, list of paths, or list of arrays
-        A folder (recursive), a ``.csv`` or ``.txt`` file list, a list of paths, or arrays of shape
-        (samples,) or (samples, channels). At least 2 sounds each; 20 or more tell something.
+    reference, candidate : path, list of paths, list of arrays, or Description
+        A folder (recursive), a ``.csv`` or ``.txt`` file list, a list of paths, arrays of shape
+        (samples,) or (samples, channels), or a ``Description`` (or the path of one saved as ``.npz``). At
+        least 2 sounds each; 20 or more tell something.
     rate : int or (int, int)
         Sample rate of arrays in Hz, one for both sets or one each; files carry their own. Sets of
         different rates are compared over the bandwidth of the lowest rate found, which the result states.
+        With a ``Description``, over its bandwidth; what files of a lower rate lack above it is then part
+        of the value, and ``warnings`` says so. Several need one ``bandwidth_rate``.
     groups : optional
         Makes the group (speaker, song, source) the unit of the value, test and interval: a regular
         expression whose first group is searched in the file name, ``"folder"``, a mapping from name to
@@ -1576,7 +1784,7 @@ def compare(
     embedding : callable, optional
         From (signal, rate) to (d,) or (frames, d), in place of the three views. ``signal`` is mono as
         recorded, at the common rate. Its numbers are scaled by their spread on the reference, so the value
-        is no longer symmetric.
+        is no longer symmetric. Not with a ``Description``, which holds no audio.
     permutations : int
         Rearrangements in the test, 999 or more for p near .001; all of them if there are no more than that.
     seed : int
@@ -1644,8 +1852,9 @@ def compare_each(
 ) -> dict[str, Comparison]:
     """``compare`` of several candidates with one reference, which is read once.
 
-    All sets are brought to the bandwidth of the lowest sample rate among them, so that the values can be
-    held against each other; ``difference`` then tells which is closer. Arguments as in ``compare``.
+    All sets are brought to the bandwidth of the lowest sample rate among them (of the Descriptions, if there
+    are any), so that the values can be held against each other; ``difference`` then tells which is closer.
+    Arguments as in ``compare``.
     """
     if permutations < 99:
         raise ValueError(f"permutations={permutations}; at least 99 are needed for a test at 5 %")
@@ -1788,7 +1997,16 @@ def _warnings(reference, candidate, common, pool, is_paired, shared, test, group
     lines = []
     sounds = [*reference.sounds, *candidate.sounds]
     rates = Counter(sound.rate for sound in sounds)
-    if len(rates) > 1:
+    lower = sorted(rate for rate in rates if rate < common)  # none without a Description
+    if lower:
+        seen = ", ".join(f"{rates[rate]} at {rate} Hz" for rate in lower)
+        lines.append(
+            f"sample rates below the description's {common} Hz ({seen}): compared below {common / 2:.0f} Hz "
+            f"all the same, so what these files lack above {lower[0] / 2:.0f} Hz is a difference"
+        )
+    elif reference.fixed and common not in rates and common < RATE:
+        lines.append(f"compared below {common / 2:.0f} Hz, the bandwidth of the description ({common} Hz)")
+    elif len(rates) > 1:
         seen = ", ".join(f"{count} at {rate} Hz" for rate, count in sorted(rates.items()))
         lines.append(
             f"mixed sample rates ({seen}): compared below {common / 2:.0f} Hz, the bandwidth all have"
@@ -1909,9 +2127,11 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument(
-        "reference", metavar="REFERENCE", help="folder, or .csv/.txt file list, of real sounds"
+        "reference",
+        metavar="REFERENCE",
+        help="folder, .csv/.txt file list or .npz description of real sounds",
     )
-    parser.add_argument("candidates", metavar="CANDIDATE", nargs="+", help="folder or file list to judge")
+    parser.add_argument("candidates", metavar="CANDIDATE", nargs="+", help="the same of sounds to judge")
     parser.add_argument("--json", action="store_true", help="print everything as JSON")
     parser.add_argument(
         "--groups",

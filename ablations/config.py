@@ -114,6 +114,34 @@ class Autoencoder:
     threads: int = 1
 
 
+@dataclass
+class Classifier:
+    """``models.classifier.Classifier``, which explains each."""
+
+    _target_: str = "models.classifier.Classifier"
+    front_end: str = "log_mel"
+    rate: int = 0
+    seconds: float = 1.0
+    n_fft: int = 512
+    hop_length: int = 256
+    mels: int = 64
+    coefficients: int = 20
+    width: int = 16
+    dropout: float = 0.3
+    normalise: bool = True
+    trim: bool = True
+    crop: bool = True
+    masks: int = 2
+    mixup: float = 0.3
+    focal: float = 0.0
+    crops: int = 5
+    steps: int = 600
+    batch: int = 32
+    learning_rate: float = 3e-3
+    weight_decay: float = 0.05
+    threads: int = 1
+
+
 class ConfigError(CompactHydraException, ValueError):
     """A config that cannot be: says which key or value, and what there is."""
 
@@ -124,6 +152,7 @@ def register() -> None:
     store.store(name="run_schema", node=Run)
     store.store(group="model", name="spectrogram_schema", node=Spectrogram)
     store.store(group="model", name="autoencoder_schema", node=Autoencoder)
+    store.store(group="model", name="classifier_schema", node=Classifier)
 
 
 def load(

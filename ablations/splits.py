@@ -120,10 +120,7 @@ def fold(config: DictConfig) -> Fold:
     ConfigError for a division that is not there, for a published one with a group or a recording on both
     sides, and for a label with fewer groups than folds.
     """
-    data = config.data
-    found = sounds(data)
-    usable = np.array(_usable(found, data))
-    chosen = found.subset(usable)
+    data, chosen = config.data, whole(config)
     if len(set(chosen.labels)) < 2:
         raise ConfigError(f"data {data.name} has one label, {chosen.labels[0]}; nothing to tell apart")
     groups = _joined(chosen)
@@ -139,12 +136,18 @@ def fold(config: DictConfig) -> Fold:
             raise ConfigError(f"data.train={data.train}, and {len(training)} are outside of the fold")
         training = np.random.default_rng([config.seed, 1]).permutation(training)[: data.train]
     parts = {"train": chosen.subset(training), "test": chosen.subset(np.flatnonzero(test))}
-    whole = {**parts, "reference": chosen}
+    everything = {**parts, "reference": chosen}
     return Fold(
         **parts,
         number=config.seed % (_parts(chosen) if data.split_by == "published" else data.folds),
-        checksums={name: checksum(part.signals) for name, part in whole.items()},
+        checksums={name: checksum(part.signals) for name, part in everything.items()},
     )
+
+
+def whole(config: DictConfig) -> sets.AudioSet:
+    """All recordings whose label is wanted: what the folds are dealt from."""
+    found = sounds(config.data)
+    return found.subset(_usable(found, config.data))
 
 
 def folds(config: DictConfig) -> int:

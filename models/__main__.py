@@ -6,10 +6,15 @@ $ python -m models train vae_simple data.name=genres data.labels=[] data.segment
 $ python -m models sample vae_residual --count 20 --out made
 $ python -m models reconstruct vae_residual --out back     # what was held out; or --input FOLDER
 $ python -m models interpolate vae_residual --out line     # or --input FIRST.wav SECOND.wav
-$ python -m models study                                   # the figures of the report (needs the digits)
+$ python -m models train classifier folds=sounds seed=0     # holds out the first of five folds
+$ python -m models release classifier --out families.safetensors   # all folds scored, then trained on all
+$ python -m models predict families.safetensors recordings/ --csv names.csv
+$ python -m models export families.safetensors --out families.pt2  # its embedding, for other programs
+$ python -m models study                                   # the figures of the report (needs the data)
 
 CONFIG is a file of ``configs/`` (vae_simple, vae_residual, vae_hierarchical, vae_vector_quantised,
-vae_waveform); what follows it are overrides, ``model.steps=200``, as in ``python -m ablations run --help``.
+vae_waveform, classifier and its variants); what follows it are overrides, ``model.steps=200``, as in
+``python -m ablations run --help``.
 A training is a run of the gate: ``python -m ablations compare vae_simple_digits vae_residual_digits`` judges
 two, ``train CONFIG -m "seed=range(0,5)"`` makes several. An interrupted one goes on where it was.
 """
@@ -115,7 +120,8 @@ def _same_rate(found: int, wanted: int, path: str) -> None:
 
 def configs() -> list[str]:
     """Configs of models that can be trained, by name."""
-    return sorted(path.stem for pattern in ("vae_*", "fault_*") for path in FOLDER.glob(f"{pattern}.yaml"))
+    patterns = ("vae_*", "fault_*", "classifier*")
+    return sorted(path.stem for pattern in patterns for path in FOLDER.glob(f"{pattern}.yaml"))
 
 
 def _parser(command: str) -> argparse.ArgumentParser:
@@ -143,13 +149,76 @@ def _parser(command: str) -> argparse.ArgumentParser:
     return parser
 
 
+def release(arguments: Sequence[str]) -> int:
+    """A classifier to hand out: every fold scored, then trained on all recordings and calibrated."""
+    parser = argparse.ArgumentParser(
+        prog="python -m models release",
+        description=release.__doc__,
+        epilog="example: python -m models release classifier data.name=FOLDER name=mine data.labels=[] "
+        "model.seconds=2 --out mine.safetensors, for FOLDER/label/*.wav, or a CSV file with the columns path "
+        "and label (and group)",
+    )
+    parser.add_argument("config", help=f"one of {', '.join(c for c in configs() if c.startswith('class'))}")
+    parser.add_argument(
+        "overrides", nargs="*", help="folds=families (default), sounds, digits, speakers; ..."
+    )
+    parser.add_argument("--out", required=True, help="model file to be made, .safetensors")
+    parser.add_argument("--workers", type=int, default=-1, help="processes; -1: one a core (default)")
+    options = parser.parse_args(arguments)
+    from models.release import release as make  # with PyTorch
+
+    model = make(options.config, options.overrides, options.out, workers=options.workers)
+    facts = model.facts
+    print(
+        f"{options.out}: {len(model.names)} labels, {facts['files']} files; accuracy on what was held out "
+        f"{facts['accuracy']:.1%} ({facts['interval'][0]:.1%} to {facts['interval'][1]:.1%}), split by "
+        f"{facts['split_by']}"
+    )
+    return 0
+
+
+def export(arguments: Sequence[str]) -> int:
+    """The embedding of a classifier as a program of its own (torch.export)."""
+    parser = argparse.ArgumentParser(prog="python -m models export", description=export.__doc__)
+    parser.add_argument("model", help="a model file that `python -m models release` wrote")
+    parser.add_argument("--out", required=True, help="file to be made, .pt2")
+    options = parser.parse_args(arguments)
+    if Path(options.out).exists():
+        raise ValueError(f"{options.out} is there already; give another name to --out, or remove it")
+    from models.classifier import Classifier  # with PyTorch
+
+    Classifier.load(options.model).export(options.out)
+    print(options.out)
+    return 0
+
+
+def predict(arguments: Sequence[str]) -> int:
+    from models import predict
+
+    return predict.main(arguments)
+
+
+STUDIES = ("autoencoders", "classifier")
+
+
 def study(arguments: Sequence[str]) -> int:
-    from models import study  # with PyTorch
+    """``python -m models study [autoencoders|classifier] ...``; both without a name."""
+    named = bool(arguments) and arguments[0] in STUDIES
+    chosen, rest = ((arguments[0],), arguments[1:]) if named else (STUDIES, arguments)
+    from models import autoencoder_study, classifier_study  # with PyTorch
 
-    return study.main(arguments)
+    mains = {"autoencoders": autoencoder_study.main, "classifier": classifier_study.main}
+    return max(mains[name](rest) for name in chosen)
 
 
-COMMANDS = {"train": train, **{name: partial(use, name) for name in USES}, "study": study}
+COMMANDS = {
+    "train": train,
+    **{name: partial(use, name) for name in USES},
+    "release": release,
+    "predict": predict,
+    "export": export,
+    "study": study,
+}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

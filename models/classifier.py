@@ -1,38 +1,93 @@
-"""A small classifier of sounds: which digit is said, and by whom.
+"""A small classifier of sounds: spectrogram in, chances of each label out.
 
 Conventions
+    signal       mono float32, (samples,), of any length; each call states its rate in Hz. It is resampled to
+                 ``rate`` of the classifier, cut where it is silent at both ends, and brought to ``LEVEL``
+                 peak: how loud and how long a recording is says nothing.
+    window       ``seconds`` of a signal, (samples,): what the network sees at once. Training draws it at
+                 random (``crop``); prediction averages over ``crops`` of them, spread evenly. A shorter
+                 signal is padded with silence.
+    picture      what the front end makes of a window, (channels, bands, frames).
     label        a name, one a sound; classes are the sorted names.
-    chances      (sounds, classes), rows sum to 1.
+    chances      (sounds, classes), rows sum to 1, tempered: p ** (1 / temperature), normalised (Guo et al.
+                 2017). The temperature is 1 until ``calibrate`` has been called with predictions of sounds
+                 that were not trained on.
     independent  what judges a generator's sounds has seen neither them nor the recordings they are compared
                  with: it is trained on other recordings, and states its rate on real ones beside each rate.
+
+A model file (safetensors) holds everything prediction needs: weights, front end, labels, temperature,
+version, and what the training set is like (``metrics.Description``), to tell when new sounds are far from it.
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterator, Sequence
+import copy
+import hashlib
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 
+import librosa
 import numpy as np
+import scipy.fft
+import soxr
 import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from scipy.optimize import minimize_scalar
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+import metrics
 from models.prior import indices
-from models.spectrogram import Spectrogram
+from models.spectrogram import LEVEL, Spectrogram, checked
 from models.train import train
-from models.vae import Block
 
-PLACES = (5, 4)  # in frequency and time, over which features are averaged
-SHIFT = 6  # frames by which a training sound is moved at most
-MASKED = 8  # bands, and frames, that are hidden from it at most (SpecAugment, Park et al. 2019)
+VERSION = "classifier 1"
+HEADER = "classifier"  # the one entry of the file's metadata
+FRONT_ENDS = ("log_mel", "mfcc", "mfcc_deltas")
+FLOOR = 1e-4  # power in a band, 80 dB below a sine of LEVEL: what is quieter is the recorder's
+TRIM = 1e-3  # of the peak: what is quieter at both ends is cut
+DELTA_WIDTH = 9  # frames, as librosa's deltas
+LEAST_DEVIATION = 0.1  # a band that never changes must not be divided by nothing
+TEMPERATURES = (0.05, 20.0)
+AT_ONCE = 64  # windows
+DESCRIBED = 100  # training sounds that the model file describes
 
 
 class Classifier:
-    """Log-mel spectrogram, residual convolutions, means over a few places in frequency and time.
+    """Front end, residual network, and the ways to train it.
 
-    ``seconds``, ``n_fft``, ``hop_length``, ``mels`` of ``models.spectrogram.Spectrogram``; ``width`` channels
-    of the first layer; the rest of the training.
+    Parameters
+    ----------
+    front_end : "log_mel", "mfcc" or "mfcc_deltas"
+        ``mels`` bands; ``coefficients`` of their cosine transform; these with first and second differences
+        as three channels.
+    rate : int
+        Hz at which it works; 0: that of the training set.
+    seconds, n_fft, hop_length : float, int, int
+        Of a window, and of its transform in samples.
+    width, dropout : int, float
+        Channels of the first of four stages, which double; share of features dropped in training.
+    normalise : bool
+        Bring each band to mean 0 and deviation 1 over the training set; False divides by a constant.
+    trim : bool
+        Cut silence at both ends.
+    crop : bool
+        Draw a window at random in training; False takes the middle one.
+    masks : int
+        Strips of bands, and of frames, that are hidden in training (SpecAugment, Park et al. 2019).
+    mixup : float
+        Pairs of sounds are mixed in shares from Beta(mixup, mixup) (Zhang et al. 2018); 0: not.
+    focal : float
+        Exponent of the focal loss (Lin et al. 2017); 0: cross entropy.
+    crops : int
+        Windows over which a prediction is averaged; 1: the middle one.
+    steps, batch, learning_rate, weight_decay, threads
+        Of the training. One thread by default: equal seeds give equal weights.
     """
+
+    EVERY = 100  # steps, after which a checkpoint is kept
 
     def __init__(
         self,
@@ -40,72 +95,476 @@ class Classifier:
         seconds: float,
         n_fft: int,
         hop_length: int,
-        mels: int = 40,
+        front_end: str = "log_mel",
+        rate: int = 0,
+        mels: int = 64,
+        coefficients: int = 20,
         width: int = 16,
+        dropout: float = 0.3,
+        normalise: bool = True,
+        trim: bool = True,
+        crop: bool = True,
+        masks: int = 2,
+        mixup: float = 0.3,
+        focal: float = 0.0,
+        crops: int = 5,
         steps: int = 600,
-        batch: int = 64,
-        learning_rate: float = 2e-3,
+        batch: int = 32,
+        learning_rate: float = 3e-3,
+        weight_decay: float = 0.05,
+        threads: int = 1,
     ) -> None:
-        self.transform = {"n_fft": n_fft, "hop_length": hop_length, "mels": mels, "seconds": seconds}
-        self.width, self.steps, self.batch, self.learning_rate = width, steps, batch, learning_rate
+        self.options = {k: v for k, v in locals().items() if k not in ("self", "__class__")}
+        for name, value in self.options.items():
+            setattr(self, name, value)
+        if front_end not in FRONT_ENDS:
+            raise ValueError(f"front_end is {front_end!r}; there are {', '.join(FRONT_ENDS)}")
+        if not 0 < coefficients <= mels:
+            raise ValueError(f"coefficients is {coefficients}; it is 1 to mels, {mels}")
+        if crops < 1 or width < 1:
+            raise ValueError(f"crops is {crops} and width {width}; both are at least 1")
+        if masks < 0 or mixup < 0 or focal < 0 or not 0 <= dropout < 1:
+            raise ValueError(
+                f"masks {masks}, mixup {mixup} and focal {focal} are 0 or more, dropout {dropout} is below 1"
+            )
+        self.temperature, self.facts, self.described = 1.0, {}, None
+
+    # -------------------------------------------------------------------------------------- training
 
     def train(
-        self, signals: Sequence[np.ndarray], rate: int, *, labels: Sequence[str], seed: int
+        self,
+        signals: Sequence[np.ndarray],
+        rate: int,
+        *,
+        labels: Sequence[str],
+        seed: int,
+        checkpoint: Path | None = None,
     ) -> Iterator[int]:
-        """Learn from mono signals and their labels; yields the step."""
-        self.spectrogram = Spectrogram(rate, **self.transform)
-        table = np.stack([self.spectrogram.log_mel(signal) for signal in signals])
-        self.mean, self.deviation = float(table.mean()), float(table.std())
-        x = self._normalised(table)
-        found, self.names = indices(labels, len(signals))
-        targets = torch.from_numpy(found)
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
-            self.network = network(self.width, len(self.names))
+        """Learn from mono signals at ``rate`` Hz and their labels; yields the step.
+
+        ValueError for fewer than two labels, and for what ``models.spectrogram.checked`` refuses.
+        """
+        torch.set_num_threads(self.threads)
+        found, names = indices(labels, len(signals))
+        if len(names) < 2:
+            raise ValueError(f"the sounds have the label {names[0]!r} alone; there is nothing to tell apart")
+        self._build(rate if self.rate == 0 else self.rate, names, seed)
+        pictures = [self.front_end_.bands(torch.from_numpy(s)[None])[0] for s in self.prepared(signals, rate)]
+        if self.normalise:
+            self.front_end_.fit(pictures)
+        pictures = [self.front_end_.normalised(picture[None])[0] for picture in pictures]
+        targets = F.one_hot(torch.from_numpy(found), len(names)).float()
 
         def loss(rows: Tensor, step: int, generator: torch.Generator) -> dict[str, Tensor]:
-            logits = self.network(altered(x[rows], generator))
-            return {"total": F.cross_entropy(logits, targets[rows])}
+            rng = np.random.default_rng(int(torch.randint(2**62, (1,), generator=generator)))
+            x, wanted = self._batch([pictures[i] for i in rows], targets[rows], rng)
+            kept = torch.from_numpy(rng.random((len(x), self.network_.features)) >= self.dropout)
+            features = self.network_.embed(x) * kept / (1 - self.dropout)
+            return {"total": focal_loss(self.network_.last(features), wanted, self.focal)}
 
         options = {"steps": self.steps, "batch": self.batch, "learning_rate": self.learning_rate}
-        for step, _ in train(self.network, loss, rows=len(x), seed=seed, weight_decay=1e-2, **options):
+        key = hashlib.sha256(json.dumps([self.options, seed, names]).encode() + found.tobytes())
+        for picture in pictures:
+            key.update(picture.numpy().tobytes())
+        for step, _ in train(
+            self.network_,
+            loss,
+            rows=len(pictures),
+            seed=seed,
+            weight_decay=self.weight_decay,
+            checkpoint=checkpoint,
+            every=self.EVERY,
+            key=key.hexdigest(),
+            **options,
+        ):
             yield step
 
-    @torch.no_grad()
+    def _batch(self, pictures: Sequence[Tensor], targets: Tensor, rng) -> tuple[Tensor, Tensor]:
+        """Windows of pictures, altered, (count, channels, bands, frames), and what they should be called."""
+        empty = self.front_end_.silence
+        x = torch.stack([window(p, self.frames, empty, rng if self.crop else None) for p in pictures])
+        for _ in range(self.masks):
+            hide(x, rng)
+        if self.mixup:
+            share = torch.from_numpy(rng.beta(self.mixup, self.mixup, len(x)).astype(np.float32))
+            other = torch.from_numpy(rng.permutation(len(x)))
+            targets = share[:, None] * targets + (1 - share[:, None]) * targets[other]
+            share = share[:, None, None, None]
+            x = share * x + (1 - share) * x[other]
+        return x, targets
+
+    def report(self) -> dict[str, float]:
+        return {"parameters": sum(p.numel() for p in self.network_.parameters())}
+
+    # ------------------------------------------------------------------------------------ prediction
+
+    def prepared(self, signals: Sequence[np.ndarray], rate: int) -> list[np.ndarray]:
+        """Signals at the classifier's rate and level, without silence at the ends; errors say which."""
+        found = []
+        for i, signal in enumerate(signals):
+            try:
+                found.append(self._prepared(signal, rate))
+            except ValueError as error:
+                raise ValueError(f"sound {i}: {error}" if len(signals) > 1 else str(error)) from None
+        return found
+
+    def _prepared(self, signal: np.ndarray, rate: int) -> np.ndarray:
+        signal = checked(np.asarray(signal, np.float32), rate)
+        if self.trim:
+            loud = np.flatnonzero(np.abs(signal) > TRIM * np.abs(signal).max())
+            signal = signal[loud[0] : loud[-1] + 1]
+        if rate != self.rate_:
+            signal = soxr.resample(signal, rate, self.rate_)
+        peak = np.abs(signal).max(initial=0)
+        if peak == 0:  # a click of a few samples can vanish in a low rate
+            raise ValueError(
+                f"nothing is left of a signal at {rate} Hz when it is resampled to {self.rate_} Hz"
+            )
+        return (signal * np.float32(LEVEL / peak)).astype(np.float32)
+
+    def windows(self, signal: np.ndarray) -> np.ndarray:
+        """What a prediction is averaged over, (windows, samples), of a prepared signal."""
+        length = self.length
+        if len(signal) <= length:
+            short = length - len(signal)
+            return np.pad(signal, (short // 2, short - short // 2))[None]
+        over = len(signal) - length
+        starts = [over // 2] if self.crops == 1 else np.linspace(0, over, self.crops).round().astype(int)
+        return np.stack([signal[start : start + length] for start in starts])
+
     def chances(self, signals: Sequence[np.ndarray], rate: int) -> np.ndarray:
-        """(sounds, classes). ValueError for another rate than that of the training."""
-        if rate != self.spectrogram.rate:
-            raise ValueError(f"the sounds have {rate} Hz and the classifier {self.spectrogram.rate} Hz")
-        self.network.eval()
-        x = self._normalised(np.stack([self.spectrogram.log_mel(signal) for signal in signals]))
-        return torch.cat([self.network(part).softmax(dim=1) for part in x.split(100)]).numpy()
+        """(sounds, classes) float64. ValueError for what ``prepared`` refuses."""
+        raw, _ = self._seen(signals, rate)
+        return tempered(raw, self.temperature)
+
+    def embed(self, signals: Sequence[np.ndarray], rate: int) -> np.ndarray:
+        """What the last layer sees, averaged over windows, (sounds, features) float32."""
+        return self._seen(signals, rate)[1]
 
     def predict(self, signals: Sequence[np.ndarray], rate: int) -> list[str]:
         """The likeliest label of each sound."""
         return [self.names[i] for i in self.chances(signals, rate).argmax(axis=1)]
 
-    def _normalised(self, table: np.ndarray) -> Tensor:
-        return torch.from_numpy((table - self.mean) / self.deviation)[:, None]
+    @torch.no_grad()
+    def _seen(self, signals: Sequence[np.ndarray], rate: int) -> tuple[np.ndarray, np.ndarray]:
+        """Chances before tempering, and features, of each sound."""
+        torch.set_num_threads(self.threads)
+        self.network_.eval()
+        parts = [self.windows(signal) for signal in self.prepared(signals, rate)]
+        features = torch.cat(
+            [
+                self.network_.embed(self.front_end_(part))
+                for part in torch.from_numpy(np.concatenate(parts)).split(AT_ONCE)
+            ]
+        )
+        chances = self.network_.last(features).softmax(dim=1).numpy().astype(np.float64)
+        bounds = np.cumsum([len(part) for part in parts])[:-1]
+        return tuple(
+            np.stack([part.mean(axis=0) for part in np.split(table, bounds)])
+            for table in (chances, features.numpy())
+        )
+
+    def calibrate(self, chances: np.ndarray, labels: Sequence[str]) -> float:
+        """Set, and return, the temperature that makes ``chances`` of these ``labels`` most likely.
+
+        They must be of sounds that the network which gave them was not trained on.
+        """
+        self.temperature = temperature(chances, [self.names.index(label) for label in labels])
+        return self.temperature
+
+    def describe(self, signals: Sequence[np.ndarray], rate: int, *, seed: int) -> None:
+        """Keep what the training set is like, so that ``predict`` can tell how far new sounds are."""
+        order = np.random.default_rng([seed, 4]).permutation(len(signals))[:DESCRIBED]
+        self.described = metrics.describe(
+            [signals[i] for i in order],
+            rate=rate,
+            bandwidth_rate=min(self.rate_, metrics.RATE),
+            workers=1,
+            peak_limit=np.inf,
+        )
+
+    # ------------------------------------------------------------------------------- kept and loaded
+
+    @property
+    def length(self) -> int:
+        """Samples of a window."""
+        return round(self.seconds * self.rate_)
+
+    @property
+    def frames(self) -> int:
+        """Frames of a window."""
+        return 1 + self.length // self.hop_length
+
+    def _build(self, rate: int, names: Sequence[str], seed: int) -> None:
+        self.rate_, self.names = rate, tuple(names)
+        spectrogram = Spectrogram(rate, self.n_fft, self.hop_length, self.mels, self.seconds)
+        self.front_end_ = FrontEnd(self.front_end, spectrogram, coefficients=self.coefficients)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            self.network_ = Residual(self.front_end_.channels, self.width, len(names))
+
+    def save(self, path: Path | str) -> None:
+        """Write the model file."""
+        arrays = {f"network.{k}": v for k, v in self.network_.state_dict().items()}
+        arrays |= {f"front_end.{k}": v for k, v in self.front_end_.learned().items()}
+        header = {
+            "version": VERSION,
+            "model": self.options,
+            "rate": self.rate_,
+            "labels": self.names,
+            "temperature": self.temperature,
+            "facts": self.facts,
+        }
+        if self.described is not None:
+            table = self.described.to_arrays()
+            plain = {k: v for k, v in table.items() if v.dtype.kind == "f" and v.ndim}
+            arrays |= {f"described.{k}": torch.from_numpy(v) for k, v in plain.items()}
+            header["described"] = {k: [str(v.dtype), v.tolist()] for k, v in table.items() if k not in plain}
+        # One entry: safetensors writes several in random order, and equal models should be equal files.
+        save_file({k: v.contiguous() for k, v in arrays.items()}, path, metadata={HEADER: json.dumps(header)})
+
+    @classmethod
+    def load(cls, path: Path | str) -> Classifier:
+        """Read a model file. ValueError, naming it, for another version or what is no model file."""
+        try:
+            with safe_open(path, framework="pt") as file:
+                header = json.loads((file.metadata() or {}).get(HEADER, "{}"))
+                if header.get("version") != VERSION:
+                    raise ValueError(
+                        f"{path}: version {header.get('version', 'unknown')} of the model file; this code "
+                        f"reads version {VERSION}. Use the code that wrote it, or train again"
+                    )
+                arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        except (SafetensorError, OSError) as error:
+            raise ValueError(f"{path}: no model file ({error})") from None
+
+        def part(name: str) -> dict[str, Tensor]:
+            return {k.split(".", 1)[1]: v for k, v in arrays.items() if k.startswith(f"{name}.")}
+
+        model = cls(**header["model"])
+        model._build(header["rate"], header["labels"], seed=0)
+        model.network_.load_state_dict(part("network"))
+        model.front_end_.learn(part("front_end"))
+        model.temperature, model.facts = header["temperature"], header["facts"]
+        if "described" in header:
+            table = {k: np.array(value, dtype) for k, (dtype, value) in header["described"].items()}
+            table |= {k: v.numpy() for k, v in part("described").items()}
+            model.described = metrics.Description.from_arrays(table)
+        return model
+
+    def export(self, path: Path | str) -> None:
+        """Write the embedding as a program of its own: a window at ``LEVEL`` peak in, features out.
+
+        A ``torch.export`` archive that needs PyTorch and nothing of this repository, (1, samples) ->
+        (1, features); the entry ``embedding.json`` says rate, window and dimension.
+        """
+        network = copy.deepcopy(self.network_).to(memory_format=torch.contiguous_format)
+        module = Embedder(self.front_end_, network).eval()
+        program = torch.export.export(module, (torch.zeros(1, self.length),))
+        about = {
+            "rate": self.rate_,
+            "window": self.length,
+            "dimension": self.network_.features,
+            "level": LEVEL,
+            "trim": TRIM if self.trim else 0.0,
+            "labels": self.names,
+            "facts": self.facts,
+        }
+        torch.export.save(program, path, extra_files={"embedding.json": json.dumps(about)})
 
 
-def network(width: int, classes: int) -> nn.Module:
-    """(count, 1, mels, frames) -> logits."""
-    return nn.Sequential(
-        *(nn.Conv2d(1, width, 4, 2, 1), Block(width)),
-        *(nn.Conv2d(width, 2 * width, 4, 2, 1), Block(2 * width)),
-        *(nn.Conv2d(2 * width, 4 * width, 4, 2, 1), Block(4 * width), nn.GroupNorm(4, 4 * width), nn.SiLU()),
-        *(nn.AdaptiveAvgPool2d(PLACES), nn.Flatten(), nn.Linear(4 * width * math.prod(PLACES), classes)),
+class FrontEnd(nn.Module):
+    """Windows to normalised pictures, (count, samples) -> (count, channels, bands, frames).
+
+    ``mean`` and ``deviation`` of each band, (channels, bands, 1), are 0 and a constant until ``fit``.
+    """
+
+    def __init__(self, kind: str, spectrogram: Spectrogram, *, coefficients: int) -> None:
+        super().__init__()
+        self.kind, self.n_fft, self.hop_length = kind, spectrogram.n_fft, spectrogram.hop_length
+        self.channels = 3 if kind == "mfcc_deltas" else 1
+        self.register_buffer("hann", torch.hann_window(self.n_fft))
+        self.register_buffer("filters", torch.from_numpy(spectrogram.filters))
+        bands = spectrogram.mels
+        if kind != "log_mel":
+            cosines = scipy.fft.dct(np.eye(bands), axis=0, norm="ortho")[:coefficients]
+            self.register_buffer("cosines", torch.from_numpy(cosines.astype(np.float32)))
+            bands = coefficients
+        if kind == "mfcc_deltas":
+            self.register_buffer("slopes", torch.from_numpy(slopes(bands)))
+        self.register_buffer("mean", torch.zeros(self.channels, bands, 1))
+        self.register_buffer("deviation", torch.full((self.channels, bands, 1), 5.0))
+
+    def bands(self, signals: Tensor) -> Tensor:
+        """Before normalising; any number of samples."""
+        short = max(0, self.n_fft - signals.shape[1])
+        spectrum = torch.stft(
+            F.pad(signals, (0, short)),
+            self.n_fft,
+            self.hop_length,
+            window=self.hann,
+            center=True,
+            pad_mode="constant",
+            return_complex=True,
+        )
+        power = torch.view_as_real(spectrum).square().sum(dim=-1)
+        x = torch.log(self.filters @ power + FLOOR)
+        if self.kind == "log_mel":
+            return x[:, None]
+        x = self.cosines @ x
+        if self.kind == "mfcc":
+            return x[:, None]
+        changes = F.conv1d(
+            F.pad(x, (DELTA_WIDTH // 2,) * 2, mode="replicate"), self.slopes, groups=x.shape[1]
+        )
+        return torch.stack([x, changes[:, 0::2], changes[:, 1::2]], dim=1)
+
+    def forward(self, signals: Tensor) -> Tensor:
+        return self.normalised(self.bands(signals))
+
+    def normalised(self, bands: Tensor) -> Tensor:
+        return (bands - self.mean) / self.deviation
+
+    @property
+    def silence(self) -> Tensor:
+        """A normalised frame of silence, (channels, bands, 1)."""
+        return self(torch.zeros(1, self.n_fft))[0, :, :, :1]
+
+    def fit(self, pictures: Sequence[Tensor]) -> None:
+        """Learn mean and deviation of each band from pictures that are not normalised."""
+        frames = torch.cat(list(pictures), dim=2).double()
+        self.mean = frames.mean(dim=2, keepdim=True).float()
+        self.deviation = frames.std(dim=2, keepdim=True).clamp(min=LEAST_DEVIATION).float()
+
+    def learned(self) -> dict[str, Tensor]:
+        return {"mean": self.mean, "deviation": self.deviation}
+
+    def learn(self, arrays: Mapping[str, Tensor]) -> None:
+        """The inverse of ``learned``."""
+        self.mean, self.deviation = arrays["mean"], arrays["deviation"]
+
+
+def slopes(bands: int) -> np.ndarray:
+    """Weights of first and second difference in turn, (2 bands, 1, DELTA_WIDTH): quadratic fits of frames."""
+    impulse = np.zeros(2 * DELTA_WIDTH + 1)
+    impulse[DELTA_WIDTH] = 1.0
+    half = slice(DELTA_WIDTH - DELTA_WIDTH // 2, DELTA_WIDTH + DELTA_WIDTH // 2 + 1)
+    pair = [librosa.feature.delta(impulse, width=DELTA_WIDTH, order=order)[half][::-1] for order in (1, 2)]
+    return np.tile(np.array(pair, np.float32)[:, None], (bands, 1, 1))
+
+
+class Stage(nn.Module):
+    """Two convolutions beside a shortcut (He et al. 2016), at half the resolution for stride 2."""
+
+    def __init__(self, channels: int, out: int, stride: int) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(
+            *(nn.Conv2d(channels, out, 3, stride, 1, bias=False), nn.BatchNorm2d(out), nn.ReLU()),
+            *(nn.Conv2d(out, out, 3, 1, 1, bias=False), nn.BatchNorm2d(out)),
+        )
+        self.shortcut = nn.Identity()
+        if channels != out or stride != 1:
+            self.shortcut = nn.Sequential(
+                nn.AvgPool2d(stride, ceil_mode=True),
+                nn.Conv2d(channels, out, 1, bias=False),
+                nn.BatchNorm2d(out),
+            )
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.relu(self.layers(x) + self.shortcut(x))
+
+
+class Residual(nn.Module):
+    """Four stages; mean over bands, then mean plus maximum over time. Any number of frames.
+
+    (count, channels, bands, frames) -> logits, (count, classes).
+    """
+
+    def __init__(self, channels: int, width: int, classes: int) -> None:
+        super().__init__()
+        self.features = 8 * width
+        self.stages = nn.Sequential(
+            *(nn.Conv2d(channels, width, 3, 2, 1, bias=False), nn.BatchNorm2d(width), nn.ReLU()),
+            *(Stage(width, width, 1), Stage(width, 2 * width, 2)),
+            *(Stage(2 * width, 4 * width, 2), Stage(4 * width, 8 * width, 2)),
+        ).to(memory_format=torch.channels_last)  # a fifth faster on a CPU
+        self.last = nn.Linear(self.features, classes)
+
+    def embed(self, x: Tensor) -> Tensor:
+        """What the last layer sees, (count, features)."""
+        x = self.stages(x.contiguous(memory_format=torch.channels_last)).mean(dim=2)
+        return x.mean(dim=2) + x.amax(dim=2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.last(self.embed(x))
+
+
+class Embedder(nn.Module):
+    """Window -> features: what is exported."""
+
+    def __init__(self, front_end: FrontEnd, network: Residual) -> None:
+        super().__init__()
+        self.front_end, self.network = front_end, network
+
+    def forward(self, signals: Tensor) -> Tensor:
+        return self.network.embed(self.front_end(signals))
+
+
+def window(picture: Tensor, frames: int, silence: Tensor, rng=None) -> Tensor:
+    """``frames`` of a picture, from a random place, or the middle without ``rng``; silence where it ends."""
+    over = picture.shape[2] - frames
+    if over >= 0:
+        start = over // 2 if rng is None else int(rng.integers(over + 1))
+        return picture[:, :, start : start + frames].clone()
+    before = -over // 2 if rng is None else int(rng.integers(-over + 1))
+    return torch.cat(
+        [
+            silence.expand(-1, -1, before),
+            picture,
+            silence.expand(-1, -1, -over - before),
+        ],
+        dim=2,
     )
 
 
-def altered(x: Tensor, generator: torch.Generator) -> Tensor:
-    """A batch moved in time, with a strip of bands and one of frames at the mean."""
+def hide(x: Tensor, rng) -> None:
+    """Set a strip of up to a fifth of the bands, and of the frames, of each picture to the mean, in place."""
+    for axis in (2, 3):
+        most = x.shape[axis] // 5
+        width = rng.integers(most + 1, size=len(x))
+        start = rng.integers(x.shape[axis] - width + 1)
+        places = np.arange(x.shape[axis])
+        hidden = (places >= start[:, None]) & (places < (start + width)[:, None])
+        shape = [len(x), 1, 1, 1]
+        shape[axis] = x.shape[axis]
+        x.masked_fill_(torch.from_numpy(hidden).view(shape), 0.0)
 
-    def number(most: int) -> int:
-        return int(torch.randint(most + 1, (1,), generator=generator))
 
-    x = torch.roll(x, number(2 * SHIFT) - SHIFT, dims=3).clone()
-    low, early = number(x.shape[2] - MASKED), number(x.shape[3] - MASKED)
-    x[:, :, low : low + number(MASKED)] = 0
-    x[:, :, :, early : early + number(MASKED)] = 0
-    return x
+def focal_loss(logits: Tensor, targets: Tensor, exponent: float) -> Tensor:
+    """Mean of -(1 - p) ** exponent log p over sounds, weighted by ``targets``, (count, classes)."""
+    log_chances = F.log_softmax(logits, dim=1)
+    weights = targets * (1 - log_chances.exp()) ** exponent if exponent else targets
+    return -(weights * log_chances).sum(dim=1).mean()
+
+
+def tempered(chances: np.ndarray, temperature: float) -> np.ndarray:
+    """chances ** (1 / temperature), rows summing to 1."""
+    logs = np.log(np.clip(chances, 1e-12, None)) / temperature
+    powers = np.exp(logs - logs.max(axis=1, keepdims=True))
+    return powers / powers.sum(axis=1, keepdims=True)
+
+
+def temperature(chances: np.ndarray, found: Sequence[int]) -> float:
+    """The temperature that makes the true columns ``found`` of ``chances`` most likely (Guo et al. 2017).
+
+    ValueError for none, and for chances that are not (sounds, classes).
+    """
+    chances, found = np.asarray(chances, float), np.asarray(found)
+    if chances.ndim != 2 or len(chances) != len(found) or len(found) == 0:
+        raise ValueError(f"{len(found)} labels for chances of the shape {chances.shape}")
+
+    def loss(log_temperature: float) -> float:
+        rows = tempered(chances, np.exp(log_temperature))
+        return -float(np.log(np.clip(rows[np.arange(len(rows)), found], 1e-12, None)).mean())
+
+    return float(np.exp(minimize_scalar(loss, bounds=np.log(TEMPERATURES), method="bounded").x))

@@ -1,4 +1,6 @@
-"""The ladder from recordings down to samples: ``python -m models study`` -> results/autoencoders.json
+"""The ladder from recordings down to samples.
+
+``python -m models study autoencoders`` -> results/autoencoders.json
 
 Conventions
     reference      held-out recordings; every distance of the ladder is to them.
@@ -416,9 +418,9 @@ def _unseen(kind: str, runs: str, data: Split) -> dict:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """``python -m models study``: write results/autoencoders.json."""
+    """``python -m models study autoencoders``: write results/autoencoders.json."""
     parser = argparse.ArgumentParser(
-        prog="python -m models study",
+        prog="python -m models study autoencoders",
         description="Every autoencoder and every planted fault with several seeds on spoken digits, measured "
         "against held-out recordings. About an hour and a half on two cores; goes on after an interrupt.",
     )
@@ -427,6 +429,8 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--workers", type=int, default=-1, help="processes; -1: one a core (default)")
     options = parser.parse_args(arguments)
     found = study(runs=options.runs, seeds=options.seeds, workers=options.workers)
-    path = results.write("autoencoders", found, made_by="python -m models study", seed=0, data=["digits"])
+    path = results.write(
+        "autoencoders", found, made_by="python -m models study autoencoders", seed=0, data=["digits"]
+    )
     print(path)
     return 0

@@ -1,0 +1,63 @@
+"""What a classifier of sounds has to be better than; both take part in runs like any other model.
+
+One config serves them and the network, so they take its options too (``_``) and have no use for them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from models.prior import indices
+from study import embeddings
+
+
+class Majority:
+    """Says the commonest label of the training set, whatever it hears; chances are the labels' shares."""
+
+    steps = 1
+
+    def __init__(self, **_) -> None:
+        pass
+
+    def train(
+        self, signals: Sequence[np.ndarray], rate: int, *, labels: Sequence[str], seed: int
+    ) -> Iterator[int]:
+        found, self.names = indices(labels, len(signals))
+        self.shares = np.bincount(found) / len(found)
+        yield 1
+
+    def chances(self, signals: Sequence[np.ndarray], rate: int) -> np.ndarray:
+        return np.tile(self.shares, (len(signals), 1))
+
+
+class CepstralRegression:
+    """Logistic regression on mean and deviation of 20 cepstral coefficients and their differences.
+
+    The embedding "mfcc" of ``study.embeddings``, standardised.
+    """
+
+    steps = 1
+
+    def __init__(self, **_) -> None:
+        pass
+
+    def train(
+        self, signals: Sequence[np.ndarray], rate: int, *, labels: Sequence[str], seed: int
+    ) -> Iterator[int]:
+        found, self.names = indices(labels, len(signals))
+        self.pipeline = make_pipeline(StandardScaler(), LogisticRegression(max_iter=2000))
+        self.pipeline.fit(_described(signals, rate), found)
+        yield 1
+
+    def chances(self, signals: Sequence[np.ndarray], rate: int) -> np.ndarray:
+        return self.pipeline.predict_proba(_described(signals, rate))
+
+
+def _described(signals: Sequence[np.ndarray], rate: int) -> np.ndarray:
+    embedding = embeddings.load("mfcc")
+    return np.stack([embeddings.file_vector(embedding, signal, rate) for signal in signals])

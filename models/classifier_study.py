@@ -1,0 +1,361 @@
+"""How good the classifier is, what each part of it brings, and what happens in a new folder.
+
+``python -m models study classifier`` -> results/classifier.json
+
+Conventions
+    ladder      configs that differ in one thing from the one before, each run on every fold; the gate judges
+                the step, paired by fold. ``repeats`` seeds a fold are averaged first: they test the same
+                recordings and are no further draws.
+    divisions   the whole classifier on every set of recordings, held out as ``configs/folds`` says; and the
+                same recordings held out without a look at their groups, which flatters.
+    condition   a new folder: recordings that were not trained on, as they are or changed. ``drop`` is the
+                accuracy on held-out recordings of the kind that was trained on ("held out": the same
+                sources, speakers, programs) minus the accuracy there.
+    distance    ``metrics.compare`` of ``COMPARED`` training recordings with the folder. It does not look at
+                labels. ``confidence`` is the mean chance of the likeliest label, which does not either.
+
+Runs are the gate's, and conditions are kept beside them (joblib's cache): the command goes on after an
+interrupt.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from pathlib import Path
+
+import joblib
+import numpy as np
+import soxr
+from joblib import Parallel, delayed
+from scipy import stats
+from sklearn.metrics import confusion_matrix
+from tqdm import tqdm
+
+import metrics
+from ablations import run, splits, tasks
+from ablations.config import load
+from ablations.run import MODEL
+from ablations.statistics import judge
+from models.classifier import Classifier, temperature
+from models.predict import COMPARED, Far
+from models.release import Predictions, accuracy, predictions
+from study import results, sets
+from study.distortions import DISTORTIONS, SEVERITIES
+
+LADDER = ("majority", "cepstral", "plain", "crop", "masks", "mixup", "")  # "": the whole classifier
+VARIANTS = ("mfcc", "mfcc_deltas", "focal", "unnormalised", "untrimmed")  # against the whole
+LADDER_ON = "sounds"
+DIVISIONS = ("sounds", "digits", "speakers", "families")
+DATA = {"sounds": "sounds", "digits": "digits", "speakers": "digits", "families": "instruments"}
+FLATTERED = {  # the same recordings, folds that do not look at groups
+    "speakers": ("folds=speakers", "data.split_by=file"),
+    "families": ("folds=families", "data.split_by=file"),
+}
+HELD_OUT = "held out"
+NEW = {"speakers": "unknown speaker", "families": "unknown programs"}  # what their test folds are
+REPEATS = 1
+CHANGES = ("noise", "low_pass", "high_pass", "reverberation", "clipping", "codec_mp3", "speed")
+GRADES = (1, 3, 5)
+RATES = (4000, 16000)  # Hz, at which the recordings are kept
+KEPT = 3  # labels that are left where classes are missing
+DRAWS = 2000  # of the bootstrap
+BINS = 10
+
+
+def name_of(rung: str) -> str:
+    """The config of a rung."""
+    return f"classifier_{rung}" if rung else "classifier"
+
+
+def configs(rung: str, overrides: Sequence[str], *, runs: str, repeats: int = 1) -> list:
+    """One config a fold and repeat; fold k is seeds k, k + folds, ..."""
+    first = load([*overrides, f"runs={runs}"], config_name=name_of(rung))
+    seeds = range(repeats * splits.folds(first))
+    return [load([*overrides, f"runs={runs}", f"seed={seed}"], config_name=name_of(rung)) for seed in seeds]
+
+
+def study(*, runs: str, repeats: int = REPEATS, workers: int = -1) -> dict:
+    """Make the runs, and measure."""
+    ladder = {
+        rung: configs(rung, [f"folds={LADDER_ON}"], runs=runs, repeats=repeats)
+        for rung in (*LADDER, *VARIANTS)
+    }
+    divisions = {name: configs("", [f"folds={name}"], runs=runs) for name in DIVISIONS}
+    baselines = {
+        (name, rung): configs(rung, [f"folds={name}"], runs=runs) for name in DIVISIONS for rung in LADDER[:2]
+    }
+    flattered = {name: configs("", overrides, runs=runs) for name, overrides in FLATTERED.items()}
+    every = [*ladder.values(), *divisions.values(), *baselines.values(), *flattered.values()]
+    unique = {str(run.folder(config)): config for group in every for config in group}
+    _shown([delayed(run.run)(config) for config in unique.values()], workers, "runs")
+    measured = {name: _division(group) for name, group in divisions.items()}
+    for (name, rung), group in baselines.items():
+        measured[name].setdefault("baselines", {})[rung] = accuracy(predictions(group))
+    for name, group in flattered.items():
+        measured[name]["flattered"] = accuracy(predictions(group))
+    folders = _folders(divisions, flattered, measured, runs, workers)
+    return {
+        "ladder": _ladder(ladder, repeats),
+        "ladder_on": LADDER_ON,
+        "repeats": repeats,
+        "divisions": measured,
+        "folders": folders,
+        "prediction": _prediction(folders),
+        "changes": {name: list(map(str, (SEVERITIES[name][g - 1] for g in GRADES))) for name in CHANGES},
+        "grades": list(GRADES),
+        "compared": COMPARED,
+    }
+
+
+def _shown(jobs: Sequence, workers: int, what: str) -> list:
+    """Results in order, with a progress bar."""
+    done = Parallel(n_jobs=workers, return_as="generator")(jobs)
+    return list(tqdm(done, total=len(jobs), desc=what, unit="job", disable=None))
+
+
+# ------------------------------------------------------------------------------------------------ ladder
+
+
+def _ladder(ladder: dict[str, list], repeats: int) -> dict:
+    """Accuracy of each fold by rung, and what the gate says of the step to it."""
+    values = {rung: _by_fold(group, repeats) for rung, group in ladder.items()}
+    found = {}
+    for i, rung in enumerate(LADDER):
+        found[rung or "whole"] = {"values": values[rung], **_mean(values[rung])}
+        if i:
+            found[rung or "whole"] |= {"against": LADDER[i - 1], **_step(values[LADDER[i - 1]], values[rung])}
+    for rung in VARIANTS:
+        found[rung] = {
+            "values": values[rung],
+            **_mean(values[rung]),
+            "against": "whole",
+            **_step(values[""], values[rung]),
+        }
+    return found
+
+
+def _by_fold(group: Sequence, repeats: int) -> list[float]:
+    each = [run.read(run.find(config), "metrics.json")["accuracy"] for config in group]
+    return np.array(each).reshape(repeats, -1).mean(axis=0).tolist()
+
+
+def _mean(values: Sequence[float]) -> dict:
+    half = stats.t.ppf(0.975, len(values) - 1) * np.std(values, ddof=1) / np.sqrt(len(values))
+    middle = float(np.mean(values))
+    return {"accuracy": middle, "interval": [middle - half, middle + half]}
+
+
+def _step(before: Sequence[float], after: Sequence[float]) -> dict:
+    verdict = judge(before, after, paired=True, higher_is_better=True)
+    low, high = (-x for x in verdict.interval[::-1])  # the gate counts worsening
+    return {
+        "verdict": verdict.verdict,
+        "gain": -verdict.effect,
+        "gain_interval": [low, high],
+        "p_value": verdict.p_value,
+    }
+
+
+# --------------------------------------------------------------------------------------------- divisions
+
+
+def _division(group: Sequence) -> dict:
+    """The whole classifier on one division: accuracy, recall, confusions, calibration, cost."""
+    found = predictions(group)
+    tables = [run.read(run.find(config), "metrics.json") for config in group]
+    calibrated = found.calibrated()
+    taken = found.chances.argmax(axis=1)
+    return {
+        **accuracy(found),
+        "files": len(found.labels),
+        "names": found.names,
+        "recall": tasks.scores(found.labels, found.chances, found.names)["recall"],
+        "confusion": confusion_matrix(found.found, taken, labels=np.arange(len(found.names))),
+        "raw": _calibration(found, found.chances),
+        "calibrated": _calibration(found, calibrated) if len(group) > 1 else None,
+        "temperature": temperature(found.chances, found.found),
+        "seconds": [table["seconds"] for table in tables],
+        "parameters": tables[0]["model"]["parameters"],
+        "rate": group[0].model.rate,
+        "groups": len(set(found.groups)),
+    }
+
+
+def _calibration(found: Predictions, chances: np.ndarray) -> dict:
+    """Reliability by bins of the likeliest chance: its mean, the share that was right, the count."""
+    sure, right = chances.max(axis=1), chances.argmax(axis=1) == found.found
+    places = np.minimum((sure * BINS).astype(int), BINS - 1)
+    scores = tasks.scores(found.labels, chances, found.names)
+    return {
+        "log_loss": scores["log_loss"],
+        "error": scores["calibration_error"],
+        "bins": [
+            [float(sure[places == k].mean()), float(right[places == k].mean()), int((places == k).sum())]
+            for k in np.unique(places)
+        ],
+    }
+
+
+# ------------------------------------------------------------------------------------------- new folders
+
+
+def _folders(divisions: dict, flattered: dict, measured: dict, runs: str, workers: int) -> list[dict]:
+    """Every condition of every fold's model, and the held-out folders of what was trained on."""
+    cached = joblib.Memory(Path(runs) / ".conditions", verbose=0).cache(_conditions, ignore=["config"])
+    jobs = []
+    for name, group in divisions.items():
+        usual = measured[name]["flattered"]["accuracy"] if name in flattered else None
+        jobs += [delayed(cached)(name, run.identity(c), c, usual, True) for c in group]
+        if name in flattered:
+            jobs += [delayed(cached)(name, run.identity(c), c, usual, False) for c in flattered[name]]
+    return [row for rows in _shown(jobs, workers, "new folders") for row in rows]
+
+
+def _conditions(name: str, identity: str, config, usual: float | None, is_new: bool) -> list[dict]:
+    """The conditions of one run (``identity`` is the cache's key): its test fold as it is, and changed.
+
+    ``usual`` is the accuracy on known speakers or programs, if the test fold holds others; by default that on
+    the test fold as it is. With ``is_new`` False the fold is of known ones, and only it is measured.
+    """
+    fold = splits.fold(config)
+    model = Classifier.load(run.find(config) / MODEL)
+    options = {"bandwidth_rate": min(model.rate_, metrics.RATE), "workers": 1, "peak_limit": np.inf}
+    train = metrics.describe(fold.train.signals, rate=fold.train.rate, **options).sample(COMPARED, seed=0)
+    first: dict[str, float] = {}
+    rows = []
+    for kind, grade, signals, labels, rate in changed(fold.test):
+        chances = model.chances(signals, rate)
+        right = chances.argmax(axis=1) == [model.names.index(label) for label in labels]
+        number = {"accuracy": float(right.mean()), "confidence": float(chances.max(axis=1).mean())}
+        first = first or number
+        here = metrics.describe(signals, rate=rate, **options).sample(COMPARED, seed=0)
+        apart = metrics.compare(train, here, paired=False)
+        rows.append(
+            {
+                "data": name,
+                "fold": fold.number,
+                "kind": NEW.get(name, HELD_OUT) if not kind and is_new else kind or HELD_OUT,
+                "grade": grade,
+                "files": len(signals),
+                **number,
+                "drop": (first["accuracy"] if usual is None else usual) - number["accuracy"],
+                "less_sure": first["confidence"] - number["confidence"],
+                "distance": apart.value,
+                "interval": apart.interval,
+                "p_value": apart.p_value,
+            }
+        )
+        if not is_new:
+            break
+    return rows
+
+
+Condition = tuple[str, int, Sequence[np.ndarray], Sequence[str], int]
+
+
+def changed(test: sets.AudioSet) -> Iterator[Condition]:
+    """Kind, grade, signals, labels and rate of each new folder; first the recordings as they are."""
+    yield "", 0, test.signals, test.labels, test.rate
+    for kind in CHANGES:
+        for grade in GRADES:
+            change = partial(DISTORTIONS[kind], rate=test.rate, severity=grade)
+            yield kind, grade, _each(change, test), test.labels, test.rate
+    for grade, rate in enumerate(RATES, start=1):
+        yield (
+            f"at {rate} Hz",
+            grade,
+            [soxr.resample(s, test.rate, rate) for s in test.signals],
+            test.labels,
+            rate,
+        )
+    names = sorted(set(test.labels))
+    for grade, kept in enumerate((names[:KEPT], names[-KEPT:]), start=1):
+        places = [i for i, label in enumerate(test.labels) if label in kept]
+        some = test.subset(places)
+        yield "classes missing", grade, some.signals, some.labels, some.rate
+
+
+def _each(change: Callable, test: sets.AudioSet) -> list[np.ndarray]:
+    return [change(signal, rng=np.random.default_rng(i)) for i, signal in enumerate(test.signals)]
+
+
+def _prediction(folders: Sequence[dict]) -> dict:
+    """How well the distance, and the loss of confidence, put the folders in the order of their drop.
+
+    Spearman's rank correlation, over the conditions averaged over folds; the interval is a bootstrap that
+    draws kinds of change, for grades of one change are no independent draws.
+    """
+    averaged: dict[tuple, list[dict]] = {}
+    for row in folders:
+        fold = f" {row['fold']}" if row["kind"] in NEW.values() else ""  # each fold is others
+        averaged.setdefault((row["data"], row["kind"] + fold, row["grade"]), []).append(row)
+    table = [
+        {"data": key[0], "kind": key[1], **{n: float(np.mean([r[n] for r in rows])) for n in NUMBERS}}
+        for key, rows in averaged.items()
+    ]
+    found = {}
+    for data in (*DIVISIONS, "all"):
+        rows = [row for row in table if data in (row["data"], "all")]
+        found[data] = {measure: _correlation(rows, measure) for measure in ("distance", "less_sure")} | {
+            "conditions": len(rows)
+        }
+    far = [
+        Far(row["distance"], None, row["p_value"], _near(folders, row["data"]), 0).is_far for row in folders
+    ]
+    found["warnings"] = [
+        {
+            "least_drop": low,
+            "most_drop": high,
+            "folders": sum(low <= row["drop"] < high for row in folders),
+            "warned": sum(w for w, row in zip(far, folders, strict=True) if low <= row["drop"] < high),
+        }
+        for low, high in ((-1.0, 0.02), (0.02, 0.1), (0.1, 0.3), (0.3, 1.01))
+    ]
+    return found
+
+
+NUMBERS = ("drop", "distance", "less_sure")
+
+
+def _near(folders: Sequence[dict], data: str) -> float:
+    """The largest distance of held-out recordings as they are, as ``release`` keeps it."""
+    return max(r["distance"] for r in folders if r["data"] == data and r["kind"] == HELD_OUT)
+
+
+def _correlation(rows: Sequence[dict], measure: str) -> dict:
+    kinds = sorted({(row["data"], row["kind"]) for row in rows})
+    by_kind = {kind: [row for row in rows if (row["data"], row["kind"]) == kind] for kind in kinds}
+    rng = np.random.default_rng(0)
+    draws = []
+    for _ in range(DRAWS):
+        drawn = [row for k in rng.integers(len(kinds), size=len(kinds)) for row in by_kind[kinds[k]]]
+        draws.append(_spearman(drawn, measure))
+    low, high = np.nanpercentile(draws, [2.5, 97.5])
+    return {"spearman": _spearman(rows, measure), "interval": [float(low), float(high)]}
+
+
+def _spearman(rows: Sequence[dict], measure: str) -> float:
+    columns = [[row[name] for row in rows] for name in (measure, "drop")]
+    if any(len(set(column)) < 2 for column in columns):
+        return float("nan")
+    return float(stats.spearmanr(*columns).statistic)
+
+
+def main(arguments: Sequence[str]) -> int:
+    """``python -m models study classifier``: write results/classifier.json."""
+    parser = argparse.ArgumentParser(
+        prog="python -m models study classifier",
+        description="The classifier's ladder on environmental sounds, its accuracy on sounds, digits, unseen "
+        "speakers and instruments, and new folders. About an hour and a half on two cores; goes on after an "
+        "interrupt.",
+    )
+    parser.add_argument("--runs", default="runs", help="folder of the runs (default %(default)s)")
+    parser.add_argument("--repeats", type=int, default=REPEATS, help="seeds of every fold in the ladder")
+    parser.add_argument("--workers", type=int, default=-1, help="processes; -1: one a core (default)")
+    options = parser.parse_args(arguments)
+    found = study(runs=options.runs, repeats=options.repeats, workers=options.workers)
+    made_by = "python -m models study classifier"
+    print(results.write("classifier", found, made_by=made_by, seed=0, data=["digits", "sounds"]))
+    return 0

@@ -1,0 +1,225 @@
+"""Names for sounds: ``python -m models predict MODEL FILE|FOLDER ... [--csv out.csv]``
+
+Conventions
+    row      one file: path, label, the chance of the label, then the chance of each; or its error, with the
+             other columns empty. Rows are written as they come, in sorted order; nothing is kept in memory.
+    warning  when the files are far from what the model was trained on. Its accuracy was measured on
+             recordings like those; elsewhere it does not hold, and the chances flatter.
+    far      p < ``LEVEL``, and the distance is more than ``TIMES`` the largest that held-out recordings of
+             the model's own data have, plus ``LEAST``.
+
+Files are opened for reading only. Any rate, length and number of channels; formats as ``metrics`` reads
+them, 8-bit files too.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import hashlib
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from tqdm import tqdm
+
+import metrics
+
+LEVEL = 0.05
+TIMES = 2.0
+LEAST = 0.02
+COMPARED = 100  # files of a folder that are compared with the training set, drawn at random
+READING = {"minimum_bits": 8, "peak_limit": np.inf}  # what a name survives, though a distance would not
+
+
+@dataclass(frozen=True)
+class Far:
+    """How far files are from a model's training set; ``near`` is the largest distance of held-out ones."""
+
+    distance: float
+    interval: tuple[float, float] | None
+    p_value: float
+    near: float
+    files: int
+
+    @property
+    def is_far(self) -> bool:
+        return self.p_value < LEVEL and self.distance > TIMES * max(self.near, 0.0) + LEAST
+
+    def __str__(self) -> str:
+        interval = "" if self.interval is None else " ({:.3f} to {:.3f})".format(*self.interval)
+        return (
+            f"distance {self.distance:.3f}{interval}, p = {self.p_value:.3g}, of {self.files} files to the "
+            f"training set; its own held-out recordings are at {self.near:.3f} at most"
+        )
+
+
+def found_files(inputs: Sequence[str]) -> list[Path]:
+    """Audio files, sorted: the ones named, and all below the folders named.
+
+    ValueError for a path that is not there, and where there is no audio file at all.
+    """
+    files: set[Path] = set()
+    for name in inputs:
+        path = Path(name)
+        if path.is_dir():
+            files.update(
+                p
+                for p in path.rglob("*")
+                if p.suffix.lower() in metrics.EXTENSIONS and p.is_file() and not _hidden(p, path)
+            )
+        elif path.exists():
+            files.add(path)
+        else:
+            raise ValueError(f"{path} does not exist (looked in {Path.cwd()})")
+    if not files:
+        raise ValueError(f"{', '.join(inputs)}: no audio files ({' '.join(sorted(metrics.EXTENSIONS))})")
+    return sorted(files)
+
+
+def _hidden(path: Path, folder: Path) -> bool:
+    return any(part.startswith(".") for part in path.relative_to(folder).parts)
+
+
+def rows(model, files: Sequence[Path]) -> Iterator[dict[str, str]]:
+    """What each file is taken for, one after the other; a file that cannot be read or named has an error."""
+    for file in files:
+        row = dict.fromkeys(columns(model), "") | {"path": str(file)}
+        try:
+            samples, rate = metrics.read(file, **READING)
+            chances = model.chances([samples.mean(axis=1)], rate)[0]
+        except (metrics.AudioError, ValueError, OSError) as error:
+            yield row | {"error": " ".join(str(error).split())}
+            continue
+        best = int(chances.argmax())
+        numbers = {_column(name): f"{x:.6f}" for name, x in zip(model.names, chances, strict=True)}
+        yield row | {"label": model.names[best], "probability": f"{chances[best]:.6f}"} | numbers
+
+
+def columns(model) -> list[str]:
+    """Of a row: path, label, probability, p(LABEL) for each label, error."""
+    return ["path", "label", "probability", *map(_column, model.names), "error"]
+
+
+def _column(name: str) -> str:
+    return f"p({name})"
+
+
+def how_far(model, files: Sequence[Path], *, seed: int = 0) -> Far | None:
+    """Distance of the files to the model's training set; None where nothing can be told.
+
+    That is for a model that describes none, and for fewer than two files that can be read.
+    """
+    if model.described is None or len(files) < 2:
+        return None
+    order = np.random.default_rng(seed).permutation(len(files))[:COMPARED]
+    chosen = [files[i] for i in np.sort(order)]
+    try:
+        found = metrics.compare(
+            model.described, chosen, on_error="skip", paired=False, progress=False, **READING
+        )
+    except metrics.AudioError:
+        return None
+    near = max(model.facts.get("held_out", [0.0]))
+    return Far(found.value, found.interval, found.p_value, near, found.candidate.files)
+
+
+def write(model, files: Sequence[Path], path: Path, *, key: str) -> Iterator[dict[str, str]]:
+    """``rows``, written to a CSV file on the way; goes on where an interrupted one stopped.
+
+    The file appears when all is done; until then it is a hidden one beside it that names ``key``, the model.
+    """
+    part = path.with_name(f".{path.name}.{key[:12]}.part")
+    done = {row["path"]: row for row in _written(part, columns(model))}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with part.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, columns(model), lineterminator="\n")
+        writer.writeheader()
+        fresh = rows(model, [f for f in files if str(f) not in done])
+        for name in files:
+            row = done.get(str(name)) or next(fresh)
+            writer.writerow(row)
+            file.flush()
+            yield row
+    os.replace(part, path)
+
+
+def _written(part: Path, wanted: Sequence[str]) -> list[dict[str, str]]:
+    """Rows of an interrupted run that are whole; the last line may be cut, and errors are tried again."""
+    if not part.exists():
+        return []
+    lines = part.read_text(encoding="utf-8").splitlines(keepends=True)
+    if lines and not lines[-1].endswith("\n"):
+        lines.pop()
+    reader = csv.DictReader(lines)
+    if reader.fieldnames != list(wanted):
+        return []
+    return [row for row in reader if not row["error"]]
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Exit code 0; 1 if a file could not be named; 2 for input that cannot be used."""
+    parser = argparse.ArgumentParser(
+        prog="python -m models predict",
+        description="Name sounds with a model file that `python -m models release` wrote.",
+        epilog="example: python -m models predict families.safetensors recordings/ --csv names.csv. "
+        "Exit codes: 0 all files named, 1 some could not be read (their rows say why), 2 nothing was done.",
+    )
+    parser.add_argument("model", help="a model file, or the folder of a run")
+    parser.add_argument("input", nargs="+", help="audio files, and folders that are searched for them")
+    parser.add_argument("--csv", metavar="FILE", help="write the rows there instead of to the terminal")
+    parser.add_argument(
+        "--no-distance", action="store_true", help="do not compare the files with the training set"
+    )
+    options = parser.parse_args(arguments)
+    files = found_files(options.input)
+    out = Path(options.csv) if options.csv else None
+    if out is not None and out.exists():
+        raise ValueError(f"{out} is there already; give another name to --csv, or remove it")
+    from models.classifier import Classifier  # PyTorch takes a second; mistakes above should not
+
+    place = Path(options.model)
+    place = place / "model.safetensors" if place.is_dir() else place
+    model = Classifier.load(place)
+    if model.temperature == 1.0:
+        print("note: this model is not calibrated; `python -m models release` makes one", file=sys.stderr)
+    key = hashlib.sha256(place.read_bytes() + "\n".join(map(str, files)).encode()).hexdigest()
+    made = rows(model, files) if out is None else write(model, files, out, key=key)
+    good, bad = [], 0
+    for row in tqdm(made, total=len(files), unit="file", leave=False, disable=None):
+        if row["error"]:
+            bad += 1
+            print(f"{row['path']}: {row['error']}", file=sys.stderr)
+        else:
+            good.append(Path(row["path"]))
+        if out is None and not row["error"]:
+            tqdm.write(f"{row['path']}\t{row['label']}\t{row['probability']}")
+    if out is not None:
+        print(f"{len(good)} files named in {out}, {bad} with an error")
+    if not options.no_distance:
+        _tell(how_far(model, good), model)
+    return 1 if bad else 0
+
+
+def _tell(far: Far | None, model) -> None:
+    if far is None or not far.is_far:
+        if far is not None:
+            print(f"near the training set: {far}", file=sys.stderr)
+        return
+    accuracy = model.facts.get("accuracy")
+    known = f" Its accuracy on those was {accuracy:.1%}; expect less here." if accuracy else ""
+    print(f"warning: far from what the model was trained on: {far}.{known}", file=sys.stderr)
+
+
+if __name__ == "__main__":  # without Hydra and all that training needs: what the container runs
+    try:
+        sys.exit(main(sys.argv[1:]))
+    except ValueError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        print("interrupted; the same command goes on from here", file=sys.stderr)
+        sys.exit(130)

@@ -1,0 +1,152 @@
+"""A classifier to hand out: every fold scored, then trained on everything, calibrated, in one file.
+
+The score in the file is of recordings that the scored models had not heard (``ablations.splits``): each fold
+is a run of the gate, ``runs/<name>/<fold>/``. What is handed out has learned from all folds, so it should be
+a little better than its score. Its temperature is fitted to the predictions of all folds.
+"""
+
+from __future__ import annotations
+
+import csv
+import os
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from hydra.utils import instantiate
+from joblib import Parallel, delayed
+from omegaconf import DictConfig
+from scipy import stats
+from tqdm import tqdm
+
+import metrics
+from ablations import run, splits, tasks
+from ablations.config import ConfigError, load
+from models.classifier import Classifier, temperature, tempered
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """What all folds took their test files for: ``chances`` is (files, names)."""
+
+    paths: tuple[str, ...]
+    labels: tuple[str, ...]
+    groups: tuple[str, ...]
+    folds: np.ndarray
+    chances: np.ndarray
+    names: tuple[str, ...]
+
+    @property
+    def found(self) -> np.ndarray:
+        """The columns of the true labels."""
+        return np.array([self.names.index(label) for label in self.labels])
+
+    def calibrated(self) -> np.ndarray:
+        """Chances at the temperature that the predictions of the other folds ask for."""
+        made = np.empty_like(self.chances)
+        for fold in np.unique(self.folds):
+            here = self.folds == fold
+            others = ~here if (~here).any() else here
+            made[here] = tempered(self.chances[here], temperature(self.chances[others], self.found[others]))
+        return made
+
+
+def folds(name: str, overrides: Sequence[str], *, workers: int = -1) -> list[DictConfig]:
+    """The configs of all folds, each of which is run unless it is there."""
+    first = load([*overrides, "seed=0"], config_name=name)
+    configs = [load([*overrides, f"seed={k}"], config_name=name) for k in range(splits.folds(first))]
+    missing = [config for config in configs if not run.folder(config).exists()]
+    if len(missing) > 1:
+        jobs = Parallel(n_jobs=workers, return_as="generator")(delayed(run.run)(c) for c in missing)
+        for _ in tqdm(jobs, total=len(missing), desc="folds", disable=None):
+            pass
+    for config in configs:
+        run.run(config)  # what is there is checked to be of this config
+    return configs
+
+
+def predictions(configs: Sequence[DictConfig]) -> Predictions:
+    """Read what the folds' runs took their test files for."""
+    rows, chances, names = [], [], ()
+    for fold, config in enumerate(configs):
+        with (run.find(config) / tasks.PREDICTIONS).open(newline="", encoding="utf-8") as file:
+            reader = csv.reader(file)
+            names = tuple(next(reader)[3:])
+            for path, label, group, *numbers in reader:
+                rows.append((path, label, group, fold))
+                chances.append([float(number) for number in numbers])
+    paths, labels, groups, places = zip(*rows, strict=True)
+    return Predictions(paths, labels, groups, np.array(places), np.array(chances), names)
+
+
+def accuracy(found: Predictions) -> dict:
+    """Share of test files that were named right, with an interval.
+
+    Over folds, Student's t; for a single fold over its files, Wilson's.
+    """
+    right = found.chances.argmax(axis=1) == found.found
+    each = [float(right[found.folds == fold].mean()) for fold in np.unique(found.folds)]
+    if len(each) > 1:
+        half = stats.t.ppf(0.975, len(each) - 1) * np.std(each, ddof=1) / np.sqrt(len(each))
+        interval = [max(0.0, np.mean(each) - half), min(1.0, np.mean(each) + half)]
+    else:
+        wilson = stats.binomtest(int(right.sum()), len(right)).proportion_ci(method="wilson")
+        interval = [wilson.low, wilson.high]
+    return {"accuracy": float(np.mean(each)), "interval": list(map(float, interval)), "folds": each}
+
+
+def release(name: str, overrides: Sequence[str], out: Path | str, *, workers: int = -1) -> Classifier:
+    """Score, train, calibrate, describe; write the model file ``out`` and return the model.
+
+    An interrupted one goes on where it was. ConfigError for a config that is no classifier with a model file,
+    and for a file that is there.
+    """
+    out = Path(out)
+    if out.exists():
+        raise ConfigError(f"{out} is there already; give another name to --out, or remove it")
+    config = load([*overrides, "seed=0"], config_name=name)
+    model = instantiate(config.model)
+    if not isinstance(model, Classifier):
+        raise ConfigError(f"{name} keeps no model file; release a config of models.classifier.Classifier")
+    found = predictions(folds(name, overrides, workers=workers))
+    data = splits.whole(config)
+    checkpoint = run.folder(config).parent / f".whole.{run.identity(config)[:12]}.checkpoint" / "state"
+    steps = model.train(data.signals, data.rate, labels=data.labels, seed=0, checkpoint=checkpoint)
+    for _ in tqdm(steps, total=model.steps, desc="all recordings", disable=None):
+        pass
+    model.calibrate(found.chances, found.labels)
+    model.describe(data.signals, data.rate, seed=0)
+    model.facts = {
+        "config": name,
+        "data": data.name,
+        "source": data.source,
+        "files": len(data),
+        "split_by": config.data.split_by,
+        **accuracy(found),
+        "held_out": held_out(config, model),
+    }
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=out.parent, suffix=".part") as folder:
+        model.save(Path(folder, out.name))
+        os.replace(Path(folder, out.name), out)
+    checkpoint.unlink(missing_ok=True)
+    return model
+
+
+def held_out(config: DictConfig, model: Classifier) -> list[float]:
+    """Distances of each fold's test recordings to the others: what is near, for a folder of the same kind."""
+    values = []
+    for seed in range(splits.folds(config)):
+        config.seed = seed
+        fold = splits.fold(config)
+        rate = min(model.rate_, metrics.RATE)
+        sides = [
+            metrics.describe(part.signals, rate=part.rate, bandwidth_rate=rate, peak_limit=np.inf).sample(
+                100, seed=0
+            )
+            for part in (fold.train, fold.test)
+        ]
+        values.append(metrics.distance(*sides))
+    return values

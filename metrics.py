@@ -1616,7 +1616,7 @@ class Description:
             raise AudioError(f"{bad} of {len(vectors)} windows hold NaN or infinite numbers; likely damaged")
         starts = np.flatnonzero(np.diff(owners.ravel(), prepend=-1))
         fitting = owners.shape == vectors.shape[:1] and {c.shape for c in columns} == {starts.shape}
-        if not fitting or not np.array_equal(owners[starts], np.arange(len(starts))):
+        if not fitting or not starts.size or not np.array_equal(owners[starts], np.arange(len(starts))):
             raise AudioError(
                 f"arrays that do not fit: {len(vectors)} windows, {owners.size} owners, and "
                 f"{', '.join(f'{c.size} {key}' for key, c in zip(_COLUMNS, columns, strict=True))}"
@@ -1862,8 +1862,9 @@ def compare_each(
         raise ValueError(f"seed={seed}; 0 to 2**63 - 1 is needed")
     if not candidates:
         raise AudioError("no candidate set is given")
+    roles = [f"candidate {name}" if name == "reference" else name for name in candidates]
     sets, common = _load_sets(
-        {"reference": reference, **candidates},
+        {"reference": reference, **dict(zip(roles, candidates.values(), strict=True))},
         rate=_rates(rate, len(candidates)),
         embedding=embedding,
         on_error=on_error,
@@ -2012,7 +2013,8 @@ def _warnings(reference, candidate, common, pool, is_paired, shared, test, group
             f"mixed sample rates ({seen}): compared below {common / 2:.0f} Hz, the bandwidth all have"
         )
     elif common < RATE:
-        lines.append(f"compared below {common / 2:.0f} Hz: all files have a rate of {common} Hz")
+        whose = "all files have" if common in rates else "another candidate has"
+        lines.append(f"compared below {common / 2:.0f} Hz: {whose} a rate of {common} Hz")
     if shared:
         lines.append(
             f"{shared} {'groups' if groups is not None else 'files'} have the same content in both sets: "

@@ -383,7 +383,7 @@ class FrontEnd(nn.Module):
         super().__init__()
         self.kind, self.n_fft, self.hop_length = kind, spectrogram.n_fft, spectrogram.hop_length
         self.channels = 3 if kind == "mfcc_deltas" else 1
-        self.register_buffer("hann", torch.hann_window(self.n_fft))
+        self.register_buffer("hann", torch.hann_window(self.n_fft).clone())
         self.register_buffer("filters", torch.from_numpy(spectrogram.filters))
         bands = spectrogram.mels
         if kind != "log_mel":

@@ -35,9 +35,13 @@ def main(argv: list[str] | None = None) -> int:
     running.add_argument(
         "--embeddings",
         metavar="A,B",
-        help="which embeddings (default: the handcrafted ones and every network that is installed)",
+        help="which embeddings (default: the handcrafted ones and every network that is installed); "
+        "FILE.pt2: one that `python -m models export` wrote",
     )
     running.add_argument("--sources", metavar="A,B", help=f"of {', '.join(sources.SOURCES)} (default: all)")
+    running.add_argument(
+        "--out", metavar="NAME", default="trials", help="results/NAME.json (default %(default)s)"
+    )
     running.add_argument("--workers", type=int, default=-1, help="processes; -1: one a core (default)")
     running.add_argument("--fresh", action="store_true", help="compute again what the cache holds")
     running.set_defaults(act=_run)
@@ -77,7 +81,7 @@ def _run(arguments: argparse.Namespace, parser: argparse.ArgumentParser) -> int:
     settings = trials.Settings(embeddings=trials.GENERAL_EMBEDDINGS + networks())
     if arguments.embeddings:
         chosen = tuple(arguments.embeddings.split(","))
-        if unknown := set(chosen) - set(embeddings.NAMES):
+        if unknown := {c for c in chosen if not c.endswith(embeddings.EXPORTED)} - set(embeddings.NAMES):
             parser.error(f"--embeddings: unknown {', '.join(sorted(unknown))}; see python -m study list")
         settings = dataclasses.replace(settings, embeddings=chosen)
     if arguments.sources:
@@ -98,7 +102,7 @@ def _run(arguments: argparse.Namespace, parser: argparse.ArgumentParser) -> int:
     else:
         recordings = [name for name in (*settings.sources, "rated") if name != "instruments"]
         data = [name for name in recordings if sets.available(name)]
-        print(results.write("trials", found, made_by="python -m study run", seed=0, data=data))
+        print(results.write(arguments.out, found, made_by="python -m study run", seed=0, data=data))
     print(f"{time.perf_counter() - started:.0f} s", file=sys.stderr)
     return 0
 

@@ -31,7 +31,8 @@ Networks whose weights are a download
     ``MissingNetwork`` with the command that does. Only that message and the preprocessing are
     tested by this repository; that the networks give their authors' numbers is not.
 
-One's own: ``from_function(name, function, rate=..., dimension=...)``.
+One's own: ``from_function(name, function, rate=..., dimension=...)``, and any file NAME.pt2 that holds a
+program as ``python -m models export`` writes it: nothing of ``models`` is imported, the file is enough.
 
     >>> embedding = load("log_mel")
     >>> rows = [file_vector(embedding, signal, rate) for signal in signals]
@@ -41,10 +42,11 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
+import json
 import math
 import os
 import struct
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -60,6 +62,7 @@ N_FFT, HOP = 1024, 256  # of log_mel, mfcc and mean_spectrum: 46 ms and 12 ms at
 SEQUENCE_FRAMES, SEQUENCE_COEFFICIENTS = 40, 13
 WHEELS = "pip install --no-deps -r requirements-networks.txt"
 TORCH = "pip install torch"
+EXPORTED = ".pt2"  # of torch.export
 CDPAM_SHA256 = "453c8b6edee1a94f0120236156436ff28fe4d8d884485e4a67695c8e8570bdfe"
 
 Describe = Callable[[np.ndarray, int], np.ndarray]
@@ -164,18 +167,30 @@ class _Known:
 
 @cache
 def load(name: str) -> Embedding:
-    """The embedding of this name, weights in memory; the same object each time.
+    """The embedding of this name or ``.pt2`` file, weights in memory; the same object each time.
 
-    Raises ``ValueError`` for a name not in ``NAMES``, and ``MissingNetwork`` with the command to run if its
-    package or its weights are not on this machine. Never downloads.
+    Raises ``ValueError`` for a name not in ``NAMES`` and for a file that is no such program, and
+    ``MissingNetwork`` with the command to run if its package or its weights are not on this machine. Never
+    downloads.
     """
+    if name.endswith(EXPORTED):
+        return _exported(Path(name))
     if name not in _KNOWN:
-        raise ValueError(f"unknown embedding {name!r}; known are {', '.join(NAMES)}")
+        raise ValueError(f"unknown embedding {name!r}; known are {', '.join(NAMES)}, and files *{EXPORTED}")
     known = _KNOWN[name]
     if absent := known.missing():
         raise MissingNetwork(f"{name}: {', '.join(absent)} not found. Install with: {known.install}")
     describe = known.build(*known.weights())
     return Embedding(name, known.rate, known.dimension, describe, known.licence, known.source)
+
+
+def contents(names: Sequence[str]) -> str:
+    """SHA-256 over the exported files among ``names``, which other than names are not fixed by this code."""
+    digest = hashlib.sha256()
+    for name in names:
+        if name.endswith(EXPORTED) and Path(name).exists():
+            digest.update(Path(name).read_bytes())
+    return digest.hexdigest()
 
 
 def facts(name: str) -> dict[str, object]:
@@ -485,6 +500,42 @@ def _torch_describe(network, prepare: Callable[[np.ndarray], np.ndarray], rate: 
             return np.concatenate([network(part).numpy() for part in blocks.split(at_once)])
 
     return describe
+
+
+def _exported(path: Path) -> Embedding:
+    """A program of ``torch.export``, (1, window) -> (1, dimension), and its entry embedding.json.
+
+    The signal is cut where it is quieter than ``trim`` of its peak at both ends, brought to ``level`` peak,
+    and read in windows that overlap by half.
+    """
+    if not path.exists():
+        raise MissingNetwork(f"{path}: not found. Make it with: python -m models export MODEL --out {path}")
+    try:
+        import torch
+    except ImportError:
+        raise MissingNetwork(f"{path}: needs PyTorch. Install with: {TORCH}") from None
+
+    entry = {"embedding.json": ""}
+    try:
+        program = torch.export.load(path, extra_files=entry).module()
+        about = json.loads(entry["embedding.json"])
+        rate, window, dimension = (int(about[key]) for key in ("rate", "window", "dimension"))
+    except Exception as error:  # zip, flatbuffer and JSON errors of several libraries
+        raise ValueError(f"{path}: no exported embedding ({type(error).__name__}: {error})") from None
+
+    def describe(signal: np.ndarray, signal_rate: int) -> np.ndarray:
+        loud = np.flatnonzero(np.abs(signal) > about["trim"] * np.abs(signal).max())
+        signal = _resampled(signal[loud[0] : loud[-1] + 1], signal_rate, rate)
+        signal = signal * np.float32(about["level"] / max(float(np.abs(signal).max()), 1e-9))
+        if len(signal) < window:
+            before = (window - len(signal)) // 2
+            signal = np.pad(signal, (before, window - len(signal) - before))
+        blocks = torch.from_numpy(cut(signal.astype(np.float32), window, hop=window // 2))
+        with torch.inference_mode():
+            return np.concatenate([program(block[None]).numpy() for block in blocks])
+
+    source = f"trained on {about.get('facts', {}).get('data', 'unknown data')}, {path.name}"
+    return Embedding(path.stem, rate, dimension, describe, "that of its training data", source)
 
 
 def _double_convolutions(widths: tuple[int, ...]):

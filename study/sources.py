@@ -168,7 +168,9 @@ def rows(
             wanted = {}
             for e in computed:
                 key = hashlib.sha256("\0".join([stamp, changed, described[e]]).encode()).hexdigest()[:20]
-                wanted[e] = metrics.cache_folder() / "study" / f"{name} {e}" / f"{version} {key}.npz"
+                wanted[e] = (
+                    metrics.cache_folder() / "study" / f"{name} {Path(e).name}" / f"{version} {key}.npz"
+                )
             places.update({(name, version, e): path for e, path in wanted.items()})
             absent = {e: path for e, path in wanted.items() if not path.exists()}
             if absent:

@@ -645,12 +645,14 @@ def run(settings: Settings, *, workers: int = -1, keep: bool = True) -> dict:
     folder = metrics.cache_folder() / "study" / "parts"
     # A part made by other code is made again; this module's own too.
     code = sources.code_stamp(distances, sources, embeddings, benchmark, sys.modules[__name__])
+    code += embeddings.contents(every) if any(e.endswith(embeddings.EXPORTED) for e in every) else ""
     jobs, places = [], {}
 
     def plan(key: tuple, function: Callable, *arguments, data: str = "") -> None:
         amount = {k: v for k, v in asdict(settings).items() if k not in ("sources", "embeddings")}
         text = json.dumps([key, code, data, amount])
-        place = folder / f"{' '.join(key)} {hashlib.sha256(text.encode()).hexdigest()[:20]}.json"
+        name = " ".join(Path(part).name for part in key)
+        place = folder / f"{name} {hashlib.sha256(text.encode()).hexdigest()[:20]}.json"
         places[key] = place
         if not (keep and place.exists()):
             jobs.append(delayed(_part)(place, function, *arguments))

@@ -12,6 +12,7 @@ import sys
 
 import numpy as np
 import pytest
+import soundfile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
@@ -253,6 +254,25 @@ class TestInterval:
         one, other = metrics.difference(both["y"], both["z"]), metrics.difference(both["z"], both["y"])
         assert one.value == -other.value == both["y"].value - both["z"].value
         assert one.p_value == pytest.approx(other.p_value) and one.value > 0
+
+
+class TestPastBugsOfSeveralCandidates:
+    def test_one_may_be_called_reference(self):
+        """It took the place of the reference, and zip() was said to be shorter."""
+        x, y = noises(4, 4)
+        found = metrics.compare_each(x, {"reference": y}, rate=RATE, permutations=99)
+        assert found["reference"].value == metrics.distance(x, y, rate=RATE)
+
+    def test_whose_rate_bounds_the_comparison(self, tmp_path):
+        """Each was told that its own files had the lowest rate of all."""
+        for i, (name, rate) in enumerate([("real", 16000), ("same", 16000), ("low", 8000)]):
+            (tmp_path / name).mkdir()
+            for j, sound in enumerate(noises(3, 3)[i % 2]):
+                soundfile.write(tmp_path / name / f"{name}{j}.wav", 0.1 * sound[:: 16000 // rate], rate)
+        sets = {name: tmp_path / name for name in ("same", "low")}
+        found = metrics.compare_each(tmp_path / "real", sets, permutations=99)
+        assert any("another candidate has a rate of 8000 Hz" in line for line in found["same"].warnings)
+        assert any("mixed sample rates" in line for line in found["low"].warnings)
 
 
 def test_large_sets_in_float32_tiles_agree_with_float64(monkeypatch):

@@ -24,7 +24,7 @@ from __future__ import annotations
 import copy
 import hashlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -339,6 +339,7 @@ class Classifier:
         model = cls(**header["model"])
         model._build(header["rate"], header["labels"], seed=0)
         model.network_.load_state_dict(part("network"))
+        model.network_.eval()
         model.front_end_.learn(part("front_end"))
         model.temperature, model.facts = header["temperature"], header["facts"]
         if "described" in header:

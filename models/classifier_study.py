@@ -22,7 +22,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable, Iterator, Sequence
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path
 
 import joblib
@@ -73,9 +73,14 @@ def name_of(rung: str) -> str:
 
 def configs(rung: str, overrides: Sequence[str], *, runs: str, repeats: int = 1) -> list:
     """One config a fold and repeat; fold k is seeds k, k + folds, ..."""
-    first = load([*overrides, f"runs={runs}"], config_name=name_of(rung))
-    seeds = range(repeats * splits.folds(first))
+    seeds = range(repeats * _folds(tuple(overrides)))
     return [load([*overrides, f"runs={runs}", f"seed={seed}"], config_name=name_of(rung)) for seed in seeds]
+
+
+@lru_cache
+def _folds(overrides: Sequence[str]) -> int:
+    """Of a division; the set is read to count its published ones."""
+    return splits.folds(load(list(overrides), config_name="classifier"))
 
 
 def study(*, runs: str, repeats: int = REPEATS, workers: int = -1) -> dict:

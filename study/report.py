@@ -144,6 +144,16 @@ def by_laboratory(found: Mapping) -> dict[str, dict[str, float]]:
     return table
 
 
+def by_embedding(found: Mapping) -> list[dict]:
+    """Mean share of small effects found by the energy distance, by source, of each embedding of a study."""
+    rows = []
+    for embedding in found["settings"]["embeddings"]:
+        candidate = (embedding, "views_energy" if embedding == trials.THIS[0] else "energy")
+        shares = {s: contrast.power_of_source(found, candidate, s) for s in found["power"]}
+        rows.append({"name": Path(embedding).stem.replace("_", " "), "shares": shares})
+    return rows
+
+
 def signed(value: float, digits: int = 1) -> str:
     """Fixed digits with the sign."""
     return f"{float(value):+.{digits}f}"
@@ -154,6 +164,7 @@ FILTERS = {
     "hints": hints,
     "by_laboratory": by_laboratory,
     "signed": signed,
+    "by_embedding": by_embedding,
     "num": num,
     "p": p_text,
     "interval": interval,

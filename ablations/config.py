@@ -128,6 +128,7 @@ class Classifier:
     coefficients: int = 20
     width: int = 16
     dropout: float = 0.3
+    members: int = 1
     normalise: bool = True
     trim: bool = True
     crop: bool = True
@@ -173,6 +174,11 @@ def load(
         raise ConfigError(_explained(error, overrides, config_name, Path(folder))) from None
     finally:
         GlobalHydra.instance().clear()
+
+
+def replicates(config: DictConfig, count: int) -> list[DictConfig]:
+    """The config with the seeds 0 to ``count`` - 1."""
+    return [OmegaConf.merge(config, {"seed": seed}) for seed in range(count)]
 
 
 def check_sweep(overrides: Sequence[str], *, config_name: str, folder: Path | str = FOLDER) -> None:

@@ -195,10 +195,11 @@ def _dealt(chosen: sets.AudioSet, groups: np.ndarray, config: DictConfig) -> np.
                 f"label {label} has {count} group(s), and data.folds={data.folds} are wanted; lower it, or "
                 "give data.group_pattern"
             )
-    kind = StratifiedKFold if data.split_by == "file" else StratifiedGroupKFold
-    divided = kind(data.folds, shuffle=True, random_state=data.split_seed).split(
-        groups, chosen.labels, groups
-    )
+    options = {"n_splits": data.folds, "shuffle": True, "random_state": data.split_seed}
+    if data.split_by == "file":
+        divided = StratifiedKFold(**options).split(groups, chosen.labels)
+    else:
+        divided = StratifiedGroupKFold(**options).split(groups, chosen.labels, groups)
     test = np.zeros(len(chosen), bool)
     test[list(divided)[config.seed % data.folds][1]] = True
     return test

@@ -17,13 +17,14 @@ from pathlib import Path
 import numpy as np
 import soundfile
 from omegaconf import DictConfig
-from sklearn.metrics import log_loss, recall_score
+from sklearn.metrics import recall_score
 
 import metrics
 from ablations import splits
 from ablations.config import ConfigError
 
 PREDICTIONS = "predictions.csv"  # of a classification, one line a test file
+SMALLEST = 1e-6  # a chance of 0 for what is true would make the loss infinite
 BINS = 10  # of the calibration error
 
 
@@ -131,11 +132,12 @@ def scores(labels: Sequence[str], chances: np.ndarray, names: Sequence[str]) -> 
     taken = chances.argmax(axis=1)
     recall = recall_score(found, taken, labels=np.unique(found), average=None)
     right = float((found == taken).mean())
+    likely = np.clip(chances, SMALLEST, 1)
     return {
         "error_rate": 1 - right,
         "accuracy": right,
         "balanced_accuracy": float(recall.mean()),
-        "log_loss": float(log_loss(found, np.clip(chances, 1e-6, 1), labels=np.arange(len(names)))),
+        "log_loss": -float(np.log(likely[np.arange(len(found)), found]).mean()),
         "calibration_error": calibration_error(found, chances),
         "recall": {names[i]: float(value) for i, value in zip(np.unique(found), recall, strict=True)},
     }

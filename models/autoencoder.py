@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import warnings
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -25,6 +26,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from models import prior, spectrogram, vae
+from models.labels import indices
 from models.spectrogram import LEVEL, Spectrogram, Statistics
 from models.train import train
 
@@ -120,7 +122,7 @@ class Autoencoder:
             raise ValueError(f"{len(signals)} sounds; a set of at least 2 is needed")
         torch.set_num_threads(self.threads)
         self.rate, self.seed, self.step, self.parts = rate, seed, 0, {}
-        self.index, self.names = prior.indices(labels, len(signals))
+        self.index, self.names = indices(labels, len(signals))
         if self.is_waveform:
             self.statistics = None
             self.table = self.analyse(signals, rate)
@@ -330,6 +332,7 @@ class Autoencoder:
         }
         # One entry: safetensors writes several in random order, and equal models should be equal files.
         save_file({k: v.contiguous() for k, v in arrays.items()}, path, metadata={HEADER: json.dumps(header)})
+        os.chmod(path, 0o644)  # safetensors lets nobody else read
 
     @classmethod
     def load(cls, path: Path | str) -> Autoencoder:

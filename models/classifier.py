@@ -24,7 +24,9 @@ from __future__ import annotations
 import copy
 import hashlib
 import json
+import os
 from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -37,7 +39,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 import metrics
-from models.prior import indices
+from models.labels import indices
 from models.residual import FRONT_ENDS, Embedder, FrontEnd, Residual, focal_loss, hide, window
 from models.spectrogram import LEVEL, Spectrogram, checked
 from models.train import train
@@ -47,6 +49,7 @@ HEADER = "classifier"  # the one entry of the file's metadata
 TRIM = 1e-3  # of the peak: what is quieter at both ends is cut
 TEMPERATURES = (0.05, 20.0)
 AT_ONCE = 64  # windows
+SEEDS_APART = 1000  # between members, so that runs of neighbouring seeds share none
 DESCRIBED = 100  # training sounds that the model file describes
 
 
@@ -64,6 +67,9 @@ class Classifier:
         Of a window, and of its transform in samples.
     width, dropout : int, float
         Channels of the first of four stages, which double; share of features dropped in training.
+    members : int
+        Networks that are trained from other seeds, one after the other, and whose chances are averaged. More
+        help where recordings are few.
     normalise : bool
         Bring each band to mean 0 and deviation 1 over the training set; False divides by a constant.
     trim : bool
@@ -79,7 +85,7 @@ class Classifier:
     crops : int
         Windows over which a prediction is averaged; 1: the middle one.
     steps, batch, learning_rate, weight_decay, threads
-        Of the training. One thread by default: equal seeds give equal weights.
+        Of the training of each member. One thread by default: equal seeds give equal weights.
     """
 
     EVERY = 100  # steps, after which a checkpoint is kept
@@ -96,6 +102,7 @@ class Classifier:
         coefficients: int = 20,
         width: int = 16,
         dropout: float = 0.3,
+        members: int = 1,
         normalise: bool = True,
         trim: bool = True,
         crop: bool = True,
@@ -112,12 +119,13 @@ class Classifier:
         self.options = {k: v for k, v in locals().items() if k not in ("self", "__class__")}
         for name, value in self.options.items():
             setattr(self, name, value)
+        self.steps, self.steps_each = members * steps, steps
         if front_end not in FRONT_ENDS:
             raise ValueError(f"front_end is {front_end!r}; there are {', '.join(FRONT_ENDS)}")
         if not 0 < coefficients <= mels:
             raise ValueError(f"coefficients is {coefficients}; it is 1 to mels, {mels}")
-        if crops < 1 or width < 1:
-            raise ValueError(f"crops is {crops} and width {width}; both are at least 1")
+        if crops < 1 or width < 1 or members < 1:
+            raise ValueError(f"crops is {crops}, width {width}, members {members}; all are at least 1")
         if masks < 0 or mixup < 0 or focal < 0 or not 0 <= dropout < 1:
             raise ValueError(
                 f"masks {masks}, mixup {mixup} and focal {focal} are 0 or more, dropout {dropout} is below 1"
@@ -150,29 +158,30 @@ class Classifier:
         pictures = [self.front_end_.normalised(picture[None])[0] for picture in pictures]
         targets = F.one_hot(torch.from_numpy(found), len(names)).float()
 
-        def loss(rows: Tensor, step: int, generator: torch.Generator) -> dict[str, Tensor]:
-            rng = np.random.default_rng(int(torch.randint(2**62, (1,), generator=generator)))
-            x, wanted = self._batch([pictures[i] for i in rows], targets[rows], rng)
-            kept = torch.from_numpy(rng.random((len(x), self.network_.features)) >= self.dropout)
-            features = self.network_.embed(x) * kept / (1 - self.dropout)
-            return {"total": focal_loss(self.network_.last(features), wanted, self.focal)}
-
-        options = {"steps": self.steps, "batch": self.batch, "learning_rate": self.learning_rate}
+        options = {"batch": self.batch, "learning_rate": self.learning_rate}
+        options |= {"weight_decay": self.weight_decay, "rows": len(pictures), "every": self.EVERY}
         key = hashlib.sha256(json.dumps([self.options, seed, names]).encode() + found.tobytes())
         for picture in pictures:
             key.update(picture.numpy().tobytes())
-        for step, _ in train(
-            self.network_,
-            loss,
-            rows=len(pictures),
-            seed=seed,
-            weight_decay=self.weight_decay,
-            checkpoint=checkpoint,
-            every=self.EVERY,
-            key=key.hexdigest(),
-            **options,
-        ):
-            yield step
+        for number, network in enumerate(self.networks):
+            steps = train(
+                network,
+                partial(self._loss, network, pictures, targets),
+                steps=self.steps_each,
+                seed=seed + SEEDS_APART * number,
+                checkpoint=checkpoint and checkpoint.with_name(f"{checkpoint.name}{number}"),
+                key=f"{key.hexdigest()} {number}",
+                **options,
+            )
+            for step, _ in steps:
+                yield number * self.steps_each + step
+
+    def _loss(self, network, pictures, targets, rows: Tensor, step: int, generator) -> dict[str, Tensor]:
+        rng = np.random.default_rng(int(torch.randint(2**62, (1,), generator=generator)))
+        x, wanted = self._batch([pictures[i] for i in rows], targets[rows], rng)
+        kept = torch.from_numpy(rng.random((len(x), network.features)) >= self.dropout)
+        features = network.embed(x) * kept / (1 - self.dropout)
+        return {"total": focal_loss(network.last(features), wanted, self.focal)}
 
     def _batch(self, pictures: Sequence[Tensor], targets: Tensor, rng) -> tuple[Tensor, Tensor]:
         """Windows of pictures, altered, (count, channels, bands, frames), and what they should be called."""
@@ -189,7 +198,7 @@ class Classifier:
         return x, targets
 
     def report(self) -> dict[str, float]:
-        return {"parameters": sum(p.numel() for p in self.network_.parameters())}
+        return {"parameters": sum(p.numel() for p in self.networks.parameters())}
 
     # ------------------------------------------------------------------------------------ prediction
 
@@ -233,7 +242,7 @@ class Classifier:
         return tempered(raw, self.temperature)
 
     def embed(self, signals: Sequence[np.ndarray], rate: int) -> np.ndarray:
-        """What the last layer sees, averaged over windows, (sounds, features) float32."""
+        """What the last layers see, averaged over windows, (sounds, features of all members) float32."""
         return self._seen(signals, rate)[1]
 
     def predict(self, signals: Sequence[np.ndarray], rate: int) -> list[str]:
@@ -244,19 +253,18 @@ class Classifier:
     def _seen(self, signals: Sequence[np.ndarray], rate: int) -> tuple[np.ndarray, np.ndarray]:
         """Chances before tempering, and features, of each sound."""
         torch.set_num_threads(self.threads)
-        self.network_.eval()
+        self.networks.eval()
         parts = [self.windows(signal) for signal in self.prepared(signals, rate)]
-        features = torch.cat(
-            [
-                self.network_.embed(self.front_end_(part))
-                for part in torch.from_numpy(np.concatenate(parts)).split(AT_ONCE)
-            ]
-        )
-        chances = self.network_.last(features).softmax(dim=1).numpy().astype(np.float64)
+        seen = [
+            [(network.last(e := network.embed(picture)).softmax(dim=1), e) for network in self.networks]
+            for picture in map(self.front_end_, torch.from_numpy(np.concatenate(parts)).split(AT_ONCE))
+        ]
+        chances = torch.cat([torch.stack([c for c, _ in batch]).mean(dim=0) for batch in seen])
+        features = torch.cat([torch.cat([e for _, e in batch], dim=1) for batch in seen])
         bounds = np.cumsum([len(part) for part in parts])[:-1]
         return tuple(
-            np.stack([part.mean(axis=0) for part in np.split(table, bounds)])
-            for table in (chances, features.numpy())
+            np.stack([part.mean(axis=0) for part in np.split(table.numpy(), bounds)])
+            for table in (chances.double(), features)
         )
 
     def calibrate(self, chances: np.ndarray, labels: Sequence[str]) -> float:
@@ -294,13 +302,15 @@ class Classifier:
         self.rate_, self.names = rate, tuple(names)
         spectrogram = Spectrogram(rate, self.n_fft, self.hop_length, self.mels, self.seconds)
         self.front_end_ = FrontEnd(self.front_end, spectrogram, coefficients=self.coefficients)
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
-            self.network_ = Residual(self.front_end_.channels, self.width, len(names))
+        self.networks = torch.nn.ModuleList()
+        for number in range(self.members):
+            with torch.random.fork_rng(devices=[]):
+                torch.manual_seed(seed + SEEDS_APART * number)
+                self.networks.append(Residual(self.front_end_.channels, self.width, len(names)))
 
     def save(self, path: Path | str) -> None:
         """Write the model file."""
-        arrays = {f"network.{k}": v for k, v in self.network_.state_dict().items()}
+        arrays = {f"networks.{k}": v for k, v in self.networks.state_dict().items()}
         arrays |= {f"front_end.{k}": v for k, v in self.front_end_.learned().items()}
         header = {
             "version": VERSION,
@@ -317,6 +327,7 @@ class Classifier:
             header["described"] = {k: [str(v.dtype), v.tolist()] for k, v in table.items() if k not in plain}
         # One entry: safetensors writes several in random order, and equal models should be equal files.
         save_file({k: v.contiguous() for k, v in arrays.items()}, path, metadata={HEADER: json.dumps(header)})
+        os.chmod(path, 0o644)  # safetensors lets nobody else read
 
     @classmethod
     def load(cls, path: Path | str) -> Classifier:
@@ -338,8 +349,8 @@ class Classifier:
 
         model = cls(**header["model"])
         model._build(header["rate"], header["labels"], seed=0)
-        model.network_.load_state_dict(part("network"))
-        model.network_.eval()
+        model.networks.load_state_dict(part("networks"))
+        model.networks.eval()
         model.front_end_.learn(part("front_end"))
         model.temperature, model.facts = header["temperature"], header["facts"]
         if "described" in header:
@@ -354,13 +365,13 @@ class Classifier:
         A ``torch.export`` archive that needs PyTorch and nothing of this repository, (1, samples) ->
         (1, features); the entry ``embedding.json`` says rate, window and dimension.
         """
-        network = copy.deepcopy(self.network_).to(memory_format=torch.contiguous_format)
-        module = Embedder(self.front_end_, network).eval()
+        networks = copy.deepcopy(self.networks).to(memory_format=torch.contiguous_format)
+        module = Embedder(self.front_end_, networks).eval()
         program = torch.export.export(module, (torch.zeros(1, self.length),))
         about = {
             "rate": self.rate_,
             "window": self.length,
-            "dimension": self.network_.features,
+            "dimension": sum(network.features for network in self.networks),
             "level": LEVEL,
             "trim": TRIM if self.trim else 0.0,
             "labels": self.names,

@@ -10,7 +10,6 @@ prior decode to nothing in particular; a density fitted afterwards closes that g
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -94,11 +93,3 @@ class CodePrior(nn.Module):
 
     def _first(self, count: int) -> Tensor:
         return torch.full((count, 1), self.code.num_embeddings - 1)
-
-
-def indices(labels: Sequence[str] | None, count: int) -> tuple[np.ndarray, tuple[str, ...]]:
-    """Index of each label among the sorted names, and the names; one name, "", for no labels."""
-    if labels is None:
-        return np.zeros(count, dtype=np.int64), ("",)
-    names, found = np.unique(np.asarray(labels), return_inverse=True)
-    return found.astype(np.int64), tuple(str(name) for name in names)

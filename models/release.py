@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import csv
 import os
+import shutil
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -23,7 +24,7 @@ from tqdm import tqdm
 
 import metrics
 from ablations import run, splits, tasks
-from ablations.config import ConfigError, load
+from ablations.config import ConfigError, load, replicates
 from models.classifier import Classifier, temperature, tempered
 
 
@@ -56,7 +57,7 @@ class Predictions:
 def folds(name: str, overrides: Sequence[str], *, workers: int = -1) -> list[DictConfig]:
     """The configs of all folds, each of which is run unless it is there."""
     first = load([*overrides, "seed=0"], config_name=name)
-    configs = [load([*overrides, f"seed={k}"], config_name=name) for k in range(splits.folds(first))]
+    configs = replicates(first, splits.folds(first))
     missing = [config for config in configs if not run.folder(config).exists()]
     if len(missing) > 1:
         jobs = Parallel(n_jobs=workers, return_as="generator")(delayed(run.run)(c) for c in missing)
@@ -131,7 +132,7 @@ def release(name: str, overrides: Sequence[str], out: Path | str, *, workers: in
     with tempfile.TemporaryDirectory(dir=out.parent, suffix=".part") as folder:
         model.save(Path(folder, out.name))
         os.replace(Path(folder, out.name), out)
-    checkpoint.unlink(missing_ok=True)
+    shutil.rmtree(checkpoint.parent, ignore_errors=True)
     return model
 
 

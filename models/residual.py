@@ -12,10 +12,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-import librosa
 import numpy as np
 import scipy.fft
 import torch
+from scipy.signal import savgol_filter
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -99,11 +99,12 @@ class FrontEnd(nn.Module):
 
 
 def slopes(bands: int) -> np.ndarray:
-    """Weights of first and second difference in turn, (2 bands, 1, DELTA_WIDTH): quadratic fits of frames."""
+    """Weights of first and second difference in turn, (2 bands, 1, DELTA_WIDTH): fits as librosa's deltas."""
     impulse = np.zeros(2 * DELTA_WIDTH + 1)
     impulse[DELTA_WIDTH] = 1.0
     half = slice(DELTA_WIDTH - DELTA_WIDTH // 2, DELTA_WIDTH + DELTA_WIDTH // 2 + 1)
-    pair = [librosa.feature.delta(impulse, width=DELTA_WIDTH, order=order)[half][::-1] for order in (1, 2)]
+    fits = [savgol_filter(impulse, DELTA_WIDTH, polyorder=order, deriv=order) for order in (1, 2)]
+    pair = [fit[half][::-1] for fit in fits]
     return np.tile(np.array(pair, np.float32)[:, None], (bands, 1, 1))
 
 
@@ -154,14 +155,15 @@ class Residual(nn.Module):
 
 
 class Embedder(nn.Module):
-    """Window -> features: what is exported."""
+    """Windows -> features of all networks side by side: what is exported."""
 
-    def __init__(self, front_end: FrontEnd, network: Residual) -> None:
+    def __init__(self, front_end: FrontEnd, networks: nn.ModuleList) -> None:
         super().__init__()
-        self.front_end, self.network = front_end, network
+        self.front_end, self.networks = front_end, networks
 
     def forward(self, signals: Tensor) -> Tensor:
-        return self.network.embed(self.front_end(signals))
+        pictures = self.front_end(signals)
+        return torch.cat([network.embed(pictures) for network in self.networks], dim=1)
 
 
 def window(picture: Tensor, frames: int, silence: Tensor, rng=None) -> Tensor:

@@ -16,14 +16,13 @@ generates spectrograms; ``models.autoencoder_study`` measures it.
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 
-import librosa
 import numpy as np
 from scipy import ndimage
+
+from study.embeddings import mel_matrix
 
 LEVEL = 0.5  # peak to which a signal is brought
 FLOOR = 1e-8  # power; a sine of peak 0.5 has 1e3 to 1e4 in its band
@@ -85,10 +84,12 @@ class Spectrogram:
     @property
     def filters(self) -> np.ndarray:
         """Triangular mel bands with peak 1, (mels, n_fft // 2 + 1)."""
-        return _filters(self.rate, self.n_fft, self.mels)
+        return mel_matrix(self.rate, self.n_fft, self.mels, 0, self.rate / 2, norm="peak").T
 
     def power(self, signal: np.ndarray) -> np.ndarray:
         """Power spectrogram of a signal that is brought to the length, (n_fft // 2 + 1, frames)."""
+        import librosa  # takes seconds, and who only needs the bands (models.residual) needs none of it
+
         signal = checked(signal, self.rate) * (LEVEL / np.abs(signal).max())
         if self.fit == "stretch":
             power = np.abs(librosa.stft(_at_least(signal, self.n_fft), **self._transform)) ** 2
@@ -108,6 +109,8 @@ class Spectrogram:
 
         Phases by fast Griffin-Lim from seeded random ones, so the same magnitudes give the same signal.
         """
+        import librosa
+
         signal = librosa.griffinlim(
             magnitude.astype(np.float32),
             n_iter=iterations,
@@ -197,6 +200,8 @@ def magnitude(
     if inversion == "uniform":
         return np.sqrt(filters.T @ (power / filters.sum(axis=1, keepdims=True)))
     if inversion == "nnls":
+        import librosa
+
         return np.sqrt(librosa.util.nnls(filters, power))
     if inversion == "regression" and learned is not None:
         found = np.exp(learned.regression.T @ _context(learned.normalise(log_mel))).astype(np.float64)
@@ -236,10 +241,3 @@ def _context(bands: np.ndarray) -> np.ndarray:
     padded = np.pad(bands, ((0, 0), (1, 1)), mode="edge")
     ones = np.ones((1, bands.shape[1]), dtype=bands.dtype)
     return np.concatenate([padded[:, :-2], bands, padded[:, 2:], ones])
-
-
-@lru_cache(maxsize=8)
-def _filters(rate: int, n_fft: int, mels: int) -> np.ndarray:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of empty bands, which are an error here
-        return librosa.filters.mel(sr=rate, n_fft=n_fft, n_mels=mels, norm=None)

@@ -322,3 +322,45 @@ def faults(found: Mapping) -> pd.DataFrame:
             for name, row in found["faults"].items()
         }
     ).T
+
+
+def divisions(found: Mapping) -> pd.DataFrame:
+    """``results/classifier.json``: accuracy by what is held out, beside the baselines."""
+    rows = {}
+    for name, row in found["divisions"].items():
+        rows[plots.DIVISIONS[name]] = {
+            "files": row["files"],
+            "accuracy": f"{row['accuracy']:.1%} ({row['interval'][0]:.1%} to {row['interval'][1]:.1%})",
+            "worst recall": "{}, {:.0%}".format(*min(row["recall"].items(), key=lambda item: item[1])),
+            "commonest label": f"{row['baselines']['majority']['accuracy']:.1%}",
+            "MFCC, logistic regression": f"{row['baselines']['cepstral']['accuracy']:.1%}",
+            "groups ignored": f"{row['flattered']['accuracy']:.1%}" if "flattered" in row else "",
+        }
+    return pd.DataFrame(rows).T
+
+
+def rungs(found: Mapping) -> pd.DataFrame:
+    """The classifier's ladder: accuracy, and the gate's verdict on each step."""
+    rows = {}
+    for name, row in found["ladder"].items():
+        low, high = row["interval"]
+        rows[plots.RUNGS[name]] = {"accuracy": f"{row['accuracy']:.1%} ({low:.1%} to {high:.1%})"}
+        if "verdict" in row:
+            low, high = (100 * x for x in row["gain_interval"])
+            rows[plots.RUNGS[name]] |= {
+                "gain, points": f"{100 * row['gain']:+.1f} ({low:+.1f} to {high:+.1f})",
+                "against": plots.RUNGS[row["against"] or "whole"],
+                "p": f"{row['p_value']:.2g}",
+                "verdict": row["verdict"],
+            }
+    return pd.DataFrame(rows).T.fillna("")
+
+
+def new_folders(found: Mapping) -> pd.DataFrame:
+    """Each condition, averaged over folds: accuracy, what is lost, distance, share of p below 5 %."""
+    table = pd.DataFrame(found["folders"])
+    table["seen"] = table["p_value"] <= 0.05
+    grouped = table.groupby(["data", "kind", "grade"], sort=False)
+    made = grouped[["accuracy", "drop", "less_sure", "distance", "seen"]].mean().round(3)
+    made["folders"] = grouped.size()
+    return made.rename(columns={"less_sure": "less sure", "seen": "share with p below 5 %"})

@@ -188,21 +188,34 @@ def test_equal_seeds_give_equal_files_and_an_interrupt_changes_nothing(tmp_path)
     signals, labels = tones(6, 24)
 
     def trained(name, seed, stop=None):
-        made = Classifier(**SMALL | {"steps": 12})
-        made.EVERY = 5
+        made = Classifier(**SMALL | {"steps": 6, "members": 2})
+        made.EVERY = 2
         for step in made.train(signals, RATE, labels=labels, seed=seed, checkpoint=tmp_path / "state"):
             if step == stop:
                 return None
-        (tmp_path / "state").unlink(missing_ok=True)
+        for kept in tmp_path.glob("state*"):
+            kept.unlink()
         made.save(tmp_path / name)
         return hashlib.sha256((tmp_path / name).read_bytes()).hexdigest()
 
     whole = trained("whole", 0)
-    assert trained("cut", 0, stop=8) is None and (tmp_path / "state").exists()
+    assert trained("cut", 0, stop=9) is None and (tmp_path / "state1").exists()
     assert trained("again", 0) == whole != trained("other", 1)
 
 
-@pytest.mark.parametrize("changed", [{"front_end": "mfcc_deltas"}, {"focal": 2.0}, {"normalise": False}])
+def test_members_are_averaged_and_differ():
+    signals, labels = tones(14, 12)
+    made, alone = (Classifier(**SMALL | {"steps": 5, "members": n}) for n in (2, 1))
+    for each in (made, alone):
+        steps = list(each.train(signals, RATE, labels=labels, seed=0))
+        assert steps == list(range(1, each.steps + 1))
+    first = alone.chances(signals, RATE)
+    made.networks, both = made.networks[:1], made.chances(signals, RATE)
+    np.testing.assert_array_equal(made.chances(signals, RATE), first)
+    assert np.abs(both - first).max() > 1e-3
+
+
+@pytest.mark.parametrize("changed", [{"front_end": "mfcc_deltas"}, {"focal": 2.0}, {"members": 2}])
 def test_a_model_file_gives_the_same_chances(changed, tmp_path):
     """Focal loss too: what a file lacks is the loss, and prediction does not need it."""
     made = Classifier(**SMALL | {"steps": 5} | changed)
@@ -243,7 +256,7 @@ def test_messages_of_model_files(model, tmp_path):
     [
         ({"front_end": "wavelet"}, "front_end is 'wavelet'; there are log_mel, mfcc, mfcc_deltas"),
         ({"coefficients": 25}, "coefficients is 25; it is 1 to mels, 24"),
-        ({"crops": 0}, "crops is 0 and width 4; both are at least 1"),
+        ({"crops": 0}, "crops is 0, width 4, members 1; all are at least 1"),
         ({"mixup": -1.0}, "mixup -1.0 and focal 0.0 are 0 or more"),
         ({"dropout": 1.0}, "dropout 1.0 is below 1"),
     ],
@@ -603,12 +616,12 @@ def test_an_uncalibrated_model_says_so(folder, tmp_path, capsys):
     assert "not calibrated" in capsys.readouterr().err
 
 
-def test_prediction_needs_neither_hydra_nor_the_study(released, recordings):
+def test_prediction_needs_neither_hydra_nor_librosa(released, recordings):
     """What the container has: the process must not import what training needs."""
     code = (
         "import sys; from models import predict; "
         f"predict.main([{str(released[0])!r}, {str(recordings)!r}]); "
-        "print([m for m in ('hydra', 'study', 'ablations', 'matplotlib') if m in sys.modules])"
+        "print([m for m in ('hydra', 'librosa', 'numba', 'sklearn', 'ablations') if m in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1] == "[]"
@@ -633,7 +646,7 @@ def test_the_exported_embedding_needs_nothing_of_models(released, tmp_path):
     (prepared,) = found.prepared([long], RATE)
     blocks = embeddings.cut(prepared, found.length, hop=found.length // 2)
     with torch.no_grad():
-        wanted = found.network_.embed(found.front_end_(torch.from_numpy(blocks)))
+        wanted = found.networks[0].embed(found.front_end_(torch.from_numpy(blocks)))
     np.testing.assert_allclose(np.load(tmp_path / "rows.npy"), wanted, atol=1e-4)
     assert command.main(["export", str(released[0]), "--out", str(path)]) == 2
     for name, content in (("none.pt2", None), ("bad.pt2", b"no archive")):
@@ -646,15 +659,17 @@ def test_the_exported_embedding_needs_nothing_of_models(released, tmp_path):
 def test_every_rung_of_the_ladder_changes_one_thing():
     """From one to the next of plain, crop, masks, mixup, whole; and each variant against the whole."""
     options = {
-        path.stem.removeprefix("classifier").lstrip("_"): dict(load(config_name=path.stem).model)
+        path.stem.removeprefix("classifier").lstrip("_"): dict(
+            load(["folds=sounds"], config_name=path.stem).model
+        )
         for path in (ROOT / "configs").glob("classifier*.yaml")
     }
-    pairs = [("plain", "crop"), ("crop", "masks"), ("masks", "mixup"), ("mixup", "")]
-    pairs += [(name, "") for name in ("mfcc", "mfcc_deltas", "focal", "unnormalised", "untrimmed")]
-    pairs += [("majority", ""), ("cepstral", "")]
+    pairs = [("plain", "crop"), ("crop", "masks"), ("masks", "mixup"), ("mixup", "single"), ("single", "")]
+    pairs += [(name, "single") for name in ("mfcc", "mfcc_deltas", "focal", "unnormalised", "untrimmed")]
+    pairs += [("majority", "single"), ("cepstral", "single")]
     for one, other in pairs:
         assert sum(options[one][key] != options[other][key] for key in options[""]) == 1, (one, other)
-    assert len(options) == 12
+    assert len(options) == 13
 
 
 def test_the_schema_has_the_options_of_the_class():

@@ -111,7 +111,7 @@ def test_no_root_and_a_command_that_is_no_shell_s():
 
 def test_nothing_is_fetched_but_packages():
     assert {name for name, _ in STEPS} <= {
-        *("FROM", "LABEL", "WORKDIR", "ARG", "COPY", "RUN", "ENV", "VOLUME", "USER", "ENTRYPOINT", "CMD")
+        *("FROM", "LABEL", "WORKDIR", "ARG", "COPY", "RUN", "ENV", "USER", "ENTRYPOINT", "CMD")
     }
     for command in values("RUN"):
         assert not re.search(r"\b(sudo|curl|wget|apt|apt-get|git)\b|latest|://", command)
@@ -147,7 +147,9 @@ def test_the_build_sees_what_it_copies_and_nothing_else():
 
 def imported(path):
     """Names of the modules that a file imports, functions' imports too."""
-    for node in ast.walk(ast.parse((ROOT / path).read_text())):
+    tree = ast.parse((ROOT / path).read_text())
+    # Of the study only the mel bands are used; its networks are imported where they are asked for.
+    for node in tree.body if path.startswith("study/") else ast.walk(tree):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
@@ -183,7 +185,8 @@ def test_it_holds_the_modules_that_predicting_imports_and_no_others():
 
 def test_the_requirements_are_what_these_import():
     made_by = metadata.packages_distributions()
-    packages = {canonicalize_name(made_by[name][0]) if name in made_by else name for name in needed()[1]}
+    found = needed()[1] - {"librosa"}  # of the ways back to a waveform
+    packages = {canonicalize_name(made_by[name][0]) if name in made_by else name for name in found}
     assert packages == set(requirements(REQUIREMENTS))
 
 
@@ -290,15 +293,13 @@ def image(tmp_path_factory):
 def run(image, *arguments, command=ENTRYPOINT):
     """A command of the image with these arguments, with this interpreter, which sees the image alone.
 
-    ``-S`` leaves out what is installed. Compiled functions stay where the tests have theirs: in a fresh
-    folder librosa compiles for 20 s.
+    ``-S`` leaves out what is installed.
     """
     assert command[0] == "python"
-    variables = {name: value for name, value in pairs("ENV").items() if not name.startswith("NUMBA_")}
     return subprocess.run(
         [sys.executable, "-S", *command[1:], *map(str, arguments)],
         cwd=image / "app",
-        env={"PATH": os.environ["PATH"], "PYTHONPATH": str(image / "packages"), **variables},
+        env={"PATH": os.environ["PATH"], "PYTHONPATH": str(image / "packages"), **pairs("ENV")},
         capture_output=True,
         text=True,
         timeout=300,
@@ -327,7 +328,9 @@ def test_modules_of_training_studies_and_tests_are_not_there(image):
         "pandas",
         "jupyter",
         "pytest",
-        "study",
+        "librosa",
+        "sklearn",
+        "study.trials",
         "ablations",
         "gen_audio",
     ]

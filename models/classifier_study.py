@@ -45,7 +45,7 @@ from study import results, sets
 from study.distortions import DISTORTIONS, SEVERITIES
 
 LADDER = ("majority", "cepstral", "plain", "crop", "masks", "mixup", "single", "")  # "": the whole
-VARIANTS = ("mfcc", "mfcc_deltas", "focal", "unnormalised", "untrimmed")  # against SINGLE
+VARIANTS = ("mfcc", "mfcc_deltas", "focal", "unnormalised")  # against SINGLE
 SINGLE = "single"
 LADDER_ON = "sounds"
 GOAL, LISTENERS = 0.9, 0.957  # set beforehand; of people on ESC-10 (Piczak 2015)

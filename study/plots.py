@@ -760,7 +760,6 @@ RUNGS = {  # of the classifier's ladder, in words
     "mfcc_deltas": "one network, on MFCC and deltas",
     "focal": "one network, focal loss",
     "unnormalised": "one network, not normalised",
-    "untrimmed": "one network, silence not cut",
 }
 DIVISIONS = {  # what is held out, in words
     "sounds": "environmental sounds, unknown recordings",

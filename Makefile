@@ -39,7 +39,7 @@ gate: $(READY)  ## regressions caught and not caught, error rates of verdicts (n
 	$(RUN) -m ablations calibrate
 	$(RUN) -m ablations study
 
-models: $(READY)  ## every autoencoder and its planted faults, several seeds (needs AUDIO_DATA; over an hour)
+models: $(READY)  ## autoencoders with planted faults, classifier and new folders (needs AUDIO_DATA; over two hours)
 	$(RUN) -m models study
 
 distance: $(READY)  ## make distance REFERENCE=folder CANDIDATE=folder

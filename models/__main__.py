@@ -154,13 +154,14 @@ def release(arguments: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(
         prog="python -m models release",
         description=release.__doc__,
-        epilog="example: python -m models release classifier data.name=FOLDER name=mine data.labels=[] "
-        "model.seconds=2 --out mine.safetensors, for FOLDER/label/*.wav, or a CSV file with the columns path "
-        "and label (and group)",
+        epilog="example: python -m models release classifier folds=folder data.name=FOLDER name=mine --out "
+        "mine.safetensors, for FOLDER/label/*.wav or a CSV file with the columns path and label (and group). "
+        "Files that belong together (one recording, one speaker) are kept on one side by the column group, or "
+        "in a folder by a pattern in their names, such as \"data.group_pattern='([^/_]+)_'\".",
     )
     parser.add_argument("config", help=f"one of {', '.join(c for c in configs() if c.startswith('class'))}")
     parser.add_argument(
-        "overrides", nargs="*", help="folds=families (default), sounds, digits, speakers; ..."
+        "overrides", nargs="*", help="folds=families (default), folder, sounds, digits, speakers; key=value"
     )
     parser.add_argument("--out", required=True, help="model file to be made, .safetensors")
     parser.add_argument("--workers", type=int, default=-1, help="processes; -1: one a core (default)")

@@ -364,3 +364,16 @@ def new_folders(found: Mapping) -> pd.DataFrame:
     made = grouped[["accuracy", "drop", "less_sure", "distance", "seen"]].mean().round(3)
     made["folders"] = grouped.size()
     return made.rename(columns={"less_sure": "less sure", "seen": "share with p below 5 %"})
+
+
+def warned(found: Mapping) -> pd.DataFrame:
+    """How many folders `predict` would have warned of, by the accuracy that was lost there."""
+    return pd.DataFrame(
+        {
+            f"{100 * max(row['least_drop'], 0):.0f} to {100 * min(row['most_drop'], 1):.0f} points lost": {
+                "folders": row["folders"],
+                "warned of": row["warned"],
+            }
+            for row in found["prediction"]["warnings"]
+        }
+    ).T

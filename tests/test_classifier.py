@@ -476,8 +476,8 @@ def test_a_model_without_a_task_is_refused():
 def released(folder, tmp_path_factory):
     """A model file made by the command, from five folds."""
     place = tmp_path_factory.mktemp("released")
-    overrides = [f"data.name={folder}", "data.labels=[]", "data.folds=5", "name=small", f"runs={place}/runs"]
-    overrides += [r"data.group_pattern='_(\d)\.'", "model.rate=0"]
+    overrides = ["folds=folder", f"data.name={folder}", "name=small", f"runs={place}/runs"]
+    overrides += [r"data.group_pattern='_(\d)\.'", f"data.rate={RATE}", f"model.rate={RATE}"]
     overrides += [f"model.{key}={value}" for key, value in SMALL.items()]
     path = place / "tones.safetensors"
     assert command.main(["release", "classifier", *overrides, "--out", str(path), "--workers", "1"]) == 0

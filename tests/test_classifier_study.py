@@ -147,4 +147,7 @@ def test_it_is_drawn(found):
     for name in DRAWN:
         plots.FIGURES[name][1](content)
     assert len(tables.divisions(content)) == 4 and len(tables.new_folders(content)) > 10
+    assert list(tables.warned(content)["folders"]) == [
+        row["folders"] for row in content["prediction"]["warnings"]
+    ]
     assert len(tables.rungs(content)) == len(content["ladder"])

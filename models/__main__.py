@@ -156,7 +156,7 @@ def release(arguments: Sequence[str]) -> int:
         description=release.__doc__,
         epilog="example: python -m models release classifier folds=folder data.name=FOLDER name=mine --out "
         "mine.safetensors, for FOLDER/label/*.wav or a CSV file with the columns path and label (and group). "
-        "Files that belong together (one recording, one speaker) are kept on one side by the column group, or "
+        "Files that belong together (one recording, one speaker) stay on one side by the column group, or "
         "in a folder by a pattern in their names, such as \"data.group_pattern='([^/_]+)_'\".",
     )
     parser.add_argument("config", help=f"one of {', '.join(c for c in configs() if c.startswith('class'))}")

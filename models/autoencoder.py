@@ -13,25 +13,22 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import warnings
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor
 from tqdm import tqdm
 
-from models import prior, spectrogram, vae
+from models import files, prior, spectrogram, vae
 from models.labels import indices
 from models.spectrogram import LEVEL, Spectrogram, Statistics
 from models.train import train
 
 VERSION = 1  # of the model file
-HEADER = "autoencoder"  # the entry of its metadata
+KIND = "autoencoder"
 ACTIVE = 0.01  # variance of a latent's mean over sounds, above which it says something (Burda et al. 2016)
 DECODED = 100  # sounds at once
 PRIORS = ("normal", "mixture")
@@ -323,42 +320,27 @@ class Autoencoder:
             arrays |= {f"mixture.{k}": torch.from_numpy(v) for k, v in vars(self._mixture()).items()}
         arrays["index"] = torch.from_numpy(self.index)
         header = {
-            "version": VERSION,
             "model": self.options,
             "rate": self.rate,
             "seed": self.seed,
             "step": self.step,
             "labels": self.names,
         }
-        # One entry: safetensors writes several in random order, and equal models should be equal files.
-        save_file({k: v.contiguous() for k, v in arrays.items()}, path, metadata={HEADER: json.dumps(header)})
-        os.chmod(path, 0o644)  # safetensors lets nobody else read
+        files.write(path, arrays, header, kind=KIND, version=VERSION)
 
     @classmethod
     def load(cls, path: Path | str) -> Autoencoder:
         """Read a model file. ValueError, naming it, for another version or what is no model file."""
-        try:
-            with safe_open(path, framework="pt") as file:
-                header = json.loads((file.metadata() or {}).get(HEADER, "{}"))
-                if header.get("version") != VERSION:
-                    raise ValueError(
-                        f"{path}: version {header.get('version', 'unknown')} of the model file; this code "
-                        f"reads version {VERSION}. Use the code that wrote it, or train again"
-                    )
-                arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        except (SafetensorError, OSError) as error:
-            raise ValueError(f"{path}: no model file ({error})") from None
+        header, arrays = files.read(path, kind=KIND, version=VERSION)
         model = cls(**header["model"])
         model.rate, model.seed, model.step = (header[name] for name in ("rate", "seed", "step"))
         model.names, model.index, model.parts = tuple(header["labels"]), arrays.pop("index").numpy(), {}
-
-        def part(name: str) -> dict[str, Tensor]:
-            return {k.split(".", 1)[1]: v for k, v in arrays.items() if k.startswith(f"{name}.")}
-
-        statistics, mixture = ({k: v.numpy() for k, v in part(n).items()} for n in ("statistics", "mixture"))
+        statistics, mixture = (
+            {k: v.numpy() for k, v in files.part(arrays, n).items()} for n in ("statistics", "mixture")
+        )
         model.statistics = Statistics(**statistics) if statistics else None
         model._build(model.seed)
-        model.modules.load_state_dict(part("modules"))
+        model.modules.load_state_dict(files.part(arrays, "modules"))
         if mixture:
             model._fitted = (model.step, prior.Mixture(**mixture))
         return model

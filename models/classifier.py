@@ -24,7 +24,6 @@ from __future__ import annotations
 import copy
 import hashlib
 import json
-import os
 from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
@@ -32,25 +31,24 @@ from pathlib import Path
 import numpy as np
 import soxr
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from scipy.optimize import minimize_scalar
 from torch import Tensor
 from torch.nn import functional as F
 
 import metrics
+from models import files
 from models.labels import indices
 from models.residual import FRONT_ENDS, Embedder, FrontEnd, Residual, focal_loss, hide, window
 from models.spectrogram import LEVEL, Spectrogram, checked
 from models.train import train
 
-VERSION = "classifier 1"
-HEADER = "classifier"  # the one entry of the file's metadata
+VERSION = 1  # of the model file
+KIND = "classifier"
 TRIM = 1e-3  # of the peak: what is quieter at both ends is cut
 TEMPERATURES = (0.05, 20.0)
 AT_ONCE = 64  # windows
 SEEDS_APART = 1000  # between members, so that runs of neighbouring seeds share none
-DESCRIBED = 100  # training sounds that the model file describes
+DESCRIBED = 100  # sounds of a set; the model file describes its training set
 
 
 class Classifier:
@@ -275,10 +273,10 @@ class Classifier:
         self.temperature = temperature(chances, [self.names.index(label) for label in labels])
         return self.temperature
 
-    def describe(self, signals: Sequence[np.ndarray], rate: int, *, seed: int) -> None:
-        """Keep what the training set is like, so that ``predict`` can tell how far new sounds are."""
-        order = np.random.default_rng([seed, 4]).permutation(len(signals))[:DESCRIBED]
-        self.described = metrics.describe(
+    def describe(self, signals: Sequence[np.ndarray], rate: int, *, seed: int) -> metrics.Description:
+        """What ``DESCRIBED`` of these sounds, drawn at random, are like up to the classifier's rate."""
+        order = np.sort(np.random.default_rng([seed, 4]).permutation(len(signals))[:DESCRIBED])
+        return metrics.describe(
             [signals[i] for i in order],
             rate=rate,
             bandwidth_rate=min(self.rate_, metrics.RATE),
@@ -313,7 +311,6 @@ class Classifier:
         arrays = {f"networks.{k}": v for k, v in self.networks.state_dict().items()}
         arrays |= {f"front_end.{k}": v for k, v in self.front_end_.learned().items()}
         header = {
-            "version": VERSION,
             "model": self.options,
             "rate": self.rate_,
             "labels": self.names,
@@ -325,37 +322,21 @@ class Classifier:
             plain = {k: v for k, v in table.items() if v.dtype.kind == "f" and v.ndim}
             arrays |= {f"described.{k}": torch.from_numpy(v) for k, v in plain.items()}
             header["described"] = {k: [str(v.dtype), v.tolist()] for k, v in table.items() if k not in plain}
-        # One entry: safetensors writes several in random order, and equal models should be equal files.
-        save_file({k: v.contiguous() for k, v in arrays.items()}, path, metadata={HEADER: json.dumps(header)})
-        os.chmod(path, 0o644)  # safetensors lets nobody else read
+        files.write(path, arrays, header, kind=KIND, version=VERSION)
 
     @classmethod
     def load(cls, path: Path | str) -> Classifier:
         """Read a model file. ValueError, naming it, for another version or what is no model file."""
-        try:
-            with safe_open(path, framework="pt") as file:
-                header = json.loads((file.metadata() or {}).get(HEADER, "{}"))
-                if header.get("version") != VERSION:
-                    raise ValueError(
-                        f"{path}: version {header.get('version', 'unknown')} of the model file; this code "
-                        f"reads version {VERSION}. Use the code that wrote it, or train again"
-                    )
-                arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        except (SafetensorError, OSError) as error:
-            raise ValueError(f"{path}: no model file ({error})") from None
-
-        def part(name: str) -> dict[str, Tensor]:
-            return {k.split(".", 1)[1]: v for k, v in arrays.items() if k.startswith(f"{name}.")}
-
+        header, arrays = files.read(path, kind=KIND, version=VERSION)
         model = cls(**header["model"])
         model._build(header["rate"], header["labels"], seed=0)
-        model.networks.load_state_dict(part("networks"))
+        model.networks.load_state_dict(files.part(arrays, "networks"))
         model.networks.eval()
-        model.front_end_.learn(part("front_end"))
+        model.front_end_.learn(files.part(arrays, "front_end"))
         model.temperature, model.facts = header["temperature"], header["facts"]
         if "described" in header:
             table = {k: np.array(value, dtype) for k, (dtype, value) in header["described"].items()}
-            table |= {k: v.numpy() for k, v in part("described").items()}
+            table |= {k: v.numpy() for k, v in files.part(arrays, "described").items()}
             model.described = metrics.Description.from_arrays(table)
         return model
 

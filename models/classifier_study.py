@@ -11,7 +11,7 @@ Conventions
     condition   a new folder: recordings that were not trained on, as they are or changed. ``drop`` is the
                 accuracy on held-out recordings of the kind that was trained on ("held out": the same
                 sources, speakers, programs) minus the accuracy there.
-    distance    ``metrics.compare`` of ``COMPARED`` training recordings with the folder. It does not look at
+    distance    ``metrics.compare`` of ``DESCRIBED`` training recordings with the folder. It does not look at
                 labels. ``confidence`` is the mean chance of the likeliest label, which does not either.
 
 Runs are the gate's, and conditions are kept beside them (joblib's cache): the command goes on after an
@@ -38,8 +38,8 @@ from ablations import run, splits, tasks
 from ablations.config import load, replicates
 from ablations.run import MODEL
 from ablations.statistics import judge
-from models.classifier import Classifier, temperature
-from models.predict import COMPARED, Far
+from models.classifier import DESCRIBED, Classifier, temperature
+from models.predict import Far
 from models.release import Predictions, accuracy, predictions
 from study import results, sets
 from study.distortions import DISTORTIONS, SEVERITIES
@@ -121,7 +121,7 @@ def study(*, runs: str, repeats: int = REPEATS, workers: int = -1) -> dict:
         "prediction": _prediction(folders),
         "changes": {name: list(map(str, (SEVERITIES[name][g - 1] for g in GRADES))) for name in CHANGES},
         "grades": list(GRADES),
-        "compared": COMPARED,
+        "compared": DESCRIBED,
     }
 
 
@@ -237,8 +237,7 @@ def _conditions(name: str, identity: str, config, usual: float | None, is_new: b
     """
     fold = splits.fold(config)
     model = Classifier.load(run.find(config) / MODEL)
-    options = {"bandwidth_rate": min(model.rate_, metrics.RATE), "workers": 1, "peak_limit": np.inf}
-    train = metrics.describe(fold.train.signals, rate=fold.train.rate, **options).sample(COMPARED, seed=0)
+    train = model.describe(fold.train.signals, fold.train.rate, seed=0)
     first: dict[str, float] = {}
     rows = []
     for kind, grade, signals, labels, rate in changed(fold.test):
@@ -246,7 +245,7 @@ def _conditions(name: str, identity: str, config, usual: float | None, is_new: b
         right = chances.argmax(axis=1) == [model.names.index(label) for label in labels]
         number = {"accuracy": float(right.mean()), "confidence": float(chances.max(axis=1).mean())}
         first = first or number
-        here = metrics.describe(signals, rate=rate, **options).sample(COMPARED, seed=0)
+        here = model.describe(signals, rate, seed=0)
         apart = metrics.compare(train, here, paired=False, permutations=PERMUTATIONS)
         rows.append(
             {

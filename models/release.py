@@ -118,7 +118,7 @@ def release(name: str, overrides: Sequence[str], out: Path | str, *, workers: in
     for _ in tqdm(steps, total=model.steps, desc="all recordings", disable=None):
         pass
     model.calibrate(found.chances, found.labels)
-    model.describe(data.signals, data.rate, seed=0)
+    model.described = model.describe(data.signals, data.rate, seed=0)
     model.facts = {
         "config": name,
         "data": data.name,
@@ -139,15 +139,8 @@ def release(name: str, overrides: Sequence[str], out: Path | str, *, workers: in
 def held_out(config: DictConfig, model: Classifier) -> list[float]:
     """Distances of each fold's test recordings to the others: what is near, for a folder of the same kind."""
     values = []
-    for seed in range(splits.folds(config)):
-        config.seed = seed
-        fold = splits.fold(config)
-        rate = min(model.rate_, metrics.RATE)
-        sides = [
-            metrics.describe(part.signals, rate=part.rate, bandwidth_rate=rate, peak_limit=np.inf).sample(
-                100, seed=0
-            )
-            for part in (fold.train, fold.test)
-        ]
+    for each in replicates(config, splits.folds(config)):
+        fold = splits.fold(each)
+        sides = [model.describe(part.signals, part.rate, seed=0) for part in (fold.train, fold.test)]
         values.append(metrics.distance(*sides))
     return values

@@ -67,7 +67,7 @@ def model():
         pass
     fresh, names = tones(1, 30)
     made.calibrate(made.chances(fresh, RATE), names)
-    made.describe(signals, RATE, seed=0)
+    made.described = made.describe(signals, RATE, seed=0)
     made.facts = {"data": "tones", "accuracy": 0.9, "held_out": [0.01]}
     return made
 
@@ -247,7 +247,9 @@ def test_messages_of_model_files(model, tmp_path):
         with pytest.raises(ValueError, match=f"{path.name}: no model file"):
             Classifier.load(path)
     save_file(load_file(tmp_path / "model"), tmp_path / "old", metadata={"classifier": '{"version": "0"}'})
-    with pytest.raises(ValueError, match="old: version 0 of the model file; this code reads version cl"):
+    with pytest.raises(
+        ValueError, match="old: version 0 of the classifier's model file; this code reads version 1"
+    ):
         Classifier.load(tmp_path / "old")
 
 

@@ -250,7 +250,7 @@ def model(tmp_path_factory):
     )
     for _ in made.train(signals, RATE, labels=labels, seed=0):
         pass
-    made.describe(signals, RATE, seed=0)
+    made.described = made.describe(signals, RATE, seed=0)
     path = tmp_path_factory.mktemp("model") / "model.safetensors"
     made.save(path)
     return made, path

@@ -22,7 +22,7 @@ from ablations import run, tasks
 from ablations.config import load
 from models import __main__ as command
 from models import prior, spectrogram, vae
-from models.autoencoder import HEADER, Autoencoder, CollapseWarning
+from models.autoencoder import Autoencoder, CollapseWarning
 from models.classifier import Classifier
 from models.spectrogram import INVERSIONS, Spectrogram
 from models.train import schedule, train
@@ -397,7 +397,7 @@ def test_labels_are_drawn_where_the_prior_knows_them(tones):
 def test_other_files_are_refused(tones, tmp_path):
     path = tmp_path / "model.safetensors"
     trained("simple", tones).save(path)
-    save_file(load_file(path), path, metadata={HEADER: json.dumps({"version": 99})})
+    save_file(load_file(path), path, metadata={"autoencoder": json.dumps({"version": 99})})
     with pytest.raises(ValueError, match=r"model\.safetensors: version 99 of the model file; this code"):
         Autoencoder.load(path)
     path.write_bytes(b"nothing")

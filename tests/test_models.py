@@ -23,7 +23,6 @@ from ablations.config import load
 from models import __main__ as command
 from models import prior, spectrogram, vae
 from models.autoencoder import Autoencoder, CollapseWarning
-from models.classifier import Classifier
 from models.spectrogram import INVERSIONS, Spectrogram
 from models.train import schedule, train
 
@@ -398,7 +397,7 @@ def test_other_files_are_refused(tones, tmp_path):
     path = tmp_path / "model.safetensors"
     trained("simple", tones).save(path)
     save_file(load_file(path), path, metadata={"autoencoder": json.dumps({"version": 99})})
-    with pytest.raises(ValueError, match=r"model\.safetensors: version 99 of the model file; this code"):
+    with pytest.raises(ValueError, match=r"model\.safetensors: version 99 of the autoencoder's model file; this code"):
         Autoencoder.load(path)
     path.write_bytes(b"nothing")
     with pytest.raises(ValueError, match="no model file"):
@@ -447,19 +446,6 @@ def test_the_faults_of_the_report_are_in_the_configs(tones):
         changed = load(config_name=name).model
         assert sum(changed[key] != base[key] for key in base) == 1, name
     assert len(names) == 5
-
-
-def test_a_classifier_tells_high_from_low(tones):
-    rng = np.random.default_rng(5)
-    fresh = [tone(rng, "high" if i % 2 else "low") for i in range(20)]
-    made = Classifier(seconds=0.25, n_fft=256, hop_length=64, mels=24, width=4, steps=40, batch=16)
-    for _ in made.train(*tones[:1], RATE, labels=tones[1], seed=0):
-        pass
-    wanted = ["high" if i % 2 else "low" for i in range(20)]
-    assert np.mean(np.array(made.predict(fresh, RATE)) == np.array(wanted)) >= 0.9
-    np.testing.assert_allclose(made.chances(fresh, RATE).sum(axis=1), 1, atol=1e-5)
-    with pytest.raises(ValueError, match="44100 Hz and the classifier 8000 Hz"):
-        made.predict(fresh, 44100)
 
 
 # Runs of the gate, and commands

@@ -397,7 +397,7 @@ def test_other_files_are_refused(tones, tmp_path):
     path = tmp_path / "model.safetensors"
     trained("simple", tones).save(path)
     save_file(load_file(path), path, metadata={"autoencoder": json.dumps({"version": 99})})
-    with pytest.raises(ValueError, match=r"model\.safetensors: version 99 of the autoencoder's model file; this code"):
+    with pytest.raises(ValueError, match=r"version 99 of the autoencoder's model file; this code"):
         Autoencoder.load(path)
     path.write_bytes(b"nothing")
     with pytest.raises(ValueError, match="no model file"):

@@ -16,6 +16,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from matplotlib import colormaps
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import FixedLocator, MaxNLocator, NullLocator, ScalarFormatter
 from scipy.cluster.hierarchy import leaves_list, linkage
@@ -23,6 +24,7 @@ from scipy.spatial.distance import squareform
 
 from study import contrast, sources, trials
 
+NEAREST = 0.001  # distances are drawn from here on a logarithmic axis
 BLUE, ORANGE, GREY = "#0072B2", "#D55E00", "#BBBBBB"
 FONT = 10  # points
 STYLES = {  # of the two writings of the test sets: label, colour, marker
@@ -871,47 +873,54 @@ def reliability(found: Mapping) -> Figure:
     return figure
 
 
-FOLDERS = {"held out": ("known kind, held out", "o"), "unknown": ("unknown speaker or programs", "*")}
-CHANGED = ("changed recordings", "x")
+FOLDERS = {  # kinds of folder: in words, marker, colour, size; all others are changed recordings
+    "held out": ("of the known kind, held out", "o", BLUE, 6),
+    "unknown speaker": ("unknown speaker or programs", "*", ORANGE, 12),
+    "unknown programs": ("unknown speaker or programs", "*", ORANGE, 12),
+    "classes missing": ("classes missing", "s", "black", 5),
+    "": ("changed recordings", "x", "#666666", 6),
+}
 
 
 def new_folders(found: Mapping) -> Figure:
     """Accuracy lost in every new folder over its distance from the training folder."""
-    figure = Figure(figsize=(8, 6.8), layout="constrained")
-    for axes, name in zip(figure.subplots(2, 2).flat, DIVISIONS, strict=True):
-        seen = set()
+    figure = Figure(figsize=(8, 7.2), layout="constrained")
+    panels = figure.subplots(2, 2, sharex=True, sharey=True)
+    for axes, name in zip(panels.flat, DIVISIONS, strict=True):
         for row in (r for r in found["folders"] if r["data"] == name):
-            words, marker = FOLDERS.get(
-                row["kind"].split()[0] if row["kind"] != "held out" else "held out", CHANGED
-            )
-            if row["kind"] == "classes missing":
-                words, marker = "classes missing", "s"
-            colour = {"x": GREY, "o": BLUE, "*": ORANGE, "s": "black"}[marker]
+            _, marker, colour, size = FOLDERS.get(row["kind"], FOLDERS[""])
             axes.plot(
-                max(row["distance"], 1e-3),
+                max(row["distance"], NEAREST),
                 100 * row["drop"],
                 marker,
-                color="#666666" if marker == "x" else colour,
-                ms=11 if marker == "*" else 6,
-                mec="white" if marker in "*os" else None,
-                label=None if words in seen else words,
+                color=colour,
+                ms=size,
+                mec=colour if marker == "x" else "white",
+                mew=1 if marker == "x" else 0.5,
                 zorder=2 if marker == "x" else 3,
             )
-            seen.add(words)
         row = found["prediction"][name]["distance"]
         low, high = row["interval"]
         axes.set_title(
-            f"{DIVISIONS[name]}\nSpearman {row['spearman']:.2f} ({low:.2f} to {high:.2f})", fontsize=FONT
+            f"{DIVISIONS[name]}\nrank correlation {row['spearman']:.2f} ({low:.2f} to {high:.2f})",
+            fontsize=FONT,
         )
         axes.axhline(0, color="black", lw=0.8)
-        axes.set_xscale("log")
         axes.tick_params(labelsize=FONT)
-        axes.legend(fontsize=FONT - 1, frameon=False, loc="upper left")
-    figure.supxlabel(
-        "distance of the new folder to the training folder (0.001 and below at the left edge)", fontsize=FONT
+    panels[0, 0].set_xscale("log")
+    panels[0, 0].xaxis.set_major_locator(FixedLocator([NEAREST, 0.01, 0.1, 1]))
+    panels[0, 0].xaxis.set_major_formatter("{x:g}")
+    for axes in panels[1]:
+        axes.set_xlabel("distance to the training folder", fontsize=FONT)
+    handles = {
+        words: Line2D([], [], ls="", marker=marker, color=colour, ms=size)
+        for words, marker, colour, size in FOLDERS.values()
+    }
+    figure.legend(
+        handles.values(), handles, loc="outside lower center", ncols=2, fontsize=FONT, frameon=False
     )
     figure.supylabel("accuracy lost, percentage points", fontsize=FONT)
-    figure.suptitle("The farther the folder, the more accuracy is lost", fontsize=FONT + 2)
+    figure.suptitle("Accuracy lost in a new folder, over its distance", fontsize=FONT + 2)
     return figure
 
 

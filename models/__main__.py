@@ -53,7 +53,7 @@ def train(arguments: Sequence[str]) -> int:
 
 def use(command: str, arguments: Sequence[str]) -> int:
     """Sounds of a trained model, as WAV files in a new folder."""
-    options = _parser(command).parse_args(arguments)
+    options = _parser(command).parse_intermixed_args(arguments)
     out = Path(options.out)
     if out.exists() and any(out.iterdir()):
         raise ValueError(f"{out} is not empty; give a new folder to --out")
@@ -165,7 +165,7 @@ def release(arguments: Sequence[str]) -> int:
     )
     parser.add_argument("--out", required=True, help="model file to be made, .safetensors")
     parser.add_argument("--workers", type=int, default=-1, help="processes; -1: one a core (default)")
-    options = parser.parse_args(arguments)
+    options = parser.parse_intermixed_args(arguments)  # overrides may follow --out
     from models.release import release as make  # with PyTorch
 
     model = make(options.config, options.overrides, options.out, workers=options.workers)

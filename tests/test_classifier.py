@@ -482,7 +482,8 @@ def released(folder, tmp_path_factory):
     overrides += [r"data.group_pattern='_(\d)\.'", f"data.rate={RATE}", f"model.rate={RATE}"]
     overrides += [f"model.{key}={value}" for key, value in SMALL.items()]
     path = place / "tones.safetensors"
-    assert command.main(["release", "classifier", *overrides, "--out", str(path), "--workers", "1"]) == 0
+    options = ["--out", str(path), "--workers", "1"]
+    assert command.main(["release", "classifier", *overrides[:2], *options, *overrides[2:]]) == 0
     return path, overrides
 
 

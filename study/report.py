@@ -144,6 +144,14 @@ def by_laboratory(found: Mapping) -> dict[str, dict[str, float]]:
     return table
 
 
+def of_kind(found: Mapping, kind: str) -> dict[str, float]:
+    """Means over the new folders of one kind: accuracy lost, distance, share with p of 5 % or less."""
+    rows = [row for row in found["folders"] if row["kind"] == kind]
+    seen = [row["p_value"] <= LEVEL for row in rows]
+    means = {name: float(np.mean([row[name] for row in rows])) for name in ("drop", "distance")}
+    return {**means, "seen": float(np.mean(seen)), "folders": len(rows)}
+
+
 def by_embedding(found: Mapping) -> list[dict]:
     """Mean share of small effects found by the energy distance, by source, of each embedding of a study."""
     rows = []
@@ -165,6 +173,7 @@ FILTERS = {
     "by_laboratory": by_laboratory,
     "signed": signed,
     "by_embedding": by_embedding,
+    "of_kind": of_kind,
     "num": num,
     "p": p_text,
     "interval": interval,

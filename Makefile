@@ -41,6 +41,14 @@ gate: $(READY)  ## regressions caught and not caught, error rates of verdicts (n
 
 models: $(READY)  ## autoencoders with planted faults, classifier and new folders (needs AUDIO_DATA; over two hours)
 	$(RUN) -m models study
+	$(MAKE) runs/families.pt2
+	$(RUN) -m study run --embeddings runs/families.pt2,three_views,log_mel --out trained
+
+runs/families.safetensors: $(READY)
+	$(RUN) -m models release classifier --out $@
+
+runs/families.pt2: runs/families.safetensors
+	$(RUN) -m models export $< --out $@
 
 distance: $(READY)  ## make distance REFERENCE=folder CANDIDATE=folder
 	@test -n "$(REFERENCE)" -a -n "$(CANDIDATE)" || { echo "make distance REFERENCE=folder CANDIDATE=folder" >&2; exit 2; }

@@ -37,6 +37,7 @@ from pathlib import Path
 import hydra
 from hydra.errors import CompactHydraException
 from hydra.utils import instantiate
+from joblib import Parallel
 from omegaconf import DictConfig, OmegaConf
 from tqdm import tqdm
 
@@ -80,6 +81,12 @@ def run(config: DictConfig) -> float:
     if config.tracker:
         _track(config, place, content)
     return float(content[read(place, "record.json")["headline"]])
+
+
+def in_parallel(jobs: Sequence, *, workers: int, what: str) -> list:
+    """Results of joblib's ``delayed`` jobs, in order, with a progress bar."""
+    done = Parallel(n_jobs=workers, return_as="generator")(jobs)
+    return list(tqdm(done, total=len(jobs), desc=what, unit="job", disable=None))
 
 
 def folder(config: DictConfig) -> Path:

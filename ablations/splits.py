@@ -106,7 +106,7 @@ class Fold:
     checksums: dict[str, str]
 
 
-def fold(config: DictConfig) -> Fold:
+def fold(config: DictConfig, recordings: sets.AudioSet | None = None) -> Fold:
     """Training and test recordings of a run: fold ``seed`` modulo their number is held out.
 
     ``data.split_by`` is
@@ -116,11 +116,12 @@ def fold(config: DictConfig) -> Fold:
     - "published": the division of the set's authors.
     - "file": folds that do not look at groups. It flatters; for showing by how much.
 
-    All recordings outside of the fold are trained on, or ``data.train`` of them, drawn by the seed.
+    ``recordings`` are those of ``whole``, where they have been read already. All outside of the fold are
+    trained on, or ``data.train`` of them, drawn by the seed.
     ConfigError for a division that is not there, for a published one with a group or a recording on both
     sides, and for a label with fewer groups than folds.
     """
-    data, chosen = config.data, whole(config)
+    data, chosen = config.data, whole(config) if recordings is None else recordings
     if len(set(chosen.labels)) < 2:
         raise ConfigError(f"data {data.name} has one label, {chosen.labels[0]}; nothing to tell apart")
     groups = _joined(chosen)
@@ -169,7 +170,7 @@ def _published(chosen: sets.AudioSet, groups: np.ndarray, config: DictConfig) ->
         raise ConfigError(f"data {config.data.name} has no published division; data.split_by=group makes one")
     if set(parts) == {"train", "test"}:
         test = np.array(chosen.folds) == "test"
-        contents = np.array([hashlib.sha256(signal.tobytes()).hexdigest() for signal in chosen.signals])
+        contents = _contents(chosen)
         across = np.isin(contents, contents[test]) & ~test
         what = "recording"
     else:
@@ -208,11 +209,15 @@ def _dealt(chosen: sets.AudioSet, groups: np.ndarray, config: DictConfig) -> np.
 def _joined(chosen: sets.AudioSet) -> np.ndarray:
     """A number a group, (files,); groups that hold a recording of the same content are one."""
     _, groups = np.unique(chosen.groups, return_inverse=True)
-    contents = [hashlib.sha256(signal.tobytes()).hexdigest() for signal in chosen.signals]
-    _, contents = np.unique(contents, return_inverse=True)
+    contents = _contents(chosen)
     nodes = groups.max() + 1 + contents.max() + 1
     links = (np.ones(len(groups)), (groups, groups.max() + 1 + contents))
     return connected_components(coo_array(links, shape=(nodes, nodes)), directed=False)[1][groups]
+
+
+def _contents(chosen: sets.AudioSet) -> np.ndarray:
+    """A number a recording, (files,): equal for equal samples."""
+    return np.unique([checksum([signal]) for signal in chosen.signals], return_inverse=True)[1]
 
 
 def _usable(found: sets.AudioSet, data: DictConfig) -> list[int]:

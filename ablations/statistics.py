@@ -361,3 +361,9 @@ def _decide(verdict: Verdict, error: float, degrees: float) -> Verdict:
 @lru_cache(maxsize=1024)
 def _quantile(level: float, degrees: float) -> float:
     return float(stats.t.isf(level / 2, degrees))
+
+
+def mean_interval(values: Sequence[float], *, level: float = LEVEL) -> list[float]:
+    """Low and high of the mean of ``values`` (two or more independent ones), Student's t."""
+    half = _quantile(level, len(values) - 1) * np.std(values, ddof=1) / math.sqrt(len(values))
+    return [float(np.mean(values) - half), float(np.mean(values) + half)]

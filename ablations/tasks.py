@@ -25,7 +25,7 @@ from ablations.config import ConfigError
 
 PREDICTIONS = "predictions.csv"  # of a classification, one line a test file
 SMALLEST = 1e-6  # a chance of 0 for what is true would make the loss infinite
-BINS = 10  # of the calibration error
+BINS = 10  # of chances
 
 
 def of(model, config: DictConfig) -> Generation | Classification:
@@ -148,14 +148,17 @@ def calibration_error(found: np.ndarray, chances: np.ndarray) -> float:
 
     ``found`` are the true columns of ``chances``, (files, labels).
     """
+    return sum(abs(right - sure) * count for sure, right, count in reliability(found, chances)) / len(found)
+
+
+def reliability(found: np.ndarray, chances: np.ndarray) -> list[tuple[float, float, int]]:
+    """Of each bin of the likeliest chance that is not empty: its mean, the share that was right, count."""
     sure, right = chances.max(axis=1), chances.argmax(axis=1) == found
     places = np.minimum((sure * BINS).astype(int), BINS - 1)
-    return float(
-        sum(
-            abs(right[places == k].mean() - sure[places == k].mean()) * np.mean(places == k)
-            for k in np.unique(places)
-        )
-    )
+    return [
+        (float(sure[places == k].mean()), float(right[places == k].mean()), int((places == k).sum()))
+        for k in np.unique(places)
+    ]
 
 
 def embedded(sound: np.ndarray, rate: int) -> np.ndarray:

@@ -25,17 +25,16 @@ from pathlib import Path
 import numpy as np
 import soundfile
 import torch
-from joblib import Parallel, delayed
+from joblib import delayed
 from scipy import stats
 from sklearn.decomposition import PCA
-from tqdm import tqdm
 
 import metrics
 from ablations import compare, run, splits, tasks
 from ablations.config import load
 from ablations.run import MODEL
 from ablations.splits import Split
-from ablations.statistics import judge, judge_each
+from ablations.statistics import judge, judge_each, mean_interval
 from models import spectrogram
 from models.autoencoder import Autoencoder
 from models.classifier import Classifier
@@ -65,7 +64,7 @@ def study(*, runs: str, seeds: int = SEEDS, workers: int = -1) -> dict:
     """Make the runs, measure every rung."""
     kinds = [*(f"vae_{name}" for name in MODELS), *(f"fault_{name}" for name in FAULTS)]
     configs = [config_of(kind, seed, runs=runs) for seed, kind in product(range(seeds), kinds)]
-    _shown([delayed(run.run)(config) for config in configs], workers, "runs")
+    run.in_parallel([delayed(run.run)(config) for config in configs], workers=workers, what="runs")
     data = splits.split(config_of(f"vae_{BASE}", 0, runs=runs))
     model = configs[0].model
     recognisers = dict(zip(("digit", "speaker"), _recognisers(runs, workers), strict=True))
@@ -88,7 +87,7 @@ def study(*, runs: str, seeds: int = SEEDS, workers: int = -1) -> dict:
     jobs = [
         delayed(_measured)(name, seed, runs, data, recognisers) for seed in range(seeds) for name in MODELS
     ]
-    measured = _shown(jobs, workers, "models")
+    measured = run.in_parallel(jobs, workers=workers, what="models")
     found["models"] = {name: _gathered([m for n, m in measured if n == name]) for name in MODELS}
     _judge(found["models"])
     found["faults"] = _faults(runs, seeds, data)
@@ -99,12 +98,6 @@ def study(*, runs: str, seeds: int = SEEDS, workers: int = -1) -> dict:
     found["latents"] = _latents("residual", runs, data)
     found["unseen"] = _unseen("vae_residual", runs, data)
     return found
-
-
-def _shown(jobs: Sequence, workers: int, what: str) -> list:
-    """Results in order, with a progress bar."""
-    done = Parallel(n_jobs=workers, return_as="generator")(jobs)
-    return list(tqdm(done, total=len(jobs), desc=what, unit="job", disable=None))
 
 
 # ---------------------------------------------------------------------------------------------- rungs
@@ -125,7 +118,7 @@ def _rungs(data: Split, model, recognisers: dict[str, Classifier], workers: int)
         delayed(_round_trip)(data, kind(mels), learned[mels], inversion, model.iterations)
         for inversion, mels in ways
     ]
-    sounds = dict(zip(ways, _shown(jobs, workers, "round trips"), strict=True))
+    sounds = dict(zip(ways, run.in_parallel(jobs, workers=workers, what="round trips"), strict=True))
     table = {key: _distance(data, value) for key, value in sounds.items()}
     shipped = sounds["regression", model.mels]
     return {
@@ -218,11 +211,10 @@ def _gathered(rows: Sequence[dict]) -> dict:
     }
     for kind in ("samples", "reconstructions"):
         values = np.array([row[kind]["value"] for row in rows])
-        half = stats.t.ppf(0.975, len(rows) - 1) * values.std(ddof=1) / np.sqrt(len(rows))
         found[kind] = {
             "values": values,
             "mean": values.mean(),
-            "interval": [values.mean() - half, values.mean() + half],
+            "interval": mean_interval(values),
             "files": [row[kind]["interval"] for row in rows],
             "views": {
                 v: float(np.mean([row[kind]["views"][v] for row in rows])) for v in rows[0][kind]["views"]
@@ -282,7 +274,7 @@ def _recognisers(runs: str, workers: int) -> list[Classifier]:
     data = splits.split(config_of(f"vae_{BASE}", 0, runs=runs, overrides=[f"data.train={known}"]))
     options = {name: config.model[name] for name in ("seconds", "n_fft", "hop_length")}
     jobs = [delayed(_taught)(data, labels, options) for labels in (data.train_labels, data.train_groups)]
-    return _shown(jobs, workers, "recognisers")
+    return run.in_parallel(jobs, workers=workers, what="recognisers")
 
 
 def _taught(data: Split, labels: Sequence[str], options: dict) -> Classifier:

@@ -16,13 +16,17 @@ from models.labels import indices
 from study import embeddings
 
 
-class Majority:
-    """Says the commonest label of the training set, whatever it hears; chances are the labels' shares."""
+class Baseline:
+    """Learned in one step, without options."""
 
     steps = 1
 
     def __init__(self, **_) -> None:
         pass
+
+
+class Majority(Baseline):
+    """Says the commonest label of the training set, whatever it hears; chances are the labels' shares."""
 
     def train(
         self, signals: Sequence[np.ndarray], rate: int, *, labels: Sequence[str], seed: int
@@ -35,16 +39,11 @@ class Majority:
         return np.tile(self.shares, (len(signals), 1))
 
 
-class CepstralRegression:
+class CepstralRegression(Baseline):
     """Logistic regression on mean and deviation of 20 cepstral coefficients and their differences.
 
     The embedding "mfcc" of ``study.embeddings``, standardised.
     """
-
-    steps = 1
-
-    def __init__(self, **_) -> None:
-        pass
 
     def train(
         self, signals: Sequence[np.ndarray], rate: int, *, labels: Sequence[str], seed: int

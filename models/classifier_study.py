@@ -28,16 +28,15 @@ from pathlib import Path
 import joblib
 import numpy as np
 import soxr
-from joblib import Parallel, delayed
+from joblib import delayed
 from scipy import stats
 from sklearn.metrics import confusion_matrix
-from tqdm import tqdm
 
 import metrics
 from ablations import run, splits, tasks
 from ablations.config import load, replicates
 from ablations.run import MODEL
-from ablations.statistics import judge
+from ablations.statistics import judge, mean_interval
 from models.classifier import DESCRIBED, Classifier, temperature
 from models.predict import Far
 from models.release import Predictions, accuracy, predictions
@@ -51,7 +50,6 @@ LADDER_ON = "sounds"
 GOAL, LISTENERS = 0.9, 0.957  # set beforehand; of people on ESC-10 (Piczak 2015)
 CHOSEN_ON = "folds 1 to 4"  # length of the window, steps, members
 DIVISIONS = ("sounds", "digits", "speakers", "families")
-DATA = {"sounds": "sounds", "digits": "digits", "speakers": "digits", "families": "instruments"}
 FLATTERED = {  # of the same kind, held out without a look at groups: a division, or overrides of the own one
     "speakers": "digits",
     "families": ("folds=families", "data.split_by=file"),
@@ -65,7 +63,6 @@ RATES = (4000, 16000)  # Hz, at which the recordings are kept
 KEPT = 3  # labels that are left where classes are missing
 PERMUTATIONS = 999
 DRAWS = 2000  # of the bootstrap
-BINS = 10
 
 
 def name_of(rung: str) -> str:
@@ -101,7 +98,7 @@ def study(*, runs: str, repeats: int = REPEATS, workers: int = -1) -> dict:
     }
     every = [*ladder.values(), *divisions.values(), *baselines.values(), *flattered.values()]
     unique = {str(run.folder(config)): config for group in every for config in group}
-    _shown([delayed(run.run)(config) for config in unique.values()], workers, "runs")
+    run.in_parallel([delayed(run.run)(config) for config in unique.values()], workers=workers, what="runs")
     measured = {name: _division(group) for name, group in divisions.items()}
     for (name, rung), group in baselines.items():
         measured[name].setdefault("baselines", {})[rung] = accuracy(predictions(group))
@@ -123,12 +120,6 @@ def study(*, runs: str, repeats: int = REPEATS, workers: int = -1) -> dict:
         "grades": list(GRADES),
         "compared": DESCRIBED,
     }
-
-
-def _shown(jobs: Sequence, workers: int, what: str) -> list:
-    """Results in order, with a progress bar."""
-    done = Parallel(n_jobs=workers, return_as="generator")(jobs)
-    return list(tqdm(done, total=len(jobs), desc=what, unit="job", disable=None))
 
 
 # ------------------------------------------------------------------------------------------------ ladder
@@ -158,9 +149,7 @@ def _by_fold(group: Sequence, repeats: int) -> list[float]:
 
 
 def _mean(values: Sequence[float]) -> dict:
-    half = stats.t.ppf(0.975, len(values) - 1) * np.std(values, ddof=1) / np.sqrt(len(values))
-    middle = float(np.mean(values))
-    return {"accuracy": middle, "interval": [middle - half, middle + half]}
+    return {"accuracy": float(np.mean(values)), "interval": mean_interval(values)}
 
 
 def _step(before: Sequence[float], after: Sequence[float]) -> dict:
@@ -200,17 +189,12 @@ def _division(group: Sequence) -> dict:
 
 
 def _calibration(found: Predictions, chances: np.ndarray) -> dict:
-    """Reliability by bins of the likeliest chance: its mean, the share that was right, the count."""
-    sure, right = chances.max(axis=1), chances.argmax(axis=1) == found.found
-    places = np.minimum((sure * BINS).astype(int), BINS - 1)
+    """How far chances can be believed, and the bins that show it."""
     scores = tasks.scores(found.labels, chances, found.names)
     return {
         "log_loss": scores["log_loss"],
         "error": scores["calibration_error"],
-        "bins": [
-            [float(sure[places == k].mean()), float(right[places == k].mean()), int((places == k).sum())]
-            for k in np.unique(places)
-        ],
+        "bins": tasks.reliability(found.found, chances),
     }
 
 
@@ -226,7 +210,7 @@ def _folders(divisions: dict, flattered: dict, measured: dict, runs: str, worker
         jobs += [delayed(cached)(name, run.identity(c), c, usual, True) for c in group]
         if name in flattered:
             jobs += [delayed(cached)(name, run.identity(c), c, usual, False) for c in flattered[name]]
-    return [row for rows in _shown(jobs, workers, "new folders") for row in rows]
+    return [row for rows in run.in_parallel(jobs, workers=workers, what="new folders") for row in rows]
 
 
 def _conditions(name: str, identity: str, config, usual: float | None, is_new: bool) -> list[dict]:

@@ -58,30 +58,20 @@ class Far:
 
 
 def found_files(inputs: Sequence[str]) -> list[Path]:
-    """Audio files, sorted: the ones named, and all below the folders named.
+    """Audio files, sorted: the ones named, and all below the folders named, as ``metrics`` lists a set.
 
-    ValueError for a path that is not there, and where there is no audio file at all.
+    ValueError for a path that is not there, and for a folder without audio.
     """
     files: set[Path] = set()
     for name in inputs:
         path = Path(name)
         if path.is_dir():
-            files.update(
-                p
-                for p in path.rglob("*")
-                if p.suffix.lower() in metrics.EXTENSIONS and p.is_file() and not _hidden(p, path)
-            )
+            files.update(source.path for source in metrics._list_folder(path, "predict")[0])
         elif path.exists():
             files.add(path)
         else:
             raise ValueError(f"{path} does not exist (looked in {Path.cwd()})")
-    if not files:
-        raise ValueError(f"{', '.join(inputs)}: no audio files ({' '.join(sorted(metrics.EXTENSIONS))})")
     return sorted(files)
-
-
-def _hidden(path: Path, folder: Path) -> bool:
-    return any(part.startswith(".") for part in path.relative_to(folder).parts)
 
 
 def rows(model, files: Sequence[Path]) -> Iterator[dict[str, str]]:

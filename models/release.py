@@ -17,7 +17,7 @@ from pathlib import Path
 
 import numpy as np
 from hydra.utils import instantiate
-from joblib import Parallel, delayed
+from joblib import delayed
 from omegaconf import DictConfig
 from scipy import stats
 from tqdm import tqdm
@@ -25,7 +25,9 @@ from tqdm import tqdm
 import metrics
 from ablations import run, splits, tasks
 from ablations.config import ConfigError, load, replicates
+from ablations.statistics import mean_interval
 from models.classifier import Classifier, temperature, tempered
+from study import sets
 
 
 @dataclass(frozen=True)
@@ -58,13 +60,7 @@ def folds(name: str, overrides: Sequence[str], *, workers: int = -1) -> list[Dic
     """The configs of all folds, each of which is run unless it is there."""
     first = load([*overrides, "seed=0"], config_name=name)
     configs = replicates(first, splits.folds(first))
-    missing = [config for config in configs if not run.folder(config).exists()]
-    if len(missing) > 1:
-        jobs = Parallel(n_jobs=workers, return_as="generator")(delayed(run.run)(c) for c in missing)
-        for _ in tqdm(jobs, total=len(missing), desc="folds", disable=None):
-            pass
-    for config in configs:
-        run.run(config)  # what is there is checked to be of this config
+    run.in_parallel([delayed(run.run)(config) for config in configs], workers=workers, what="folds")
     return configs
 
 
@@ -90,8 +86,7 @@ def accuracy(found: Predictions) -> dict:
     right = found.chances.argmax(axis=1) == found.found
     each = [float(right[found.folds == fold].mean()) for fold in np.unique(found.folds)]
     if len(each) > 1:
-        half = stats.t.ppf(0.975, len(each) - 1) * np.std(each, ddof=1) / np.sqrt(len(each))
-        interval = [max(0.0, np.mean(each) - half), min(1.0, np.mean(each) + half)]
+        interval = np.clip(mean_interval(each), 0, 1)
     else:
         wilson = stats.binomtest(int(right.sum()), len(right)).proportion_ci(method="wilson")
         interval = [wilson.low, wilson.high]
@@ -126,7 +121,7 @@ def release(name: str, overrides: Sequence[str], out: Path | str, *, workers: in
         "files": len(data),
         "split_by": config.data.split_by,
         **accuracy(found),
-        "held_out": held_out(config, model),
+        "held_out": held_out(config, model, data),
     }
     out.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=out.parent, suffix=".part") as folder:
@@ -136,11 +131,11 @@ def release(name: str, overrides: Sequence[str], out: Path | str, *, workers: in
     return model
 
 
-def held_out(config: DictConfig, model: Classifier) -> list[float]:
+def held_out(config: DictConfig, model: Classifier, data: sets.AudioSet) -> list[float]:
     """Distances of each fold's test recordings to the others: what is near, for a folder of the same kind."""
     values = []
     for each in replicates(config, splits.folds(config)):
-        fold = splits.fold(each)
+        fold = splits.fold(each, data)
         sides = [model.describe(part.signals, part.rate, seed=0) for part in (fold.train, fold.test)]
         values.append(metrics.distance(*sides))
     return values

@@ -185,12 +185,9 @@ def load(name: str) -> Embedding:
 
 
 def contents(names: Sequence[str]) -> str:
-    """SHA-256 over the exported files among ``names``, which other than names are not fixed by this code."""
-    digest = hashlib.sha256()
-    for name in names:
-        if name.endswith(EXPORTED) and Path(name).exists():
-            digest.update(Path(name).read_bytes())
-    return digest.hexdigest()
+    """SHA-256 of each exported file among ``names``: what these are is not fixed by this code."""
+    files = [Path(name) for name in names if name.endswith(EXPORTED)]
+    return "".join(hashlib.sha256(file.read_bytes()).hexdigest() for file in files if file.exists())
 
 
 def facts(name: str) -> dict[str, object]:

@@ -645,7 +645,7 @@ def run(settings: Settings, *, workers: int = -1, keep: bool = True) -> dict:
     folder = metrics.cache_folder() / "study" / "parts"
     # A part made by other code is made again; this module's own too.
     code = sources.code_stamp(distances, sources, embeddings, benchmark, sys.modules[__name__])
-    code += embeddings.contents(every) if any(e.endswith(embeddings.EXPORTED) for e in every) else ""
+    code += embeddings.contents(every)
     jobs, places = [], {}
 
     def plan(key: tuple, function: Callable, *arguments, data: str = "") -> None:

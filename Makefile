@@ -19,8 +19,8 @@ $(READY): $(REQUIREMENTS) constraints.txt
 report: $(READY)  ## test sets, results of the challenge, notebooks, figures and report.md (under 5 minutes)
 	$(RUN) -m gen_audio --test_files test_audio
 	$(RUN) -m study.challenge
-	$(RUN) -m study.notebooks
-	$(RUN) -m study.report
+	$(RUN) -m report notebooks
+	$(RUN) -m report
 
 test: $(READY)  ## all tests (under 10 minutes)
 	$(RUN) -m pytest

@@ -41,7 +41,7 @@ from models.classifier import Classifier
 from models.spectrogram import INVERSIONS, Spectrogram
 from study import results, sets
 from study.distances import nearest_neighbour_quality
-from study.signals import picture
+from study.pictures import picture
 
 MODELS = ("simple", "residual", "hierarchical", "vector_quantised", "waveform")
 BASE = "simple"

@@ -14,12 +14,14 @@ from ablations import run
 from models import autoencoder_study as study
 from models.autoencoder import CollapseWarning
 from models.classifier import Classifier
-from study import plots, results, sets, tables
+from report import tables
+from report.figures.index import FIGURES
+from study import results, sets
 
 RATE = 8000
 MODELS = ("simple", "residual", "vector_quantised")  # all five train in test_models.py
 SIZES = {"n_fft": 256, "hop_length": 64, "mels": 24, "width": 4, "codes": 16, "batch": 8, "iterations": 2}
-DRAWN = [name for name, (result, _) in plots.FIGURES.items() if result == "autoencoders"]
+DRAWN = [name for name, (result, _) in FIGURES.items() if result == "autoencoders"]
 
 
 def tones():
@@ -104,7 +106,7 @@ def test_the_unseen_speaker_was_not_trained_on(found):
 def test_it_is_drawn(found):
     content, _, _ = found
     for name in DRAWN:
-        plots.FIGURES[name][1](content)
+        FIGURES[name][1](content)
     assert len(tables.ladder(content)) == 5 + 2 * len(MODELS)
     assert len(tables.recognised(content)) == 2 + 2 * len(MODELS)
     assert list(tables.faults(content).index) == [name.replace("_", " ") for name in study.FAULTS]

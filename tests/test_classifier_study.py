@@ -11,11 +11,13 @@ pytest.importorskip("hydra", reason="pip install -r requirements-ablations.txt")
 
 from ablations import run
 from models import classifier_study as study
-from study import plots, results, sets, tables
+from report import tables
+from report.figures.index import FIGURES
+from study import results, sets
 
 RATE = 8000
 SIZES = {"n_fft": 256, "hop_length": 128, "mels": 24, "coefficients": 8, "width": 2, "steps": 10, "batch": 8}
-DRAWN = [name for name, (result, _) in plots.FIGURES.items() if result == "classifier"]
+DRAWN = [name for name, (result, _) in FIGURES.items() if result == "classifier"]
 
 
 def tones(name):
@@ -145,7 +147,7 @@ def test_a_planted_order_is_found(monkeypatch):
 def test_it_is_drawn(found):
     content, _ = found
     for name in DRAWN:
-        plots.FIGURES[name][1](content)
+        FIGURES[name][1](content)
     assert len(tables.divisions(content)) == 4
     folders = tables.new_folders(content)
     # as they are, noise twice, a rate, classes missing, and the two kinds of unknown

@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.special import beta, gamma, hyp1f1
 
+from report import candidates
 from study import distances
 
 PINS = json.loads((Path(__file__).parent / "reference" / "distances_pins.json").read_text())
@@ -436,10 +437,10 @@ def rows():
 
 
 def test_the_registry_and_its_notes_agree():
-    assert distances.DISTANCES.keys() == distances.NOTES.keys()
+    assert distances.DISTANCES.keys() == candidates.NOTES.keys()
     for name, distance in distances.DISTANCES.items():
         assert distance.__name__ == name
-        note = distances.NOTES[name]
+        note = candidates.NOTES[name]
         assert list(note) == ["formula", "cost", "sees", "misses", "source", "biased"]
         assert all(isinstance(note[key], str) and note[key] for key in list(note)[:-1])
         assert "Cost " in distance.__doc__ and "lind" in distance.__doc__
@@ -459,7 +460,7 @@ def test_biased_says_whether_like_sets_are_at_zero_on_average(name):
         for _ in range(trials)
     ]
     away = abs(np.mean(values)) / (np.std(values) / np.sqrt(trials))
-    assert away > 6 if distances.NOTES[name]["biased"] else away < 4
+    assert away > 6 if candidates.NOTES[name]["biased"] else away < 4
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -9,7 +9,7 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from study import notebooks
+from report import notebooks
 
 COMMITTED = sorted(notebooks.FOLDER.glob("*.ipynb"))
 MACHINE_PATH = re.compile(r"(?:(?<![\w./])|file://)/(?:home|root|tmp|work|Users|usr)/\w|\b[A-Z]:\\{1,2}\w{2}")

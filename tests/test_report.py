@@ -11,7 +11,10 @@ import pytest
 
 import gen_audio
 import metrics
-from study import plots, report, results
+from report import __main__ as command
+from report import rendering
+from report.figures.index import FIGURES
+from study import results
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "report.md", ROOT / "README.md", *sorted((ROOT / "notebooks").glob("*.ipynb"))]
@@ -44,11 +47,11 @@ def prose(page):
 
 
 def test_report_is_what_the_results_render_to(found):
-    assert report.REPORT.read_text(encoding="utf-8") == report.render(found)
+    assert rendering.REPORT.read_text(encoding="utf-8") == rendering.render(found)
 
 
 def test_template_holds_no_results():
-    text = report.TEMPLATE.read_text(encoding="utf-8")
+    text = rendering.TEMPLATE.read_text(encoding="utf-8")
     outside = re.sub(r"\{[{%].*?[%}]\}", "", text, flags=re.DOTALL)
     assert set(DECIMAL.findall(outside)) - CONSTANTS == set()
 
@@ -56,13 +59,13 @@ def test_template_holds_no_results():
 def test_a_changed_result_changes_the_report(found):
     changed = json.loads(json.dumps(found))
     changed["challenge"]["sets"]["clean"]["test2"]["p_value"] = 0.012
-    text = report.render(changed)
-    assert text != report.render(found)
+    text = rendering.render(changed)
+    assert text != rendering.render(found)
     assert "The clean test2 is told from the background" in text
 
 
 def test_sections_of_missing_results_are_left_out(found):
-    text = report.render({"challenge": found["challenge"]})
+    text = rendering.render({"challenge": found["challenge"]})
     assert "spoken digits with known damage" not in text
     assert "not measured here: `make study`" in text
 
@@ -76,7 +79,7 @@ def test_speed_is_told_with_and_without_a_peer(found, peer):
         "large_sets": {"vectors_a_side": 10, "seconds": 4.0, "peak_mib": 500.0},
         "machine": "abacus",
     }
-    text = report.render({**found, "speed": speed})
+    text = rendering.render({**found, "speed": speed})
     assert "4.0 s within\n500 MiB (abacus)" in text
     assert ("18.0 ms" in text) == (peer is not None)
 
@@ -85,22 +88,22 @@ def test_a_missing_number_is_an_error(found):
     broken = json.loads(json.dumps(found))
     del broken["challenge"]["split"]["sd"]
     with pytest.raises(jinja2.UndefinedError):
-        report.render(broken)
+        rendering.render(broken)
 
 
 def test_check_tells_a_report_that_differs(tmp_path, monkeypatch, capsys):
     other = tmp_path / "report.md"
-    other.write_text(report.REPORT.read_text(encoding="utf-8") + "one more line\n", encoding="utf-8")
-    monkeypatch.setattr(report, "REPORT", other)
-    assert report.main(["--check"]) == 1
+    other.write_text(rendering.REPORT.read_text(encoding="utf-8") + "one more line\n", encoding="utf-8")
+    monkeypatch.setattr(rendering, "REPORT", other)
+    assert command.main(["--check"]) == 1
     assert "-one more line" in capsys.readouterr().out
 
 
 def test_words_of_the_report_hold(challenge):
     """What the template says in words, not in numbers; a change of the distance must not outdate it."""
     historic, clean = challenge["sets"]["historic"], challenge["sets"]["clean"]
-    assert max(historic[t]["p_value"] for t in ("test1", "test2")) <= report.LEVEL
-    assert min(clean[t]["p_value"] for t in ("test1", "test2")) > report.LEVEL
+    assert max(historic[t]["p_value"] for t in ("test1", "test2")) <= rendering.LEVEL
+    assert min(clean[t]["p_value"] for t in ("test1", "test2")) > rendering.LEVEL
     assert historic["test1"]["interval"][0] < 0  # "reaches below zero although p is small"
     assert all(challenge["clicks"][t]["share"] >= 1 for t in ("test1", "test2"))
     assert clean["difference"]["value"] > 0
@@ -167,9 +170,9 @@ def test_results_are_written_whole_or_not_at_all(tmp_path, monkeypatch):
 # Figures and links
 
 
-@pytest.mark.parametrize("name", plots.FIGURES)
+@pytest.mark.parametrize("name", FIGURES)
 def test_figures_draw_from_results_alone(found, name):
-    result, draw = plots.FIGURES[name]
+    result, draw = FIGURES[name]
     figure = draw(found[result])
     width, _ = figure.get_size_inches()
     assert width == 8

@@ -8,7 +8,8 @@ from matplotlib.figure import Figure
 
 import gen_audio
 import metrics
-from study import results, sets, signals
+from report.figures import waveforms
+from study import pictures, results, sets, signals
 
 RATE = 16_000
 TONE = np.sin(2 * np.pi * 500 * np.arange(RATE) / RATE)  # 1 s, peak 1
@@ -111,11 +112,11 @@ class TestSpectra:
         )
 
     def test_log_mel_of_a_sine(self):
-        mel = signals.log_mel(TONE, RATE)
+        mel = pictures.log_mel(TONE, RATE)
         assert mel.shape[0] == 40
         middle = mel[:, 40]
         assert middle.max() == pytest.approx(0, abs=2.5)  # its main lobe spreads over bands
-        assert np.all(mel >= 10 * np.log10(signals.FLOOR))
+        assert np.all(mel >= 10 * np.log10(pictures.FLOOR))
 
     def test_random_phase_keeps_every_magnitude(self):
         for length in (1000, 1001):
@@ -160,14 +161,14 @@ class TestDistances:
 
 class TestPictures:
     def test_shape_and_range(self):
-        found = signals.picture(TONE, RATE)
+        found = pictures.picture(TONE, RATE)
         assert found["seconds"] == 1
-        assert len(found["db_below"]) == signals.ROWS
+        assert len(found["db_below"]) == pictures.ROWS
         below = np.array([row.split() for row in found["db_below"]], int)
-        assert below.shape == (signals.ROWS, signals.COLUMNS)
+        assert below.shape == (pictures.ROWS, pictures.COLUMNS)
         assert below.min() == 0
-        assert below.max() == signals.SHOWN_DB
-        assert found["highest"].split() == ["100"] * signals.COLUMNS
+        assert below.max() == pictures.SHOWN_DB
+        assert found["highest"].split() == ["100"] * pictures.COLUMNS
 
     def test_committed_results_draw_every_figure(self, monkeypatch):
         monkeypatch.setattr(sets, "available", lambda name: name == "instruments")
@@ -177,18 +178,18 @@ class TestPictures:
         same = real["same_spectrum"]
         table = real["ratios"]["table"]
         for figure in (
-            signals.waveforms(real["pictures"]),
-            signals.spectrograms(same["pictures"], "title"),
-            signals.same_spectra(same),
-            signals.delay({"digits": real["delay"]}),
-            signals.ratio_table(table, "title"),
+            waveforms.waveforms(real["pictures"]),
+            waveforms.spectrograms(same["pictures"], "title"),
+            waveforms.same_spectra(same),
+            waveforms.delay({"digits": real["delay"]}),
+            waveforms.ratio_table(table, "title"),
         ):
             assert isinstance(figure, Figure)
             assert figure.get_suptitle()
 
     def test_without_recordings_the_example_says_so(self, monkeypatch):
         monkeypatch.setattr(sets, "available", lambda name: name == "instruments")
-        assert "as played" in signals.example_versions().signals
+        assert "as played" in waveforms.example_versions().signals
 
     @pytest.mark.skipif(
         not (sets.available("digits") and sets.available("sounds")), reason="needs the recordings"

@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 
 import metrics
+from report import candidates, contrast
 from study import __main__ as command
-from study import benchmark, candidates, contrast, distances, embeddings, sets, sources, trials
+from study import benchmark, distances, embeddings, sets, sources, trials
 from study.sources import GRADED, Rows, seeded
 
 FILES, WIDTH = 240, 6

@@ -1,7 +1,7 @@
 """Execute the notebooks in place, in the order of their names.
 
-    python -m study.notebooks                  # all
-    python -m study.notebooks 01_test_sets     # some
+    python -m report notebooks                  # all
+    python -m report notebooks 01_test_sets     # some
 
 A notebook runs in ``notebooks/``, in a fresh kernel of this interpreter that can import the repository. It is
 written back only if every cell ran and none wrote to the error stream, and without anything that differs
@@ -93,7 +93,7 @@ def _failed(notebook: nbformat.NotebookNode) -> str:
 
 
 def main(argv: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="python -m study.notebooks", description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(prog="python -m report notebooks", description=__doc__.splitlines()[0])
     parser.add_argument("names", nargs="*", help="names or paths; default: all")
     names = parser.parse_args(argv).names
     stems = [Path(name).name.removesuffix(".ipynb") for name in names]
@@ -109,7 +109,3 @@ def main(argv: list[str] | None = None) -> int:
             print(f"error: {error}", file=sys.stderr)
             return 1
     return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -1,7 +1,4 @@
-"""Render ``report.md`` and its figures from the results.
-
-    $ python -m study.report            # writes report.md and figures/*.png
-    $ python -m study.report --check    # renders again, compares with report.md, writes nothing
+"""``report.md`` and its figures from the results.
 
 Conventions
     results    each ``results/NAME.json`` is the variable NAME of the template; a result that is
@@ -13,11 +10,7 @@ Conventions
 
 from __future__ import annotations
 
-import argparse
-import difflib
 import math
-import os
-import sys
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
@@ -26,14 +19,17 @@ import numpy as np
 
 import gen_audio
 import metrics
-from study import contrast, plots, results, trials
+from report import contrast
+from report.candidates import NOTES
+from report.figures.index import FIGURES as DRAWN
+from report.figures.trials import CONTRASTED
+from study import trials
 from study.benchmark import LEVEL, VALUES, mean_power
-from study.distances import NOTES
 from study.listening import FAMILIES
 from study.sources import GRADED
 
 ROOT = Path(__file__).parents[1]
-TEMPLATE = Path(__file__).with_name("report_template.md")
+TEMPLATE = Path(__file__).with_name("template.md")
 WEIGHT_DRAWS = 10_000
 REPORT, FIGURES = ROOT / "report.md", ROOT / "figures"
 
@@ -222,7 +218,7 @@ def contrasted(found: Mapping) -> dict:
     differences = {c: contrast.power_difference(found, this, c) for c in others}
     tested = {c: contrast.power_difference(found, None, c) for c in (this, *others)}
     best = [max((c for c in others if c[0] == e), key=powers.get) for e in found["settings"]["embeddings"]]
-    best += [c for c in plots.CONTRASTED if c in powers and c not in best]
+    best += [c for c in CONTRASTED if c in powers and c not in best]
     table = contrast.scores(found)
     ranked = [c for c, _ in contrast.ranking(table)]
     chance = contrast.sensitivity(table, draws=WEIGHT_DRAWS)
@@ -296,9 +292,7 @@ def contrasted(found: Mapping) -> dict:
 def _listened(found: Mapping, others: Sequence) -> dict:
     shipped, mine = contrast.shipped(found), contrast.listeners(found, trials.THIS)
     rows = {"metrics.distance, windows and all": shipped}
-    rows |= {
-        contrast.label(c): contrast.listeners(found, c) for c in plots.CONTRASTED if c[0] in found["ratings"]
-    }
+    rows |= {contrast.label(c): contrast.listeners(found, c) for c in CONTRASTED if c[0] in found["ratings"]}
     gaps = {c: contrast.listeners_difference(found, mine, contrast.listeners(found, c)) for c in others}
     rated = found["rated"]
     return {
@@ -344,38 +338,9 @@ def draw(found: Mapping[str, Mapping]) -> list[Path]:
     """Save the figure of every result that has one; return their paths."""
     FIGURES.mkdir(exist_ok=True)
     saved = []
-    for name, (result, figure) in plots.FIGURES.items():
+    for name, (result, figure) in DRAWN.items():
         if result in found:
             saved.append(FIGURES / f"{name}.png")
             # Without the version of the software the same figure is the same file.
             figure(found[result]).savefig(saved[-1], dpi=100, metadata={"Software": None})
     return saved
-
-
-def main(argv: list[str] | None = None) -> int:
-    """Render or check; return the exit code: 1 for a missing result or a report that differs."""
-    parser = argparse.ArgumentParser(prog="python -m study.report", description=__doc__.splitlines()[0])
-    parser.add_argument("--check", action="store_true", help="compare with report.md only")
-    arguments = parser.parse_args(argv)
-    found = results.read_all()
-    if "challenge" not in found:
-        print("error: results/challenge.json is missing; run: python -m study.challenge", file=sys.stderr)
-        return 1
-    text = render(found)
-    if arguments.check:
-        old = REPORT.read_text(encoding="utf-8") if REPORT.exists() else ""
-        change = difflib.unified_diff(
-            old.splitlines(), text.splitlines(), "report.md", "rendered", n=0, lineterm=""
-        )
-        print("\n".join(change) or "report.md is what the results render to")
-        return int(old != text)
-    figures = draw(found)
-    stage = REPORT.with_suffix(".part")
-    stage.write_text(text, encoding="utf-8")
-    os.replace(stage, REPORT)
-    print(f"{REPORT.name} and {len(figures)} figures from {', '.join(found)}")
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -11,7 +11,11 @@ from collections.abc import Mapping
 
 import pandas as pd
 
-from study import contrast, plots, trials
+from report import contrast
+from report.figures.autoencoders import CEILINGS
+from report.figures.classifier import DIVISIONS, RUNGS
+from report.figures.trials import CONTRASTED
+from study import trials
 from study.listening import FAMILIES
 
 
@@ -39,7 +43,7 @@ def power(found: Mapping, count: int = 25) -> pd.DataFrame:
 def drawn(found: Mapping) -> list[contrast.Candidate]:
     """The candidates that the figures contrast, those that were run."""
     known = contrast.candidates(found)
-    return [c for c in plots.CONTRASTED if c in known]
+    return [c for c in CONTRASTED if c in known]
 
 
 def test_against(found: Mapping) -> pd.DataFrame:
@@ -264,7 +268,7 @@ def ladder(found: Mapping) -> pd.DataFrame:
     """Every rung of ``results/autoencoders.json``: distance with interval, and the verdict."""
     rows = {"recordings": {"distance": _rung(found["floor"])}}
     for name, rung in found["ceiling"].items():
-        rows[f"round trip, {plots.CEILINGS[name]}"] = {"distance": _rung(rung)}
+        rows[f"round trip, {CEILINGS[name]}"] = {"distance": _rung(rung)}
     for kind in ("reconstructions", "samples"):
         for name, row in found["models"].items():
             v = row.get("verdicts", {}).get(kind)
@@ -328,7 +332,7 @@ def divisions(found: Mapping) -> pd.DataFrame:
     """``results/classifier.json``: accuracy by what is held out, beside the baselines."""
     rows = {}
     for name, row in found["divisions"].items():
-        rows[plots.DIVISIONS[name]] = {
+        rows[DIVISIONS[name]] = {
             "files": row["files"],
             "accuracy": f"{row['accuracy']:.1%} ({row['interval'][0]:.1%} to {row['interval'][1]:.1%})",
             "worst recall": "{}, {:.0%}".format(*min(row["recall"].items(), key=lambda item: item[1])),
@@ -344,12 +348,12 @@ def rungs(found: Mapping) -> pd.DataFrame:
     rows = {}
     for name, row in found["ladder"].items():
         low, high = row["interval"]
-        rows[plots.RUNGS[name]] = {"accuracy": f"{row['accuracy']:.1%} ({low:.1%} to {high:.1%})"}
+        rows[RUNGS[name]] = {"accuracy": f"{row['accuracy']:.1%} ({low:.1%} to {high:.1%})"}
         if "verdict" in row:
             low, high = (100 * x for x in row["gain_interval"])
-            rows[plots.RUNGS[name]] |= {
+            rows[RUNGS[name]] |= {
                 "gain, points": f"{100 * row['gain']:+.1f} ({low:+.1f} to {high:+.1f})",
-                "against": plots.RUNGS[row["against"] or "whole"],
+                "against": RUNGS[row["against"] or "whole"],
                 "p": f"{row['p_value']:.2g}",
                 "verdict": row["verdict"],
             }
@@ -373,7 +377,7 @@ def new_folders(found: Mapping) -> pd.DataFrame:
 
 
 def _columns():
-    return ((name, number) for name in plots.DIVISIONS for number in ("lost", "distance"))
+    return ((name, number) for name in DIVISIONS for number in ("lost", "distance"))
 
 
 def warned(found: Mapping) -> pd.DataFrame:

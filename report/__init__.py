@@ -1,0 +1,1 @@
+"""Results in, pages out: figures, tables, notebooks and ``report.md``. Nothing is measured here."""

@@ -15,9 +15,9 @@ from functools import partial
 import numpy as np
 from matplotlib.figure import Figure
 
-from report.figures.style import BLUE, FONT, GREY, ORANGE
+from report.figures.style import BLACK, BLUE, GREY, NOTE, ORANGE, new_figure, styled, words
 from study import distances
-from study.candidates import SCENES, _clusters
+from study.candidates import SCENES, clusters
 from study.distances import DISTANCES
 from study.sources import seeded
 
@@ -155,6 +155,7 @@ NOTES: dict[str, dict[str, str | bool]] = {
 }
 
 
+SEEN = 2  # null standard deviations, from which a bar is blue
 PAIR = ([[0.0], [2.0]], [[1.0], [3.0]])
 FAR = ([[0.0], [1.0], [2.0], [3.0], [4.0]], [[100.0], [101.0], [102.0], [103.0], [104.0]])
 # name -> reference, candidate, working, value
@@ -234,53 +235,41 @@ def card(name: str) -> str:
     note = NOTES[name]
     working, value, given = by_hand(name)
     return (
-        f"**{name.replace('_', ' ')}**: `{note['formula']}`. Cost {note['cost']}. Sees: "
+        f"**{words(name)}**: `{note['formula']}`. Cost {note['cost']}. Sees: "
         f"{note['sees']}. Misses: {note['misses']}. Source: {note['source']}.\n\n"
         f"By hand, with {_rows(EXAMPLES[name][0])} against {_rows(EXAMPLES[name][1])}: {working}. "
         f"That is {value:.3g}; the function gives {given:.3g}."
     )
 
 
+@styled
 def scenes_picture() -> Figure:
     """The scenes themselves: reference in blue, candidate in orange."""
-    figure = Figure(figsize=(8, 4.2), layout="constrained")
-    panels = figure.subplots(2, 4).ravel()
-    for axes, (scene, make) in zip(panels, {"nothing": _clusters, **SCENES}.items(), strict=True):
-        rng = seeded(scene, 0)
-        axes.plot(*_clusters(rng).T, "o", ms=3, color=BLUE)
-        axes.plot(*make(rng).T, "x", ms=4, color=ORANGE)
-        axes.set_title(scene, fontsize=FONT)
-        far = 22 if "outliers" in scene else 10
-        axes.set_xlim(-9, far)
-        axes.set_ylim(-5, far)
-        axes.set_xticks([])
-        axes.set_yticks([])
-    figure.suptitle(
-        "What is changed: reference (blue dots) and candidate (orange crosses)", fontsize=FONT + 1
+    figure, panels = new_figure(
+        4.4, "What is changed: reference (blue dots) and candidate (orange crosses)", 2, 4
     )
+    for axes, (scene, make) in zip(panels.flat, {"nothing": clusters, **SCENES}.items(), strict=True):
+        rng = seeded(scene, 0)
+        axes.plot(*clusters(rng).T, "o", ms=3, color=BLUE)
+        axes.plot(*make(rng).T, "x", ms=4, color=ORANGE)
+        axes.set_title(scene)
+        far = 22 if "outliers" in scene else 10
+        axes.set(xlim=(-9, far), ylim=(-5, far), xticks=[], yticks=[])
+        axes.spines[["top", "right"]].set_visible(True)
     return figure
 
 
+@styled
 def picture(name: str, values: Mapping[str, float]) -> Figure:
     """What a candidate sees of the scenes: ``values`` as ``scene_values`` gives them, from results."""
-    figure = Figure(figsize=(8, 2.3), layout="constrained")
-    axes = figure.subplots()
-    heights = [np.clip(v, -10, 30) for v in values.values()]
-    colours = [BLUE if v >= 2 else GREY for v in values.values()]
-    bars = axes.bar(range(len(values)), heights, color=colours)
-    for bar, v in zip(bars, values.values(), strict=True):
-        axes.annotate(
-            f"{v:.1f}",
-            (bar.get_x() + bar.get_width() / 2, max(bar.get_height(), 0)),
-            ha="center",
-            va="bottom",
-            fontsize=FONT - 1,
-        )
-    axes.axhline(0, color="black", lw=0.8)
-    axes.set_ylim(-11, 34)
-    axes.set_xticks(range(len(values)), list(values), fontsize=FONT - 1)
-    axes.set_ylabel("null sd", fontsize=FONT)
-    axes.set_title(
-        f"{name.replace('_', ' ')}: what it sees (blue) and what it cannot tell (grey)", fontsize=FONT
-    )
+    figure, axes = new_figure(2.5, f"{words(name)}: what it sees (blue) and what it cannot tell (grey)")
+    shown = np.clip(list(values.values()), -10, 30)  # the number says what a bar that is cut would be
+    bars = axes.bar(range(len(values)), shown, color=[BLUE if v >= SEEN else GREY for v in values.values()])
+    for bar, value in zip(bars, values.values(), strict=True):
+        top = (bar.get_x() + bar.get_width() / 2, max(bar.get_height(), 0))
+        axes.annotate(f"{value:.1f}", top, ha="center", va="bottom", fontsize=NOTE)
+    axes.axhline(0, color=BLACK, lw=0.8)
+    axes.set_ylim(-11, 35)
+    axes.set_xticks(range(len(values)), list(values))
+    axes.set_ylabel("value (null sd)")
     return figure

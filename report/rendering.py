@@ -21,7 +21,8 @@ import gen_audio
 import metrics
 from report import contrast
 from report.candidates import NOTES
-from report.figures.index import FIGURES as DRAWN
+from report.figures import style
+from report.figures.index import FIGURES
 from report.figures.trials import CONTRASTED
 from study import trials
 from study.benchmark import LEVEL, VALUES, mean_power
@@ -31,7 +32,7 @@ from study.sources import GRADED
 ROOT = Path(__file__).parents[1]
 TEMPLATE = Path(__file__).with_name("template.md")
 WEIGHT_DRAWS = 10_000
-REPORT, FIGURES = ROOT / "report.md", ROOT / "figures"
+REPORT = ROOT / "report.md"
 
 
 # Filters
@@ -334,13 +335,10 @@ def render(found: Mapping[str, Mapping]) -> str:
     return "\n".join(kept).rstrip() + "\n"
 
 
-def draw(found: Mapping[str, Mapping]) -> list[Path]:
+def draw(results: Mapping[str, Mapping]) -> list[Path]:
     """Save the figure of every result that has one; return their paths."""
-    FIGURES.mkdir(exist_ok=True)
-    saved = []
-    for name, (result, figure) in DRAWN.items():
-        if result in found:
-            saved.append(FIGURES / f"{name}.png")
-            # Without the version of the software the same figure is the same file.
-            figure(found[result]).savefig(saved[-1], dpi=100, metadata={"Software": None})
-    return saved
+    return [
+        style.save(figure(results[name_of_result]), name)
+        for name, (name_of_result, figure) in FIGURES.items()
+        if name_of_result in results
+    ]

@@ -27,29 +27,29 @@ NULLS = 100
 CENTRES = np.array([[-4.0, 0.0], [4.0, 0.0], [0.0, 6.0]])
 
 
-def _clusters(rng: np.random.Generator, shares=(1, 1, 1), spread: float = 1.0, n: int = 60) -> np.ndarray:
+def clusters(rng: np.random.Generator, shares=(1, 1, 1), spread: float = 1.0, n: int = 60) -> np.ndarray:
     member = rng.choice(3, size=n, p=np.array(shares) / sum(shares))
     return CENTRES[member] + spread * rng.standard_normal((n, 2))
 
 
 def _outliers(rng: np.random.Generator) -> np.ndarray:
-    points = _clusters(rng)
+    points = clusters(rng)
     points[::20] = 20.0
     return points
 
 
 def _matched(rng: np.random.Generator) -> np.ndarray:
-    many = _clusters(rng, n=12_000)
+    many = clusters(rng, n=12_000)
     return rng.multivariate_normal(many.mean(axis=0), np.cov(many.T), 60)
 
 
 SCENES = {
-    "shifted": lambda rng: _clusters(rng) + np.array([1.0, 0.0]),
-    "wider": lambda rng: _clusters(rng, spread=1.5),
-    "lost cluster": lambda rng: _clusters(rng, shares=(1, 1, 0)),
-    "other weights": lambda rng: _clusters(rng, shares=(4, 1, 1)),
+    "shifted": lambda rng: clusters(rng) + np.array([1.0, 0.0]),
+    "wider": lambda rng: clusters(rng, spread=1.5),
+    "lost cluster": lambda rng: clusters(rng, shares=(1, 1, 0)),
+    "other weights": lambda rng: clusters(rng, shares=(4, 1, 1)),
     "same moments": _matched,
-    "one repeated": lambda rng: np.repeat(_clusters(rng)[:1], 60, axis=0) + 1e-6 * rng.normal(size=(60, 2)),
+    "one repeated": lambda rng: np.repeat(clusters(rng)[:1], 60, axis=0) + 1e-6 * rng.normal(size=(60, 2)),
     "5 % outliers": _outliers,
 }
 
@@ -60,9 +60,9 @@ def scene_values(name: str) -> dict[str, float]:
 
     def value(make, *key) -> float:
         rng = seeded(*key)
-        return function(_clusters(rng), make(rng), rng=rng)
+        return function(clusters(rng), make(rng), rng=rng)
 
-    null = np.array([value(_clusters, "null", t) for t in range(NULLS)])
+    null = np.array([value(clusters, "null", t) for t in range(NULLS)])
     spread = null.std(ddof=1) or 1e-12
     return {
         scene: float(np.mean([value(make, scene, t) for t in range(5)]) - null.mean()) / spread

@@ -8,11 +8,14 @@ from pathlib import Path
 import jinja2
 import numpy as np
 import pytest
+from matplotlib import rc_context, rcParams
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 
 import gen_audio
 import metrics
 from report import __main__ as command
 from report import rendering
+from report.figures import style
 from report.figures.index import FIGURES
 from study import results
 
@@ -175,9 +178,32 @@ def test_figures_draw_from_results_alone(found, name):
     result, draw = FIGURES[name]
     figure = draw(found[result])
     width, _ = figure.get_size_inches()
-    assert width == 8
+    assert width == style.WIDTH
+    assert figure.get_suptitle()
     for axes in figure.axes:
         assert all(t.get_fontsize() >= 10 for t in axes.get_xticklabels() if t.get_text())
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_nothing_of_a_figure_is_cut_off(found, name):
+    """All that is drawn lies within the page: the layout makes room for labels, not for titles and notes."""
+    result, draw = FIGURES[name]
+    figure = draw(found[result])
+    renderer = FigureCanvasAgg(figure).get_renderer()
+    figure.draw(renderer)  # which lays it out
+    drawn, (width, height) = figure.get_tightbbox(renderer), figure.get_size_inches()
+    assert min(drawn.x0, drawn.y0, width - drawn.x1, height - drawn.y1) >= -0.01  # inches: a pixel
+
+
+def test_style_is_local_and_a_figure_made_twice_is_the_same_file(found):
+    result, draw = FIGURES["challenge"]
+    with rc_context({"font.size": 23, "axes.spines.top": True, "font.family": "monospace"}):
+        before = dict(rcParams)
+        first = style.png(draw(found[result]))
+        assert dict(rcParams) == before
+    second = style.png(draw(found[result]))
+    assert first == second
+    assert b"Software" not in first and b"Matplotlib" not in first
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda p: p.name)

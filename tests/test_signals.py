@@ -8,6 +8,7 @@ from matplotlib.figure import Figure
 
 import gen_audio
 import metrics
+from report import listen
 from report.figures import waveforms
 from study import pictures, results, sets, signals
 
@@ -189,7 +190,7 @@ class TestPictures:
 
     def test_without_recordings_the_example_says_so(self, monkeypatch):
         monkeypatch.setattr(sets, "available", lambda name: name == "instruments")
-        assert "as played" in waveforms.example_versions().signals
+        assert "as played" in listen.example_versions().signals
 
     @pytest.mark.skipif(
         not (sets.available("digits") and sets.available("sounds")), reason="needs the recordings"

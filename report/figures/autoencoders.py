@@ -2,15 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import numpy as np
+import pandas as pd
+import seaborn
 from matplotlib import colormaps
 from matplotlib.figure import Figure
-from matplotlib.ticker import NullLocator
 
 from report.figures import waveforms
-from report.figures.style import BLUE, FONT, GREY, MARKERS, ORANGE, RANKED, VERDICTS, _words
+from report.figures.regressions import seed_rows
+from report.figures.style import (
+    BLACK,
+    BLUE,
+    DARK_GREY,
+    GREY,
+    MARKERS,
+    NOTE,
+    ORANGE,
+    PALETTE,
+    beside,
+    heat_map,
+    new_figure,
+    rows,
+    rung,
+    slanted,
+    styled,
+    ticks,
+    training_curves,
+    words,
+)
 
 CEILINGS = {  # from mel bands back to bins
     "linear": "all bins known",
@@ -20,225 +41,182 @@ CEILINGS = {  # from mel bands back to bins
 }
 
 
-def ladder(found: Mapping) -> Figure:
+@styled
+def ladder(results: Mapping) -> Figure:
     """From recordings down to samples: every distance to the same held-out recordings, with intervals."""
-    figure = Figure(figsize=(8, 6.6), layout="constrained")
-    axes = figure.subplots()
-    rows: list[tuple[str, float, Sequence[float], Sequence[float], str, str]] = []
-    rung = found["floor"]
-    rows.append(("recordings (floor)", rung["value"], rung["interval"], (), "black", "D"))
-    for name, rung in found["ceiling"].items():
-        text = f"round trip, {CEILINGS[name]}"
-        rows.append((text, rung["value"], rung["interval"], (), "#555555", "s"))
+    figure, axes = new_figure(6.6, "What the way back loses is little beside what the models lose")
+    rungs = {"recordings (floor)": (results["floor"], BLACK, "D")}
+    for name, trip in results["ceiling"].items():
+        rungs[f"round trip, {CEILINGS[name]}"] = (trip, DARK_GREY, "s")
     for kind, colour, marker in (("reconstructions", BLUE, "o"), ("samples", ORANGE, "^")):
-        for name, row in found["models"].items():
-            rung = row[kind]
-            label = f"{_words(name)}: {kind}"
-            rows.append((label, rung["mean"], rung["interval"], rung["values"], colour, marker))
-    for place, (_, value, interval, dots, colour, marker) in enumerate(rows):
-        axes.plot(interval, [place, place], color=colour, lw=2)
-        axes.plot(dots, [place] * len(dots), "|", color=colour, ms=9, alpha=0.6)
-        axes.plot(value, place, marker, color=colour, ms=7)
-        axes.text(
-            1.02, place, f"{value:.3f}", transform=axes.get_yaxis_transform(), va="center", fontsize=FONT
-        )
-    ceiling = found["ceiling"]["regression"]["value"]
-    axes.axvline(ceiling, color="#555555", ls=":", lw=1)
-    axes.set_xscale("symlog", linthresh=0.01, linscale=0.4)
-    axes.set_xlim(min(-0.005, 1.2 * found["floor"]["interval"][0]), 1.1)
-    ticks = [0, 0.01, 0.03, 0.1, 0.3, 1]
-    axes.set_xticks(ticks, [str(t) for t in ticks], fontsize=FONT)
-    axes.xaxis.set_minor_locator(NullLocator())
-    axes.set_yticks(range(len(rows)), [row[0] for row in rows], fontsize=FONT)
-    axes.invert_yaxis()
+        for name, model in results["models"].items():
+            rungs[f"{words(name)}: {kind}"] = (model[kind], colour, marker)
     axes.grid(axis="x", color="#EEEEEE")
+    axes.axvline(results["ceiling"]["regression"]["value"], color=DARK_GREY, ls=":", lw=1)
+    for place, (row, colour, marker) in enumerate(rungs.values()):
+        value = row["mean"] if "mean" in row else row["value"]
+        rung(axes, place, value, row["interval"], colour=colour, marker=marker, seeds=row.get("values", ()))
+        beside(axes, place, f"{value:.3f}", colour)
     axes.set_axisbelow(True)
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.set_xlabel("distance to held-out recordings (dotted: the ceiling used)", fontsize=FONT)
-    figure.suptitle("What the way back loses is little beside what the models lose", fontsize=FONT + 2)
+    axes.set_xscale("symlog", linthresh=0.01, linscale=0.4)
+    axes.set_xlim(min(-0.005, 1.2 * results["floor"]["interval"][0]), 1.1)
+    ticks(axes.xaxis, [0, 0.01, 0.03, 0.1, 0.3, 1])
+    rows(axes, rungs)
+    axes.set_xlabel("distance to held-out recordings (no unit; dotted: the ceiling used)")
     return figure
 
 
-def stages(found: Mapping) -> Figure:
+def stages(results: Mapping) -> Figure:
     """One recording at every stage, as spectrograms."""
-    return waveforms.spectrograms(found["pictures"], "The same word, stage by stage")
+    return waveforms.spectrograms(results["pictures"], "The same word, stage by stage")
 
 
-def ceiling(found: Mapping) -> Figure:
+@styled
+def ceiling(results: Mapping) -> Figure:
     """Round trips by the number of mel bands, for each way from bands to bins."""
-    figure = Figure(figsize=(8, 3.8), layout="constrained")
-    axes = figure.subplots()
-    for (name, row), colour, marker in zip(
-        found["bands"].items(), (ORANGE, "#555555", BLUE), "^so", strict=True
-    ):
+    figure, axes = new_figure(
+        3.8, "The mel bands are what is lost, not the phases; a learned inverse gives half of it back"
+    )
+    shapes = zip(results["bands"].items(), (ORANGE, DARK_GREY, BLUE), "^so", strict=True)
+    for (name, row), colour, marker in shapes:
+        values = np.array([trip["value"] for trip in row.values()])
+        ends = np.array([trip["interval"] for trip in row.values()])
+        bars = {"yerr": np.abs(ends.T - values), "capsize": 3}
         bands = [int(count) for count in row]
-        values = np.array([rung["value"] for rung in row.values()])
-        ends = np.array([rung["interval"] for rung in row.values()])
-        axes.errorbar(
-            bands,
-            values,
-            yerr=np.abs(ends.T - values),
-            color=colour,
-            marker=marker,
-            ms=7,
-            capsize=3,
-            label=CEILINGS[name],
-        )
-    linear = found["ceiling"]["linear"]
+        axes.errorbar(bands, values, color=colour, marker=marker, ms=7, label=CEILINGS[name], **bars)
+    linear = results["ceiling"]["linear"]
     axes.axhspan(*linear["interval"], color=GREY, alpha=0.5, lw=0)
-    axes.axhline(linear["value"], color="black", lw=1, ls="--", label=CEILINGS["linear"])
+    axes.axhline(linear["value"], color=BLACK, lw=1, ls="--", label=CEILINGS["linear"])
     axes.set_xscale("log", base=2)
-    bands = [int(count) for count in found["bands"]["regression"]]
-    axes.set_xticks(bands, [str(b) for b in bands], fontsize=FONT)
+    ticks(axes.xaxis, [int(count) for count in results["bands"]["regression"]])
     axes.set_ylim(bottom=0)
-    axes.tick_params(labelsize=FONT)
-    axes.set_xlabel("mel bands", fontsize=FONT)
-    axes.set_ylabel("distance to held-out recordings", fontsize=FONT)
-    axes.legend(fontsize=FONT, frameon=False)
-    axes.set_title(
-        "The mel bands are what is lost, not the phases; a learned inverse gives half of it back",
-        fontsize=FONT + 1,
-        loc="left",
-    )
+    axes.set_xlabel("mel bands")
+    axes.set_ylabel("distance to held-out recordings (no unit)")
+    axes.legend(title="from bands to bins (bars: 95 %)")
     return figure
 
 
-def autoencoder_training(found: Mapping) -> Figure:
+@styled
+def autoencoder_training(results: Mapping) -> Figure:
     """Distance of samples against the training step: mean and range over seeds."""
-    figure = Figure(figsize=(8, 4), layout="constrained")
-    axes = figure.subplots()
-    for (name, row), colour, marker in zip(found["models"].items(), RANKED, MARKERS, strict=False):
-        curves = np.array(row["curves"])  # (seeds, points, step and distance)
-        steps, values = curves[0, :, 0], curves[:, :, 1]
-        axes.plot(steps, values.mean(axis=0), color=colour, marker=marker, ms=6, label=_words(name))
-        axes.fill_between(steps, values.min(axis=0), values.max(axis=0), color=colour, alpha=0.15, lw=0)
-    axes.axhline(found["ceiling"]["regression"]["value"], color="#555555", ls=":", lw=1.5, label="ceiling")
-    axes.set_xscale("symlog", linthresh=100, linscale=0.3)
-    axes.set_xticks(steps, [f"{step:.0f}" for step in steps], fontsize=FONT)
-    axes.xaxis.set_minor_locator(NullLocator())
-    axes.set_yscale("log")
-    ticks = [0.03, 0.05, 0.1, 0.2, 0.5, 1]
-    axes.set_yticks(ticks, [str(t) for t in ticks], fontsize=FONT)
-    axes.yaxis.set_minor_locator(NullLocator())
-    axes.set_xlabel("step of the training (0: untrained)", fontsize=FONT)
-    axes.set_ylabel("distance of samples", fontsize=FONT)
-    axes.legend(fontsize=FONT, frameon=False, loc="center left", bbox_to_anchor=(1, 0.5))
-    axes.set_title(
-        f"Training brings samples nearer: mean and range of {found['seeds']} seeds", fontsize=FONT + 1
+    figure, axes = new_figure(
+        4,
+        f"Training brings samples nearer (mean and range of {results['seeds']} seeds)",
     )
+    curves = {words(name): row["curves"] for name, row in results["models"].items()}
+    training_curves(axes, curves)
+    trip = results["ceiling"]["regression"]["value"]
+    axes.axhline(trip, color=DARK_GREY, ls=":", lw=1.5, label="ceiling")
+    axes.set_xscale("symlog", linthresh=100, linscale=0.3)
+    ticks(axes.xaxis, np.array(next(iter(curves.values())))[0, :, 0])
+    axes.set_yscale("log")
+    ticks(axes.yaxis, [0.03, 0.05, 0.1, 0.2, 0.5, 1])
+    axes.set_xlabel("step of the training (0: untrained)")
+    axes.set_ylabel("distance of samples (no unit)")
+    axes.legend(loc="center left", bbox_to_anchor=(1, 0.5))
     return figure
 
 
-def fidelity_and_coverage(found: Mapping) -> Figure:
+@styled
+def fidelity_and_coverage(results: Mapping) -> Figure:
     """Density against coverage: sounds that look real, and recordings that have a sound near them."""
-    figure = Figure(figsize=(8, 4.4), layout="constrained")
-    axes = figure.subplots()
-    axes.plot(
-        found["floor"]["coverage"], found["floor"]["density"], "*", color="black", ms=14, label="recordings"
-    )
-    for (name, row), colour, marker in zip(found["models"].items(), RANKED, MARKERS, strict=False):
+    figure, axes = new_figure(4.4, "From reconstructions (filled) to samples (hollow), mean of seeds")
+    floor = results["floor"]
+    axes.plot(floor["coverage"], floor["density"], "*", color=BLACK, ms=14, label="recordings")
+    for (name, row), colour, marker in zip(results["models"].items(), PALETTE, MARKERS, strict=False):
         ends = [row["quality"][kind] for kind in ("reconstructions", "samples")]
         x, y = ([end[key] for end in ends] for key in ("coverage", "density"))
         axes.plot(x, y, "-", color=colour, lw=1, alpha=0.5)
-        axes.plot(x[0], y[0], marker, color=colour, ms=9, label=_words(name))
+        axes.plot(x[0], y[0], marker, color=colour, ms=9, label=words(name))
         axes.plot(x[1], y[1], marker, color=colour, ms=9, mfc="white", mew=1.5)
     axes.set_xlim(-0.03, 1.03)
     axes.set_ylim(-0.04, 1.1 * max(1.0, axes.get_ylim()[1] / 1.1))
-    axes.tick_params(labelsize=FONT)
-    axes.set_xlabel("coverage: recordings with a sound near them (share)", fontsize=FONT)
-    axes.set_ylabel("density: how real the sounds look", fontsize=FONT)
-    axes.legend(fontsize=FONT, frameon=False, loc="center left", bbox_to_anchor=(1, 0.5))
-    axes.spines[["top", "right"]].set_visible(False)
-    figure.suptitle("From reconstructions (filled) to samples (hollow), mean of seeds", fontsize=FONT + 2)
+    axes.set_xlabel("coverage: recordings with a sound near them (share)")
+    axes.set_ylabel("density: how real the sounds look")
+    axes.legend(loc="center left", bbox_to_anchor=(1, 0.5))
     return figure
 
 
-def modes(found: Mapping) -> Figure:
+@styled
+def modes(results: Mapping) -> Figure:
     """Which digits and speakers a set seems to hold, by a classifier: recordings and each model's samples."""
-    figure = Figure(figsize=(8, 6.4), layout="constrained")
-    shown = {"recordings": found["recognised"]["real"]}
-    shown |= {_words(name): row["recognised"]["samples"][0] for name, row in found["models"].items()}
-    most = max(np.max(table["cells"]) for table in shown.values())
-    panels = figure.subplots(-(-len(shown) // 3), 3).ravel()
-    for spare in panels[len(shown) :]:
-        spare.set_axis_off()
-    for axes, (name, table) in zip(panels, shown.items(), strict=False):
-        cells = np.array(table["cells"])
-        axes.imshow(cells, cmap="cividis", aspect="auto", vmin=0, vmax=most)
-        for (i, j), count in np.ndenumerate(cells):
-            colour = "black" if count > most / 2 else "white"
-            bold = "bold" if count == 0 else "normal"
-            axes.text(j, i, count, ha="center", va="center", fontsize=FONT - 1, color=colour, fontweight=bold)
-        axes.set_xticks(range(len(table["speakers"])), table["speakers"], rotation=60, fontsize=FONT)
-        axes.set_yticks(range(len(table["digits"])), table["digits"], fontsize=FONT)
-        axes.set_title(f"{name}: {int((cells == 0).sum())} of {cells.size} missing", fontsize=FONT)
-    figure.suptitle(
-        "Digits (rows) and speakers (columns) that a recogniser hears, in sounds", fontsize=FONT + 2
+    shown = {"recordings": results["recognised"]["real"]}
+    shown |= {words(name): row["recognised"]["samples"][0] for name, row in results["models"].items()}
+    figure, panels = new_figure(
+        6.8,
+        "Digits (rows) and speakers (columns) that a recogniser hears: number of sounds\n"
+        "(dark: a digit of a speaker that is missing; bright: twice as often as in recordings, or more)",
+        -(-len(shown) // 3),
+        3,
     )
+    # A model that says one thing only would leave no shades for the others.
+    most = 2 * np.max(shown["recordings"]["cells"])
+    for axes, (name, recognised) in zip(panels.flat, shown.items(), strict=False):
+        table = pd.DataFrame(recognised["cells"], recognised["digits"], recognised["speakers"])
+        missing = (table == 0).to_numpy()
+        heat_map(axes, table, texts=table.astype(str).to_numpy(), limits=(0, most), bold=missing)
+        axes.set_yticks(axes.get_yticks(), axes.get_yticklabels(), rotation=0)
+        slanted(axes, 60)
+        axes.set_title(f"{name}: {missing.sum()} of {missing.size} missing")
+    for axes in panels.flat[len(shown) :]:
+        axes.set_axis_off()
     return figure
 
 
-def latent_map(found: Mapping) -> Figure:
+@styled
+def latent_map(results: Mapping) -> Figure:
     """Held-out recordings on the first two principal components of their latents."""
-    table = found["latents"]
-    points = np.array(table["points"])
-    figure = Figure(figsize=(8, 4.6), layout="constrained")
-    for axes, (name, kinds) in zip(
-        figure.subplots(1, 2), (("digit", table["labels"]), ("speaker", table["groups"])), strict=True
-    ):
-        names = sorted(set(kinds))
-        own = np.array(kinds)
-        for i, kind in enumerate(names):
-            at = points[own == kind]
-            if name == "digit":
-                for x, y in at:
-                    axes.text(
-                        x, y, kind, fontsize=FONT - 1, ha="center", va="center", color=_shade(i, len(names))
-                    )
-            else:
-                axes.plot(*at.T, MARKERS[i], color=RANKED[i], ms=5, alpha=0.8, label=kind)
-        low, high = points.min(axis=0), points.max(axis=0)
-        axes.set_xlim(low[0] - 0.3, high[0] + 0.3)
-        axes.set_ylim(low[1] - 0.3, high[1] + 0.3)
-        axes.set_xlabel(
-            f"first component ({100 * table['explained'][0]:.0f} % of the variance)", fontsize=FONT
-        )
-        axes.set_title(f"by {name}", fontsize=FONT)
-        axes.tick_params(labelsize=FONT)
-    figure.axes[0].set_ylabel(f"second ({100 * table['explained'][1]:.0f} %)", fontsize=FONT)
-    figure.axes[1].legend(fontsize=FONT - 1, frameon=False, loc="center left", bbox_to_anchor=(1, 0.5))
-    figure.suptitle(
-        f"Latents of {len(points)} held-out recordings ({_words(table['model'])})", fontsize=FONT + 2
+    latents = results["latents"]
+    explained = [f"{100 * share:.0f} % of the variance" for share in latents["explained"]]
+    table = pd.DataFrame(latents["points"], columns=["first", "second"])
+    table = table.assign(digit=latents["labels"], speaker=latents["groups"])
+    figure, (left, right) = new_figure(
+        4.6,
+        f"Latents of {len(table)} held-out recordings ({words(latents['model'])}): by digit, and by speaker",
+        1,
+        2,
+        sharex=True,
+        sharey=True,
     )
+    digits = sorted(set(table["digit"]))
+    # The brightest part of the map is hard to read as text on white.
+    shades = dict(zip(digits, colormaps["cividis"](np.linspace(0, 0.75, len(digits))), strict=True))
+    for row in table.itertuples():
+        place = {"ha": "center", "va": "center", "fontsize": NOTE}
+        left.text(row.first, row.second, row.digit, color=shades[row.digit], **place)
+    speakers = sorted(set(table["speaker"]))
+    seaborn.scatterplot(
+        table,
+        x="first",
+        y="second",
+        hue="speaker",
+        hue_order=speakers,
+        style="speaker",
+        style_order=speakers,
+        palette=list(PALETTE[: len(speakers)]),
+        markers=list(MARKERS[: len(speakers)]),
+        edgecolor="none",
+        alpha=0.8,
+        ax=right,
+    )
+    right.margins(0.06)
+    for axes in (left, right):
+        axes.set_xlabel(f"first component ({explained[0]})")
+    left.set_ylabel(f"second component ({explained[1]})")
+    right.legend(loc="center left", bbox_to_anchor=(1, 0.5))
     return figure
 
 
-def _shade(index: int, count: int) -> tuple:
-    """Dark colours of cividis and orange by turns; the text itself tells the digit."""
-    return colormaps["cividis"](0.85 * index / max(1, count - 1))
-
-
-def faults(found: Mapping) -> Figure:
+@styled
+def faults(results: Mapping) -> Figure:
     """Planted faults, seed by seed, against the model they are planted in."""
-    figure = Figure(figsize=(8, 3.4), layout="constrained")
-    axes = figure.subplots()
-    base = [curve[-1][1] for curve in found["models"]["simple"]["curves"]]  # as the gate measures the faults
-    rows = {
-        "the model itself": (base, ""),
-        **{n: (r["values"], r["verdict"]) for n, r in found["faults"].items()},
-    }
-    for place, (values, verdict) in enumerate(rows.values()):
-        colour, marker = VERDICTS[verdict]
-        axes.plot(values, [place] * len(values), marker, color=colour, ms=7, alpha=0.7)
-        axes.text(
-            max(values), place, f"   {verdict or 'the baseline'}", va="center", fontsize=FONT, color=colour
-        )
-    axes.axvline(np.mean(base), color="black", ls=":", lw=1)
-    axes.set_yticks(range(len(rows)), [_words(name) for name in rows], fontsize=FONT)
-    axes.invert_yaxis()
-    axes.set_xlim(0, 1.25 * max(max(values) for values, _ in rows.values()))
-    axes.tick_params(labelsize=FONT)
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.set_xlabel(f"distance of samples to held-out recordings, {found['seeds']} seeds", fontsize=FONT)
-    axes.set_title("Historic faults, planted in the simple autoencoder", fontsize=FONT + 2, loc="left")
+    figure, axes = new_figure(3.4, "Historic faults, planted in the simple autoencoder: the gate's verdicts")
+    # As the gate measures the faults: the last evaluation of every run.
+    base = [curve[-1][1] for curve in results["models"]["simple"]["curves"]]
+    values = {"the model itself": base} | {name: row["values"] for name, row in results["faults"].items()}
+    verdicts = {"the model itself": ""} | {name: row["verdict"] for name, row in results["faults"].items()}
+    axes.axvline(np.mean(base), color=BLACK, ls=":", lw=1)
+    seed_rows(axes, values, verdicts)
+    axes.set_xlim(0, 1.25 * max(map(max, values.values())))
+    axes.set_xlabel(f"distance of samples to held-out recordings ({results['seeds']} seeds and their mean)")
     return figure

@@ -1,8 +1,10 @@
 """Render ``report.md`` and its figures from the results, or execute the notebooks.
 
-$ python -m report                      # writes report.md and figures/*.png
-$ python -m report --check              # renders again, compares with report.md, writes nothing
-$ python -m report notebooks [NAME ...] # executes these notebooks, or all, in place
+    $ python -m report                         # writes report.md and figures/*.png
+    $ python -m report --check                 # renders again, compares with report.md, writes nothing
+    $ python -m report notebooks [NAME ...]    # executes these notebooks, or all, in place
+
+Exit codes: 1 for a missing result, a report that differs, a notebook that fails; 2 for an unknown name.
 """
 
 from __future__ import annotations
@@ -17,35 +19,40 @@ from study import results
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run the command; return the exit code."""
-    arguments = sys.argv[1:] if argv is None else argv
-    if arguments[:1] == ["notebooks"]:
-        return notebooks.main(arguments[1:])
-    return render(arguments)
-
-
-def render(argv: list[str]) -> int:
-    """Render or check; return the exit code: 1 for a missing result or a report that differs."""
+    """Run the command; return its exit code."""
     parser = argparse.ArgumentParser(prog="python -m report", description=__doc__.splitlines()[0])
-    parser.add_argument("--check", action="store_true", help="compare with report.md only")
+    parser.add_argument("--check", action="store_true", help="compare with report.md only, write nothing")
+    commands = parser.add_subparsers(dest="command", metavar="notebooks")
+    named = commands.add_parser("notebooks", help="execute the notebooks in place")
+    named.add_argument("names", nargs="*", help="names or paths; default: all")
     arguments = parser.parse_args(argv)
-    found = results.read_all()
-    if "challenge" not in found:
+    if arguments.command == "notebooks":
+        return notebooks.run(arguments.names)
+    measured = results.read_all()
+    if "challenge" not in measured:
         print("error: results/challenge.json is missing; run: python -m study.challenge", file=sys.stderr)
         return 1
-    text = rendering.render(found)
-    if arguments.check:
-        old = rendering.REPORT.read_text(encoding="utf-8") if rendering.REPORT.exists() else ""
-        change = difflib.unified_diff(
-            old.splitlines(), text.splitlines(), "report.md", "rendered", n=0, lineterm=""
-        )
-        print("\n".join(change) or "report.md is what the results render to")
-        return int(old != text)
-    figures = rendering.draw(found)
+    text = rendering.render(measured)
+    return _check(text) if arguments.check else _write(text, measured)
+
+
+def _check(text: str) -> int:
+    """Print how the committed report differs from ``text``; 1 if it does."""
+    old = rendering.REPORT.read_text(encoding="utf-8") if rendering.REPORT.exists() else ""
+    change = difflib.unified_diff(
+        old.splitlines(), text.splitlines(), "report.md", "rendered", n=0, lineterm=""
+    )
+    print("\n".join(change) or "report.md is what the results render to")
+    return int(old != text)
+
+
+def _write(text: str, measured: dict[str, dict]) -> int:
+    """Save the figures, then the page, whole or not at all."""
+    figures = rendering.draw(measured)
     stage = rendering.REPORT.with_suffix(".part")
     stage.write_text(text, encoding="utf-8")
     os.replace(stage, rendering.REPORT)
-    print(f"{rendering.REPORT.name} and {len(figures)} figures from {', '.join(found)}")
+    print(f"{rendering.REPORT.name} and {len(figures)} figures from {', '.join(measured)}")
     return 0
 
 

@@ -1,7 +1,7 @@
 """What the trials say: candidates side by side, with intervals, and the decision with its weights.
 
 Conventions
-    found       the content of ``results/trials.json``; nothing is measured here.
+    results     the content of ``results/trials.json``; nothing is measured here.
     candidate   a pair (embedding, distance), written "embedding / distance".
     this        ``trials.THIS``, the value of ``metrics.distance`` on one vector a file.
     score       of a candidate by a criterion, 0 (worst) to 1 (best), see ``CRITERIA``. Naive candidates,
@@ -13,7 +13,8 @@ Conventions
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import numpy as np
 from scipy.stats import binomtest, rankdata
@@ -24,6 +25,7 @@ from study.sources import GRADED
 
 Candidate = tuple[str, str]
 BOOTSTRAP = 2000
+WEIGHT_DRAWS = 10_000
 
 CRITERIA = {
     "small damage": "share of small distortions found at N = 20, at 5 %",
@@ -43,40 +45,39 @@ def label(candidate: Candidate) -> str:
     return " / ".join(part.replace("_", " ") for part in candidate)
 
 
-def candidates(found: Mapping, *, naive: bool = False) -> list[Candidate]:
+def candidates(results: Mapping, *, naive: bool = False) -> list[Candidate]:
     """Every (embedding, distance) that was tried, in the order of the settings."""
-    first = found["power"][next(iter(found["power"]))]
+    first = results["power"][next(iter(results["power"]))]
     pairs = [(e, d) for e in first for d in first[e]]
     return [c for c in pairs if naive or c not in trials.NAIVE]
 
 
-def shares(found: Mapping, candidate: Candidate, effects) -> dict[tuple[str, str], float]:
+def shares(results: Mapping, candidate: Candidate, effects) -> dict[tuple[str, str], float]:
     """Share of draws found: (source, effect) -> 0 to 1, for the effects a source has."""
     embedding, distance = candidate
     result = {}
-    for source, tables in found["power"].items():
+    for source, tables in results["power"].items():
         row = tables[embedding][distance]
-        for effect, hits, draws in zip(found["effects"][source], row["found"], row["draws"], strict=True):
+        for effect, hits, draws in zip(results["effects"][source], row["found"], row["draws"], strict=True):
             if effect in effects:
                 result[source, effect] = hits / draws
     return result
 
 
-def small_effects(found: Mapping) -> tuple[str, ...]:
+def small_effects(results: Mapping) -> tuple[str, ...]:
     """Every small effect of any source."""
-    return tuple(dict.fromkeys(e for source in found["power"] for e in trials.small_effects(source)))
+    return tuple(dict.fromkeys(e for source in results["power"] for e in trials.small_effects(source)))
 
 
-def power(found: Mapping, candidate: Candidate) -> float:
-    """Mean share of the small effects found, over effects and sources."""
-    return float(np.mean(list(shares(found, candidate, small_effects(found)).values())))
+def power(results: Mapping, candidate: Candidate) -> float:
+    """Mean share of the small effects results, over effects and sources."""
+    return float(np.mean(list(shares(results, candidate, small_effects(results)).values())))
 
 
-def power_of_source(found: Mapping, candidate: Candidate, source: str) -> float:
+def power_of_source(results: Mapping, candidate: Candidate, source: str) -> float:
     """Mean share of the small effects found in one source."""
-    return float(
-        np.mean([v for (s, _), v in shares(found, candidate, small_effects(found)).items() if s == source])
-    )
+    effects = small_effects(results)
+    return _mean(v for (s, _), v in shares(results, candidate, effects).items() if s == source)
 
 
 def kind(effect: str) -> str:
@@ -88,25 +89,27 @@ def kind(effect: str) -> str:
 
 
 def test_shares(
-    found: Mapping, embedding: str = trials.THIS[0], test: str = "compare"
+    results: Mapping, embedding: str = trials.THIS[0], test: str = "compare"
 ) -> dict[tuple[str, str], float]:
     """Share of draws in which a permutation test has p <= 5 %; by default that of ``metrics.compare``."""
     return {
         (source, effect): hits / draws
-        for source, tables in found["permutation"].items()
+        for source, tables in results["permutation"].items()
         for effect, (hits, draws) in tables[embedding][test].items()
         if effect != "clean"
     }
 
 
-def power_difference(found: Mapping, candidate: Candidate | None, other: Candidate, *, seed: int = 0) -> dict:
+def power_difference(
+    results: Mapping, candidate: Candidate | None, other: Candidate, *, seed: int = 0
+) -> dict:
     """Mean difference of power, candidate minus other, with its interval over kinds of effect.
 
     ``None`` as candidate is the permutation test of ``metrics.compare``, which needs no null draws.
     """
-    effects = small_effects(found)
-    mine = test_shares(found) if candidate is None else shares(found, candidate, effects)
-    return shares_difference(mine, shares(found, other, effects), seed=seed)
+    effects = small_effects(results)
+    mine = test_shares(results) if candidate is None else shares(results, candidate, effects)
+    return shares_difference(mine, shares(results, other, effects), seed=seed)
 
 
 def shares_difference(a: Mapping, b: Mapping, *, seed: int = 0) -> dict:
@@ -117,28 +120,28 @@ def shares_difference(a: Mapping, b: Mapping, *, seed: int = 0) -> dict:
     return _bootstrap(list(grouped.values()), seed)
 
 
-def false_alarms(found: Mapping, embedding: str, test: str) -> dict:
+def false_alarms(results: Mapping, embedding: str, test: str) -> dict:
     """Share of p <= 5 % between undamaged samples, all sources together, with its 95 % Wilson interval."""
-    rows = [tables[embedding][test]["clean"] for tables in found["permutation"].values()]
+    rows = [tables[embedding][test]["clean"] for tables in results["permutation"].values()]
     hits, draws = (sum(column) for column in zip(*rows, strict=True))
     low, high = binomtest(hits, draws).proportion_ci(method="wilson")
     return {"share": hits / draws, "interval": [float(low), float(high)], "draws": draws}
 
 
-def sound(found: Mapping, embedding: str, test: str) -> dict[str, bool]:
+def sound(results: Mapping, embedding: str, test: str) -> dict[str, bool]:
     """Pair of sets -> whether a permutation test says what it must.
 
     Sets that must differ have p <= 5 % in at least half of the draws, those that must not in at most
     15 % of them (by chance 1.6 % of pairs have more in 20 draws).
     """
-    found_right = {}
-    for name, row in found["soundness"][embedding].items():
+    right = {}
+    for name, row in results["soundness"][embedding].items():
         small = np.mean(np.array(row[test]) <= trials.LEVEL)
-        found_right[name] = bool(small >= 0.5 if row["must_differ"] else small <= 0.15)
-    return found_right
+        right[name] = bool(small >= 0.5 if row["must_differ"] else small <= 0.15)
+    return right
 
 
-def side_by_side(found: Mapping) -> list[dict]:
+def side_by_side(results: Mapping) -> list[dict]:
     """This distance, and Frechet and Gaussian MMD on each embedding they were tested on: a row each.
 
     ``zero``: mean between samples of one source over mid, N = 20, with a 95 % interval over draws (t).
@@ -146,68 +149,69 @@ def side_by_side(found: Mapping) -> list[dict]:
     ``listeners``, and ``ahead``: what ``metrics.distance`` as shipped has more, where rated sets were there.
     """
     this = trials.THIS
-    first = next(iter(found["bias"]))
+    first = next(iter(results["bias"]))
     rows = [(*this, "compare")]
-    rows += [(e, d, d) for e in found["soundness"] for d in ("frechet", "gaussian_mmd")]
+    rows += [(e, d, d) for e in results["soundness"] for d in ("frechet", "gaussian_mmd")]
     table = []
     for embedding, distance, test in rows:
-        zero = found["bias"][first][embedding][distance]["20"]
+        zero = results["bias"][first][embedding][distance]["20"]
         half = student.ppf(0.975, zero["draws"] - 1) * zero["sd"] / np.sqrt(zero["draws"])
-        tested = test_shares(found, embedding, test)
-        right = sound(found, embedding, test)
+        tested = test_shares(results, embedding, test)
+        right = sound(results, embedding, test)
         row = {
             "label": "this distance" if test == "compare" else label((embedding, distance)),
             "zero": {"mean": zero["mean"], "interval": [zero["mean"] - half, zero["mean"] + half]},
             "power": _mean(tested.values()),
-            "lead": None if test == "compare" else shares_difference(test_shares(found), tested),
-            "false_alarms": false_alarms(found, embedding, test),
+            "lead": None if test == "compare" else shares_difference(test_shares(results), tested),
+            "false_alarms": false_alarms(results, embedding, test),
             "harmless": max(
                 abs(tables[embedding][distance][v])
-                for tables in found["nuisance"].values()
+                for tables in results["nuisance"].values()
                 for v in trials.HARMLESS
             ),
             "right": sum(right.values()),
             "pairs": len(right),
             "wrong": [name for name, good in right.items() if not good],
-            "embedding_ms": found["cost"][embedding]["embedding_ms_per_second"],
-            "distance_ms": found["cost"][embedding][distance],
+            "embedding_ms": results["cost"][embedding]["embedding_ms_per_second"],
+            "distance_ms": results["cost"][embedding][distance],
         }
-        if "rated" in found:
-            mine = shipped(found)
-            each = mine if test == "compare" else listeners(found, (embedding, distance))
-            row["listeners"] = listeners_mean(found, each)
-            row["ahead"] = None if test == "compare" else listeners_difference(found, mine, each)
+        if "rated" in results:
+            mine = shipped(results)
+            each = mine if test == "compare" else listeners(results, (embedding, distance))
+            row["listeners"] = listeners_mean(results, each)
+            row["ahead"] = None if test == "compare" else listeners_difference(results, mine, each)
         table.append(row)
     return table
 
 
-def listeners(found: Mapping, candidate: Candidate) -> dict[str, dict]:
+def listeners(results: Mapping, candidate: Candidate) -> dict[str, dict]:
     """Rated set -> agreement of a candidate with the listeners, for the sets where it is defined."""
     embedding, distance = candidate
     each = {
-        name: trials.agreement(found["ratings"][embedding][name][distance], row["ratings"])
-        for name, row in found["rated"].items()
+        name: trials.agreement(results["ratings"][embedding][name][distance], row["ratings"])
+        for name, row in results["rated"].items()
     }
     return {name: row for name, row in each.items() if row}
 
 
-def shipped(found: Mapping) -> dict[str, dict]:
+def shipped(results: Mapping) -> dict[str, dict]:
     """The same for ``metrics.distance`` as it is shipped, windows and all."""
     return {
-        name: trials.agreement(found["shipped"][name], row["ratings"]) for name, row in found["rated"].items()
+        name: trials.agreement(results["shipped"][name], row["ratings"])
+        for name, row in results["rated"].items()
     }
 
 
-def listeners_mean(found: Mapping, each: Mapping[str, dict], key: str = "spearman") -> dict:
+def listeners_mean(results: Mapping, each: Mapping[str, dict], key: str = "spearman") -> dict:
     """Mean over the rated sets, with an interval over laboratories: mean, interval, sets, laboratories."""
-    laboratories = {name: row["laboratory"] for name, row in found["rated"].items()}
+    laboratories = {name: row["laboratory"] for name, row in results["rated"].items()}
     return trials.laboratory_mean(each, laboratories, key)
 
 
-def listeners_difference(found: Mapping, a: Mapping, b: Mapping, key: str = "spearman") -> dict:
+def listeners_difference(results: Mapping, a: Mapping, b: Mapping, key: str = "spearman") -> dict:
     """Mean difference a - b over the sets both have, paired by set."""
     both = {name: {key: a[name][key] - b[name][key]} for name in a if name in b}
-    return listeners_mean(found, both, key)
+    return listeners_mean(results, both, key)
 
 
 def _bootstrap(groups: list[list[float]], seed: int) -> dict:
@@ -221,35 +225,35 @@ def _bootstrap(groups: list[list[float]], seed: int) -> dict:
 # ------------------------------------------------------------------------------------------- scores
 
 
-def scores(found: Mapping) -> dict[Candidate, dict[str, float]]:
+def scores(results: Mapping) -> dict[Candidate, dict[str, float]]:
     """Candidate -> criterion -> score; see ``CRITERIA``. Listeners only where rated sets were there."""
-    return {c: _scores(found, c) for c in candidates(found)}
+    return {c: _scores(results, c) for c in candidates(results)}
 
 
-def _scores(found: Mapping, candidate: Candidate) -> dict[str, float]:
+def _scores(results: Mapping, candidate: Candidate) -> dict[str, float]:
     embedding, distance = candidate
     graded = tuple(f"{k} {s}" for k in GRADED for s in (1, 2))
-    small = [e for e in small_effects(found) if e not in graded]
+    small = [e for e in small_effects(results) if e not in graded]
     structure = [e for e in small if "shuffled" in e or e == "reversed"] + ["phase randomised"]
     diversity = [e for e in small if e not in structure]
-    rows = [tables[embedding][distance] for tables in found["power"].values()]
+    rows = [tables[embedding][distance] for tables in results["power"].values()]
     changes = [
         max(abs(tables[embedding][distance][v]) for v in trials.HARMLESS)
-        for tables in found["nuisance"].values()
+        for tables in results["nuisance"].values()
     ]
     row = {
-        "small damage": _mean(shares(found, candidate, graded).values()),
-        "structure": _mean(shares(found, candidate, structure).values()),
-        "diversity": _mean(shares(found, candidate, diversity).values()),
+        "small damage": _mean(shares(results, candidate, graded).values()),
+        "structure": _mean(shares(results, candidate, structure).values()),
+        "diversity": _mean(shares(results, candidate, diversity).values()),
         "order": _mean(r["order"][k] for r in rows for k in GRADED),
         "zero": 1 - _mean(min(1.0, abs(r["null_over_mid"])) for r in rows),
         "harmless": 1 - _mean(min(1.0, c) for c in changes),
     }
-    if "rated" in found:
-        row["listeners"] = _mean(r["spearman"] for r in listeners(found, candidate).values())
-    tones = found["tones"][embedding][distance]
+    if "rated" in results:
+        row["listeners"] = _mean(r["spearman"] for r in listeners(results, candidate).values())
+    tones = results["tones"][embedding][distance]
     row["challenge"] = _mean(float(t["right"]) for t in tones.values())
-    row["cost"] = 1 - found["cost"][embedding]["embedding_ms_per_second"] / 50
+    row["cost"] = 1 - results["cost"][embedding]["embedding_ms_per_second"] / 50
     return {name: float(np.clip(value, 0, 1)) for name, value in row.items()}
 
 
@@ -288,4 +292,109 @@ def sensitivity(
     return {
         name: {"first": float(np.mean(ranks[:, i] == 1)), "median_rank": float(np.median(ranks[:, i]))}
         for i, name in enumerate(names)
+    }
+
+
+def by_embedding(results: Mapping) -> list[dict]:
+    """Mean share of small effects found by the energy distance, by source, of each embedding of a study."""
+    rows = []
+    for embedding in results["settings"]["embeddings"]:
+        candidate = (embedding, "views_energy" if embedding == trials.THIS[0] else "energy")
+        shares = {s: power_of_source(results, candidate, s) for s in results["power"]}
+        rows.append({"name": Path(embedding).stem.replace("_", " "), "shares": shares})
+    return rows
+
+
+# ------------------------------------------------------------------- what the report says in prose
+
+
+def summary(results: Mapping) -> dict:
+    """What the report says of the trials beside its tables."""
+    others = [c for c in candidates(results) if c != trials.THIS]
+    content = _powers(results, others) | _robustness(results) | _comparison(results) | _rank(results)
+    for unit in ("frames", "files"):
+        tables = results["units"].values()
+        content[unit] = _mean(row[unit][0] / row[unit][1] for table in tables for row in table.values())
+    if "rated" in results:
+        content |= _listeners(results, others)
+    return content
+
+
+def _powers(results: Mapping, others: Sequence[Candidate]) -> dict:
+    """How much the value and the test find, and against how many candidates more or less."""
+    values = [power_difference(results, trials.THIS, c)["interval"] for c in others]
+    tests = [power_difference(results, None, c)["interval"] for c in others]
+    return {
+        "count": len(candidates(results, naive=True)),
+        "others": len(others),
+        "this_power": power(results, trials.THIS),
+        "test_power": _mean(test_shares(results).values()),
+        "test_over_value": power_difference(results, None, trials.THIS),
+        "significantly_worse": sum(low > 0 for low, _ in values),
+        "significantly_better": sum(high < 0 for _, high in values),
+        "test_ahead": sum(low > 0 for low, _ in tests),
+        "test_behind": sum(high < 0 for _, high in tests),
+    }
+
+
+def _robustness(results: Mapping) -> dict:
+    """Order over severities, and what harmless changes and bad files do; changes as shares of mid."""
+    embedding, this = trials.THIS
+    nuisance = [tables[embedding][this] for tables in results["nuisance"].values()]
+    return {
+        "kinds": len(GRADED),
+        "order": {
+            name: _mean(
+                tables[embedding][distance]["order"][kind]
+                for tables in results["power"].values()
+                for kind in GRADED
+            )
+            for name, distance in (("this", this), ("frechet", "frechet"), ("gaussian_mmd", "gaussian_mmd"))
+        },
+        "harmless": max(abs(row[change]) for row in nuisance for change in trials.HARMLESS),
+        "resampling": _mean(row["resampling 1"] for row in nuisance),
+        "bad": _mean(tables[embedding][this]["0.05"] for tables in results["robustness"].values()),
+    }
+
+
+def _comparison(results: Mapping) -> dict:
+    """Where this distance is not ahead side by side with Frechet and Gaussian MMD."""
+    this, *rivals = table = side_by_side(results)
+    return {
+        "side_by_side": table,
+        "calmer": [row["label"] for row in rivals if row["harmless"] < this["harmless"]],
+        "heard_better": [
+            row["label"] for row in rivals if row.get("ahead") and row["ahead"]["interval"][1] < 0
+        ],
+    }
+
+
+def _rank(results: Mapping) -> dict:
+    """The place of this distance by score, and how far it depends on the weights."""
+    table = scores(results)
+    ranked = [c for c, _ in ranking(table)]
+    chance = sensitivity(table, draws=WEIGHT_DRAWS)
+    often = max((c for c in chance if c != trials.THIS), key=lambda c: chance[c]["first"])
+    return {
+        "rank": ranked.index(trials.THIS) + 1,
+        "scored": len(ranked),
+        "first": label(ranked[0]),
+        "weight_draws": f"{WEIGHT_DRAWS:,}",
+        "first_share": chance[trials.THIS]["first"],
+        "often_first": label(often),
+        "often_share": chance[often]["first"],
+    }
+
+
+def _listeners(results: Mapping, others: Sequence[Candidate]) -> dict:
+    """What the rated sets are, and which candidates agree with listeners better or worse."""
+    rated, mine = results["rated"], listeners(results, trials.THIS)
+    gaps = {c: listeners_difference(results, mine, listeners(results, c))["interval"] for c in others}
+    return {
+        "systems": sum(len(row["ratings"]) for row in rated.values()),
+        "laboratories": len({row["laboratory"] for row in rated.values()}),
+        "recalled": [name for name, row in rated.items() if row["figures"] == "recalled"],
+        "second_hand": [name for name, row in rated.items() if row["figures"] == "second-hand"],
+        "listeners_worse": sum(low > 0 for low, _ in gaps.values()),
+        "listeners_better": [label(c) for c, (_, high) in gaps.items() if high < 0],
     }

@@ -10,11 +10,11 @@ between two runs (times, versions).
 
 from __future__ import annotations
 
-import argparse
 import os
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import nbformat
@@ -92,10 +92,8 @@ def _failed(notebook: nbformat.NotebookNode) -> str:
     return "a cell"
 
 
-def main(argv: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="python -m report notebooks", description=__doc__.splitlines()[0])
-    parser.add_argument("names", nargs="*", help="names or paths; default: all")
-    names = parser.parse_args(argv).names
+def run(names: Sequence[str] = ()) -> int:
+    """Execute the notebooks of these names or paths, or all; 1 for one that fails, 2 for an unknown name."""
     stems = [Path(name).name.removesuffix(".ipynb") for name in names]
     paths = [FOLDER / f"{stem}.ipynb" for stem in stems] or sorted(FOLDER.glob("*.ipynb"))
     missing = [path.stem for path in paths if not path.exists()]

@@ -72,8 +72,8 @@ def scene_values(name: str) -> dict[str, float]:
 
 def main() -> None:
     names = list(DISTANCES)
-    found = Parallel(n_jobs=-1)(delayed(scene_values)(name) for name in names)
-    content = {"nulls": NULLS, "scenes": dict(zip(names, found, strict=True))}
+    values = Parallel(n_jobs=-1)(delayed(scene_values)(name) for name in names)
+    content = {"nulls": NULLS, "scenes": dict(zip(names, values, strict=True))}
     print(results.write("scenes", content, made_by="python -m study.candidates", seed=0))
 
 

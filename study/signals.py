@@ -203,7 +203,7 @@ def level_rows(historic: Mapping, clean: Mapping) -> list[dict]:
 
 def heard(files: Mapping[str, Mapping]) -> dict[str, float]:
     """``metrics.distance`` from the background to each test, without intervals and tests."""
-    sounds = {which: [samples * STEP for samples in found.values()] for which, found in files.items()}
+    sounds = {which: [samples * STEP for samples in named.values()] for which, named in files.items()}
     return {test: metrics.distance(sounds["background"], sounds[test], rate=gen_audio.RATE) for test in TESTS}
 
 
@@ -324,11 +324,11 @@ def ratios(bases: Sequence[Mapping], rate: int) -> dict[str, dict[str, float]]:
         others = [to(signal, other) for other in base["others"]]
         yardstick = {m: np.mean([other[m] for other in others]) for m in MEASURES}
         for name, changed in all_changes.items():
-            found = to(signal, changed)
-            rows.setdefault(name, []).append({m: found[m] / yardstick[m] for m in MEASURES})
+            moved = to(signal, changed)
+            rows.setdefault(name, []).append({m: moved[m] / yardstick[m] for m in MEASURES})
     return {
-        name: {m: float(np.median([row[m] for row in found])) for m in MEASURES}
-        for name, found in rows.items()
+        name: {m: float(np.median([row[m] for row in sounds])) for m in MEASURES}
+        for name, sounds in rows.items()
     }
 
 
@@ -346,12 +346,12 @@ def contrast(table: Mapping[str, Mapping[str, float]]) -> list[dict]:
 
 def delay_curve(bases: Sequence[Mapping], rate: int) -> dict[str, list[float]]:
     """Ratio of the raw distance after a delay: quartiles over the sounds, by delay in ms."""
-    found = []
+    curves = []
     for base in bases:
         signal = base["signal"]
         yardstick = np.mean([raw_distance(signal, other) for other in base["others"]])
-        found.append([raw_distance(signal, delayed(signal, rate, ms / 1e3)) / yardstick for ms in DELAYS])
-    low, middle, high = np.percentile(found, (25, 50, 75), axis=0)
+        curves.append([raw_distance(signal, delayed(signal, rate, ms / 1e3)) / yardstick for ms in DELAYS])
+    low, middle, high = np.percentile(curves, (25, 50, 75), axis=0)
     return {"ms": list(DELAYS), "low": low.tolist(), "median": middle.tolist(), "high": high.tolist()}
 
 

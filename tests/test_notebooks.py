@@ -116,5 +116,5 @@ def test_other_paths_are_not(text):
 
 
 def test_an_unknown_name_is_one_line(capsys):
-    assert notebooks.main(["99_nothing"]) == 2
+    assert notebooks.run(["99_nothing"]) == 2
     assert capsys.readouterr().err == "error: no notebook named 99_nothing in notebooks/\n"

@@ -14,7 +14,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 import gen_audio
 import metrics
 from report import __main__ as command
-from report import rendering
+from report import rendering, tables
 from report.figures import style
 from report.figures.index import FIGURES
 from study import results
@@ -28,13 +28,13 @@ LINK = re.compile(r"(!?)\[[^\]]*\]\(([^)\s]+)\)")
 
 
 @pytest.fixture(scope="module")
-def found():
+def committed():
     return results.read_all()
 
 
 @pytest.fixture(scope="module")
-def challenge(found):
-    return found["challenge"]
+def challenge(committed):
+    return committed["challenge"]
 
 
 def prose(page):
@@ -49,8 +49,8 @@ def prose(page):
 # The report
 
 
-def test_report_is_what_the_results_render_to(found):
-    assert rendering.REPORT.read_text(encoding="utf-8") == rendering.render(found)
+def test_report_is_what_the_results_render_to(committed):
+    assert rendering.REPORT.read_text(encoding="utf-8") == rendering.render(committed)
 
 
 def test_template_holds_no_results():
@@ -59,22 +59,39 @@ def test_template_holds_no_results():
     assert set(DECIMAL.findall(outside)) - CONSTANTS == set()
 
 
-def test_a_changed_result_changes_the_report(found):
-    changed = json.loads(json.dumps(found))
+def test_tables_are_made_in_one_place():
+    """The template writes no rows: what a notebook shows and what the report says are one table."""
+    assert not re.findall(r"^\|.*", rendering.TEMPLATE.read_text(encoding="utf-8"), flags=re.MULTILINE)
+
+
+def test_a_table_in_markdown():
+    table = tables._table([{"set": "a|b", "n": 1, "": "right"}, {"set": "c", "n": 2, "": "wrong"}])
+    assert tables.markdown(table, bold=["n", "wrong"]).splitlines() == [
+        "| set | n | |",
+        "|---|---|---|",
+        "| a&#124;b | **1** | right |",
+        "| c | **2** | **wrong** |",
+    ]
+    with pytest.raises(ValueError, match="different columns"):
+        tables._table([{"set": "a", "n": 1}, {"set": "b"}])
+
+
+def test_a_changed_result_changes_the_report(committed):
+    changed = json.loads(json.dumps(committed))
     changed["challenge"]["sets"]["clean"]["test2"]["p_value"] = 0.012
     text = rendering.render(changed)
-    assert text != rendering.render(found)
+    assert text != rendering.render(committed)
     assert "The clean test2 is told from the background" in text
 
 
-def test_sections_of_missing_results_are_left_out(found):
-    text = rendering.render({"challenge": found["challenge"]})
+def test_sections_of_missing_results_are_left_out(committed):
+    text = rendering.render({"challenge": committed["challenge"]})
     assert "spoken digits with known damage" not in text
     assert "not measured here: `make study`" in text
 
 
 @pytest.mark.parametrize("peer", [None, 18.0])
-def test_speed_is_told_with_and_without_a_peer(found, peer):
+def test_speed_is_told_with_and_without_a_peer(committed, peer):
     speed = {
         "embed_ms_per_second": 3.0,
         "transforms_ms_per_second": 1.0,
@@ -82,13 +99,13 @@ def test_speed_is_told_with_and_without_a_peer(found, peer):
         "large_sets": {"vectors_a_side": 10, "seconds": 4.0, "peak_mib": 500.0},
         "machine": "abacus",
     }
-    text = rendering.render({**found, "speed": speed})
+    text = rendering.render({**committed, "speed": speed})
     assert "4.0 s within\n500 MiB (abacus)" in text
     assert ("18.0 ms" in text) == (peer is not None)
 
 
-def test_a_missing_number_is_an_error(found):
-    broken = json.loads(json.dumps(found))
+def test_a_missing_number_is_an_error(committed):
+    broken = json.loads(json.dumps(committed))
     del broken["challenge"]["split"]["sd"]
     with pytest.raises(jinja2.UndefinedError):
         rendering.render(broken)
@@ -121,17 +138,17 @@ def test_words_of_the_report_hold(challenge):
     assert sum(challenge["sets"]["historic"]["beyond_16_bits"]["background"].values()) == 0
 
 
-def test_another_class_is_farther_than_a_class_from_itself(found):
-    for table in (found["real_audio"][name] for name in ("sounds", "speakers")):
+def test_another_class_is_farther_than_a_class_from_itself(committed):
+    for table in (committed["real_audio"][name] for name in ("sounds", "speakers")):
         value = np.array(table["value"])
         np.testing.assert_array_equal(value, value.T)
         off_diagonal = value[~np.eye(len(value), dtype=bool)]
         assert off_diagonal.min() > table["split_largest"]
 
 
-def test_words_of_the_autoencoders_hold(found):
+def test_words_of_the_autoencoders_hold(committed):
     """The bands and not the phases; half of it back; little beside what the models lose; training helps."""
-    a = found["autoencoders"]
+    a = committed["autoencoders"]
     linear, uniform, regression = (a["ceiling"][n]["value"] for n in ("linear", "uniform", "regression"))
     assert linear - a["floor"]["value"] < 0.5 * (regression - linear) and regression < 0.5 * uniform
     for row in a["models"].values():
@@ -174,9 +191,9 @@ def test_results_are_written_whole_or_not_at_all(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("name", FIGURES)
-def test_figures_draw_from_results_alone(found, name):
+def test_figures_draw_from_results_alone(committed, name):
     result, draw = FIGURES[name]
-    figure = draw(found[result])
+    figure = draw(committed[result])
     width, _ = figure.get_size_inches()
     assert width == style.WIDTH
     assert figure.get_suptitle()
@@ -185,23 +202,23 @@ def test_figures_draw_from_results_alone(found, name):
 
 
 @pytest.mark.parametrize("name", FIGURES)
-def test_nothing_of_a_figure_is_cut_off(found, name):
+def test_nothing_of_a_figure_is_cut_off(committed, name):
     """All that is drawn lies within the page: the layout makes room for labels, not for titles and notes."""
     result, draw = FIGURES[name]
-    figure = draw(found[result])
+    figure = draw(committed[result])
     renderer = FigureCanvasAgg(figure).get_renderer()
     figure.draw(renderer)  # which lays it out
     drawn, (width, height) = figure.get_tightbbox(renderer), figure.get_size_inches()
     assert min(drawn.x0, drawn.y0, width - drawn.x1, height - drawn.y1) >= -0.01  # inches: a pixel
 
 
-def test_style_is_local_and_a_figure_made_twice_is_the_same_file(found):
+def test_style_is_local_and_a_figure_made_twice_is_the_same_file(committed):
     result, draw = FIGURES["challenge"]
     with rc_context({"font.size": 23, "axes.spines.top": True, "font.family": "monospace"}):
         before = dict(rcParams)
-        first = style.png(draw(found[result]))
+        first = style.png(draw(committed[result]))
         assert dict(rcParams) == before
-    second = style.png(draw(found[result]))
+    second = style.png(draw(committed[result]))
     assert first == second
     assert b"Software" not in first and b"Matplotlib" not in first
 
@@ -249,9 +266,9 @@ def test_readme_shows_what_the_command_prints(tmp_path, monkeypatch, capsys):
     np.testing.assert_allclose(*numbers, atol=0.006)
 
 
-def test_readme_table_is_the_measured_one(found):
+def test_readme_table_is_the_measured_one(committed):
     text = (ROOT / "README.md").read_text(encoding="utf-8")
-    tables = [found["real_audio"][name] for name in ("sounds", "speakers")]
+    tables = [committed["real_audio"][name] for name in ("sounds", "speakers")]
     measured = {
         f"{a} / {b}": table["value"][i][j]
         for table in tables
@@ -261,7 +278,7 @@ def test_readme_table_is_the_measured_one(found):
     assert len(rows) >= 5
     for pair, value in rows:
         assert f"{measured[pair]:.2f}" == value, pair
-    sounds = found["real_audio"]["sounds"]
+    sounds = committed["real_audio"]["sounds"]
     i, j = (sounds["names"].index(name) for name in ("Rain", "Sea waves"))
     value, half, p = (sounds[key][i][j] for key in ("value", "interval_half_width", "p_value"))
     assert f'"{value:.2f} ({value - half:.2f} to {value + half:.2f}), p = {p:.3f}' in text

@@ -23,10 +23,10 @@ def written():
 
 class TestLevels:
     def test_of_the_noise(self):
-        found = signals.levels(1e-4)
-        assert found["below peak (dB)"] == pytest.approx(80)
-        assert found["below tone (dB)"] == pytest.approx(80 - 10 * math.log10(2))
-        assert found["steps"] == pytest.approx(3.2768)
+        levels = signals.levels(1e-4)
+        assert levels["below peak (dB)"] == pytest.approx(80)
+        assert levels["below tone (dB)"] == pytest.approx(80 - 10 * math.log10(2))
+        assert levels["steps"] == pytest.approx(3.2768)
 
     def test_of_a_sine_and_of_silence(self):
         assert signals.level_db(TONE) == pytest.approx(0, abs=1e-9)
@@ -80,9 +80,9 @@ class TestWraps:
         counts = signals.wrapped_counts([0, 1])
         assert counts["test1"][0].sum() == 1529
         assert counts["test2"][0].sum() == 269
-        for test, found in counts.items():
-            expected = found.size * sum(signals.expected_wraps(gen_audio.SETS[test][1]))
-            assert abs(found.sum() - expected) < 4 * math.sqrt(expected)  # at most Poisson
+        for test, wrapped in counts.items():
+            expected = wrapped.size * sum(signals.expected_wraps(gen_audio.SETS[test][1]))
+            assert abs(wrapped.sum() - expected) < 4 * math.sqrt(expected)  # at most Poisson
 
     def test_phases_and_times(self, written):
         historic, clean = (sets["test2"] for sets in written)
@@ -147,9 +147,9 @@ class TestDistances:
 
     def test_ratio_to_the_only_other_is_one(self):
         one, other = TONE[:4000].astype(np.float32), np.sign(TONE[:4000]).astype(np.float32)
-        found = signals.ratios([{"signal": one, "others": [other], "more": {"it": other}}], RATE)
-        assert list(found) == [*signals.SAME, *signals.OTHER, "it"]
-        assert found["it"] == pytest.approx(dict.fromkeys(signals.MEASURES, 1.0))
+        ratios = signals.ratios([{"signal": one, "others": [other], "more": {"it": other}}], RATE)
+        assert list(ratios) == [*signals.SAME, *signals.OTHER, "it"]
+        assert ratios["it"] == pytest.approx(dict.fromkeys(signals.MEASURES, 1.0))
 
     def test_contrast(self):
         table = {n: dict.fromkeys(signals.MEASURES, i) for i, n in enumerate(signals.SAME + signals.OTHER)}
@@ -162,14 +162,14 @@ class TestDistances:
 
 class TestPictures:
     def test_shape_and_range(self):
-        found = pictures.picture(TONE, RATE)
-        assert found["seconds"] == 1
-        assert len(found["db_below"]) == pictures.ROWS
-        below = np.array([row.split() for row in found["db_below"]], int)
+        picture = pictures.picture(TONE, RATE)
+        assert picture["seconds"] == 1
+        assert len(picture["db_below"]) == pictures.ROWS
+        below = np.array([row.split() for row in picture["db_below"]], int)
         assert below.shape == (pictures.ROWS, pictures.COLUMNS)
         assert below.min() == 0
         assert below.max() == pictures.SHOWN_DB
-        assert found["highest"].split() == ["100"] * pictures.COLUMNS
+        assert picture["highest"].split() == ["100"] * pictures.COLUMNS
 
     def test_committed_results_draw_every_figure(self, monkeypatch):
         monkeypatch.setattr(sets, "available", lambda name: name == "instruments")

@@ -251,7 +251,7 @@ def scenes_picture() -> Figure:
     for axes, (scene, make) in zip(panels.flat, {"nothing": clusters, **SCENES}.items(), strict=True):
         rng = seeded(scene, 0)
         axes.plot(*clusters(rng).T, "o", ms=3, color=BLUE)
-        axes.plot(*make(rng).T, "x", ms=4, color=ORANGE)
+        axes.plot(*make(rng).T, "x", ms=5, mew=1.3, color=ORANGE)
         axes.set_title(scene)
         far = 22 if "outliers" in scene else 10
         axes.set(xlim=(-9, far), ylim=(-5, far), xticks=[], yticks=[])
@@ -262,7 +262,7 @@ def scenes_picture() -> Figure:
 @styled
 def picture(name: str, values: Mapping[str, float]) -> Figure:
     """What a candidate sees of the scenes: ``values`` as ``scene_values`` gives them, from results."""
-    figure, axes = new_figure(2.5, f"{words(name)}: what it sees (blue) and what it cannot tell (grey)")
+    figure, axes = new_figure(2.7, f"{words(name)}: what it sees (blue) and what it cannot tell (grey)")
     shown = np.clip(list(values.values()), -10, 30)  # the number says what a bar that is cut would be
     bars = axes.bar(range(len(values)), shown, color=[BLUE if v >= SEEN else GREY for v in values.values()])
     for bar, value in zip(bars, values.values(), strict=True):
@@ -270,6 +270,6 @@ def picture(name: str, values: Mapping[str, float]) -> Figure:
         axes.annotate(f"{value:.1f}", top, ha="center", va="bottom", fontsize=NOTE)
     axes.axhline(0, color=BLACK, lw=0.8)
     axes.set_ylim(-11, 35)
-    axes.set_xticks(range(len(values)), list(values))
+    axes.set_xticks(range(len(values)), ["\n".join(scene.rsplit(" ", 1)) for scene in values])
     axes.set_ylabel("value (null sd)")
     return figure

@@ -78,7 +78,8 @@ def _table(rows: Iterable[Mapping]) -> pd.DataFrame:
     if any(row.keys() != rows[0].keys() for row in rows):
         raise ValueError(f"rows of one table have different columns: {[list(row) for row in rows]}")
     table = pd.DataFrame(rows)
-    return table.set_index(table.columns[0])
+    head = table.columns[0]
+    return table.set_index(head).rename_axis(head or None)
 
 
 # The challenge

@@ -32,7 +32,11 @@ def regressions(results: Mapping) -> Figure:
     ends = {name: float(np.mean(row["values"]["distance"])) for name, row in ablations.items()}
     ranked = sorted(ablations, key=ends.get)
     figure, (left, right) = new_figure(
-        4.8, "Two planted bugs are far off, one is hard to tell, a refactoring is none", 1, 2
+        4.8,
+        "Two planted bugs and a short training are caught, a third bug is undecided,\n"
+        "and a refactoring is no worse",
+        1,
+        2,
     )
     training_curves(left, {words(name): ablations[name]["curves"] for name in ranked})
     left.set_xscale("log", base=2)

@@ -37,7 +37,7 @@ from matplotlib.figure import Figure
 
 import gen_audio
 import metrics
-from audio_distance import features
+from audio_distance import views
 from study import distortions, results, sets
 from study.plots import BLUE, FONT, GREY, ORANGE
 
@@ -258,7 +258,7 @@ def log_mel(signal: np.ndarray, rate: int, bands: int = 40) -> np.ndarray:
 @cache
 def _mel(bands: int) -> scipy.sparse.csr_array:
     # Nearly empty, and a dense product this small spends its time on starting threads.
-    return scipy.sparse.csr_array(metrics.mel_filters(FRAME, bands))
+    return scipy.sparse.csr_array(metrics.mel_filters(FRAME, bands, rate=metrics.RATE))
 
 
 # Changes of a sound
@@ -785,9 +785,9 @@ def _draw_mel(axes, found: Mapping):
         vmax=0,
         extent=(0, found["seconds"], 0, ROWS),
     )
-    lowest, highest = features.hz_to_mel(metrics.LOWEST_HZ), features.hz_to_mel(metrics.RATE / 2)
+    lowest, highest = views.hz_to_mel(metrics.LOWEST_HZ), views.hz_to_mel(metrics.RATE / 2)
     hertz = (250, 1000, 4000, 8000)
-    places = [ROWS * (features.hz_to_mel(f) - lowest) / (highest - lowest) for f in hertz]
+    places = [ROWS * (views.hz_to_mel(f) - lowest) / (highest - lowest) for f in hertz]
     axes.set_yticks(places, [f"{f / 1e3:g}" for f in hertz])
     return image
 

@@ -234,7 +234,7 @@ class TestInterval:
                 less = pool_of(x[keep], y) if role == "reference" else pool_of(x, y[keep])
                 again = energy.observe([less.vectors], less, causes=False).views.mean()
                 name = f"{i if role == 'reference' else len(x) + i:03d}"
-                assert observed.deviations[role, name] == pytest.approx(again, abs=1e-9)
+                assert observed.leave_one_out[role, name] == pytest.approx(again, abs=1e-9)
 
     def test_pairs_leave_together(self):
         rng = np.random.default_rng(8)
@@ -243,7 +243,7 @@ class TestInterval:
         observed = energy.observe([pool.vectors], pool)
         less = pool_of(x[1:], y[1:], paired=True)
         again = energy.observe([less.vectors], less, causes=False).views.mean()
-        assert observed.deviations["reference", "000"] == pytest.approx(again, abs=1e-9)
+        assert observed.leave_one_out["reference", "000"] == pytest.approx(again, abs=1e-9)
 
     def test_is_absent_for_two_files(self):
         assert metrics.compare(*noises(2, 4), rate=RATE).interval is None

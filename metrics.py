@@ -56,9 +56,8 @@ The definition, in the order in which a sound goes through it; the module after 
    of numbers standardised over both sets, and of envelope and fine structure whitened over both sets, as
    they are and standardised. p is the share of arrangements that reach the observed one, itself among them.
 
-Why here and not in one file: ``pip install`` has to work in a project that has a ``metrics.py`` of its own, so
-the package must not import this module. It is the package's face, the report is built on it, and its modules
-are read in the order above.
+Why the code is not in this file: ``pip install`` has to work beside a project's own ``metrics.py``, so the
+package must not import this module. It is the package's face, and the report is built on it.
 """
 
 import sys

@@ -169,11 +169,8 @@ class TestPictures:
         assert below.max() == signals.SHOWN_DB
         assert found["highest"].split() == ["100"] * signals.COLUMNS
 
-    def test_committed_results_draw_every_figure(self, monkeypatch):
-        monkeypatch.setattr(sets, "available", lambda name: name == "instruments")
-        real, line = signals.real()
-        assert line == signals.MISSING
-        assert real == results.read("real_waveforms")
+    def test_committed_results_draw_every_figure(self):
+        real = results.read("real_waveforms")
         same = real["same_spectrum"]
         table = real["ratios"]["table"]
         for figure in (
@@ -186,15 +183,16 @@ class TestPictures:
             assert isinstance(figure, Figure)
             assert figure.get_suptitle()
 
-    def test_without_recordings_the_example_says_so(self, monkeypatch):
-        monkeypatch.setattr(sets, "available", lambda name: name == "instruments")
+    def test_the_example_is_rendered(self, monkeypatch):
+        """No recording is carried by the notebook, nor needed."""
+        monkeypatch.setattr(sets, "_files", None)
         assert "as played" in signals.example_versions().signals
 
     @pytest.mark.skipif(
         not (sets.available("digits") and sets.available("sounds")), reason="needs the recordings"
     )
     def test_committed_results_are_what_is_measured(self):
-        measured, committed = signals.real()[0], results.read("real_waveforms")
+        measured, committed = results.plain(signals.measure_real()), results.read("real_waveforms")
         assert measured["pictures"].keys() == committed["pictures"].keys()
         for name, row in committed["ratios"]["table"].items():
             assert measured["ratios"]["table"][name] == pytest.approx(row, abs=2e-3)

@@ -2,8 +2,8 @@
 
     $ python -m study.signals
 
-writes ``results/real_waveforms.json``, in about five seconds: what notebook 02 shows of recordings, for
-machines without them. Everything else is measured in the notebooks.
+writes ``results/real_waveforms.json``, in about five seconds: what notebook 02 shows of recordings, which it
+reads there whether they are on the machine or not. Everything else is measured in the notebooks.
 
 Conventions
     signal      mono, floating point, (samples,), full scale 1.0; ``rate`` in Hz.
@@ -58,7 +58,6 @@ SAME = ("5 ms later", "6 dB softer", "upside down (times -1)")
 OTHER = ("random phase", "backwards", "50 ms pieces in another order")
 DIGITS_SHOWN = ("7_jackson_0.wav", "3_theo_0.wav")
 SOUNDS_SHOWN = ("Dog bark", "Sea waves")
-MISSING = "The recordings are not on this machine: read from results/real_waveforms.json instead."
 
 
 # Levels
@@ -478,13 +477,6 @@ def measure_real() -> dict:
         "delay": {**delay_curve(bases, digits.rate), "n": len(bases)},
         "ratios": {"n": len(bases), "table": ratios(bases, digits.rate)},
     }
-
-
-def real() -> tuple[dict, str]:
-    """Measured on the recordings where they are, else read from the results, and a line that says so."""
-    if sets.available("digits") and sets.available("sounds"):
-        return results.plain(measure_real()), "Measured on the recordings on this machine."
-    return results.read("real_waveforms"), MISSING
 
 
 def same_spectrum(signal: np.ndarray, rate: int) -> dict:

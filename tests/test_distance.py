@@ -253,6 +253,7 @@ class TestInterval:
         z = [s[::-1] for s in noises(6, 5)[0]]
         both = metrics.compare_each(x, {"y": y, "z": z}, rate=RATE)
         one, other = metrics.difference(both["y"], both["z"]), metrics.difference(both["z"], both["y"])
+        # a - b and b - a round alike.
         assert one.value == -other.value == both["y"].value - both["z"].value
         assert one.p_value == pytest.approx(other.p_value) and one.value > 0
 
@@ -308,6 +309,7 @@ class TestInvariances:
         )
 
     def test_order_of_the_sounds(self):
+        """To the bit: units are put in the order of their content before anything is added."""
         x, y = noises(5, 4)
         one, other = metrics.compare(x, y, rate=RATE), metrics.compare(x[::-1], y[::-1], rate=RATE)
         assert (one.value, one.p_value, one.interval) == (other.value, other.p_value, other.interval)

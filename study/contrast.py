@@ -19,7 +19,7 @@ import numpy as np
 from scipy.stats import binomtest, rankdata
 from scipy.stats import t as student
 
-from study import trials
+from experiments import trials
 from study.sources import GRADED
 
 Candidate = tuple[str, str]

@@ -22,7 +22,8 @@ from matplotlib.ticker import FixedLocator, MaxNLocator, NullLocator, ScalarForm
 from scipy.cluster.hierarchy import leaves_list, linkage
 from scipy.spatial.distance import squareform
 
-from study import contrast, sources, trials
+from experiments import trials
+from study import contrast, sources
 
 NEAREST = 0.001  # distances are drawn from here on a logarithmic axis
 BLUE, ORANGE, GREY = "#0072B2", "#D55E00", "#BBBBBB"

@@ -26,10 +26,11 @@ import numpy as np
 
 import gen_audio
 import metrics
-from study import contrast, plots, results, trials
-from study.benchmark import LEVEL, VALUES, mean_power
+from experiments import trials
+from experiments.listening import FAMILIES
+from experiments.statistics import LEVEL, VALUES, mean_power
+from study import contrast, plots, results
 from study.distances import NOTES
-from study.listening import FAMILIES
 from study.sources import GRADED
 
 ROOT = Path(__file__).parents[1]

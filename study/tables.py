@@ -11,8 +11,9 @@ from collections.abc import Mapping
 
 import pandas as pd
 
-from study import contrast, plots, trials
-from study.listening import FAMILIES
+from experiments import trials
+from experiments.listening import FAMILIES
+from study import contrast, plots
 
 
 def interval(row: Mapping, digits: int = 3) -> str:

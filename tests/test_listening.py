@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 import metrics
-from study import __main__ as command
-from study import distances, listening, sets
+from experiments import __main__ as command
+from experiments import listening
+from study import distances, sets
 
 LABORATORIES = {f"set {i}": f"laboratory {i % 5}" for i in range(40)}
 SYSTEMS = [f"system {i}" for i in range(6)]

@@ -8,6 +8,7 @@ from matplotlib.figure import Figure
 
 import gen_audio
 import metrics
+from experiments import real_waveforms
 from study import results, sets, signals
 
 RATE = 16_000
@@ -171,8 +172,8 @@ class TestPictures:
 
     def test_committed_results_draw_every_figure(self, monkeypatch):
         monkeypatch.setattr(sets, "available", lambda name: name == "instruments")
-        real, line = signals.real()
-        assert line == signals.MISSING
+        real, line = real_waveforms.real()
+        assert line == real_waveforms.MISSING
         assert real == results.read("real_waveforms")
         same = real["same_spectrum"]
         table = real["ratios"]["table"]
@@ -194,7 +195,7 @@ class TestPictures:
         not (sets.available("digits") and sets.available("sounds")), reason="needs the recordings"
     )
     def test_committed_results_are_what_is_measured(self):
-        measured, committed = signals.real()[0], results.read("real_waveforms")
+        measured, committed = real_waveforms.real()[0], results.read("real_waveforms")
         assert measured["pictures"].keys() == committed["pictures"].keys()
         for name, row in committed["ratios"]["table"].items():
             assert measured["ratios"]["table"][name] == pytest.approx(row, abs=2e-3)

@@ -7,8 +7,10 @@ import numpy as np
 import pytest
 
 import metrics
-from study import __main__ as command
-from study import benchmark, candidates, contrast, distances, embeddings, sets, sources, trials
+from experiments import __main__ as command
+from experiments import statistics as benchmark
+from experiments import trials
+from study import candidates, contrast, distances, embeddings, sets, sources
 from study.sources import GRADED, Rows, seeded
 
 FILES, WIDTH = 240, 6

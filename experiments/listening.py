@@ -34,7 +34,8 @@ from scipy.spatial.distance import cdist
 from tqdm import tqdm
 
 import metrics
-from study import distances, embeddings, sets, sources, trials
+from experiments import trials
+from study import distances, embeddings, sets, sources
 from study.distances import DISTANCES
 
 Values = Mapping[str, Mapping[str, float]]  # set -> system -> value

@@ -43,7 +43,8 @@ from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
 import metrics
-from study import benchmark, distances, embeddings, results, sets, sources
+from experiments import statistics as benchmark
+from study import distances, embeddings, results, sets, sources
 from study.distances import DISTANCES, energy
 from study.distortions import moment_matched
 from study.sources import GRADED, SHUFFLED, Rows, seeded

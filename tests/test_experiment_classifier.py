@@ -10,7 +10,7 @@ pytest.importorskip("torch", reason="pip install -r requirements-models.txt")
 pytest.importorskip("hydra", reason="pip install -r requirements-ablations.txt")
 
 from ablations import run
-from models import classifier_study as study
+from experiments import classifier as study
 from study import plots, results, sets, tables
 
 RATE = 8000

@@ -13,7 +13,8 @@ import dataclasses
 import sys
 import time
 
-from study import embeddings, listening, results, sets, sources, trials
+from experiments import listening, trials
+from study import embeddings, results, sets, sources
 
 
 def main(argv: list[str] | None = None) -> int:

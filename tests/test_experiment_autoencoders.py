@@ -11,7 +11,7 @@ pytest.importorskip("torch", reason="pip install -r requirements-models.txt")
 pytest.importorskip("hydra", reason="pip install -r requirements-ablations.txt")
 
 from ablations import run
-from models import autoencoder_study as study
+from experiments import autoencoders as study
 from models.autoencoder import CollapseWarning
 from models.classifier import Classifier
 from study import plots, results, sets, tables

@@ -1,0 +1,80 @@
+"""What notebook 02 shows of recordings, for machines without them: pictures, spectra, delays, ratios.
+
+    $ python -m experiments.real_waveforms
+
+writes ``results/real_waveforms.json``, in about five seconds.
+"""
+
+from __future__ import annotations
+
+import sys
+
+import numpy as np
+import soundfile
+
+from study import results, sets, signals
+
+MADE_BY = "python -m study.signals"
+DIGITS_SHOWN = ("7_jackson_0.wav", "3_theo_0.wav")
+SOUNDS_SHOWN = ("Dog bark", "Sea waves")
+MISSING = "The recordings are not on this machine: read from results/real_waveforms.json instead."
+
+
+def measure_real() -> dict:
+    """What notebook 02 shows of recordings, the content of the results; MissingData without them."""
+    digits = sets.digits()
+    named = dict(zip(digits.names, digits.signals, strict=True))
+    bases = signals.digit_bases(digits)
+    pictures = {}
+    for name in DIGITS_SHOWN:
+        digit, speaker, _ = name.split("_")
+        pictures[f'digit "{digit}", speaker {speaker}'] = signals.picture(named[name], digits.rate)
+    for label in SOUNDS_SHOWN:
+        path = next(p for p in sets._files("sounds") if p.parent.name.endswith(label))
+        pictures[label.lower()] = signals.picture(*soundfile.read(path))
+    example = named[DIGITS_SHOWN[0]]
+    return {
+        "pictures": pictures,
+        "same_spectrum": same_spectrum(example, digits.rate),
+        "delay": {**signals.delay_curve(bases, digits.rate), "n": len(bases)},
+        "ratios": {"n": len(bases), "table": signals.ratios(bases, digits.rate)},
+    }
+
+
+def real() -> tuple[dict, str]:
+    """Measured on the recordings where they are, else read from the results, and a line that says so."""
+    if sets.available("digits") and sets.available("sounds"):
+        return results.plain(measure_real()), "Measured on the recordings on this machine."
+    return results.read("real_waveforms"), MISSING
+
+
+def same_spectrum(signal: np.ndarray, rate: int) -> dict:
+    """Three sounds that share one mean spectrum: pictures and spectra in whole dB."""
+    changed = signals.changes(signal, rate, 0)
+    found = {"as spoken": signal}
+    found |= {name: changed[name] for name in ("backwards", "random phase", signals.OTHER[2])}
+    spectra = {name: signals.mean_spectrum(s, rate) for name, s in found.items()}
+    top = max(s.max() for s in spectra.values())
+    return {
+        "rate": rate,
+        "pictures": {name: signals.picture(s, rate) for name, s in found.items()},
+        "spectra_db": {
+            name: " ".join(f"{v:.1f}" for v in 20 * np.log10(np.maximum(s / top, 1e-5)))
+            for name, s in spectra.items()
+        },
+    }
+
+
+def main() -> int:
+    """Measure on recordings and write the results; 2 after one line on stderr without them."""
+    try:
+        content = measure_real()
+    except sets.MissingData as missing:
+        print(f"study.signals: error: {missing}", file=sys.stderr)
+        return 2
+    results.write("real_waveforms", content, made_by=MADE_BY, seed=0, data=("digits", "sounds"))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -36,6 +36,7 @@ from tqdm import tqdm
 import metrics
 from experiments import trials
 from study import distances, embeddings, sets, sources
+from study.agreement import agreement, laboratory_mean
 from study.distances import DISTANCES
 
 Values = Mapping[str, Mapping[str, float]]  # set -> system -> value
@@ -297,8 +298,8 @@ def families(parts: Mapping[str, Values]) -> dict[str, dict[str, Values]]:
 
 
 def agreements(values: Values, ratings: Values) -> dict[str, dict]:
-    """Set -> agreement with the listeners (``trials.agreement``)."""
-    return {name: trials.agreement(values[name], ratings[name]) for name in values}
+    """Set -> agreement with the listeners (``agreement``)."""
+    return {name: agreement(values[name], ratings[name]) for name in values}
 
 
 def nested(
@@ -358,7 +359,7 @@ def nested_learning(parts: Mapping[str, Values], ratings: Values, laboratories: 
 
     def judged(weights: np.ndarray, which: str) -> dict:
         values = dict(zip(ratings[which], tables[which][0] @ weights, strict=True))
-        return trials.agreement(values, ratings[which])
+        return agreement(values, ratings[which])
 
     def of(laboratories_left: set[str]) -> list[str]:
         return [s for s, lab in laboratories.items() if lab in laboratories_left]
@@ -399,11 +400,11 @@ def analyse(parts: Mapping[str, Values], ratings: Values, laboratories: Mapping[
         leads = {s: {k: agreement[s][k] - shipped[s][k] for k in ("spearman", "pairs")} for s in laboratories}
         return {
             "sets": {s: agreement[s]["spearman"] for s in laboratories},
-            **{k: trials.laboratory_mean(agreement, laboratories, k) for k in ("spearman", "pairs")},
+            **{k: laboratory_mean(agreement, laboratories, k) for k in ("spearman", "pairs")},
             **{
                 f"lead_{k}": {
-                    **trials.laboratory_mean(leads, laboratories, k),
-                    "corrected": trials.laboratory_mean(leads, laboratories, k, level=corrected)["interval"],
+                    **laboratory_mean(leads, laboratories, k),
+                    "corrected": laboratory_mean(leads, laboratories, k, level=corrected)["interval"],
                 }
                 for k in ("spearman", "pairs")
             },
@@ -448,7 +449,7 @@ def run(*, workers: int = -1, keep: bool = True) -> dict:
     if len(set(laboratories.values())) < 3:
         raise ValueError(f"{len(set(laboratories.values()))} laboratories; leaving out two needs 3 or more")
     networks = [e for e in OTHERS if e in embeddings.installed()]
-    code = sources.code_stamp(distances, embeddings, sets, trials, sys.modules[__name__])
+    code = sources.code_stamp(agreement, distances, embeddings, sets, trials, sys.modules[__name__])
     jobs, places = [], {}
     for which in names:
         key = hashlib.sha256(json.dumps([which, networks, code]).encode()).hexdigest()[:20]

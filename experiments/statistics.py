@@ -30,14 +30,14 @@ from dataclasses import dataclass
 
 import numpy as np
 from joblib import Parallel, delayed
-from scipy.signal import fftconvolve, lfilter
 from tqdm import tqdm
 
 import gen_audio
 import metrics
 from study import results, sets
-from study.distances import frechet, gaussian_kernel, gaussian_mmd, median_distance
 from study.distortions import DISTORTIONS, reverse, shuffle_segments
+from study.incumbents import VALUES, incumbent_p_values, make_pool, own_p_value, own_value
+from study.soundness import PAIRS
 
 POOL = 1000  # digits drawn once for the whole benchmark
 MID = 3
@@ -56,8 +56,6 @@ GRADED = (
     "griffin_lim",
 )
 SHUFFLED = {"shuffled 200 ms": 0.2, "shuffled 100 ms": 0.1}
-DIGITS_RATE = 8000  # Hz
-PERMUTATIONS = 199  # of each trial: p in steps of .005
 LEVEL = 0.05
 
 
@@ -134,108 +132,6 @@ def draw(data: Digits, effect: str, size: int, rng: np.random.Generator) -> tupl
 
 
 # ------------------------------------------------------------------------------------------- measures
-
-
-def make_pool(
-    reference: np.ndarray, candidate: np.ndarray, *, paired: bool = False, owners=None
-) -> metrics._Pool:
-    """The pool ``metrics`` works on, from embedded files; ``owners`` (files,) makes groups the units."""
-    n, m = len(reference), len(candidate)
-    vectors = np.concatenate([reference, candidate])
-    owners = np.arange(n + m) if owners is None else np.asarray(owners)
-    order = np.argsort(owners, kind="stable")
-    _, starts, counts = np.unique(owners[order], return_index=True, return_counts=True)
-    members = np.where(order[starts] < n, 1, 2)
-    partner = np.full(len(starts), -1)
-    if paired:
-        partner = np.concatenate([np.arange(n) + n, np.arange(n)])
-    return metrics._Pool(
-        vectors=vectors[order],
-        starts=starts,
-        weights=np.repeat(1 / counts, counts),
-        members=members,
-        partner=partner,
-        names=tuple(f"{i:05d}" for i in range(len(starts))),
-        levels=np.zeros(len(starts)),
-    )
-
-
-def own_p_value(pool: metrics._Pool, seed: int, rate: int = DIGITS_RATE) -> float:
-    views, scaled = metrics._value_views(pool, None)
-    test = metrics._permutation_test(
-        views, scaled, pool, permutations=PERMUTATIONS, seed=seed, audible=metrics._audible_numbers(rate)
-    )
-    return test.p_value
-
-
-def scaled(rows: np.ndarray) -> np.ndarray:
-    """Rows as the incumbents see them: the views' numbers over the bundled divisors."""
-    return rows / metrics.constants()[0]
-
-
-def own_value(reference: np.ndarray, candidate: np.ndarray) -> float:
-    pool = make_pool(reference, candidate)
-    return float(metrics._observe(metrics._value_views(pool, None)[1], pool, causes=False).views.mean())
-
-
-VALUES = {
-    "this distance": own_value,
-    "Frechet": lambda x, y: frechet(scaled(x), scaled(y)),
-    "Gaussian MMD": lambda x, y: gaussian_mmd(scaled(x), scaled(y)),
-}
-
-
-def incumbent_p_values(
-    reference, candidate, seed: int, *, swap: bool = False, frechet_too: bool = True
-) -> dict:
-    """Permutation p-values of Frechet and MMD with the test's own rearrangements."""
-    pool = make_pool(reference, candidate, paired=swap)
-    members, _ = metrics._arrangements(pool, PERMUTATIONS, seed)
-    return rearranged_p_values(scaled(pool.vectors), members, frechet_too=frechet_too)
-
-
-def rearranged_p_values(rows: np.ndarray, members: np.ndarray, *, frechet_too: bool = True) -> dict:
-    """Permutation p-values of Frechet and MMD of rows (files, d).
-
-    ``members`` (files, arrangements): 1 where a file is in the reference, the observed one first. The
-    bandwidth is the median distance of the pooled rows, so the kernel does not know the sets.
-    """
-    kernel = gaussian_kernel(rows, median_distance(rows))
-    np.fill_diagonal(kernel, 0)
-    inside = members.astype(float)
-    n = int(inside[:, 0].sum())
-    m = len(rows) - n
-    toward = kernel @ inside
-    within = np.einsum("up,up->p", toward, inside)
-    across = toward.sum(axis=0) - within
-    other = kernel.sum() - 2 * across - within
-    statistic = within / (n * (n - 1)) + other / (m * (m - 1)) - 2 * across / (n * m)
-    found = {"Gaussian MMD": float((statistic >= statistic[0] - 1e-12).mean())}
-    if frechet_too:
-        values = _frechet_arranged(rows, members > 0)
-        found["Frechet"] = float((values >= values[0] - 1e-9 * abs(values[0])).mean())
-    return found
-
-
-def _frechet_arranged(rows: np.ndarray, members: np.ndarray) -> np.ndarray:
-    """Frechet distance for every arrangement, through the files' Gram matrix.
-
-    tr sqrt(S1 S2) is the nuclear norm of the product of the two centred data factors, an n x m matrix
-    of inner products, so nothing of size 1032 x 1032 appears. ``frechet`` gives the same (tested).
-    """
-    gram = rows @ rows.T
-    result = np.empty(members.shape[1])
-    for column in range(members.shape[1]):
-        a, b = np.flatnonzero(members[:, column]), np.flatnonzero(~members[:, column])
-        aa, bb, ab = gram[np.ix_(a, a)], gram[np.ix_(b, b)], gram[np.ix_(a, b)]
-        mean = aa.mean() + bb.mean() - 2 * ab.mean()
-        spread = (np.trace(aa) / len(a) - aa.mean()) * len(a) / (len(a) - 1) + (
-            np.trace(bb) / len(b) - bb.mean()
-        ) * len(b) / (len(b) - 1)
-        centred = ab - ab.mean(axis=0) - ab.mean(axis=1)[:, None] + ab.mean()
-        nuclear = np.linalg.svd(centred, compute_uv=False).sum() / np.sqrt((len(a) - 1) * (len(b) - 1))
-        result[column] = mean + spread - 2 * nuclear
-    return result
 
 
 # --------------------------------------------------------------------------------------------- trials
@@ -428,161 +324,6 @@ def _sound_pair(name: str, index: int) -> tuple[float, float, float]:
     reference, candidate, rate = make(size, _rng("sound", name, index))
     found = metrics.compare(reference, candidate, rate=rate, workers=1, peak_limit=1e9, seed=index)
     return found.p_value, found.value, found.null_spread
-
-
-def _speech(count: int, rng) -> tuple[list[np.ndarray], int]:
-    digits = sets.digits(count=count, rng=rng)
-    order = rng.permutation(count)
-    return [digits.signals[i] for i in order], digits.rate
-
-
-def _halves(change_reference=None, change_candidate=None):
-    """Two disjoint samples of digits, one or both changed."""
-
-    def make(size, rng):
-        signals, rate = _speech(2 * size, rng)
-        x, y = signals[:size], signals[size:]
-        x = [change_reference(s, rate, rng) for s in x] if change_reference else x
-        y = [change_candidate(s, rate, rng) for s in y] if change_candidate else y
-        return x, y, rate
-
-    return make
-
-
-def _made(left, right):
-    """Two sets of synthetic signals at 22,050 Hz, one second each."""
-
-    def make(size, rng):
-        return [left(rng) for _ in range(size)], [right(rng) for _ in range(size)], metrics.RATE
-
-    return make
-
-
-def _white(rng):
-    return rng.normal(0, 0.1, metrics.RATE)
-
-
-def _tilted(signal, db_per_octave, rate):
-    spectrum = np.fft.rfft(signal)
-    hz = np.maximum(np.fft.rfftfreq(len(signal), 1 / rate), 50.0)
-    return np.fft.irfft(spectrum * (hz / 1000) ** (db_per_octave / 6.0206), len(signal))
-
-
-def _pink(rng):
-    return _tilted(_white(rng), -3.0103, metrics.RATE)
-
-
-def _tone(low, high):
-    def make(rng):
-        hz = rng.uniform(low, high)
-        return 0.5 * np.sin(2 * np.pi * (hz * np.arange(metrics.RATE) / metrics.RATE + rng.uniform()))
-
-    return make
-
-
-def _modulated(hz):
-    def make(rng):
-        time_axis = np.arange(metrics.RATE) / metrics.RATE
-        return _white(rng) * (1 + 0.9 * np.sin(2 * np.pi * (hz * time_axis + rng.uniform())))
-
-    return make
-
-
-def _pulses(shuffled):
-    """A voiced sound, or noise of the same long-term spectrum (phases drawn anew)."""
-
-    def make(rng):
-        signal = np.zeros(metrics.RATE)
-        signal[:: int(metrics.RATE / rng.uniform(90, 200))] = 1
-        signal = lfilter([1], [1, -1.6, 0.8], signal)
-        if shuffled:
-            spectrum = np.abs(np.fft.rfft(signal)) * np.exp(
-                2j * np.pi * rng.uniform(size=len(signal) // 2 + 1)
-            )
-            signal = np.fft.irfft(spectrum, len(signal))
-        return signal / np.abs(signal).max()
-
-    return make
-
-
-def _two_digits(share):
-    """Two of the ten digits, ``share`` of the candidate from the first one, half of the reference."""
-
-    def make(size, rng):
-        digits = sets.digits()
-        label, signals = np.array(digits.labels), digits.signals
-        one, other = (
-            rng.permutation(np.flatnonzero(label == d)) for d in rng.permutation(np.unique(label))[:2]
-        )
-        half, part = size // 2, round(share * size)
-        x = [*one[:half], *other[:half]]
-        y = [*one[half : half + part], *other[half : half + size - part]]
-        return [signals[i] for i in x], [signals[i] for i in y], digits.rate
-
-    return make
-
-
-def _one_repeated(size, rng):
-    signals, rate = _speech(size + 1, rng)
-    return signals[:size], [signals[size]] * size, rate
-
-
-def _one_class_left(size, rng):
-    digits = sets.digits()
-    order = rng.permutation(len(digits.signals))
-    label = np.array(digits.labels)
-    y = [i for i in order[size:] if label[i] == label[order[0]]][:size]
-    return [digits.signals[i] for i in order[:size]], [digits.signals[i] for i in y], digits.rate
-
-
-def _speakers(size, rng):
-    digits = sets.digits()
-    group = np.array(digits.groups)
-    one, other = rng.permutation(np.unique(group))[:2]
-    x, y = (rng.permutation(np.flatnonzero(group == g))[:size] for g in (one, other))
-    return [digits.signals[i] for i in x], [digits.signals[i] for i in y], digits.rate
-
-
-def _distorted(kind, severity):
-    return _halves(None, lambda s, rate, rng: DISTORTIONS[kind](s, rate, severity, rng))
-
-
-def _there_and_back(signal, rate, rng):
-    import soxr
-
-    return soxr.resample(soxr.resample(signal, rate, 2 * rate + 1000), 2 * rate + 1000, rate)
-
-
-def _room(signal, rate, rng):
-    tail = rng.normal(size=rate // 2) * np.exp(-6.9 * np.arange(rate // 2) / (rate // 2))
-    return fftconvolve(signal, np.concatenate([[1.0], 0.1 * tail]))[: len(signal)]
-
-
-PAIRS = {
-    # name: (must differ, files a side, maker)
-    "white / pink noise": (True, 20, _made(_white, _pink)),
-    "speech / tilted 3 dB per octave": (True, 20, _halves(None, lambda s, r, g: _tilted(s, 3, r))),
-    "tones 200-400 Hz / 800-1600 Hz": (True, 20, _made(_tone(200, 400), _tone(800, 1600))),
-    "forward / reversed speech": (True, 20, _halves(None, lambda s, r, g: reverse(s))),
-    "one speaker / another": (True, 20, _speakers),
-    "modulated at 4 Hz / at 12 Hz": (True, 20, _made(_modulated(4), _modulated(12))),
-    "voiced / same spectrum, random phase": (True, 20, _made(_pulses(False), _pulses(True))),
-    "speech / in a room": (True, 20, _halves(None, _room)),
-    "speech / Griffin-Lim round trip": (True, 50, _distorted("griffin_lim", 2)),
-    "two digits 50/50 / 90/10": (True, 50, _two_digits(0.9)),
-    "varied / one clip repeated": (True, 20, _one_repeated),
-    "ten digits / one digit": (True, 20, _one_class_left),
-    "gain -12 dB": (False, 20, _halves(None, lambda s, r, g: 0.25 * s)),
-    "50 ms of silence": (False, 20, _halves(None, lambda s, r, g: np.r_[np.zeros(r // 20), s])),
-    "dither of 16 bits": (
-        False,
-        20,
-        _halves(None, lambda s, r, g: s + g.triangular(-1, 0, 1, len(s)) / 2**15),
-    ),
-    "resampled there and back": (False, 20, _halves(None, _there_and_back)),
-    "another split": (False, 20, _halves()),
-    "another split, white noise": (False, 20, _made(_white, _white)),
-}
 
 
 def challenge_order() -> list[dict]:

@@ -31,23 +31,22 @@ import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
-from functools import lru_cache
 from itertools import combinations, pairwise
 from pathlib import Path
 
 import numpy as np
 import soxr
 from joblib import Parallel, delayed
-from scipy.stats import kendalltau, spearmanr
 from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
 import metrics
-from experiments import statistics as benchmark
-from study import distances, embeddings, results, sets, sources
+from study import distances, draws, embeddings, incumbents, results, sets, sources
+from study import soundness as sound_pairs
+from study.agreement import agreement, spearman
 from study.distances import DISTANCES, energy
-from study.distortions import moment_matched
-from study.sources import GRADED, SHUFFLED, Rows, seeded
+from study.draws import all_effects, draw, small_effects
+from study.sources import GRADED, Rows, seeded
 
 LEVEL = 0.05
 GENERAL_EMBEDDINGS = ("three_views", "envelope", "fine_structure", "log_mel", "mfcc", "mean_spectrum")
@@ -73,23 +72,6 @@ THIS = ("three_views", "views_energy")
 SLOW = ("dynamic_time_warping", "classifier_two_sample", "mauve")  # half of the draws in ``power``
 PERMUTED = ("three_views", "log_mel", "aisfx")  # with permutation tests of Frechet and Gaussian MMD
 
-GRADED_SMALL = tuple(f"{kind} {severity}" for kind in GRADED for severity in (1, 2))
-GRADED_LARGE = tuple(f"{kind} {severity}" for kind in GRADED for severity in (3, 4, 5))
-STRUCTURE = (*SHUFFLED, "reversed", "phase randomised")
-DIVERSITY = (
-    "1 label dropped",
-    "2 labels dropped",
-    "3 labels dropped",
-    "5 labels dropped",
-    "all labels but 1 dropped",
-    "weights 3:1",
-    "weights 9:1",
-    "half duplicates",
-    "one repeated",
-    "moment matched",
-)
-GROUP_EFFECTS = ("1 group dropped", "2 groups dropped")  # of digits: six speakers
-SMALL_DIVERSITY = (*DIVERSITY[:3], "weights 3:1", "half duplicates", *GROUP_EFFECTS)
 HARMLESS = ("gain 1", "gain 3", "leading_silence 1", "leading_silence 3", "resampled up and back", "dither")
 NUISANCES = (
     *HARMLESS,
@@ -135,51 +117,6 @@ def candidates(embedding: str, names: tuple[str, ...]) -> dict[str, Callable]:
 
 
 # --------------------------------------------------------------------------------------------- draws
-
-
-def small_effects(source: str) -> tuple[str, ...]:
-    """The effects whose mean share found is the power of a candidate."""
-    diversity = [e for e in SMALL_DIVERSITY if source == "digits" or "group" not in e]
-    return (*GRADED_SMALL, "shuffled 200 ms", "shuffled 100 ms", "reversed", *diversity)
-
-
-def all_effects(source: str) -> tuple[str, ...]:
-    groups = GROUP_EFFECTS if source == "digits" else ()
-    return (*GRADED_SMALL, *GRADED_LARGE, *STRUCTURE, *DIVERSITY, *groups)
-
-
-def draw(rows: Rows, effect: str, size: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """Two disjoint samples of ``size`` files, the second with the effect: (size, d) each."""
-    clean = rows.versions["clean"]
-    if effect in rows.versions and effect != "clean":
-        damaged = rows.versions[effect]
-        second = rng.permutation(len(damaged))[:size]
-        first = rng.permutation(np.setdiff1d(np.arange(len(clean)), second))[:size]
-        return clean[first], damaged[second]
-    order = rng.permutation(len(clean))
-    first, rest = order[:size], order[size:]
-    if effect == "clean":
-        return clean[first], clean[rest[:size]]
-    if effect == "one repeated":
-        return clean[first], np.repeat(clean[rest[:1]], size, axis=0)
-    if effect == "half duplicates":
-        half = rest[: (size + 1) // 2]
-        return clean[first], clean[np.concatenate([half, half])[:size]]
-    if effect == "moment matched":
-        return clean[first], moment_matched(clean, size, rng)
-    kinds = rows.groups if "group" in effect else rows.labels
-    names = rng.permutation(np.unique(kinds))
-    if effect.startswith("weights"):
-        heavy = np.isin(kinds, names[: len(names) // 2])
-        share = {"3:1": 0.75, "9:1": 0.9}[effect.split()[1]]
-        count = round(share * size)
-        inside, outside = rest[heavy[rest]], rest[~heavy[rest]]
-        return clean[first], clean[np.concatenate([inside[:count], outside[: size - count]])]
-    count = len(names) - 1 if effect.startswith("all") else int(effect.split()[0])
-    rest = rest[~np.isin(kinds[rest], names[:count])]
-    if len(rest) < size:  # few are left of one label: those of the first sample may come again
-        rest = np.concatenate([rest, order[:size][~np.isin(kinds[order[:size]], names[:count])]])
-    return clean[first], clean[rest[:size]]
 
 
 def _value(distance: Callable, x: np.ndarray, y: np.ndarray, *key) -> float | None:
@@ -231,9 +168,7 @@ def power(rows: Rows, settings: Settings) -> dict:
         found[name] = {
             "found": {e: [int((v > limit).sum()), len(v)] for e, v in values.items()},
             "curve": {e: None if m is None else (m - mean) / spread for e, m in means.items()},
-            "order": {
-                k: None if None in curve else _spearman(range(6), curve) for k, curve in curves.items()
-            },
+            "order": {k: None if None in curve else spearman(range(6), curve) for k, curve in curves.items()},
             "null_over_mid": _share(mean, mid),
             "sd_over_mid": _share(spread, abs(mid)),
             "mid": mid,
@@ -263,24 +198,24 @@ def permutation(rows: Rows, settings: Settings) -> dict:
 
 def _permutation_p_values(x: np.ndarray, y: np.ndarray, seed: int, rate: int | None):
     """(test, p-value) of Frechet and MMD on rows and, for three_views (``rate`` given), of ``compare``."""
-    pool = benchmark.make_pool(x, y)
-    members, _ = metrics._arrangements(pool, benchmark.PERMUTATIONS, seed)
-    found = benchmark.rearranged_p_values(pool.vectors, members)
+    pool = incumbents.make_pool(x, y)
+    members, _ = metrics._arrangements(pool, incumbents.PERMUTATIONS, seed)
+    found = incumbents.rearranged_p_values(pool.vectors, members)
     if rate is not None:
         divisors, _ = metrics.constants()
-        raw = benchmark.make_pool(*(np.asarray(z * divisors, np.float32) for z in (x, y)))
-        found["compare"] = benchmark.own_p_value(raw, seed, rate)
+        raw = incumbents.make_pool(*(np.asarray(z * divisors, np.float32) for z in (x, y)))
+        found["compare"] = incumbents.own_p_value(raw, seed, rate)
     return [(name.lower().replace(" ", "_"), p) for name, p in found.items()]
 
 
 def soundness(embedding: str, settings: Settings) -> dict:
     """Pairs of sets that must differ and pairs that must not: pair -> must_differ, files, p-values.
 
-    The pairs are those of ``benchmark.PAIRS`` (synthetic sounds and all spoken digits), the tests those
+    The pairs are those of ``study.soundness.PAIRS`` (synthetic sounds and all spoken digits), the tests those
     of ``permutation``.
     """
     network, found = embeddings.load(embedding), {}
-    for name, (must, size, make) in benchmark.PAIRS.items():
+    for name, (must, size, make) in sound_pairs.PAIRS.items():
         row = found[name] = {"must_differ": must, "files": size}
         # An alarm rate needs more draws than a median.
         for t in range(settings.effect_draws * (1 if must else 2)):
@@ -519,71 +454,6 @@ def _at(audio: sets.AudioSet, rate: int) -> list[np.ndarray]:
     return [s if audio.rate == rate else soxr.resample(s, audio.rate, rate) for s in audio.signals]
 
 
-def agreement(values: dict[str, float | None], rated: dict[str, float]) -> dict | None:
-    """Spearman, Kendall and the share of pairs ordered as the listeners did; None if undefined.
-
-    Distances fall as ratings rise. Pairs that listeners tie are left out; tied distances count half.
-    """
-    names = [s for s in rated if s in values]
-    if any(values[s] is None for s in names) or len(names) < 3:
-        return None
-    return dict(_agreement(tuple(-values[s] for s in names), tuple(rated[s] for s in names)))
-
-
-@lru_cache(maxsize=2**14)  # the report asks for the same ones many times
-def _agreement(mine: tuple[float, ...], rated: tuple[float, ...]) -> dict:
-    x, y = np.array(mine), np.array(rated)
-    first, second = np.triu_indices(len(x), 1)
-    order = np.sign(y[first] - y[second])
-    agree = np.sign(x[first] - x[second]) * order
-    return {
-        "spearman": _spearman(x, y),
-        "kendall": float(kendalltau(x, y).statistic) if np.ptp(x) and np.ptp(y) else 0.0,
-        "pairs": float(np.mean((agree[order != 0] + 1) / 2)),
-        "systems": len(x),
-    }
-
-
-def laboratory_mean(
-    table: dict[str, dict],
-    laboratories: dict[str, str],
-    key: str,
-    *,
-    level: float = 0.95,
-    draws: int = 2000,
-    seed: int = 0,
-) -> dict:
-    """Mean over rated sets with a bootstrap interval over laboratories (all sets of one together).
-
-    ``table``: set -> what ``agreement`` gives, or a difference of two such. The mean is over sets.
-    """
-    names = [s for s in table if table[s] is not None]
-    labs = sorted({laboratories[s] for s in names})
-    groups = [[table[s][key] for s in names if laboratories[s] == lab] for lab in labs]
-    return {
-        "mean": float(np.mean([table[s][key] for s in names])),
-        "interval": bootstrap_interval(groups, level=level, draws=draws, seed=seed),
-        "sets": len(names),
-        "laboratories": len(labs),
-    }
-
-
-def bootstrap_interval(
-    groups: list[list[float]], *, level: float = 0.95, draws: int = 2000, seed: int = 0
-) -> list[float]:
-    """Percentile interval of the mean of all values, whole groups drawn with replacement."""
-    sums, counts = np.array([sum(g) for g in groups]), np.array([len(g) for g in groups])
-    chosen = np.random.default_rng(seed).integers(len(groups), size=(draws, len(groups)))
-    means = sums[chosen].sum(axis=1) / counts[chosen].sum(axis=1)
-    return np.quantile(means, [(1 - level) / 2, (1 + level) / 2]).tolist()
-
-
-def _spearman(x, y) -> float:
-    x, y = np.asarray(x, float), np.asarray(y, float)
-    constant = np.ptp(x) == 0 or np.ptp(y) == 0
-    return 0.0 if constant else float(spearmanr(x, y).statistic)
-
-
 # ---------------------------------------------------------------------------------------------- time
 
 
@@ -645,7 +515,9 @@ def run(settings: Settings, *, workers: int = -1, keep: bool = True) -> dict:
     rated = sets.rated_names()
     folder = metrics.cache_folder() / "study" / "parts"
     # A part made by other code is made again; this module's own too.
-    code = sources.code_stamp(distances, sources, embeddings, benchmark, sys.modules[__name__])
+    code = sources.code_stamp(
+        spearman, distances, draws, embeddings, incumbents, sound_pairs, sources, sys.modules[__name__]
+    )
     code += embeddings.contents(every)
     jobs, places = [], {}
 

@@ -28,9 +28,10 @@ import gen_audio
 import metrics
 from experiments import trials
 from experiments.listening import FAMILIES
-from experiments.statistics import LEVEL, VALUES, mean_power
+from experiments.statistics import LEVEL, mean_power
 from study import contrast, plots, results
 from study.distances import NOTES
+from study.incumbents import VALUES
 from study.sources import GRADED
 
 ROOT = Path(__file__).parents[1]

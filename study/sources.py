@@ -18,6 +18,7 @@ Conventions
 from __future__ import annotations
 
 import hashlib
+import inspect
 import os
 import tempfile
 from collections.abc import Iterable
@@ -238,9 +239,14 @@ def _stamp(arrays: Iterable[np.ndarray]) -> str:
     return digest.hexdigest()
 
 
-def code_stamp(*modules) -> str:
-    """SHA-256 over the source of modules: what was computed with other code is computed again."""
+def code_stamp(*parts) -> str:
+    """SHA-256 over the source of modules, packages and functions' modules.
+
+    What was computed with other code is computed again.
+    """
     digest = hashlib.sha256(metrics.constants()[1].encode())
-    for module in modules:
-        digest.update(Path(module.__file__).read_bytes())
+    for part in parts:
+        file = Path(inspect.getfile(part))
+        for path in sorted(file.parent.glob("*.py")) if file.name == "__init__.py" else [file]:
+            digest.update(path.read_bytes())
     return digest.hexdigest()

@@ -1,124 +1,166 @@
-"""The study by one command: run the trials, or list what they would use.
+"""One experiment a result: ``python -m experiments NAME`` measures, and writes results/NAME.json.
 
-$ python -m study run                        # all that is installed and present; resumes
-$ python -m study run --quick                # a few minutes, writes nothing
-$ python -m study listen                     # ideas for agreeing with listeners, nested by laboratory
-$ python -m study list                       # sources, embeddings and distances of this machine
+$ python -m experiments                       # what there is, what it needs, how long it takes
+$ python -m experiments challenge             # writes results/challenge.json
+$ python -m experiments trials --help         # what it measures, on what, and what it can be told
+$ python -m experiments trials --quick        # a small part, to see it run: prints, writes nothing
+$ python -m experiments list                  # sources, embeddings and distances of this machine
+
+Of what an experiment needs, digits, sounds and rated are recordings: README says how to bring them.
 """
 
 from __future__ import annotations
 
 import argparse
-import dataclasses
+import ast
+import difflib
+import importlib
+import inspect
 import sys
 import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
 
-from experiments import listening, trials
 from study import embeddings, results, sets, sources
 
+NAMES = tuple(sorted(path.stem for path in Path(__file__).parent.glob("[!_]*.py")))
 
-def main(argv: list[str] | None = None) -> int:
-    """Exit code 0, or 1 for data or networks that are missing; argparse exits with 2 for misuse."""
-    parser = argparse.ArgumentParser(
-        prog="python -m study",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+
+@dataclass(frozen=True)
+class Facts:
+    """What the listing says of an experiment."""
+
+    question: str
+    needs: tuple[str, ...]
+    takes: str
+
+
+def facts(name: str) -> Facts:
+    """Read from the source of an experiment, which is not run: PyTorch takes a second, or is not there."""
+    tree = ast.parse((Path(__file__).parent / f"{name}.py").read_text(encoding="utf-8"))
+    constants = {
+        node.targets[0].id: node.value
+        for node in tree.body
+        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name)
+    }
+    data, needs, takes = (
+        ast.literal_eval(constants[key]) if key in constants else () for key in ("DATA", "NEEDS", "TAKES")
     )
-    commands = parser.add_subparsers(dest="command", required=True)
-    listing = commands.add_parser("list", help="what this machine has")
-    listing.set_defaults(act=_list)
-    running = commands.add_parser(
-        "run",
-        help="every candidate distance x embedding through every trial, into results/trials.json",
-        description="Finished parts are kept in the cache folder: an interrupted run goes on.",
-    )
-    running.add_argument("--quick", action="store_true", help="few files and draws; prints, writes nothing")
-    running.add_argument(
-        "--embeddings",
-        metavar="A,B",
-        help="which embeddings (default: the handcrafted ones and every network that is installed); "
-        "FILE.pt2: one that `python -m models export` wrote",
-    )
-    running.add_argument("--sources", metavar="A,B", help=f"of {', '.join(sources.SOURCES)} (default: all)")
-    running.add_argument(
-        "--out", metavar="NAME", default="trials", help="results/NAME.json (default %(default)s)"
-    )
-    running.add_argument("--workers", type=int, default=-1, help="processes; -1: one a core (default)")
-    running.add_argument("--fresh", action="store_true", help="compute again what the cache holds")
-    running.set_defaults(act=_run)
-    hearing = commands.add_parser(
-        "listen",
-        help="ideas for agreeing better with listeners, into results/listening.json (needs the rated sets)",
-        description="Each idea is judged on laboratories that its choice did not see: see study.listening.",
-    )
-    hearing.add_argument("--workers", type=int, default=-1, help="processes; -1: one a core (default)")
-    hearing.add_argument("--fresh", action="store_true", help="compute again what the cache holds")
-    hearing.set_defaults(act=_listen)
-    arguments = parser.parse_args(argv)
+    return Facts(ast.get_docstring(tree).splitlines()[0], (*data, *needs), takes)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Exit code 0; 1 for data, networks or packages that are missing, 2 for misuse, 130 for an interrupt."""
+    name, *rest = (sys.argv[1:] if arguments is None else list(arguments)) or [""]
+    if name in ("", "-h", "--help"):
+        print(listing())
+        return 0
+    if name == "list":
+        print(on_this_machine())
+        return 0
+    if name not in NAMES:
+        near = difflib.get_close_matches(name, (*NAMES, "list"), n=1)
+        meant = f"did you mean {near[0]}?" if near else f"there are {', '.join(NAMES)}"
+        print(f"error: no experiment {name!r}; {meant}", file=sys.stderr)
+        return 2
     try:
-        return arguments.act(arguments, parser)
+        experiment = importlib.import_module(f"experiments.{name}")
+    except ModuleNotFoundError as error:
+        print(f"error: {error}; {name} needs {', '.join(facts(name).needs)}", file=sys.stderr)
+        return 1
+    resumes = bool({"runs", "fresh"} & _keywords(experiment))
+    try:
+        perform(name, experiment, rest)
     except (sets.MissingData, embeddings.MissingNetwork) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
+    except ValueError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
     except KeyboardInterrupt:
-        print("interrupted; the same command goes on from here", file=sys.stderr)
+        after = "the same command goes on from here" if resumes else "nothing was written"
+        print(f"interrupted; {after}", file=sys.stderr)
         return 130
-
-
-def _list(arguments: argparse.Namespace, parser: argparse.ArgumentParser) -> int:
-    installed = embeddings.installed()
-    for name in embeddings.NAMES:
-        print(f"embedding  {name:18} {'here' if name in installed else 'not installed'}")
-    for name in (*sources.SOURCES, "rated"):
-        print(
-            f"source     {name:18} {'here' if name == 'instruments' or sets.available(name) else 'missing'}"
-        )
-    for name in trials.GENERAL_DISTANCES:
-        print(f"distance   {name}")
     return 0
 
 
-def _run(arguments: argparse.Namespace, parser: argparse.ArgumentParser) -> int:
-    settings = trials.Settings(embeddings=trials.GENERAL_EMBEDDINGS + networks())
-    if arguments.embeddings:
-        chosen = tuple(arguments.embeddings.split(","))
-        if unknown := {c for c in chosen if not c.endswith(embeddings.EXPORTED)} - set(embeddings.NAMES):
-            parser.error(f"--embeddings: unknown {', '.join(sorted(unknown))}; see python -m study list")
-        settings = dataclasses.replace(settings, embeddings=chosen)
-    if arguments.sources:
-        chosen = tuple(arguments.sources.split(","))
-        if unknown := set(chosen) - set(sources.SOURCES):
-            parser.error(f"--sources: unknown {', '.join(sorted(unknown))}; of {', '.join(sources.SOURCES)}")
-        settings = dataclasses.replace(settings, sources=chosen)
-    if arguments.quick:
-        settings = dataclasses.replace(
-            settings, files=210, null_draws=20, effect_draws=2, bias_draws=3, unit_trials=5
-        )
-    if arguments.workers == 0:
-        parser.error("--workers: 0 processes; give 1 or more, or -1 for one a core")
+def perform(name: str, experiment: ModuleType, arguments: Sequence[str]) -> None:
+    """Measure as the arguments say, write the result with its header, print what it says."""
+    options = vars(parser(name, experiment).parse_args(arguments))
+    out = options.pop("out")
     started = time.perf_counter()
-    found = trials.run(settings, workers=arguments.workers, keep=not arguments.fresh)
-    if arguments.quick:
-        print(trials.summary(found))
-    else:
-        recordings = [name for name in (*settings.sources, "rated") if name != "instruments"]
-        data = [name for name in recordings if sets.available(name)]
-        print(results.write(arguments.out, found, made_by="python -m study run", seed=0, data=data))
+    measured = experiment.run(**options)
+    if not options.get("quick"):
+        on = experiment.measured_on(measured) if hasattr(experiment, "measured_on") else experiment.DATA
+        path = results.write(out, measured, made_by=f"python -m experiments {name}", seed=0, data=on)
+        print(f"{path.parent.name}/{path.name}")
+    if hasattr(experiment, "summary"):
+        print(experiment.summary(measured))
     print(f"{time.perf_counter() - started:.0f} s", file=sys.stderr)
-    return 0
 
 
-def _listen(arguments: argparse.Namespace, parser: argparse.ArgumentParser) -> int:
-    if arguments.workers == 0:
-        parser.error("--workers: 0 processes; give 1 or more, or -1 for one a core")
-    found = listening.run(workers=arguments.workers, keep=not arguments.fresh)
-    print(results.write("listening", found, made_by="python -m study listen", seed=0, data=["rated"]))
-    return 0
+def parser(name: str, experiment: ModuleType) -> argparse.ArgumentParser:
+    """Of the keywords of an experiment's ``run``: those that several have are explained here."""
+    made = argparse.ArgumentParser(
+        prog=f"python -m experiments {name}",
+        description=experiment.__doc__,
+        epilog=_epilog(name),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    if hasattr(experiment, "options"):
+        experiment.options(made)
+    shared = {
+        "quick": {"action": "store_true", "help": "a small part, to see it run: prints, writes nothing"},
+        "runs": {"default": "runs", "help": "folder of the runs (default %(default)s)"},
+        "workers": {"type": _processes, "default": -1, "help": "processes; -1: one a core (default)"},
+        "fresh": {"action": "store_true", "help": "compute again what the cache holds"},
+    }
+    for keyword, settings in shared.items():
+        if keyword in _keywords(experiment):
+            made.add_argument(f"--{keyword}", **settings)
+    made.add_argument("--out", metavar="NAME", default=name, help="results/NAME.json (default %(default)s)")
+    return made
 
 
-def networks() -> tuple[str, ...]:
-    """Networks that are installed, beside the handcrafted embeddings."""
-    return tuple(n for n in embeddings.installed() if n in trials.NETWORKS)
+def _keywords(experiment: ModuleType) -> set[str]:
+    return set(inspect.signature(experiment.run).parameters)
+
+
+def _epilog(name: str) -> str:
+    known = facts(name)
+    return f"Needs {', '.join(known.needs) or 'nothing'}. Takes {known.takes} on two cores."
+
+
+def _processes(text: str) -> int:
+    if int(text) == 0:
+        raise argparse.ArgumentTypeError("0 processes; give 1 or more, or -1 for one a core")
+    return int(text)
+
+
+def listing() -> str:
+    """How the command is used, and every experiment with what it asks, needs and takes."""
+    lines = [__doc__.strip(), ""]
+    for name in NAMES:
+        known = facts(name)
+        lines.append(f"{name:15} {known.question}")
+        lines.append(f"{'':15} needs {', '.join(known.needs) or 'nothing'}; {known.takes} on two cores")
+    return "\n".join(lines)
+
+
+def on_this_machine() -> str:
+    """What the trials can be run on here: embeddings, sources, distances."""
+    from experiments import trials
+
+    installed = embeddings.installed()
+    lines = [f"embedding  {e:18} {'here' if e in installed else 'not installed'}" for e in embeddings.NAMES]
+    lines += [
+        f"source     {name:18} {'here' if sets.available(name) else 'missing'}"
+        for name in (*sources.SOURCES, "rated")
+    ]
+    lines += [f"distance   {name}" for name in trials.GENERAL_DISTANCES]
+    return "\n".join(lines)
 
 
 if __name__ == "__main__":

@@ -1,27 +1,27 @@
-"""What notebook 02 shows of recordings, for machines without them: pictures, spectra, delays, ratios.
+"""What do waveforms, spectra and views keep of recordings? Pictures and ratios, for notebook 02.
 
-    $ python -m experiments.real_waveforms
-
-writes ``results/real_waveforms.json``, in about five seconds.
+The first take of every digit by every speaker (60 recordings; what is random is seeded by the recording's
+number), and pictures of four recordings. Notebook 02 measures it where the recordings are and shows the
+result where they are not.
 """
 
 from __future__ import annotations
-
-import sys
 
 import numpy as np
 import soundfile
 
 from study import results, sets, signals
 
-MADE_BY = "python -m study.signals"
+DATA = ("digits", "sounds")
+TAKES = "five seconds"
+
 DIGITS_SHOWN = ("7_jackson_0.wav", "3_theo_0.wav")
 SOUNDS_SHOWN = ("Dog bark", "Sea waves")
 MISSING = "The recordings are not on this machine: read from results/real_waveforms.json instead."
 
 
-def measure_real() -> dict:
-    """What notebook 02 shows of recordings, the content of the results; MissingData without them."""
+def run() -> dict:
+    """All measurements; MissingData without the recordings."""
     digits = sets.digits()
     named = dict(zip(digits.names, digits.signals, strict=True))
     bases = signals.digit_bases(digits)
@@ -44,37 +44,22 @@ def measure_real() -> dict:
 def real() -> tuple[dict, str]:
     """Measured on the recordings where they are, else read from the results, and a line that says so."""
     if sets.available("digits") and sets.available("sounds"):
-        return results.plain(measure_real()), "Measured on the recordings on this machine."
+        return results.plain(run()), "Measured on the recordings on this machine."
     return results.read("real_waveforms"), MISSING
 
 
 def same_spectrum(signal: np.ndarray, rate: int) -> dict:
     """Three sounds that share one mean spectrum: pictures and spectra in whole dB."""
     changed = signals.changes(signal, rate, 0)
-    found = {"as spoken": signal}
-    found |= {name: changed[name] for name in ("backwards", "random phase", signals.OTHER[2])}
-    spectra = {name: signals.mean_spectrum(s, rate) for name, s in found.items()}
+    versions = {"as spoken": signal}
+    versions |= {name: changed[name] for name in ("backwards", "random phase", signals.OTHER[2])}
+    spectra = {name: signals.mean_spectrum(s, rate) for name, s in versions.items()}
     top = max(s.max() for s in spectra.values())
     return {
         "rate": rate,
-        "pictures": {name: signals.picture(s, rate) for name, s in found.items()},
+        "pictures": {name: signals.picture(s, rate) for name, s in versions.items()},
         "spectra_db": {
             name: " ".join(f"{v:.1f}" for v in 20 * np.log10(np.maximum(s / top, 1e-5)))
             for name, s in spectra.items()
         },
     }
-
-
-def main() -> int:
-    """Measure on recordings and write the results; 2 after one line on stderr without them."""
-    try:
-        content = measure_real()
-    except sets.MissingData as missing:
-        print(f"study.signals: error: {missing}", file=sys.stderr)
-        return 2
-    results.write("real_waveforms", content, made_by=MADE_BY, seed=0, data=("digits", "sounds"))
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

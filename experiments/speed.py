@@ -1,9 +1,8 @@
 """How fast is the distance? Ratios against a floor and a peer, measured in the same run.
 
-    python -m study.speed
-
-Writes ``results/speed.json``. CPU time on one core (``time.process_time``, BLAS and torch held to one
-thread), the best of several repeats, because anything else that runs only ever adds to a time.
+30 synthetic seconds (seed 0), and two sets of 10,000 random windows. CPU time on one core
+(``time.process_time``, BLAS and torch held to one thread), the best of several repeats, because anything else
+that runs only ever adds to a time.
 The floor is the five short-time Fourier transforms alone. The peer, where torch is installed, is a
 network of VGGish's topology (Hershey et al. 2017: six convolutions, three dense layers, one 96 x 64
 log-mel patch a .96 s) with random weights, which cost what trained ones do.
@@ -11,7 +10,6 @@ log-mel patch a .96 s) with random weights, which cost what trained ones do.
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import platform
@@ -26,7 +24,11 @@ from numpy.lib.stride_tricks import sliding_window_view
 from threadpoolctl import threadpool_limits
 
 import metrics
-from study import results, synthetic
+from study import synthetic
+
+DATA = ()
+NEEDS = ("PyTorch for the peer",)
+TAKES = "a minute"
 
 VECTORS = 10_000
 
@@ -124,6 +126,7 @@ def start_up(repeats: int = 5) -> dict:
 
 
 def run() -> dict:
+    """All times; the peer's is null where torch is not installed."""
     signals = [metrics.prepare(signal, metrics.RATE)[0] for signal in synthetic.windows(30)]
     raw = list(synthetic.windows(30))
     return {
@@ -138,15 +141,15 @@ def run() -> dict:
     }
 
 
-def report(found: dict) -> str:
+def summary(measured: dict) -> str:
     """The figures as text."""
-    embed, floor = found["embed_ms_per_second"], found["transforms_ms_per_second"]
-    peer, large = found["vggish_topology_ms_per_second"], found["large_sets"]
+    embed, floor = measured["embed_ms_per_second"], measured["transforms_ms_per_second"]
+    peer, large = measured["vggish_topology_ms_per_second"], measured["large_sets"]
     return "\n".join(
         [
             f"three views: {embed:.2f} ms of CPU a second of audio, "
             f"{embed / floor:.1f} x the transforms alone ({floor:.2f} ms); "
-            f"preparing: {found['prepare_ms_per_second']:.2f} ms",
+            f"preparing: {measured['prepare_ms_per_second']:.2f} ms",
             "VGGish's topology: "
             + (
                 f"{peer:.1f} ms, {peer / embed:.1f} x the three views"
@@ -155,21 +158,7 @@ def report(found: dict) -> str:
             ),
             f"{large['vectors_a_side']:,} x {large['vectors_a_side']:,} vectors, all three terms: "
             f"{large['seconds']:.1f} s, peak {large['peak_mib']:.0f} MiB",
-            f"python -m metrics --help: {found['start_up']['help_seconds']:.2f} s "
-            f"(numpy alone {found['start_up']['numpy_seconds']:.2f} s)",
+            f"python -m metrics --help: {measured['start_up']['help_seconds']:.2f} s "
+            f"(numpy alone {measured['start_up']['numpy_seconds']:.2f} s)",
         ]
     )
-
-
-def main(argv: list[str] | None = None) -> int:
-    argparse.ArgumentParser(prog="python -m study.speed", description=__doc__.splitlines()[0]).parse_args(
-        argv
-    )
-    found = run()
-    print(report(found))
-    results.write("speed", found, made_by="python -m study.speed", seed=0)
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

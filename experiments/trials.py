@@ -1,7 +1,9 @@
-"""The meta-evaluation: every candidate distance on every candidate embedding, through the same trials.
+"""What does every candidate distance find, order, overlook and cost, on every candidate embedding?
 
-    $ python -m study run            # everything that is installed and present; resumes
-    $ python -m study run --quick    # a few minutes: to see it run, writes nothing
+Three sources that no choice of the recipe's test was made on (``study.sources``: 600 spoken digits, 240
+environmental sounds, 240 rendered notes, about a second each) and 11 rated sets; N = 20, 100 draws without an
+effect and 10 with each (``Settings``). Every draw has a seed made of its name, so none depends on the others,
+on workers or on which candidates run.
 
 Conventions
     draw         two disjoint random samples of N files of a source, the second with an effect. The
@@ -15,40 +17,37 @@ Conventions
     candidate    "EMBEDDING / DISTANCE".
     this         the distance of ``metrics`` on one vector a file: ``views_energy`` on three_views.
 
-Trials, one function each; each is cached as JSON below ``metrics.cache_folder()`` under what it
-depends on (rows, code, settings), and ``run`` puts them together as ``results/trials.json``.
-Naive distances need what general ones do not (paired sets, sequences) and are tried on their own
-embedding only. Where a distance is not defined (pairs of unequal sets) the result is null.
+Trials are one function each, and each is kept as a part (``study.parts``) under what it depends on: rows,
+code, settings. Naive distances need what general ones do not (paired sets, sequences) and are tried on their
+own embedding only. Where a distance is not defined (pairs of unequal sets) the result is null.
+``experiments.statistics`` says why the benchmark of the shipped test is not a part of this.
 """
 
 from __future__ import annotations
 
+import argparse
 import hashlib
-import json
-import os
 import sys
-import tempfile
 import time
-from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field, replace
 from itertools import combinations, pairwise
-from pathlib import Path
 
 import numpy as np
-import soxr
-from joblib import Parallel, delayed
-from threadpoolctl import threadpool_limits
-from tqdm import tqdm
 
 import metrics
-from study import distances, draws, embeddings, incumbents, results, sets, sources
+from study import distances, draws, embeddings, incumbents, sets, sources
 from study import soundness as sound_pairs
 from study.agreement import agreement, spearman
 from study.distances import DISTANCES, energy
-from study.draws import all_effects, draw, small_effects
-from study.sources import GRADED, Rows, seeded
+from study.draws import all_effects, draw, draw_groups, small_effects
+from study.parts import Key, Part, computed
+from study.sources import GRADED, SOURCES, Rows, seeded
 
-LEVEL = 0.05
+DATA = ("digits", "sounds", "rated")
+TAKES = "under an hour"
+
+ALPHA = 0.05  # significance level
 GENERAL_EMBEDDINGS = ("three_views", "envelope", "fine_structure", "log_mel", "mfcc", "mean_spectrum")
 GENERAL_DISTANCES = (
     "frechet",
@@ -156,7 +155,7 @@ def power(rows: Rows, settings: Settings) -> dict:
                 float,
             )
         null = values.pop("clean")
-        limit, mean = np.quantile(null, 1 - LEVEL), float(null.mean())
+        limit, mean = np.quantile(null, 1 - ALPHA), float(null.mean())
         spread = float(null.std(ddof=1)) or 1e-12
         # Pairs are not defined where too few files of a label are left.
         values = {e: v[~np.isnan(v)] for e, v in values.items()}
@@ -191,21 +190,19 @@ def permutation(rows: Rows, settings: Settings) -> dict:
             x, y = draw(rows, effect, settings.size, seeded(rows.source, effect, settings.size, t))
             for name, p in _permutation_p_values(x, y, t, rate):
                 row = found.setdefault(name, {}).setdefault(effect, [0, 0])
-                row[0] += int(p <= LEVEL)
+                row[0] += int(p <= ALPHA)
                 row[1] += 1
     return found
 
 
 def _permutation_p_values(x: np.ndarray, y: np.ndarray, seed: int, rate: int | None):
     """(test, p-value) of Frechet and MMD on rows and, for three_views (``rate`` given), of ``compare``."""
-    pool = incumbents.make_pool(x, y)
-    members, _ = metrics._arrangements(pool, incumbents.PERMUTATIONS, seed)
-    found = incumbents.rearranged_p_values(pool.vectors, members)
+    p_values = incumbents.incumbent_p_values(x, y, seed=seed)
     if rate is not None:
         divisors, _ = metrics.constants()
-        raw = incumbents.make_pool(*(np.asarray(z * divisors, np.float32) for z in (x, y)))
-        found["compare"] = incumbents.own_p_value(raw, seed, rate)
-    return [(name.lower().replace(" ", "_"), p) for name, p in found.items()]
+        raw = (np.asarray(z * divisors, np.float32) for z in (x, y))
+        p_values["compare"] = incumbents.own_p_value(*raw, seed=seed, rate=rate)
+    return [(name.lower().replace(" ", "_"), p) for name, p in p_values.items()]
 
 
 def soundness(embedding: str, settings: Settings) -> dict:
@@ -358,24 +355,19 @@ def units(embedding: str, settings: Settings) -> dict:
     windows = [_frames(network, s, clips.rate) for s in clips.signals]
     for t in range(trials):
         chosen = seeded("units", t).permutation(len(windows))[:40]
-        parts = [windows[i] for i in chosen]
-        owner = np.repeat(np.arange(40), [len(p) for p in parts])
-        pooled = np.concatenate(parts)
+        dealt = [windows[i] for i in chosen]
+        owner = np.repeat(np.arange(40), [len(rows) for rows in dealt])
+        pooled = np.concatenate(dealt)
         for unit, owners in (("frames", np.arange(len(owner))), ("files", owner)):
             inside = int((owner < 20).sum()) if unit == "frames" else 20
             _count(counts, unit, _unit_p_values(pooled, owners, inside, t))
     digits = sets.digits()
     groups = np.array([f"{g} {x}" for g, x in zip(digits.groups, digits.labels, strict=True)])
-    names, member = np.unique(groups, return_inverse=True)
-    picks = []
-    for t in range(trials):
-        rng = seeded("groups", t)
-        chosen = rng.permutation(len(names))[:16]
-        picks.append([rng.permutation(np.flatnonzero(member == g))[:4] for g in chosen])
+    picks = [draw_groups(groups, seeded("groups", t), count=16, files=4) for t in range(trials)]
     needed = np.unique(np.concatenate([np.concatenate(p) for p in picks]))
     table = {i: embeddings.file_vector(network, digits.signals[i], digits.rate) for i in needed}
-    for t, parts in enumerate(picks):
-        pooled = np.stack([table[i] for part in parts for i in part])
+    for t, pick in enumerate(picks):
+        pooled = np.stack([table[i] for files in pick for i in files])
         owner = np.repeat(np.arange(16), 4)
         _count(counts, "files of groups", _unit_p_values(pooled, np.arange(64), 32, t))
         _count(counts, "groups", _unit_p_values(pooled, owner, 8, t))
@@ -392,7 +384,7 @@ def _frames(network, signal: np.ndarray, rate: int) -> np.ndarray:
 def _count(counts: dict, unit: str, p_values: dict[str, float]) -> None:
     for name, p in p_values.items():
         row = counts.setdefault(name, {})
-        row[unit] = row.get(unit, 0) + int(p <= LEVEL)
+        row[unit] = row.get(unit, 0) + int(p <= ALPHA)
 
 
 def _unit_p_values(pooled: np.ndarray, owners: np.ndarray, inside: int, seed: int) -> dict[str, float]:
@@ -426,7 +418,7 @@ def ratings(embedding: str, settings: Settings) -> dict:
         every = {"": rated.reference, **rated.systems}
         rate = min(audio.rate for audio in every.values())  # nobody gains by a wider band
         table = {
-            system: np.stack([embeddings.file_vector(network, s, rate) for s in _at(audio, rate)])
+            system: np.stack([embeddings.file_vector(network, s, rate) for s in sources.at_rate(audio, rate)])
             for system, audio in every.items()
         }
         result[which] = {
@@ -444,14 +436,9 @@ def shipped(settings: Settings) -> dict:
         found[which] = {}
         for system, audio in rated.systems.items():
             rate = min(rated.reference.rate, audio.rate)
-            pair = [_at(rated.reference, rate), _at(audio, rate)]
+            pair = [sources.at_rate(rated.reference, rate), sources.at_rate(audio, rate)]
             found[which][system] = metrics.distance(*pair, rate=rate, cache=False)
     return found
-
-
-def _at(audio: sets.AudioSet, rate: int) -> list[np.ndarray]:
-    """The signals at a rate: arrays given together have one."""
-    return [s if audio.rate == rate else soxr.resample(s, audio.rate, rate) for s in audio.signals]
 
 
 # ---------------------------------------------------------------------------------------------- time
@@ -493,82 +480,88 @@ def _cpu_ms(function: Callable[[], object]) -> float:
 # ----------------------------------------------------------------------------------------------- run
 
 
-def _part(path: Path, function: Callable, *arguments) -> None:
-    """Compute a part and keep it, whole or not at all."""
-    with threadpool_limits(1):
-        content = results.plain(function(*arguments))
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, stage = tempfile.mkstemp(dir=path.parent, suffix=".part")
-    with open(handle, "w", encoding="utf-8") as file:
-        json.dump(content, file)
-    os.replace(stage, path)
+def options(parser: argparse.ArgumentParser) -> None:
+    """What the trials can be told."""
+    parser.add_argument(
+        "--embeddings",
+        metavar="A,B",
+        type=_embeddings,
+        help="which embeddings (default: the handcrafted ones and every network that is installed); "
+        "FILE.pt2: one that `python -m models export` wrote",
+    )
+    parser.add_argument(
+        "--sources",
+        metavar="A,B",
+        type=_sources,
+        default=sources.SOURCES,
+        help=f"of {', '.join(sources.SOURCES)} (default: all)",
+    )
 
 
-def run(settings: Settings, *, workers: int = -1, keep: bool = True) -> dict:
+def _embeddings(text: str) -> tuple[str, ...]:
+    chosen = tuple(text.split(","))
+    if unknown := {c for c in chosen if not c.endswith(embeddings.EXPORTED)} - set(embeddings.NAMES):
+        raise argparse.ArgumentTypeError(
+            f"unknown {', '.join(sorted(unknown))}; see python -m experiments list"
+        )
+    return chosen
+
+
+def _sources(text: str) -> tuple[str, ...]:
+    chosen = tuple(text.split(","))
+    if unknown := set(chosen) - set(sources.SOURCES):
+        raise argparse.ArgumentTypeError(
+            f"unknown {', '.join(sorted(unknown))}; of {', '.join(sources.SOURCES)}"
+        )
+    return chosen
+
+
+def run(
+    *,
+    embeddings: tuple[str, ...] | None = None,
+    sources: tuple[str, ...] = SOURCES,
+    quick: bool = False,
+    workers: int = -1,
+    fresh: bool = False,
+) -> dict:
+    """Every trial on the ``sources``; ``embeddings`` None takes the handcrafted and what is installed."""
+    settings = Settings(sources=sources, embeddings=embeddings or GENERAL_EMBEDDINGS + networks())
+    if quick:
+        settings = replace(settings, files=210, null_draws=20, effect_draws=2, bias_draws=3, unit_trials=5)
+    return measure(settings, workers=workers, keep=not fresh)
+
+
+def networks() -> tuple[str, ...]:
+    """Networks that are installed, beside the handcrafted embeddings."""
+    return tuple(n for n in embeddings.installed() if n in NETWORKS)
+
+
+def measured_on(measured: Mapping) -> list[str]:
+    """The sets of recordings behind a result: instruments are rendered, and rated sets may be missing."""
+    wanted = (*measured["settings"]["sources"], "rated")
+    return [name for name in wanted if name != "instruments" and sets.available(name)]
+
+
+def measure(settings: Settings, *, workers: int = -1, keep: bool = True) -> dict:
     """Run every trial on everything; parts done before (same code, data, settings) are read back.
 
     Raises ``sets.MissingData`` naming what is missing: leave the source out, or bring it.
     """
-    naive = tuple(e for e, _ in NAIVE)
-    every = (*settings.embeddings, *naive)
-    rows = sources.rows(settings.sources, every, files=settings.files, workers=workers)
-    rated = sets.rated_names()
-    folder = metrics.cache_folder() / "study" / "parts"
-    # A part made by other code is made again; this module's own too.
-    code = sources.code_stamp(
-        spearman, distances, draws, embeddings, incumbents, sound_pairs, sources, sys.modules[__name__]
-    )
-    code += embeddings.contents(every)
-    jobs, places = [], {}
-
-    def plan(key: tuple, function: Callable, *arguments, data: str = "") -> None:
-        amount = {k: v for k, v in asdict(settings).items() if k not in ("sources", "embeddings")}
-        text = json.dumps([key, code, data, amount])
-        name = " ".join(Path(part).name for part in key)
-        place = folder / f"{name} {hashlib.sha256(text.encode()).hexdigest()[:20]}.json"
-        places[key] = place
-        if not (keep and place.exists()):
-            jobs.append(delayed(_part)(place, function, *arguments))
-
-    for embedding in every:
-        plan(("tones", embedding), tones, embedding, settings)
-        plan(("cost", embedding), cost, embedding, settings)
-        if rated:
-            plan(("ratings", embedding), ratings, embedding, settings, data=" ".join(rated))
-        if embedding in PERMUTED and "digits" in settings.sources:
-            plan(("soundness", embedding), soundness, embedding, settings)
-        if embedding not in naive and {"digits", "sounds"} <= set(settings.sources):
-            plan(("units", embedding), units, embedding, settings)
-    if rated:
-        plan(("shipped",), shipped, settings, data=" ".join(rated))
-    for (name, embedding), table in rows.items():
-        stamp = hashlib.sha256(table.versions["clean"].tobytes()).hexdigest()
-        plan(("power", name, embedding), power, table, settings, data=stamp)
-        if embedding not in naive:
-            plan(("nuisance", name, embedding), nuisance, table, settings, data=stamp)
-            plan(("robustness", name, embedding), robustness, table, settings, data=stamp)
-            if name == settings.sources[0]:
-                plan(("bias", name, embedding), bias, table, settings, data=stamp)
-        if embedding in PERMUTED:
-            plan(("permutation", name, embedding), permutation, table, settings, data=stamp)
-    done = Parallel(n_jobs=workers, return_as="generator_unordered")(jobs)
-    for _ in tqdm(done, total=len(jobs), desc="trials", unit="part"):
-        pass
+    contents = computed(_parts(settings, workers), "trials", workers=workers, keep=keep)
     # Named once, in this order: a name for every number would make the file ten times as long.
-    found: dict = {
+    measured: dict = {
         "settings": asdict(settings),
         "effects": {name: all_effects(name) for name in settings.sources},
     }
-    for key, place in places.items():
-        level = found
-        for part in key[:-1]:
-            level = level.setdefault(part, {})
-        content = json.loads(place.read_text(encoding="utf-8"))
+    for key, content in contents.items():
+        level = measured
+        for word in key[:-1]:
+            level = level.setdefault(word, {})
         if key[0] == "power":
-            content = {name: _packed(row, found["effects"][key[1]]) for name, row in content.items()}
+            content = {name: _packed(row, measured["effects"][key[1]]) for name, row in content.items()}
         level[key[-1]] = content
-    if rated:
-        found["rated"] = {
+    if rated := sets.rated_names():
+        measured["rated"] = {
             which: {
                 "ratings": (r := sets.rated(which)).ratings,
                 "laboratory": r.laboratory,
@@ -578,7 +571,48 @@ def run(settings: Settings, *, workers: int = -1, keep: bool = True) -> dict:
             }
             for which in rated
         }
-    return found
+    return measured
+
+
+def _parts(settings: Settings, workers: int) -> dict[Key, Part]:
+    """Every trial, by where its content stands in the result."""
+    naive = tuple(e for e, _ in NAIVE)
+    every = (*settings.embeddings, *naive)
+    rows = sources.rows(settings.sources, every, files=settings.files, workers=workers)
+    rated = sets.rated_names()
+    # A part made by other code is made again; this module's own too.
+    code = sources.code_stamp(
+        spearman, distances, draws, embeddings, incumbents, sound_pairs, sources, sys.modules[__name__]
+    )
+    code += embeddings.contents(every)
+    amount = {k: v for k, v in asdict(settings).items() if k not in ("sources", "embeddings")}
+    planned = {}
+
+    def plan(key: Key, function: Callable, subject: tuple, data: str = "") -> None:
+        planned[key] = Part(function, (*subject, settings), [code, data, amount])
+
+    for e in every:
+        plan(("tones", e), tones, (e,))
+        plan(("cost", e), cost, (e,))
+        if rated:
+            plan(("ratings", e), ratings, (e,), " ".join(rated))
+        if e in PERMUTED and "digits" in settings.sources:
+            plan(("soundness", e), soundness, (e,))
+        if e not in naive and {"digits", "sounds"} <= set(settings.sources):
+            plan(("units", e), units, (e,))
+    if rated:
+        plan(("shipped",), shipped, (), " ".join(rated))
+    for (name, e), table in rows.items():
+        stamp = hashlib.sha256(table.versions["clean"].tobytes()).hexdigest()
+        plan(("power", name, e), power, (table,), stamp)
+        if e not in naive:
+            plan(("nuisance", name, e), nuisance, (table,), stamp)
+            plan(("robustness", name, e), robustness, (table,), stamp)
+            if name == settings.sources[0]:
+                plan(("bias", name, e), bias, (table,), stamp)
+        if e in PERMUTED:
+            plan(("permutation", name, e), permutation, (table,), stamp)
+    return planned
 
 
 def _packed(row: dict, effects: tuple[str, ...]) -> dict:
@@ -592,25 +626,25 @@ def _packed(row: dict, effects: tuple[str, ...]) -> dict:
     }
 
 
-def summary(found: dict) -> str:
+def summary(measured: Mapping) -> str:
     """Power and agreement with listeners, a line each candidate, best power first."""
     lines = []
-    for embedding in (*found["settings"]["embeddings"], *(e for e, _ in NAIVE)):
-        powers = {s: tables[embedding] for s, tables in found["power"].items()}
+    for embedding in (*measured["settings"]["embeddings"], *(e for e, _ in NAIVE)):
+        powers = {s: tables[embedding] for s, tables in measured["power"].items()}
         for name in next(iter(powers.values())):
             shares = [
-                hits / draws
+                hits / count
                 for s, table in powers.items()
-                for e, hits, draws in zip(
-                    found["effects"][s], table[name]["found"], table[name]["draws"], strict=True
+                for e, hits, count in zip(
+                    measured["effects"][s], table[name]["found"], table[name]["draws"], strict=True
                 )
                 if e in small_effects(s)
             ]
             line = f"{np.mean(shares):.3f} found  {embedding} / {name}"
-            if "ratings" in found:
+            if "ratings" in measured:
                 each = [
-                    agreement(found["ratings"][embedding][w][name], r["ratings"])
-                    for w, r in found["rated"].items()
+                    agreement(measured["ratings"][embedding][w][name], r["ratings"])
+                    for w, r in measured["rated"].items()
                 ]
                 known = [a["spearman"] for a in each if a]
                 line += f"  listeners {np.mean(known):.2f}" if known else ""

@@ -135,7 +135,7 @@ def sound(found: Mapping, embedding: str, test: str) -> dict[str, bool]:
     """
     found_right = {}
     for name, row in found["soundness"][embedding].items():
-        small = np.mean(np.array(row[test]) <= trials.LEVEL)
+        small = np.mean(np.array(row[test]) <= trials.ALPHA)
         found_right[name] = bool(small >= 0.5 if row["must_differ"] else small <= 0.15)
     return found_right
 

@@ -1,4 +1,11 @@
-"""Two samples of one source of sound, the second with an effect."""
+"""Two samples of one source of sound, the second with an effect: what every distance is tried on.
+
+Conventions
+    effect    a damaged version of every file ("noise 1", "reversed"), or damage to the set ("2 labels
+              dropped"); "clean" is none, and both samples are draws of one source.
+    dropped, left out    the same damage, drawn in two ways: "dropped" by ``experiments.trials``, "left
+              out" by ``experiments.statistics``. Each keeps its own, for another draw is another number.
+"""
 
 from __future__ import annotations
 
@@ -33,6 +40,7 @@ def small_effects(source: str) -> tuple[str, ...]:
 
 
 def all_effects(source: str) -> tuple[str, ...]:
+    """The small effects, larger ones of the same kinds, and some that nobody should miss."""
     groups = GROUP_EFFECTS if source == "digits" else ()
     return (*GRADED_SMALL, *GRADED_LARGE, *STRUCTURE, *DIVERSITY, *groups)
 
@@ -40,15 +48,16 @@ def all_effects(source: str) -> tuple[str, ...]:
 def draw(rows: Rows, effect: str, size: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
     """Two disjoint samples of ``size`` files, the second with the effect: (size, d) each."""
     clean = rows.versions["clean"]
-    if effect in rows.versions and effect != "clean":
-        damaged = rows.versions[effect]
+    damaged = clean if effect == "clean" else rows.versions.get(effect)
+    if damaged is not None and len(damaged) < len(clean):
+        # Few files have a damaged version: the candidate is drawn first, among them.
         second = rng.permutation(len(damaged))[:size]
         first = rng.permutation(np.setdiff1d(np.arange(len(clean)), second))[:size]
         return clean[first], damaged[second]
     order = rng.permutation(len(clean))
     first, rest = order[:size], order[size:]
-    if effect == "clean":
-        return clean[first], clean[rest[:size]]
+    if damaged is not None:
+        return clean[first], damaged[rest[:size]]
     if effect == "one repeated":
         return clean[first], np.repeat(clean[rest[:1]], size, axis=0)
     if effect == "half duplicates":
@@ -56,6 +65,10 @@ def draw(rows: Rows, effect: str, size: int, rng: np.random.Generator) -> tuple[
         return clean[first], clean[np.concatenate([half, half])[:size]]
     if effect == "moment matched":
         return clean[first], moment_matched(clean, size, rng)
+    if effect.endswith("left out"):
+        kinds = rows.groups if "speaker" in effect else rows.labels
+        left_out = rng.choice(np.unique(kinds), int(effect.split()[0]), replace=False)
+        return clean[first], clean[rest[~np.isin(kinds[rest], left_out)][:size]]
     kinds = rows.groups if "group" in effect else rows.labels
     names = rng.permutation(np.unique(kinds))
     if effect.startswith("weights"):
@@ -69,3 +82,13 @@ def draw(rows: Rows, effect: str, size: int, rng: np.random.Generator) -> tuple[
     if len(rest) < size:  # few are left of one label: those of the first sample may come again
         rest = np.concatenate([rest, order[:size][~np.isin(kinds[order[:size]], names[:count])]])
     return clean[first], clean[rest[:size]]
+
+
+def draw_groups(groups: np.ndarray, rng: np.random.Generator, *, count: int, files: int) -> list[np.ndarray]:
+    """Places of ``files`` files of each of ``count`` groups, all drawn at random.
+
+    ``groups``: (all files,), the group of each. A group of fewer files gives all it has.
+    """
+    names, member = np.unique(groups, return_inverse=True)
+    chosen = rng.permutation(len(names))[:count]
+    return [rng.permutation(np.flatnonzero(member == group))[:files] for group in chosen]

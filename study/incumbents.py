@@ -1,9 +1,13 @@
 """The distance on embedded files, and its incumbents on the same numbers with the same rearrangements.
 
 Conventions
-    rows         (files, 1032) or, for the incumbents, (files, d): one embedded file a row.
-    incumbents   Frechet distance and Gaussian-kernel MMD (bandwidth: median distance of the reference
-                 for the value, of the pooled files for the test).
+    rows         one embedded file a row: (files, 1032) as ``metrics.embed`` gives it for the distance itself,
+                 (files, d) on any scale for the incumbents.
+    incumbents   Frechet distance and Gaussian-kernel MMD. The bandwidth is the median distance of the
+                 reference for the value, and of the pooled files for the test: a kernel that knew the sets
+                 would make the test anticonservative.
+    p-values     of permutation tests with ``PERMUTATIONS`` rearrangements, those of ``metrics.compare`` with
+                 the same seed, so that no test is luckier than another.
 """
 
 from __future__ import annotations
@@ -13,14 +17,20 @@ import numpy as np
 import metrics
 from study.distances import frechet, gaussian_kernel, gaussian_mmd, median_distance
 
-DIGITS_RATE = 8000  # Hz
 PERMUTATIONS = 199  # of each trial: p in steps of .005
 
 
 def make_pool(
-    reference: np.ndarray, candidate: np.ndarray, *, paired: bool = False, owners=None
+    reference: np.ndarray,
+    candidate: np.ndarray,
+    *,
+    paired: bool = False,
+    owners: np.ndarray | None = None,
 ) -> metrics._Pool:
-    """The pool ``metrics`` works on, from embedded files; ``owners`` (files,) makes groups the units."""
+    """The pool ``metrics`` works on, from embedded files.
+
+    ``owners``, (files of both,), makes groups the units; a file is its own unit without.
+    """
     n, m = len(reference), len(candidate)
     vectors = np.concatenate([reference, candidate])
     owners = np.arange(n + m) if owners is None else np.asarray(owners)
@@ -41,22 +51,21 @@ def make_pool(
     )
 
 
-def own_p_value(pool: metrics._Pool, seed: int, rate: int = DIGITS_RATE) -> float:
-    views, scaled = metrics._value_views(pool, None)
-    test = metrics._permutation_test(
-        views, scaled, pool, permutations=PERMUTATIONS, seed=seed, audible=metrics._audible_numbers(rate)
-    )
-    return test.p_value
-
-
 def scaled(rows: np.ndarray) -> np.ndarray:
     """Rows as the incumbents see them: the views' numbers over the bundled divisors."""
     return rows / metrics.constants()[0]
 
 
 def own_value(reference: np.ndarray, candidate: np.ndarray) -> float:
+    """The value of ``metrics.distance`` for one window a file."""
     pool = make_pool(reference, candidate)
     return float(metrics._observe(metrics._value_views(pool, None)[1], pool, causes=False).views.mean())
+
+
+def own_interval(reference: np.ndarray, candidate: np.ndarray) -> tuple[float, float]:
+    """The 95 % interval of ``metrics.compare`` for one window a file."""
+    pool = make_pool(reference, candidate)
+    return metrics._observe(metrics._value_views(pool, None)[1], pool).interval
 
 
 VALUES = {
@@ -66,36 +75,55 @@ VALUES = {
 }
 
 
-def incumbent_p_values(
-    reference, candidate, seed: int, *, swap: bool = False, frechet_too: bool = True
-) -> dict:
-    """Permutation p-values of Frechet and MMD with the test's own rearrangements."""
-    pool = make_pool(reference, candidate, paired=swap)
-    members, _ = metrics._arrangements(pool, PERMUTATIONS, seed)
-    return rearranged_p_values(scaled(pool.vectors), members, frechet_too=frechet_too)
+def own_p_value(
+    reference: np.ndarray,
+    candidate: np.ndarray,
+    *,
+    seed: int,
+    rate: int,
+    paired: bool = False,
+    owners: np.ndarray | None = None,
+) -> float:
+    """The p-value of ``metrics.compare`` for one window a file, of sounds at ``rate`` Hz.
 
-
-def rearranged_p_values(rows: np.ndarray, members: np.ndarray, *, frechet_too: bool = True) -> dict:
-    """Permutation p-values of Frechet and MMD of rows (files, d).
-
-    ``members`` (files, arrangements): 1 where a file is in the reference, the observed one first. The
-    bandwidth is the median distance of the pooled rows, so the kernel does not know the sets.
+    ``paired`` swaps within pairs, row i with row i; ``owners`` as in ``make_pool``.
     """
+    pool = make_pool(reference, candidate, paired=paired, owners=owners)
+    views, scaled = metrics._value_views(pool, None)
+    test = metrics._permutation_test(
+        views, scaled, pool, permutations=PERMUTATIONS, seed=seed, audible=metrics._audible_numbers(rate)
+    )
+    return test.p_value
+
+
+def incumbent_p_values(
+    reference: np.ndarray,
+    candidate: np.ndarray,
+    *,
+    seed: int,
+    paired: bool = False,
+    frechet_too: bool = True,
+) -> dict[str, float]:
+    """P-values of the incumbents; ``frechet_too=False`` leaves the slow one out."""
+    pool = make_pool(reference, candidate, paired=paired)
+    # (files, arrangements): 1 where a file is in the reference, the observed arrangement first.
+    members, _ = metrics._arrangements(pool, PERMUTATIONS, seed)
+    rows = pool.vectors
     kernel = gaussian_kernel(rows, median_distance(rows))
     np.fill_diagonal(kernel, 0)
     inside = members.astype(float)
-    n = int(inside[:, 0].sum())
-    m = len(rows) - n
+    n, m = len(reference), len(candidate)
     toward = kernel @ inside
     within = np.einsum("up,up->p", toward, inside)
     across = toward.sum(axis=0) - within
     other = kernel.sum() - 2 * across - within
     statistic = within / (n * (n - 1)) + other / (m * (m - 1)) - 2 * across / (n * m)
-    found = {"Gaussian MMD": float((statistic >= statistic[0] - 1e-12).mean())}
+    # An arrangement that ties but for rounding counts as at least as large.
+    p_values = {"Gaussian MMD": float((statistic >= statistic[0] - 1e-12).mean())}
     if frechet_too:
         values = _frechet_arranged(rows, members > 0)
-        found["Frechet"] = float((values >= values[0] - 1e-9 * abs(values[0])).mean())
-    return found
+        p_values["Frechet"] = float((values >= values[0] - 1e-9 * abs(values[0])).mean())
+    return p_values
 
 
 def _frechet_arranged(rows: np.ndarray, members: np.ndarray) -> np.ndarray:

@@ -28,7 +28,7 @@ import gen_audio
 import metrics
 from experiments import trials
 from experiments.listening import FAMILIES
-from experiments.statistics import LEVEL, mean_power
+from experiments.statistics import ALPHA, mean_power
 from study import contrast, plots, results
 from study.distances import NOTES
 from study.incumbents import VALUES
@@ -149,7 +149,7 @@ def by_laboratory(found: Mapping) -> dict[str, dict[str, float]]:
 def of_kind(found: Mapping, kind: str) -> dict[str, float]:
     """Means over the new folders of one kind: accuracy lost, distance, share with p of 5 % or less."""
     rows = [row for row in found["folders"] if row["kind"] == kind]
-    seen = [row["p_value"] <= LEVEL for row in rows]
+    seen = [row["p_value"] <= ALPHA for row in rows]
     means = {name: float(np.mean([row[name] for row in rows])) for name in ("drop", "distance")}
     return {**means, "seen": float(np.mean(seen)), "folders": len(rows)}
 
@@ -203,7 +203,7 @@ def context(found: Mapping[str, Mapping]) -> dict:
         "families": FAMILIES,
         **({"contrasted": contrasted(found["trials"])} if "trials" in found else {}),
         "recipe": {name: value for name, value in vars(metrics).items() if name.isupper()},
-        "level": LEVEL,
+        "level": ALPHA,
         "measures": list(VALUES),
         # The RMS of a sine is its peak over sqrt(2); the noise is a share of the peak.
         "noise_db": {

@@ -2,7 +2,7 @@
 
 Conventions
     source      a set of signals of at most a second each, with labels and groups (``SOURCES``):
-                    digits       600 spoken digits, none of the 1,000 that ``study.benchmark`` uses
+                    digits       600 spoken digits, none of the 1,000 of ``benchmark_digits``
                     sounds       240 environmental sounds, the loudest second of each, at 22,050 Hz
                     instruments  240 rendered notes, the first second; needs no download
     version     "clean", "noise 1" to "noise 5" and so on for every distortion, "reversed",
@@ -38,7 +38,7 @@ from study.distortions import DISTORTIONS, reverse, shuffle_segments
 
 SOURCES = ("digits", "sounds", "instruments")
 FILES = {"digits": 600, "sounds": 240, "instruments": 240}
-BENCHMARK_DIGITS = 1000  # drawn by study.benchmark with seed 0: left to it
+BENCHMARK_DIGITS = 1000  # drawn with seed 0, on which the distance's test was chosen
 DAMAGED = 80  # files of a source that have damaged versions
 PROBES = 3  # signals by which the cache knows the code
 UP = 1.5  # of the rate
@@ -98,7 +98,7 @@ def source(name: str, files: int | None = None) -> Source:
     """
     if name == "digits":
         found = sets.digits()
-        used = set(sets.digits(count=BENCHMARK_DIGITS, rng=np.random.default_rng(0)).names)
+        used = set(benchmark_digits().names)
         usable = [i for i, file in enumerate(found.names) if file not in used]
     elif name == "sounds":
         found = sets.sounds()
@@ -123,6 +123,11 @@ def source(name: str, files: int | None = None) -> Source:
     )
 
 
+def benchmark_digits(count: int = BENCHMARK_DIGITS) -> sets.AudioSet:
+    """The digits of ``experiments.statistics``; the trials leave them out."""
+    return sets.digits(count=count, rng=np.random.default_rng(0))
+
+
 def damaged(version: str, signal: np.ndarray, rate: int, rng: np.random.Generator) -> np.ndarray:
     """Return one version of a signal; ValueError for an unknown one."""
     if version == "clean":
@@ -134,6 +139,8 @@ def damaged(version: str, signal: np.ndarray, rate: int, rng: np.random.Generato
     if version == "resampled up and back":
         back = soxr.resample(soxr.resample(signal, rate, UP * rate), UP * rate, rate)
         return np.pad(back[: len(signal)], (0, max(0, len(signal) - len(back))))
+    if version == "50 ms of silence":
+        return np.concatenate([np.zeros(rate // 20, np.float32), signal])
     if version == "dither":
         return (signal + DITHER * rng.standard_normal(len(signal))).astype(np.float32)
     if version in SHUFFLED:
@@ -188,6 +195,11 @@ def rows(
             stored = {v: np.load(places[name, v, whole])["rows"][:, columns] for v in versions}
             found[name, e] = Rows(name, e, stored, known.labels, known.groups)
     return found
+
+
+def at_rate(audio: sets.AudioSet, rate: int) -> list[np.ndarray]:
+    """The signals at a rate: arrays given together have one."""
+    return [s if audio.rate == rate else soxr.resample(s, audio.rate, rate) for s in audio.signals]
 
 
 def _loudest_second(signal: np.ndarray, rate: int) -> np.ndarray:

@@ -148,7 +148,7 @@ def soundness(found: Mapping) -> pd.DataFrame:
     }
     for name, (e, test) in tests.items():
         columns[name] = {
-            p: sum(value <= trials.LEVEL for value in row[test]) / len(row[test])
+            p: sum(value <= trials.ALPHA for value in row[test]) / len(row[test])
             for p, row in found["soundness"][e].items()
         }
     return pd.DataFrame(columns)

@@ -172,7 +172,7 @@ def test_windows_of_other_lengths_cover_the_signal():
 
 def test_without_rated_sets_it_says_so(monkeypatch, capsys):
     monkeypatch.delenv("AUDIO_DATA", raising=False)
-    assert command.main(["listen"]) == 1
+    assert command.main(["listening"]) == 1
     assert "AUDIO_DATA" in capsys.readouterr().err
 
 

@@ -317,9 +317,9 @@ def test_list_names_everything(capsys):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["run", "--embeddings", "birds"], "unknown birds"),
-        (["run", "--sources", "birds"], "unknown birds"),
-        (["run", "--workers", "0"], "0 processes"),
+        (["trials", "--embeddings", "birds"], "unknown birds"),
+        (["trials", "--sources", "birds"], "unknown birds"),
+        (["trials", "--workers", "0"], "0 processes"),
     ],
 )
 def test_misuse_is_named(arguments, message, capsys):
@@ -332,7 +332,7 @@ def test_missing_recordings_are_named(monkeypatch, capsys, tmp_path, cache):
     monkeypatch.delenv("AUDIO_DATA", raising=False)
     monkeypatch.setattr(sets, "_cache", lambda: tmp_path)
     sources.source.cache_clear()
-    assert command.main(["run", "--quick", "--sources", "sounds"]) == 1
+    assert command.main(["trials", "--quick", "--sources", "sounds"]) == 1
     assert "AUDIO_DATA" in capsys.readouterr().err
     sources.source.cache_clear()
 
@@ -362,13 +362,13 @@ def test_parts_are_resumed(cache, monkeypatch):
     kept = made(("instruments",), ("log_mel",))
     monkeypatch.setattr(sources, "rows", lambda names, e, **_: kept)
     monkeypatch.setattr(sets, "rated_names", lambda: ())
-    first = trials.run(settings, workers=1)
+    first = trials.measure(settings, workers=1)
     parts = sorted(cache.rglob("*.json"))
     assert parts and not list(cache.rglob("*.part"))
     stamps = [p.stat().st_mtime_ns for p in parts]
-    second = trials.run(settings, workers=1)
+    second = trials.measure(settings, workers=1)
     assert [p.stat().st_mtime_ns for p in parts] == stamps
     assert json.dumps(first) == json.dumps(second)
     parts[0].unlink()
-    third = trials.run(settings, workers=1)
+    third = trials.measure(settings, workers=1)
     assert set(third) == set(first) and parts[0].exists()

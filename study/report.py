@@ -118,7 +118,7 @@ def _extreme(table: Mapping, choose) -> dict:
 
 
 def ahead(found: Mapping) -> list[str]:
-    """Families of ``experiments.listening`` whose nested lead is above zero with its whole corrected interval."""
+    """Families of ideas whose nested lead is above zero with its whole corrected interval."""
     return [name for name, row in _tries(found) if row["lead_spearman"]["corrected"][0] > 0]
 
 
@@ -361,7 +361,9 @@ def main(argv: list[str] | None = None) -> int:
     arguments = parser.parse_args(argv)
     found = results.read_all()
     if "challenge" not in found:
-        print("error: results/challenge.json is missing; run: python -m experiments challenge", file=sys.stderr)
+        print(
+            "error: results/challenge.json is missing; run: python -m experiments challenge", file=sys.stderr
+        )
         return 1
     text = render(found)
     if arguments.check:

@@ -24,6 +24,7 @@ from pathlib import Path
 from types import ModuleType
 
 from study import embeddings, results, sets, sources
+from study.trials import GENERAL_DISTANCES
 
 NAMES = tuple(sorted(path.stem for path in Path(__file__).parent.glob("[!_]*.py")))
 
@@ -151,15 +152,13 @@ def listing() -> str:
 
 def on_this_machine() -> str:
     """What the trials can be run on here: embeddings, sources, distances."""
-    from experiments import trials
-
     installed = embeddings.installed()
     lines = [f"embedding  {e:18} {'here' if e in installed else 'not installed'}" for e in embeddings.NAMES]
     lines += [
         f"source     {name:18} {'here' if sets.available(name) else 'missing'}"
         for name in (*sources.SOURCES, "rated")
     ]
-    lines += [f"distance   {name}" for name in trials.GENERAL_DISTANCES]
+    lines += [f"distance   {name}" for name in GENERAL_DISTANCES]
     return "\n".join(lines)
 
 

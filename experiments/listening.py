@@ -31,8 +31,7 @@ import scipy.optimize
 from scipy.spatial.distance import cdist
 
 import metrics
-from experiments import trials
-from study import distances, embeddings, sets, sources
+from study import distances, embeddings, sets, sources, trials
 from study.agreement import agreement, laboratory_mean
 from study.distances import DISTANCES
 from study.parts import Part, computed
@@ -132,17 +131,17 @@ PREPARATIONS: dict[str, Callable[[np.ndarray], list[np.ndarray]]] = {
 def columns() -> dict[str, np.ndarray]:
     """Columns of the three views by part: each view, and each view in each frequency region."""
     edges = np.cumsum([0, *metrics.VIEWS.values()])
-    found, ranges = {}, dict(zip(metrics.VIEWS, pairwise(edges), strict=True))
+    parts, ranges = {}, dict(zip(metrics.VIEWS, pairwise(edges), strict=True))
     for view, (start, stop) in ranges.items():
-        found[view] = np.arange(start, stop)
+        parts[view] = np.arange(start, stop)
         bands = metrics.FINE_BANDS if view == "fine structure" else metrics.ENVELOPE_BANDS
         mel = np.linspace(
             metrics._hz_to_mel(metrics.LOWEST_HZ), metrics._hz_to_mel(metrics.RATE / 2), bands + 2
         )
         centres = np.resize(metrics._mel_to_hz(mel)[1:-1], stop - start)  # the band is the last axis
         for region, (low, high) in REGIONS.items():
-            found[f"{view} {region}"] = start + np.flatnonzero((centres >= low) & (centres < high))
-    return found
+            parts[f"{view} {region}"] = start + np.flatnonzero((centres >= low) & (centres < high))
+    return parts
 
 
 # ------------------------------------------------------------------------------------------ measuring
@@ -178,10 +177,10 @@ def measure(which: str, networks: Sequence[str]) -> dict[str, dict[str, float]]:
         for system, audio in every.items()
     }
     scale, part_columns = metrics.constants()[0], columns()
-    found: dict[str, dict[str, float]] = {}
+    values: dict[str, dict[str, float]] = {}
 
     def put(name: str, system: str, value: float) -> None:
-        found.setdefault(name, {})[system] = float(value)
+        values.setdefault(name, {})[system] = float(value)
 
     for preparation, windows in PREPARATIONS.items():
         rows = {
@@ -209,7 +208,7 @@ def measure(which: str, networks: Sequence[str]) -> dict[str, dict[str, float]]:
         for name, system in product(("frechet", "gaussian_mmd", "energy"), rated.systems):
             value = DISTANCES[name](table[""], table[system], rng=sources.seeded("listening", which, system))
             put(f"{e} / {name}", system, value)
-    return found
+    return values
 
 
 def _of_files(each: np.ndarray, across: np.ndarray, rated: sets.RatedSet, system: str) -> dict[str, float]:
@@ -260,7 +259,7 @@ def families(parts: Mapping[str, Values]) -> dict[str, dict[str, Values]]:
         for view in views:
             known[f"{unit} {preparation}, {view}"] = parts[f"{unit} {preparation}, {view}"]
     steps = [w for w in product(np.arange(5) / 4, repeat=3) if sum(w) == 1]
-    found: dict[str, dict[str, Values]] = {
+    every: dict[str, dict[str, Values]] = {
         "incumbents": {n: v for n, v in known.items() if n.endswith(("/ frechet", "/ gaussian_mmd"))},
         "a": {
             f"{u} {p}, three views": known[f"{u} {p}, three views"]
@@ -289,10 +288,10 @@ def families(parts: Mapping[str, Values]) -> dict[str, dict[str, Values]]:
             if p.startswith(("masked", "silences"))
         },
     }
-    found["all"] = {n: v for name in ("a", "b grid", "c", "d", "e") for n, v in found[name].items()}
+    every["all"] = {n: v for name in ("a", "b grid", "c", "d", "e") for n, v in every[name].items()}
     for name in ("a", "b grid", "c", "d", "e", "all"):
-        found[name][SHIPPED] = known[SHIPPED]  # doing nothing is always among the choices
-    return found
+        every[name][SHIPPED] = known[SHIPPED]  # doing nothing is always among the choices
+    return every
 
 
 # ---------------------------------------------------------------------------------------------- nested
@@ -310,13 +309,13 @@ def nested(
 
     ``measures``: measure -> set -> agreement. Ties go to the measure named first.
     """
-    found, chosen = {}, {}
+    judged, chosen = {}, {}
     for laboratory in sorted(set(laboratories.values())):
         training = [s for s, lab in laboratories.items() if lab != laboratory]
         means = {m: np.mean([t[s]["spearman"] for s in training]) for m, t in measures.items()}
         best = chosen[laboratory] = max(means, key=means.get)
-        found |= {s: measures[best][s] for s, lab in laboratories.items() if lab == laboratory}
-    return {s: found[s] for s in laboratories}, chosen
+        judged |= {s: measures[best][s] for s, lab in laboratories.items() if lab == laboratory}
+    return {s: judged[s] for s in laboratories}, chosen
 
 
 def learn(sets_of_parts: Iterable[tuple[np.ndarray, np.ndarray]], strength: float) -> np.ndarray:
@@ -365,7 +364,7 @@ def nested_learning(parts: Mapping[str, Values], ratings: Values, laboratories: 
     def of(laboratories_left: set[str]) -> list[str]:
         return [s for s, lab in laboratories.items() if lab in laboratories_left]
 
-    found, chosen, everyone = {}, {}, set(laboratories.values())
+    judged_sets, chosen, everyone = {}, {}, set(laboratories.values())
     for laboratory in sorted(everyone):
         training = everyone - {laboratory}
         inner = {}
@@ -381,8 +380,8 @@ def nested_learning(parts: Mapping[str, Values], ratings: Values, laboratories: 
             "strength": best,
             "weights": dict(zip(names, np.round(weights, 3).tolist(), strict=True)),
         }
-        found |= {s: judged(weights, s) for s in of({laboratory})}
-    return {s: found[s] for s in laboratories}, chosen
+        judged_sets |= {s: judged(weights, s) for s in of({laboratory})}
+    return {s: judged_sets[s] for s in laboratories}, chosen
 
 
 # ------------------------------------------------------------------------------------------------- run
@@ -397,11 +396,11 @@ def analyse(parts: Mapping[str, Values], ratings: Values, laboratories: Mapping[
     shipped = tables["a"][SHIPPED]
     corrected = 1 - trials.ALPHA / (len(FAMILIES) - 1)  # the incumbents are no try of ours
 
-    def summary(agreement: Mapping[str, Mapping]) -> dict:
-        leads = {s: {k: agreement[s][k] - shipped[s][k] for k in ("spearman", "pairs")} for s in laboratories}
+    def summary(agreed: Mapping[str, Mapping]) -> dict:
+        leads = {s: {k: agreed[s][k] - shipped[s][k] for k in ("spearman", "pairs")} for s in laboratories}
         return {
-            "sets": {s: agreement[s]["spearman"] for s in laboratories},
-            **{k: laboratory_mean(agreement, laboratories, k) for k in ("spearman", "pairs")},
+            "sets": {s: agreed[s]["spearman"] for s in laboratories},
+            **{k: laboratory_mean(agreed, laboratories, k) for k in ("spearman", "pairs")},
             **{
                 f"lead_{k}": {
                     **laboratory_mean(leads, laboratories, k),
@@ -411,12 +410,12 @@ def analyse(parts: Mapping[str, Values], ratings: Values, laboratories: Mapping[
             },
         }
 
-    found = {}
+    by_family = {}
     for name, measures in tables.items():
         means = {m: float(np.mean([r["spearman"] for r in t.values()])) for m, t in measures.items()}
         best = max(means, key=means.get)
         judged, chosen = nested(measures, laboratories)
-        found[name] = {
+        by_family[name] = {
             "measures": len(measures),
             "best": best,
             "hindsight": means[best],
@@ -424,10 +423,10 @@ def analyse(parts: Mapping[str, Values], ratings: Values, laboratories: Mapping[
             **summary(judged),
         }
     judged, chosen = nested_learning(parts, ratings, laboratories)
-    found["b learned"] = {"chosen": chosen, **summary(judged)}
+    by_family["b learned"] = {"chosen": chosen, **summary(judged)}
     return {
         "shipped": summary(shipped),
-        "families": {name: found[name] for name in FAMILIES},
+        "families": {name: by_family[name] for name in FAMILIES},
         "members": {
             m: round(float(np.mean([r["spearman"] for r in t.values()])), 4)
             for name, table in tables.items()

@@ -19,7 +19,7 @@ import numpy as np
 from scipy.stats import binomtest, rankdata
 from scipy.stats import t as student
 
-from experiments import trials
+from study import trials
 from study.agreement import agreement, bootstrap_interval, laboratory_mean
 from study.draws import small_effects as small_effects_of
 from study.sources import GRADED

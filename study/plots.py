@@ -22,8 +22,7 @@ from matplotlib.ticker import FixedLocator, MaxNLocator, NullLocator, ScalarForm
 from scipy.cluster.hierarchy import leaves_list, linkage
 from scipy.spatial.distance import squareform
 
-from experiments import trials
-from study import contrast, sources
+from study import contrast, sources, trials
 from study.agreement import agreement
 
 NEAREST = 0.001  # distances are drawn from here on a logarithmic axis

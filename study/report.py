@@ -26,10 +26,9 @@ import numpy as np
 
 import gen_audio
 import metrics
-from experiments import trials
 from experiments.listening import FAMILIES
 from experiments.statistics import ALPHA, mean_power
-from study import contrast, plots, results
+from study import contrast, plots, results, trials
 from study.distances import NOTES
 from study.incumbents import VALUES
 from study.sources import GRADED

@@ -97,29 +97,29 @@ def source(name: str, files: int | None = None) -> Source:
     ``files`` lowers the number, for a quick look.
     """
     if name == "digits":
-        found = sets.digits()
+        audio = sets.digits()
         used = set(benchmark_digits().names)
-        usable = [i for i, file in enumerate(found.names) if file not in used]
+        usable = [i for i, file in enumerate(audio.names) if file not in used]
     elif name == "sounds":
-        found = sets.sounds()
-        usable = list(range(len(found)))
+        audio = sets.sounds()
+        usable = list(range(len(audio)))
     elif name == "instruments":
-        found = sets.instruments(count=FILES[name], seed=0)
-        usable = list(range(len(found)))
+        audio = sets.instruments(count=FILES[name], seed=0)
+        usable = list(range(len(audio)))
     else:
         raise ValueError(f"no source {name!r}; there are {', '.join(SOURCES)}")
     usable = seeded("files", name).permutation(usable)[: files or FILES[name]]
     cut = {"digits": lambda s, r: s, "sounds": _loudest_second, "instruments": lambda s, r: s[:r]}[name]
-    signals = [found.signals[i] for i in usable]
-    rate = min(found.rate, metrics.RATE)
-    if rate < found.rate:
-        signals = [soxr.resample(s, found.rate, rate).astype(np.float32) for s in signals]
+    signals = [audio.signals[i] for i in usable]
+    rate = min(audio.rate, metrics.RATE)
+    if rate < audio.rate:
+        signals = [soxr.resample(s, audio.rate, rate).astype(np.float32) for s in signals]
     return Source(
         name=name,
         signals=tuple(cut(s, rate) for s in signals),
         rate=rate,
-        labels=np.array(found.labels)[usable],
-        groups=np.array(found.groups)[usable],
+        labels=np.array(audio.labels)[usable],
+        groups=np.array(audio.groups)[usable],
     )
 
 
@@ -187,14 +187,14 @@ def rows(
         done = Parallel(n_jobs=workers, return_as="generator_unordered")(jobs)
         for _ in tqdm(done, total=len(jobs), desc="embedding", unit="version"):
             pass
-    found = {}
+    tables = {}
     for name in names:
         known = source(name, files)
         for e in embedding_names:
             whole, columns = ("three_views", VIEW_COLUMNS[e]) if e in VIEW_COLUMNS else (e, slice(None))
             stored = {v: np.load(places[name, v, whole])["rows"][:, columns] for v in versions}
-            found[name, e] = Rows(name, e, stored, known.labels, known.groups)
-    return found
+            tables[name, e] = Rows(name, e, stored, known.labels, known.groups)
+    return tables
 
 
 def at_rate(audio: sets.AudioSet, rate: int) -> list[np.ndarray]:

@@ -11,9 +11,8 @@ from collections.abc import Mapping
 
 import pandas as pd
 
-from experiments import trials
 from experiments.listening import FAMILIES
-from study import contrast, plots
+from study import contrast, plots, trials
 
 
 def interval(row: Mapping, digits: int = 3) -> str:

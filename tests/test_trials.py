@@ -8,8 +8,8 @@ import pytest
 
 import metrics
 from experiments import __main__ as command
-from experiments import trials
-from study import candidates, contrast, distances, embeddings, incumbents, sets, soundness, sources
+from experiments import trials as experiment
+from study import candidates, contrast, distances, embeddings, incumbents, sets, soundness, sources, trials
 from study.agreement import agreement, laboratory_mean
 from study.draws import draw
 from study.sources import GRADED, Rows, seeded
@@ -362,13 +362,13 @@ def test_parts_are_resumed(cache, monkeypatch):
     kept = made(("instruments",), ("log_mel",))
     monkeypatch.setattr(sources, "rows", lambda names, e, **_: kept)
     monkeypatch.setattr(sets, "rated_names", lambda: ())
-    first = trials.measure(settings, workers=1)
+    first = experiment.measure(settings, workers=1)
     parts = sorted(cache.rglob("*.json"))
     assert parts and not list(cache.rglob("*.part"))
     stamps = [p.stat().st_mtime_ns for p in parts]
-    second = trials.measure(settings, workers=1)
+    second = experiment.measure(settings, workers=1)
     assert [p.stat().st_mtime_ns for p in parts] == stamps
     assert json.dumps(first) == json.dumps(second)
     parts[0].unlink()
-    third = trials.measure(settings, workers=1)
+    third = experiment.measure(settings, workers=1)
     assert set(third) == set(first) and parts[0].exists()

@@ -37,7 +37,7 @@ from study.distances import DISTANCES
 from study.parts import Part, computed
 
 DATA = ("rated",)
-TAKES = "ten minutes"
+TAKES = "some minutes"
 
 Values = Mapping[str, Mapping[str, float]]  # set -> system -> value
 SHIPPED = "windows 1 s, three views"

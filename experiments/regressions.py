@@ -6,10 +6,10 @@ verdicts were with fewer seeds too. Runs that are there are not made again, so i
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import product
 
-from joblib import Parallel, delayed
-from tqdm import tqdm
+from joblib import delayed
 
 from ablations import compare, plan
 from ablations import run as gate
@@ -38,44 +38,59 @@ def run(*, runs: str = "runs", workers: int = -1, seeds: int = SEEDS) -> dict:
     configs = [
         load([f"ablation={n}", f"seed={s}", f"runs={runs}"]) for s, n in product(range(seeds), names())
     ]
-    done = Parallel(n_jobs=workers, return_as="generator_unordered")(delayed(gate.run)(c) for c in configs)
-    for _ in tqdm(done, total=len(configs), desc="runs", unit="run"):
-        pass
+    gate.in_parallel([delayed(gate.run)(config) for config in configs], workers=workers, what="runs")
     data, generate = configs[0].data, configs[0].generate
-    measured: dict = {
+    sides = {name: compare.load(name, runs=runs) for name in names()}
+    ablations = {name: _measured(name, side) for name, side in sides.items()}
+    _judge(ablations, seeds)
+    baseline, half = ablations[BASE]["values"]["distance"], seeds // 2
+    return {
         "margin": MARGIN,
         "seeds": seeds,
         "config": {"train": data.train, "reference": data.reference, "generate": generate},
-        "ablations": {},
+        "ablations": ablations,
+        # The base against itself: other seeds, so nothing pairs.
+        "itself": _plain(judge(baseline[:half], baseline[half:], paired=False, margin=_margin(baseline))),
+        "plan": _plan(sides),
+        "data": gate.read(sides[BASE].folder / "0", "record.json")["data"]["reference"],
     }
-    sides = {n: compare.load(n, runs=runs) for n in names()}
-    for name, side in sides.items():
-        tables = [gate.read(side.folder / str(s), "metrics.json") for s in side.values]
-        measured["ablations"][name] = {
-            "why": _why(name),
-            "values": {m: [t[m] for t in tables] for m in METRICS},
-            "curves": [[[p["step"], p["distance"]] for p in t["curve"]] for t in tables],
-            "seconds": [t["seconds"] for t in tables],
-        }
-    others = names()[1:]
-    for count in (n for n in FEWER if n <= seeds):
-        for metric in METRICS:
-            baseline = measured["ablations"][BASE]["values"][metric][:count]
-            margin = compare.absolute(MARGIN, sum(baseline) / count)
-            candidates = {n: measured["ablations"][n]["values"][metric][:count] for n in others}
-            verdicts = judge_each(baseline, candidates, paired=True, margin=margin)
-            for name, verdict in verdicts.items():
-                table = measured["ablations"][name].setdefault("verdicts", {}).setdefault(metric, {})
-                table[str(count)] = _plain(verdict)
-    baseline = measured["ablations"][BASE]["values"]["distance"]
-    margin = compare.absolute(MARGIN, sum(baseline) / seeds)
+
+
+def _measured(name: str, side: compare.RunSet) -> dict:
+    """Numbers of every seed of an ablation, from its runs."""
+    tables = [gate.read(side.folder / str(s), "metrics.json") for s in side.values]
+    return {
+        "why": _why(name),
+        "values": {m: [t[m] for t in tables] for m in METRICS},
+        "curves": [[[p["step"], p["distance"]] for p in t["curve"]] for t in tables],
+        "seconds": [t["seconds"] for t in tables],
+    }
+
+
+def _judge(ablations: dict[str, dict], seeds: int) -> None:
+    """Verdicts on every ablation against the base: all together, by metric and number of seeds; and alone."""
+    others = [name for name in ablations if name != BASE]
+    for count, metric in product((n for n in FEWER if n <= seeds), METRICS):
+        baseline = ablations[BASE]["values"][metric][:count]
+        candidates = {n: ablations[n]["values"][metric][:count] for n in others}
+        verdicts = judge_each(baseline, candidates, paired=True, margin=_margin(baseline))
+        for name, verdict in verdicts.items():
+            table = ablations[name].setdefault("verdicts", {}).setdefault(metric, {})
+            table[str(count)] = _plain(verdict)
+    baseline = ablations[BASE]["values"]["distance"]
     for name in others:  # as for somebody who tries this one only
-        row = measured["ablations"][name]
-        row["alone"] = _plain(judge(baseline, row["values"]["distance"], paired=True, margin=margin))
-    half = seeds // 2  # the base against itself: other seeds, so nothing pairs
-    measured["itself"] = _plain(judge(baseline[:half], baseline[half:], paired=False, margin=margin))
+        values = ablations[name]["values"]["distance"]
+        ablations[name]["alone"] = _plain(judge(baseline, values, paired=True, margin=_margin(baseline)))
+
+
+def _margin(baseline: Sequence[float]) -> float:
+    return compare.absolute(MARGIN, sum(baseline) / len(baseline))
+
+
+def _plan(sides: dict[str, compare.RunSet]) -> dict:
+    """How many seeds would have been enough to see that a class is dropped."""
     planned = plan.plan(sides[BASE], sides["dropped_class"], margin=MARGIN)
-    measured["plan"] = {
+    return {
         "effect": planned.effect,
         "spread": planned.spread,
         "seeds": {str(files): count for files, count in planned.seeds.items()},
@@ -83,9 +98,6 @@ def run(*, runs: str = "runs", workers: int = -1, seeds: int = SEEDS) -> dict:
         "files": planned.files,
         "text": str(planned),
     }
-    record = gate.read(sides[BASE].folder / "0", "record.json")
-    measured["data"] = record["data"]["reference"]
-    return measured
 
 
 def _why(name: str) -> str:

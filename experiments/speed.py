@@ -3,6 +3,7 @@
 30 synthetic seconds (seed 0), and two sets of 10,000 random windows. CPU time on one core
 (``time.process_time``, BLAS and torch held to one thread), the best of several repeats, because anything else
 that runs only ever adds to a time.
+
 The floor is the five short-time Fourier transforms alone. The peer, where torch is installed, is a
 network of VGGish's topology (Hershey et al. 2017: six convolutions, three dense layers, one 96 x 64
 log-mel patch a .96 s) with random weights, which cost what trained ones do.

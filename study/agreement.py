@@ -1,7 +1,15 @@
-"""Agreement of a distance with listeners, and its uncertainty over laboratories."""
+"""Agreement of a distance with listeners, and its uncertainty over laboratories.
+
+Conventions
+    rated set     the systems of one listening test: system -> mean rating, high for good.
+    values        system -> distance to the recordings, low for good; None where it is not defined.
+    laboratory    who made a listening test. Tests of one laboratory share listeners, systems and habits, so
+                  intervals draw whole laboratories.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import lru_cache
 
 import numpy as np
@@ -67,7 +75,8 @@ def bootstrap_interval(
     return np.quantile(means, [(1 - level) / 2, (1 + level) / 2]).tolist()
 
 
-def spearman(x, y) -> float:
+def spearman(x: Sequence[float], y: Sequence[float]) -> float:
+    """Spearman's rank correlation; 0 where one side is constant and there is no order to agree with."""
     x, y = np.asarray(x, float), np.asarray(y, float)
     constant = np.ptp(x) == 0 or np.ptp(y) == 0
     return 0.0 if constant else float(spearmanr(x, y).statistic)

@@ -1,4 +1,12 @@
-"""Pairs of sets that a distance must tell apart, and pairs that it must not: ``PAIRS``."""
+"""Pairs of sets that a distance must tell apart, and pairs that it must not: ``PAIRS``.
+
+Conventions
+    maker    ``make(size, rng)`` returns reference, candidate (``size`` signals each) and their rate in Hz.
+    change   ``change(signal, rate, rng)`` returns a changed signal.
+
+A pair must differ if anybody hears at once that it does; it must not where a change leaves no trace that a
+listener could name (gain, silence, dither, resampling), or where both sets are draws of one source.
+"""
 
 from __future__ import annotations
 

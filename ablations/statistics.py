@@ -18,7 +18,7 @@ Conventions
     undecided     everything else; ``more`` says how many seeds would probably decide it
 
 Student's t supposes that the mean difference is about normal. How well it keeps its promise for 3 to 10
-seeds, for skewed and heavy-tailed metrics too, is measured by ``ablations.calibration``. The permutation
+seeds, for skewed and heavy-tailed metrics too, is measured by ``experiments.calibration``. The permutation
 test supposes nothing, but cannot give less than ``smallest_p``: 3 paired seeds have 2^3 swaps.
 """
 

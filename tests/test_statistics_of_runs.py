@@ -10,7 +10,6 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from ablations import calibration
 from ablations.statistics import (
     Verdict,
     holm,
@@ -21,6 +20,7 @@ from ablations.statistics import (
     smallest_p,
     spent,
 )
+from experiments import calibration
 
 values = st.lists(st.floats(-1e3, 1e3), min_size=2, max_size=8)
 

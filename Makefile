@@ -54,7 +54,7 @@ distance: $(READY)  ## make distance REFERENCE=folder CANDIDATE=folder
 	@test -n "$(REFERENCE)" -a -n "$(CANDIDATE)" || { echo "make distance REFERENCE=folder CANDIDATE=folder" >&2; exit 2; }
 	$(RUN) -m metrics "$(REFERENCE)" "$(CANDIDATE)"
 
-constants: $(READY)  ## make metrics_constants.json again
+constants: $(READY)  ## make audio_distance/constants.json again
 	$(RUN) -m study.constants
 
 lint: $(READY)  ## ruff

@@ -35,6 +35,7 @@ from tqdm import tqdm
 
 import gen_audio
 import metrics
+from audio_distance import energy, features, resampling, units
 from study import results, sets
 from study.distances import frechet, gaussian_kernel, gaussian_mmd, median_distance
 from study.distortions import DISTORTIONS, reverse, shuffle_segments
@@ -138,7 +139,7 @@ def draw(data: Digits, effect: str, size: int, rng: np.random.Generator) -> tupl
 
 def make_pool(
     reference: np.ndarray, candidate: np.ndarray, *, paired: bool = False, owners=None
-) -> metrics._Pool:
+) -> units.Pool:
     """The pool ``metrics`` works on, from embedded files; ``owners`` (files,) makes groups the units."""
     n, m = len(reference), len(candidate)
     vectors = np.concatenate([reference, candidate])
@@ -149,7 +150,7 @@ def make_pool(
     partner = np.full(len(starts), -1)
     if paired:
         partner = np.concatenate([np.arange(n) + n, np.arange(n)])
-    return metrics._Pool(
+    return units.Pool(
         vectors=vectors[order],
         starts=starts,
         weights=np.repeat(1 / counts, counts),
@@ -160,10 +161,10 @@ def make_pool(
     )
 
 
-def own_p_value(pool: metrics._Pool, seed: int, rate: int = DIGITS_RATE) -> float:
-    views, scaled = metrics._value_views(pool, None)
-    test = metrics._permutation_test(
-        views, scaled, pool, permutations=PERMUTATIONS, seed=seed, audible=metrics._audible_numbers(rate)
+def own_p_value(pool: units.Pool, seed: int, rate: int = DIGITS_RATE) -> float:
+    views, scaled = units.value_views(pool, None)
+    test = resampling.permutation_test(
+        views, scaled, pool, permutations=PERMUTATIONS, seed=seed, audible=features.audible_numbers(rate)
     )
     return test.p_value
 
@@ -175,7 +176,7 @@ def scaled(rows: np.ndarray) -> np.ndarray:
 
 def own_value(reference: np.ndarray, candidate: np.ndarray) -> float:
     pool = make_pool(reference, candidate)
-    return float(metrics._observe(metrics._value_views(pool, None)[1], pool, causes=False).views.mean())
+    return float(energy.observe(units.value_views(pool, None)[1], pool, causes=False).views.mean())
 
 
 VALUES = {
@@ -190,7 +191,7 @@ def incumbent_p_values(
 ) -> dict:
     """Permutation p-values of Frechet and MMD with the test's own rearrangements."""
     pool = make_pool(reference, candidate, paired=swap)
-    members, _ = metrics._arrangements(pool, PERMUTATIONS, seed)
+    members, _ = resampling.arrangements(pool, PERMUTATIONS, seed)
     return rearranged_p_values(scaled(pool.vectors), members, frechet_too=frechet_too)
 
 
@@ -369,7 +370,7 @@ def coverage(data: Digits, *, trials: int) -> dict:
             for trial in range(trials):
                 rng = _rng("coverage", size, effect, trial)
                 pool = make_pool(x[rng.permutation(len(x))[:size]], y[rng.permutation(len(y))[:size]])
-                low, high = metrics._observe(metrics._value_views(pool, None)[1], pool).interval
+                low, high = energy.observe(units.value_views(pool, None)[1], pool).interval
                 inside += low <= truth <= high
             held[effect] = [int(inside), trials]
         found[str(size)] = held

@@ -57,6 +57,7 @@ import scipy.signal
 from numpy.lib.stride_tricks import sliding_window_view
 
 import metrics
+from audio_distance import features
 
 N_FFT, HOP = 1024, 256  # of log_mel, mfcc and mean_spectrum: 46 ms and 12 ms at 22,050 Hz
 SEQUENCE_FRAMES, SEQUENCE_COEFFICIENTS = 40, 13
@@ -293,7 +294,7 @@ def mel_matrix(
     """
     bins = np.arange(n_fft // 2 + 1) * rate / n_fft
     if scale == "slaney":
-        edges = metrics._mel_to_hz(np.linspace(metrics._hz_to_mel(low), metrics._hz_to_mel(high), bands + 2))
+        edges = features.mel_to_hz(np.linspace(features.hz_to_mel(low), features.hz_to_mel(high), bands + 2))
     else:
         mels = np.linspace(_htk_mel(low), _htk_mel(high), bands + 2)
         edges = mels if scale == "htk in mel" else 700 * (10 ** (mels / 2595) - 1)

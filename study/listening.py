@@ -34,6 +34,7 @@ from scipy.spatial.distance import cdist
 from tqdm import tqdm
 
 import metrics
+from audio_distance import features
 from study import distances, embeddings, sets, sources, trials
 from study.distances import DISTANCES
 
@@ -134,9 +135,9 @@ def columns() -> dict[str, np.ndarray]:
         found[view] = np.arange(start, stop)
         bands = metrics.FINE_BANDS if view == "fine structure" else metrics.ENVELOPE_BANDS
         mel = np.linspace(
-            metrics._hz_to_mel(metrics.LOWEST_HZ), metrics._hz_to_mel(metrics.RATE / 2), bands + 2
+            features.hz_to_mel(metrics.LOWEST_HZ), features.hz_to_mel(metrics.RATE / 2), bands + 2
         )
-        centres = np.resize(metrics._mel_to_hz(mel)[1:-1], stop - start)  # the band is the last axis
+        centres = np.resize(features.mel_to_hz(mel)[1:-1], stop - start)  # the band is the last axis
         for region, (low, high) in REGIONS.items():
             found[f"{view} {region}"] = start + np.flatnonzero((centres >= low) & (centres < high))
     return found

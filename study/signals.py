@@ -37,6 +37,7 @@ from matplotlib.figure import Figure
 
 import gen_audio
 import metrics
+from audio_distance import features
 from study import distortions, results, sets
 from study.plots import BLUE, FONT, GREY, ORANGE
 
@@ -784,9 +785,9 @@ def _draw_mel(axes, found: Mapping):
         vmax=0,
         extent=(0, found["seconds"], 0, ROWS),
     )
-    lowest, highest = metrics._hz_to_mel(metrics.LOWEST_HZ), metrics._hz_to_mel(metrics.RATE / 2)
+    lowest, highest = features.hz_to_mel(metrics.LOWEST_HZ), features.hz_to_mel(metrics.RATE / 2)
     hertz = (250, 1000, 4000, 8000)
-    places = [ROWS * (metrics._hz_to_mel(f) - lowest) / (highest - lowest) for f in hertz]
+    places = [ROWS * (features.hz_to_mel(f) - lowest) / (highest - lowest) for f in hertz]
     axes.set_yticks(places, [f"{f / 1e3:g}" for f in hertz])
     return image
 

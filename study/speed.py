@@ -26,6 +26,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from threadpoolctl import threadpool_limits
 
 import metrics
+from audio_distance import features
 from study import results, synthetic
 
 VECTORS = 10_000
@@ -46,7 +47,7 @@ def cpu_per_second(function, signals, *, repeats: int = 7) -> float:
 def transforms_only(signal: np.ndarray) -> None:
     """The floor: every short-time Fourier transform of the recipe, nothing else."""
     for n_fft in sorted({*metrics.ENVELOPE_SIZES, *metrics.FINE_SIZES}):
-        window = metrics._transform(n_fft)[0]
+        window = features._transform(n_fft)[0]
         frames = sliding_window_view(np.pad(signal, n_fft // 2), n_fft)[:: n_fft // 4]
         scipy.fft.rfft(frames * window, axis=1, overwrite_x=True)
 
@@ -92,15 +93,16 @@ def large_sets() -> dict:
 import json, resource, time
 import numpy as np
 import metrics
+from audio_distance import energy, units
 rng = np.random.default_rng(0)
 n = {VECTORS}
 vectors = rng.standard_normal((2 * n, 1032), dtype=np.float32)
 vectors[n:] += .01
-pool = metrics._Pool(vectors=vectors, starts=np.arange(2 * n), weights=np.ones(2 * n),
+pool = units.Pool(vectors=vectors, starts=np.arange(2 * n), weights=np.ones(2 * n),
     members=np.repeat([1, 2], n), partner=np.full(2 * n, -1), names=(), levels=np.zeros(2 * n))
 views = np.split(vectors, np.cumsum(list(metrics.VIEWS.values()))[:-1], axis=1)
 start = time.perf_counter()
-observed = metrics._observe(views, pool, causes=False)
+observed = energy.observe(views, pool, causes=False)
 seconds = time.perf_counter() - start
 peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 print(json.dumps({{"seconds": seconds, "peak_mib": peak}}))

@@ -43,6 +43,7 @@ from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
 import metrics
+from audio_distance import resampling
 from study import benchmark, distances, embeddings, results, sets, sources
 from study.distances import DISTANCES, energy
 from study.distortions import moment_matched
@@ -263,7 +264,7 @@ def permutation(rows: Rows, settings: Settings) -> dict:
 def _permutation_p_values(x: np.ndarray, y: np.ndarray, seed: int, rate: int | None):
     """(test, p-value) of Frechet and MMD on rows and, for three_views (``rate`` given), of ``compare``."""
     pool = benchmark.make_pool(x, y)
-    members, _ = metrics._arrangements(pool, benchmark.PERMUTATIONS, seed)
+    members, _ = resampling.arrangements(pool, benchmark.PERMUTATIONS, seed)
     found = benchmark.rearranged_p_values(pool.vectors, members)
     if rate is not None:
         divisors, _ = metrics.constants()

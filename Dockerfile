@@ -24,8 +24,9 @@ WORKDIR /app
 # Packages before code, so that a change of code leaves their layer. The index holds PyTorch without gigabytes
 # of GPU libraries: its 2.13.0+cpu satisfies torch==2.13.0, and pip takes it for newer than a plain 2.13.0.
 ARG TORCH_INDEX=https://download.pytorch.org/whl/cpu
-COPY requirements-predict.txt constraints.txt ./
-RUN pip install --no-cache-dir --extra-index-url "$TORCH_INDEX" -r requirements-predict.txt -c constraints.txt
+COPY constraints.txt ./
+RUN pip install --no-cache-dir --extra-index-url "$TORCH_INDEX" -c constraints.txt \
+    numpy scipy soundfile soxr joblib tqdm torch safetensors av
 
 ENV PYTHONDONTWRITEBYTECODE=1 \
     PYTHONUNBUFFERED=1

@@ -1,4 +1,4 @@
-"""A distance between two sets of audio files, with its uncertainty, in one file.
+"""A distance between two sets of audio files, with its uncertainty.
 
     >>> import metrics
     >>> metrics.distance("recordings/", "generated/")            # one signed number
@@ -18,17 +18,46 @@ Conventions
     value                  signed: an unbiased estimate of a quantity that is never negative has to fall
                            below zero about half of the time when that quantity is zero. It is not clipped.
 
-The distance is the generalised energy distance with exponent 1/2 (Szekely and Rizzo 2013,
-doi:10.1016/j.jspi.2013.03.018), averaged over the three views::
+The definition, in the order in which a sound goes through it; the module after the dash has the code.
 
-    K(x, y) = mean over views of |x - y|^(1/2)
-    value   = 2 mean K(reference, candidate) - mean K(reference, reference') - mean K(candidate, candidate')
+1. *Prepare* - ``audio_distance.features``. Mean of the channels; silence cut below 1e-3 of the peak; through
+   the lowest sample rate of all sets to 22,050 Hz; RMS of the sounding part 0.1; windows of 1 s if longer
+   than 1.5 s.
 
-where a unit is never paired with itself (a U-statistic, hence unbiased at every size). Every number is
-first divided by a bundled constant made from synthetic audio (``metrics_constants.json``), so values are
-symmetric in the two sets, comparable between papers and free of the sets' size. Only numpy, scipy,
-soundfile and soxr are needed; joblib shares long work among processes and tqdm draws the progress bar;
-``av`` (optional) reads m4a.
+2. *Describe* - ``audio_distance.views``. With X[t, k] the spectrum of a window for one n_fft (Hann, hop
+   n_fft / 4), b a mel band, and U = X / |X|::
+
+       L[t, b]  = log(sum_k mel[b, k] |X[t, k]|^2 + floor)                n_fft 256, 1024, 4096; 40 bands
+       envelope = mean_t L, sd_t L, rises rms_t max(dL, 0), falls rms_t min(dL, 0); dL = L[t+1] - L[t]
+       attack   = rises - falls
+       fine     = flatness of |X|^2 in b (mean_t, sd_t), and how evenly phase advances,
+                  mean_k U[t+1] conj(U[t])^2 U[t-1], over time            n_fft 512, 1024, 2048; 24 bands
+                  (real part: mean_t, sd_t; modulus: mean_t) and over frequency (real part: mean_t)
+
+3. *Scale* - ``audio_distance.features``. Every number is divided by a bundled constant made from synthetic
+   audio (``constants.json``), so that values are symmetric in the two sets, comparable between papers and
+   free of the sets' size.
+
+4. *Value* - ``audio_distance.kernel``, ``audio_distance.energy``. The generalised energy distance with
+   exponent 1/2 (Szekely and Rizzo 2013, doi:10.1016/j.jspi.2013.03.018), averaged over the three views v::
+
+       K(x, y) = mean over v, and over the windows of the units x and y, of |x_v - y_v|^(1/2)
+       value   = 2 mean K(reference, candidate) - mean K(reference, reference')
+                                                - mean K(candidate, candidate')
+
+   A unit is never paired with itself, nor with the unit that it is a version of: a U-statistic, hence
+   unbiased at every size.
+
+5. *Interval* - ``audio_distance.resampling``. Leave out one unit at a time, of either set: stratified
+   jackknife with Student's t.
+
+6. *Test* - ``audio_distance.resampling``. Deal the units to the two sets anew (swap those that are paired),
+   999 times or in every way there is. The statistic is the largest of three studentised energy distances:
+   of numbers standardised over both sets, and of envelope and fine structure whitened over both sets, as
+   they are and standardised. p is the share of arrangements that reach the observed one, itself among them.
+
+Why the code is not in this file: ``pip install`` has to work beside a project's own ``metrics.py``, so the
+package must not import this module. It is the package's face, and the report is built on it.
 """
 
 import sys
@@ -39,15 +68,14 @@ from audio_distance import __version__ as __version__
 from audio_distance.audio import EXTENSIONS as EXTENSIONS
 from audio_distance.command import main as main
 from audio_distance.features import CONSTANTS_FILE as CONSTANTS_FILE
-from audio_distance.features import ENVELOPE_BANDS as ENVELOPE_BANDS
-from audio_distance.features import ENVELOPE_SIZES as ENVELOPE_SIZES
-from audio_distance.features import FINE_BANDS as FINE_BANDS
-from audio_distance.features import FINE_SIZES as FINE_SIZES
-from audio_distance.features import LOWEST_HZ as LOWEST_HZ
-from audio_distance.features import PREPARED_RMS as PREPARED_RMS
 from audio_distance.features import SHORTEST_SECONDS as SHORTEST_SECONDS
 from audio_distance.features import SILENCE_PEAK as SILENCE_PEAK
-from audio_distance.features import TRIM as TRIM
+from audio_distance.views import ENVELOPE_BANDS as ENVELOPE_BANDS
+from audio_distance.views import ENVELOPE_SIZES as ENVELOPE_SIZES
+from audio_distance.views import FINE_BANDS as FINE_BANDS
+from audio_distance.views import FINE_SIZES as FINE_SIZES
+from audio_distance.views import LOWEST_HZ as LOWEST_HZ
+from audio_distance.views import PREPARED_RMS as PREPARED_RMS
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(prog="python -m metrics"))

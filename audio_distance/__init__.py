@@ -6,28 +6,28 @@
 
 Which way the modules build on each other::
 
-    audio -> features -> description -> extraction      from a file to its numbers
-             units -> kernel -> resampling -> energy    from numbers to a value, its test and its interval
-             comparison, distance                       what comes out; the functions that people call
-             command, __main__                          the same from a shell
+    audio, views -> features -> description -> extraction    from a file to its numbers
+    units -> kernel -> resampling -> energy                  from numbers to value, test and interval
+    comparison -> distance                                   what comes out; the functions that people call
+    command                                                  the same from a shell
 """
 
 from audio_distance.audio import AudioError, read
 from audio_distance.comparison import Comparison, Contribution, Difference, Side
 from audio_distance.description import Description
 from audio_distance.distance import compare, compare_each, describe, difference, distance
-from audio_distance.extraction import cache_folder
+from audio_distance.extraction import Reading
 from audio_distance.features import (
-    RATE,
     RECIPE_VERSION,
-    VIEWS,
     constants,
+    describe_signal,
     divisors,
-    embed,
-    mel_filters,
     prepare,
+    split_views,
     windows,
 )
+from audio_distance.storage import cache_folder
+from audio_distance.views import RATE, VIEWS, embed, mel_filters
 
 __version__ = "0.3.0"
 
@@ -40,12 +40,14 @@ __all__ = [
     "Contribution",
     "Description",
     "Difference",
+    "Reading",
     "Side",
     "cache_folder",
     "compare",
     "compare_each",
     "constants",
     "describe",
+    "describe_signal",
     "difference",
     "distance",
     "divisors",
@@ -53,5 +55,6 @@ __all__ = [
     "mel_filters",
     "prepare",
     "read",
+    "split_views",
     "windows",
 ]

@@ -15,8 +15,10 @@ import struct
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 
 class AudioError(ValueError):
@@ -35,12 +37,32 @@ class Source:
 
     name: str
     path: Path | None = None
-    array: np.ndarray | None = None
+    array: NDArray[Any] | None = None
     rate: int = 0
 
 
-def list_set(source, role: str, rate) -> tuple[str, list[Source], int]:
-    """Name, sounds in sorted order, and the number of files passed over."""
+def list_set(source: Any, role: str, rate: int | None) -> tuple[str, list[Source], int]:
+    """The sounds of a set, not read yet.
+
+    Parameters
+    ----------
+    source : path, list of paths, or arrays
+        A folder (searched recursively), a ``.csv`` or ``.txt`` file list, a list of paths, or arrays of shape
+        (samples,) or (samples, channels), which need ``rate``.
+    role : str
+        What the set is in the call ("reference"), for messages.
+    rate : int or None
+        Of arrays, in Hz; files carry their own.
+
+    Returns
+    -------
+    name, sources in sorted order, number of files passed over (hidden ones, and of no audio extension).
+
+    Raises
+    ------
+    AudioError
+        What does not exist, is one file, is empty, or is an array without a rate or with one that cannot be.
+    """
     if isinstance(source, (str, os.PathLike)):
         path = Path(source)
         if path.is_dir():
@@ -82,6 +104,7 @@ def list_set(source, role: str, rate) -> tuple[str, list[Source], int]:
 
 
 def list_folder(folder: Path, role: str) -> tuple[list[Source], int]:
+    """Audio files below ``folder``, by extension, sorted; the number of others, hidden ones among them."""
     paths, passed = [], 0
     for root, folders, names in os.walk(folder):
         folders[:] = [name for name in folders if not name.startswith(".")]
@@ -146,14 +169,15 @@ def rate_of(source: Source) -> int:
         raise AudioError("0 bytes; likely an interrupted copy or a disk that was full")
     if source.path.suffix.lower() in {".m4a", ".mp4", ".aac"}:
         with _open_av(source.path) as container:
-            return container.streams.audio[0].rate
+            return int(container.streams.audio[0].rate)
     try:
-        return soundfile.info(str(source.path)).samplerate
+        return int(soundfile.info(str(source.path)).samplerate)
     except (soundfile.SoundFileError, OSError) as error:
         raise AudioError(f"unreadable ({error}); likely not audio, or damaged") from None
 
 
-def _open_av(path: Path):
+def _open_av(path: Path) -> Any:
+    """A container of PyAV, which reads what libsndfile does not; optional, because it brings 100 MB."""
     try:
         import av
     except ModuleNotFoundError:
@@ -170,37 +194,42 @@ def _open_av(path: Path):
     return container
 
 
-def read(path, *, minimum_bits: int = 16, peak_limit: float = 1.0) -> tuple[np.ndarray, int]:
+def read(
+    path: str | os.PathLike[str], *, minimum_bits: int = 16, peak_limit: float = 1.0
+) -> tuple[NDArray[np.float32], int]:
     """One file as the distance reads it: (samples, channels) float32, full scale 1.0, and its rate in Hz.
 
     ``AudioError`` with value, limit and likely cause, as ``compare`` tells of a file.
     """
-    source = Source(str(path), Path(path))
+    path = Path(path)
+    source = Source(str(path), path)
     try:
         rate = rate_of(source)
-        samples = read_source(
-            source, source.path.read_bytes(), minimum_bits=minimum_bits, peak_limit=peak_limit
-        )
+        samples = read_source(source, path.read_bytes(), minimum_bits=minimum_bits, peak_limit=peak_limit)
     except OSError as error:
         raise AudioError(f"unreadable ({error})") from None
     return samples, rate
 
 
-def read_source(source: Source, data: bytes | None, *, minimum_bits: int, peak_limit: float) -> np.ndarray:
-    """Samples as (samples, channels) float32, or AudioError with value, limit and likely cause."""
+def read_source(source: Source, data: bytes, *, minimum_bits: int, peak_limit: float) -> NDArray[np.float32]:
+    """Samples as (samples, channels) float32, or AudioError with value, limit and likely cause.
+
+    ``data`` is what the file holds (empty for an array): read once by the caller, who also hashes it.
+    """
     if source.path is None:
+        assert source.array is not None
         return _from_array(source.array, peak_limit)
     if source.path.suffix.lower() in {".m4a", ".mp4", ".aac"}:
         with _open_av(source.path) as container:
             import av
 
             try:
-                frames = [frame.to_ndarray() for frame in _resampled_to_float(container)]
+                frames = [frame.to_ndarray() for frame in _frames_as_float(container)]
             except av.FFmpegError as error:
                 raise AudioError(f"unreadable ({error}); likely damaged or truncated") from None
         if not frames:
             raise AudioError("holds no samples; likely truncated")
-        return np.concatenate(frames, axis=1).T
+        return np.concatenate(frames, axis=1).T.astype(np.float32, copy=False)
     import soundfile
 
     _refuse_truncated(data)
@@ -213,7 +242,7 @@ def read_source(source: Source, data: bytes | None, *, minimum_bits: int, peak_l
                     "convert the source again, or pass minimum_bits=8"
                 )
             expected, is_float = file.frames, file.subtype in {"FLOAT", "DOUBLE"}
-            samples = file.read(dtype="float32", always_2d=True)
+            samples: NDArray[np.float32] = file.read(dtype="float32", always_2d=True)
     except (soundfile.SoundFileError, OSError) as error:
         raise AudioError(f"unreadable ({error}); likely damaged or truncated") from None
     if len(samples) < expected < 2**62:
@@ -223,7 +252,8 @@ def read_source(source: Source, data: bytes | None, *, minimum_bits: int, peak_l
     return samples
 
 
-def _from_array(array: np.ndarray, peak_limit: float) -> np.ndarray:
+def _from_array(array: NDArray[Any], peak_limit: float) -> NDArray[np.float32]:
+    """An array as samples; integers by their full scale."""
     if array.ndim not in (1, 2) or array.dtype.kind not in "fiu":
         raise AudioError(
             f"array of shape {array.shape} and type {array.dtype}; a sound is (samples,) or "
@@ -243,7 +273,7 @@ def _from_array(array: np.ndarray, peak_limit: float) -> np.ndarray:
     return samples
 
 
-def _refuse_out_of_range(samples: np.ndarray, peak_limit: float) -> None:
+def _refuse_out_of_range(samples: NDArray[np.float32], peak_limit: float) -> None:
     peak = float(np.abs(samples).max(initial=0))
     if np.isfinite(peak) and peak > peak_limit:
         cause = "integer samples stored as float" if peak > 64 else "a signal that was never limited"
@@ -253,7 +283,7 @@ def _refuse_out_of_range(samples: np.ndarray, peak_limit: float) -> None:
         )
 
 
-def _resampled_to_float(container) -> Iterator:
+def _frames_as_float(container: Any) -> Iterator[Any]:
     import av
 
     resampler = av.AudioResampler(format="fltp")

@@ -1,4 +1,9 @@
-"""The command line."""
+"""The command line: ``audio-distance``, ``python -m audio_distance`` and ``python -m metrics`` alike.
+
+Conventions
+    exit code    0 measured, 1 input that cannot be measured, 2 wrong use of the command, 130 interrupted.
+    output       the table, or JSON, on standard output; errors and progress on standard error.
+"""
 
 from __future__ import annotations
 
@@ -16,10 +21,10 @@ from audio_distance.features import RECIPE_VERSION
 
 _EPILOG = """\
 examples:
-  python -m metrics recordings/ generated/
-  python -m metrics recordings/ model_a/ model_b/ --json > result.json
-  python -m metrics test_files_background.csv test_files_test1.csv
-  python -m metrics recordings/ generated/ --groups '^(speaker\\d+)_'
+  {prog} recordings/ generated/
+  {prog} recordings/ model_a/ model_b/ --json > result.json
+  {prog} test_files_background.csv test_files_test1.csv
+  {prog} recordings/ generated/ --groups '^(speaker\\d+)_'
 
 reading the table:
   distance   signed; 0 on average for two samples of one source, so a small negative value means "none seen"
@@ -30,11 +35,11 @@ exit codes: 0 measured, 1 input that cannot be measured, 2 wrong use of the comm
 """
 
 
-def _parser() -> argparse.ArgumentParser:
+def _parser(prog: str) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="python -m metrics",
+        prog=prog,
         description="Distance from one set of sounds to others, with interval, p-value and causes.",
-        epilog=_EPILOG,
+        epilog=_EPILOG.replace("{prog}", prog),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument(
@@ -85,9 +90,12 @@ def ranking(results: Mapping[str, Comparison]) -> list[str]:
     return lines
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Command line; returns the exit code."""
-    parser = _parser()
+def main(argv: Sequence[str] | None = None, *, prog: str = "audio-distance") -> int:
+    """Run the command with the arguments of the process, or ``argv``; return the exit code.
+
+    ``prog`` is what the help calls the command.
+    """
+    parser = _parser(prog)
     arguments = parser.parse_args(argv)
     for name, value, least in (
         ("--permutations", arguments.permutations, 99),

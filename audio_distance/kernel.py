@@ -1,18 +1,29 @@
-"""The kernel |x - y|^(1/2) between all units, in tiles of bounded size."""
+"""The kernel |x - y|^(1/2) between all units, in tiles of bounded size.
+
+Conventions
+    tile       K[first:last, first:], (views, last - first, units - first): the upper half, row by row.
+    K[i, j]    weighted mean of |x - y|^(1/2) over the windows x of unit i and y of unit j.
+    precision  float64 up to ``DENSE_WINDOWS`` windows, float32 above, where it takes half the time; a value
+               is then right to about 1e-5.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from audio_distance.units import Pool
 
 DENSE_WINDOWS = 4096  # up to here the kernel is computed in float64, above in float32
 TILE_ELEMENTS = 2**22  # of a kernel tile: 32 MiB in float64
 
+Tile = tuple[int, int, NDArray[Any]]
 
-def unit_tiles(views: Sequence[np.ndarray], pool: Pool) -> Iterator[tuple[int, int, np.ndarray]]:
+
+def unit_tiles(views: Sequence[NDArray[Any]], pool: Pool) -> Iterator[Tile]:
     """The upper half of the unit-by-unit kernel in tiles of bounded size.
 
     Yields first, last and K[first:last, first:], (views, last - first, units - first); the rest follows
@@ -21,7 +32,7 @@ def unit_tiles(views: Sequence[np.ndarray], pool: Pool) -> Iterator[tuple[int, i
     """
     total = len(pool.vectors)
     ends = np.append(pool.starts[1:], total)
-    precision = np.float64 if total <= DENSE_WINDOWS else np.float32
+    precision: type[np.floating[Any]] = np.float64 if total <= DENSE_WINDOWS else np.float32
     left, right = zip(*(_distance_factors(view, precision) for view in views), strict=True)
     weights = None if len(pool.starts) == total else pool.weights.astype(precision)
     # Below this a squared distance is rounding: two copies of a sound are at 0, not at 0.001.
@@ -29,6 +40,7 @@ def unit_tiles(views: Sequence[np.ndarray], pool: Pool) -> Iterator[tuple[int, i
     step = max(1, TILE_ELEMENTS // total)
     first = 0
     while first < pool.size:
+        # As many whole units as fit, and at least one, however many windows it has.
         last = max(first + 1, int(np.searchsorted(ends, pool.starts[first] + step, side="right")))
         begin, end = pool.starts[first], ends[last - 1]
         tile = np.zeros((len(views), last - first, pool.size - first), precision)
@@ -41,6 +53,7 @@ def unit_tiles(views: Sequence[np.ndarray], pool: Pool) -> Iterator[tuple[int, i
                 if weights is None:
                     tile[index] = kernel
                     continue
+                # From windows to units: weighted sums over the columns, then over the rows of each unit.
                 kernel *= weights[begin:]
                 kernel *= weights[rows, None]
                 by_unit = np.add.reduceat(kernel, pool.starts[first:] - begin, axis=1)
@@ -55,7 +68,9 @@ def unit_tiles(views: Sequence[np.ndarray], pool: Pool) -> Iterator[tuple[int, i
         first = last
 
 
-def _distance_factors(view: np.ndarray, precision: type) -> tuple[np.ndarray, np.ndarray]:
+def _distance_factors(
+    view: NDArray[Any], precision: type[np.floating[Any]]
+) -> tuple[NDArray[Any], NDArray[Any]]:
     """Factors whose product is the matrix of squared distances: [-2x, |x|^2, 1] and [x, 1, |x|^2].
 
     Centred first, because what cancels in float32 is the part that all vectors share.

@@ -57,7 +57,7 @@ import scipy.signal
 from numpy.lib.stride_tricks import sliding_window_view
 
 import metrics
-from audio_distance import features
+from audio_distance import views
 
 N_FFT, HOP = 1024, 256  # of log_mel, mfcc and mean_spectrum: 46 ms and 12 ms at 22,050 Hz
 SEQUENCE_FRAMES, SEQUENCE_COEFFICIENTS = 40, 13
@@ -294,7 +294,7 @@ def mel_matrix(
     """
     bins = np.arange(n_fft // 2 + 1) * rate / n_fft
     if scale == "slaney":
-        edges = features.mel_to_hz(np.linspace(features.hz_to_mel(low), features.hz_to_mel(high), bands + 2))
+        edges = views.mel_to_hz(np.linspace(views.hz_to_mel(low), views.hz_to_mel(high), bands + 2))
     else:
         mels = np.linspace(_htk_mel(low), _htk_mel(high), bands + 2)
         edges = mels if scale == "htk in mel" else 700 * (10 ** (mels / 2595) - 1)
@@ -428,7 +428,7 @@ def _log_bands(window: np.ndarray, bands: int) -> np.ndarray:
 
 @cache
 def _filters(bands: int) -> np.ndarray:
-    return metrics.mel_filters(N_FFT, bands).T.astype(np.float32)
+    return metrics.mel_filters(N_FFT, bands, rate=metrics.RATE).T.astype(np.float32)
 
 
 def _mean_and_sd(frames: np.ndarray) -> np.ndarray:

@@ -34,7 +34,7 @@ from scipy.spatial.distance import cdist
 from tqdm import tqdm
 
 import metrics
-from audio_distance import features
+from audio_distance import views
 from study import distances, embeddings, sets, sources, trials
 from study.distances import DISTANCES
 
@@ -134,10 +134,8 @@ def columns() -> dict[str, np.ndarray]:
     for view, (start, stop) in ranges.items():
         found[view] = np.arange(start, stop)
         bands = metrics.FINE_BANDS if view == "fine structure" else metrics.ENVELOPE_BANDS
-        mel = np.linspace(
-            features.hz_to_mel(metrics.LOWEST_HZ), features.hz_to_mel(metrics.RATE / 2), bands + 2
-        )
-        centres = np.resize(features.mel_to_hz(mel)[1:-1], stop - start)  # the band is the last axis
+        mel = np.linspace(views.hz_to_mel(metrics.LOWEST_HZ), views.hz_to_mel(metrics.RATE / 2), bands + 2)
+        centres = np.resize(views.mel_to_hz(mel)[1:-1], stop - start)  # the band is the last axis
         for region, (low, high) in REGIONS.items():
             found[f"{view} {region}"] = start + np.flatnonzero((centres >= low) & (centres < high))
     return found

@@ -25,7 +25,7 @@ import jinja2
 import numpy as np
 
 import gen_audio
-from audio_distance import features
+from audio_distance import features, views
 from study import contrast, plots, results, trials
 from study.benchmark import LEVEL, VALUES, mean_power
 from study.distances import NOTES
@@ -200,7 +200,7 @@ def context(found: Mapping[str, Mapping]) -> dict:
         "notes": NOTES,
         "families": FAMILIES,
         **({"contrasted": contrasted(found["trials"])} if "trials" in found else {}),
-        "recipe": {name: value for name, value in vars(features).items() if name.isupper()},
+        "recipe": {name: value for name, value in (vars(views) | vars(features)).items() if name.isupper()},
         "level": LEVEL,
         "measures": list(VALUES),
         # The RMS of a sine is its peak over sqrt(2); the noise is a share of the peak.

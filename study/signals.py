@@ -2,8 +2,8 @@
 
     $ python -m study.signals
 
-writes ``results/real_waveforms.json``, in about five seconds: what notebook 02 shows of recordings, for
-machines without them. Everything else is measured in the notebooks.
+writes ``results/real_waveforms.json``, in about five seconds: what notebook 02 shows of recordings, which it
+reads there whether they are on the machine or not. Everything else is measured in the notebooks.
 
 Conventions
     signal      mono, floating point, (samples,), full scale 1.0; ``rate`` in Hz.
@@ -37,7 +37,7 @@ from matplotlib.figure import Figure
 
 import gen_audio
 import metrics
-from audio_distance import features
+from audio_distance import views
 from study import distortions, results, sets
 from study.plots import BLUE, FONT, GREY, ORANGE
 
@@ -58,7 +58,6 @@ SAME = ("5 ms later", "6 dB softer", "upside down (times -1)")
 OTHER = ("random phase", "backwards", "50 ms pieces in another order")
 DIGITS_SHOWN = ("7_jackson_0.wav", "3_theo_0.wav")
 SOUNDS_SHOWN = ("Dog bark", "Sea waves")
-MISSING = "The recordings are not on this machine: read from results/real_waveforms.json instead."
 
 
 # Levels
@@ -258,7 +257,7 @@ def log_mel(signal: np.ndarray, rate: int, bands: int = 40) -> np.ndarray:
 @cache
 def _mel(bands: int) -> scipy.sparse.csr_array:
     # Nearly empty, and a dense product this small spends its time on starting threads.
-    return scipy.sparse.csr_array(metrics.mel_filters(FRAME, bands))
+    return scipy.sparse.csr_array(metrics.mel_filters(FRAME, bands, rate=metrics.RATE))
 
 
 # Changes of a sound
@@ -478,13 +477,6 @@ def measure_real() -> dict:
         "delay": {**delay_curve(bases, digits.rate), "n": len(bases)},
         "ratios": {"n": len(bases), "table": ratios(bases, digits.rate)},
     }
-
-
-def real() -> tuple[dict, str]:
-    """Measured on the recordings where they are, else read from the results, and a line that says so."""
-    if sets.available("digits") and sets.available("sounds"):
-        return results.plain(measure_real()), "Measured on the recordings on this machine."
-    return results.read("real_waveforms"), MISSING
 
 
 def same_spectrum(signal: np.ndarray, rate: int) -> dict:
@@ -785,9 +777,9 @@ def _draw_mel(axes, found: Mapping):
         vmax=0,
         extent=(0, found["seconds"], 0, ROWS),
     )
-    lowest, highest = features.hz_to_mel(metrics.LOWEST_HZ), features.hz_to_mel(metrics.RATE / 2)
+    lowest, highest = views.hz_to_mel(metrics.LOWEST_HZ), views.hz_to_mel(metrics.RATE / 2)
     hertz = (250, 1000, 4000, 8000)
-    places = [ROWS * (features.hz_to_mel(f) - lowest) / (highest - lowest) for f in hertz]
+    places = [ROWS * (views.hz_to_mel(f) - lowest) / (highest - lowest) for f in hertz]
     axes.set_yticks(places, [f"{f / 1e3:g}" for f in hertz])
     return image
 

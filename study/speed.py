@@ -26,7 +26,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from threadpoolctl import threadpool_limits
 
 import metrics
-from audio_distance import features
+from audio_distance import views
 from study import results, synthetic
 
 VECTORS = 10_000
@@ -47,7 +47,7 @@ def cpu_per_second(function, signals, *, repeats: int = 7) -> float:
 def transforms_only(signal: np.ndarray) -> None:
     """The floor: every short-time Fourier transform of the recipe, nothing else."""
     for n_fft in sorted({*metrics.ENVELOPE_SIZES, *metrics.FINE_SIZES}):
-        window = features._transform(n_fft)[0]
+        window = views._transform(n_fft)[0]
         frames = sliding_window_view(np.pad(signal, n_fft // 2), n_fft)[:: n_fft // 4]
         scipy.fft.rfft(frames * window, axis=1, overwrite_x=True)
 

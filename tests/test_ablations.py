@@ -323,6 +323,7 @@ def test_a_worse_model_is_caught_and_the_same_one_is_not(runs, capsys):
         compare.load(runs / "good"), [compare.load(runs / n) for n in ("same", "bad")], margin="20%"
     )
     assert found["bad"].verdict == "worse" and found["bad"].paired
+    # The same seeds give the same numbers, whose differences are 0 without rounding.
     assert found["same"].verdict == "no worse" and found["same"].effect == 0
     assert command.main(["compare", "good", "bad", "--runs", str(runs)]) == 1
     assert command.main(["compare", "good", "same", "--runs", str(runs), "--margin", "20%"]) == 0

@@ -116,7 +116,7 @@ def test_new_folders(found):
     }
     for row in rows:
         if row["kind"] == "held out" and row["data"] in ("sounds", "digits"):
-            assert row["drop"] == 0
+            assert row["drop"] == 0  # a number less itself
     noisy = [r for r in rows if r["kind"] == "noise"]
     assert np.mean([r["distance"] for r in noisy if r["grade"] == 5]) > np.mean(
         [r["distance"] for r in noisy if r["grade"] == 1]

@@ -234,7 +234,7 @@ class TestInterval:
                 less = pool_of(x[keep], y) if role == "reference" else pool_of(x, y[keep])
                 again = energy.observe([less.vectors], less, causes=False).views.mean()
                 name = f"{i if role == 'reference' else len(x) + i:03d}"
-                assert observed.deviations[role, name] == pytest.approx(again, abs=1e-9)
+                assert observed.leave_one_out[role, name] == pytest.approx(again, abs=1e-9)
 
     def test_pairs_leave_together(self):
         rng = np.random.default_rng(8)
@@ -243,7 +243,7 @@ class TestInterval:
         observed = energy.observe([pool.vectors], pool)
         less = pool_of(x[1:], y[1:], paired=True)
         again = energy.observe([less.vectors], less, causes=False).views.mean()
-        assert observed.deviations["reference", "000"] == pytest.approx(again, abs=1e-9)
+        assert observed.leave_one_out["reference", "000"] == pytest.approx(again, abs=1e-9)
 
     def test_is_absent_for_two_files(self):
         assert metrics.compare(*noises(2, 4), rate=RATE).interval is None
@@ -253,6 +253,7 @@ class TestInterval:
         z = [s[::-1] for s in noises(6, 5)[0]]
         both = metrics.compare_each(x, {"y": y, "z": z}, rate=RATE)
         one, other = metrics.difference(both["y"], both["z"]), metrics.difference(both["z"], both["y"])
+        # a - b and b - a round alike.
         assert one.value == -other.value == both["y"].value - both["z"].value
         assert one.p_value == pytest.approx(other.p_value) and one.value > 0
 
@@ -308,6 +309,7 @@ class TestInvariances:
         )
 
     def test_order_of_the_sounds(self):
+        """To the bit: units are put in the order of their content before anything is added."""
         x, y = noises(5, 4)
         one, other = metrics.compare(x, y, rate=RATE), metrics.compare(x[::-1], y[::-1], rate=RATE)
         assert (one.value, one.p_value, one.interval) == (other.value, other.p_value, other.interval)

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import metrics
-from audio_distance import extraction
+from audio_distance import extraction, features
 
 RATE = 16000
 
@@ -405,7 +405,7 @@ class TestCache:
     def counted(self, monkeypatch):
         """Embeddings that were really made."""
         calls, embed = [], metrics.embed
-        monkeypatch.setattr(extraction, "embed", lambda signal: calls.append(1) or embed(signal))
+        monkeypatch.setattr(features, "embed", lambda signal: calls.append(1) or embed(signal))
         return calls
 
     def test_the_same_result_with_without_and_again(self, real, made, tmp_path, counted):

@@ -513,8 +513,8 @@ class TestParts:
         groups = options.get("groups") or tuple([f"[{i}]" for i in range(len(s))] for s in (x, y))
         shared = self.SETS[kind].get("shared", 0)
         joint = set(groups[0]) & set(groups[1]) if kind in {"pairs", "groups"} else set(groups[1][:shared])
-        assert len(found._deviations) == len(set(groups[0])) + len(set(groups[1]) - joint)
-        for (role, name), value in found._deviations.items():
+        assert len(found.leave_one_out) == len(set(groups[0])) + len(set(groups[1]) - joint)
+        for (role, name), value in found.leave_one_out.items():
             out = [
                 {i for i, g in enumerate(side) if g == name and (role == own or name in joint)}
                 for own, side in zip(("reference", "candidate"), groups, strict=True)
@@ -531,7 +531,7 @@ class TestParts:
         x, y, _ = self.make(n=6, m=4)
         found = compare(x, y, paired=False)
         sides = [
-            np.array([v for (own, _), v in found._deviations.items() if own == role])
+            np.array([v for (own, _), v in found.leave_one_out.items() if own == role])
             for role in ("reference", "candidate")
         ]
         parts = [(len(s) - 1) / len(s) * ((s - s.mean()) ** 2).sum() for s in sides]
@@ -688,7 +688,7 @@ class TestResult:
         plain = found.to_dict()
         # Strict JSON: neither NaN nor Infinity.
         assert json.loads(json.dumps(plain, allow_nan=False))["value"] == found.value
-        assert plain["verdict"] == found.verdict and "_deviations" not in plain
+        assert plain["verdict"] == found.verdict and "leave_one_out" not in plain
         assert f"distance {found.value:.3f}" in str(found)
 
     def test_own_embedding_is_said(self):

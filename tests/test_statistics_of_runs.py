@@ -102,6 +102,7 @@ def test_higher_is_better_is_the_mirror(numbers, other):
     numbers, other = numbers[:count], other[:count]
     one = judge(numbers, other, paired=True, margin=0.3)
     two = judge([-x for x in numbers], [-x for x in other], paired=True, margin=0.3, higher_is_better=True)
+    # Numbers with the other sign round alike: exact.
     assert (one.verdict, one.effect) == (two.verdict, two.effect)
 
 

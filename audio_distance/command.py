@@ -14,6 +14,7 @@ import re
 import sys
 from collections.abc import Mapping, Sequence
 
+from audio_distance import __version__
 from audio_distance.audio import AudioError
 from audio_distance.comparison import Comparison, interval_text, table
 from audio_distance.distance import compare_each, difference
@@ -70,7 +71,8 @@ def _parser(prog: str) -> argparse.ArgumentParser:
         action="store_true",
         help="keep embeddings in the user's cache folder; an interrupted run resumes",
     )
-    parser.add_argument("--version", action="version", version=f"recipe version {RECIPE_VERSION}")
+    version = f"recipe version {RECIPE_VERSION}, audio-distance {__version__}"
+    parser.add_argument("--version", action="version", version=version)
     return parser
 
 

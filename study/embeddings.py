@@ -21,7 +21,7 @@ Handcrafted (numpy, scipy and ``metrics.py``; always there)
     resampling when the rate is told, as ``file_vector`` does) except ``waveform``, which is neither
     trimmed nor levelled.
 
-Networks whose weights lie in a PyPI wheel (``requirements-networks.txt``)
+Networks whose weights lie in a PyPI wheel (extra "networks" of ``pyproject.toml``)
     aisfx, cdpam, musicnn, openwakeword, resemblyzer. The packages pin versions that exclude each other,
     so they are installed without their dependencies and never imported: their weight files are read,
     the network is built here. Nothing is prepared beyond what the network's authors do.
@@ -61,7 +61,7 @@ from audio_distance import views
 
 N_FFT, HOP = 1024, 256  # of log_mel, mfcc and mean_spectrum: 46 ms and 12 ms at 22,050 Hz
 SEQUENCE_FRAMES, SEQUENCE_COEFFICIENTS = 40, 13
-WHEELS = "pip install --no-deps -r requirements-networks.txt"
+WHEELS = "pip install --no-deps aisfx Resemblyzer -c constraints.txt"
 TORCH = "pip install torch"
 EXPORTED = ".pt2"  # of torch.export
 CDPAM_SHA256 = "453c8b6edee1a94f0120236156436ff28fe4d8d884485e4a67695c8e8570bdfe"

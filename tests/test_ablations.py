@@ -13,7 +13,7 @@ import soundfile
 from joblib import Parallel, delayed
 from noise_model import tilted
 
-pytest.importorskip("hydra", reason="pip install -r requirements-ablations.txt")
+pytest.importorskip("hydra", reason='pip install -e ".[gate]"')
 from omegaconf import OmegaConf
 
 import metrics

@@ -12,8 +12,8 @@ import pytest
 import soundfile
 import soxr
 
-pytest.importorskip("torch", reason="pip install -r requirements-models.txt")
-pytest.importorskip("hydra", reason="pip install -r requirements-ablations.txt")
+pytest.importorskip("torch", reason='pip install -e ".[models]"')
+pytest.importorskip("hydra", reason='pip install -e ".[gate]"')
 import librosa
 import torch
 from hypothesis import given, settings

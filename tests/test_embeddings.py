@@ -377,7 +377,7 @@ def test_network_inputs_have_their_levels():
 # ------------------------------------------------------------------- networks against their own packages
 
 
-@pytest.mark.skipif("aisfx" not in HERE, reason="aisfx is not installed: requirements-networks.txt")
+@pytest.mark.skipif("aisfx" not in HERE, reason='aisfx is not installed: extra "networks"')
 def test_aisfx_is_the_network_of_its_package():
     import torch
 
@@ -390,7 +390,7 @@ def test_aisfx_is_the_network_of_its_package():
     np.testing.assert_allclose(load("aisfx").embed(chirp(44_100)), expected, atol=1e-5)
 
 
-@pytest.mark.skipif("cdpam" not in HERE, reason="cdpam is not installed: requirements-networks.txt")
+@pytest.mark.skipif("cdpam" not in HERE, reason='cdpam is not installed: extra "networks"')
 def test_cdpam_is_the_network_of_its_package():
     import torch
 
@@ -405,7 +405,7 @@ def test_cdpam_is_the_network_of_its_package():
     np.testing.assert_allclose(load("cdpam").embed(signal), expected, atol=1e-5)
 
 
-@pytest.mark.skipif("musicnn" not in HERE, reason="musicnn is not installed: requirements-networks.txt")
+@pytest.mark.skipif("musicnn" not in HERE, reason='musicnn is not installed: extra "networks"')
 def test_musicnn_weights_are_read_to_the_last_number():
     index, data = embeddings._in_package(
         "musicnn", "MTT_musicnn/.index", "MTT_musicnn/.data-00000-of-00001"

@@ -6,8 +6,8 @@ import json
 import numpy as np
 import pytest
 
-pytest.importorskip("torch", reason="pip install -r requirements-models.txt")
-pytest.importorskip("hydra", reason="pip install -r requirements-ablations.txt")
+pytest.importorskip("torch", reason='pip install -e ".[models]"')
+pytest.importorskip("hydra", reason='pip install -e ".[gate]"')
 
 from ablations import run
 from experiments import classifier

@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 import soundfile
 
-pytest.importorskip("torch", reason="pip install -r requirements-models.txt")
-pytest.importorskip("hydra", reason="pip install -r requirements-ablations.txt")
+pytest.importorskip("torch", reason='pip install -e ".[models]"')
+pytest.importorskip("hydra", reason='pip install -e ".[gate]"')
 import torch
 from safetensors.torch import load_file, save_file
 

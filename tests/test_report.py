@@ -207,7 +207,7 @@ def test_readme_is_short():
 def test_readme_shows_what_the_command_prints(tmp_path, monkeypatch, capsys):
     """Word for word; numbers within what two processors can differ by, p-values within a few deals."""
     text = (ROOT / "README.md").read_text(encoding="utf-8")
-    shown = re.search(r"```text\n\$ python -m metrics (.*?)\n(.*?)```", text, flags=re.DOTALL)
+    shown = re.search(r"```text\n\$ audio-distance (.*?)\n(.*?)```", text, flags=re.DOTALL)
     monkeypatch.chdir(tmp_path)
     gen_audio.write("test_audio")
     assert metrics.main(shown[1].split()) == 0

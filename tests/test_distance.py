@@ -163,7 +163,9 @@ def literal_p(pool, arrangements):
             len(a) * (len(a) - 1)
         )
 
-    table = np.array([[energy(np.array(family[0]), inside) for inside in arrangements] for family in families])
+    table = np.array(
+        [[energy(np.array(family[0]), inside) for inside in arrangements] for family in families]
+    )
     table = (table - table.mean(axis=1, keepdims=True)) / table.std(axis=1, keepdims=True)
     largest = table.max(axis=0)
     return np.mean(largest >= largest[0] - 1e-6)

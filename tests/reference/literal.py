@@ -405,7 +405,7 @@ def draw(random, count, *, windows=1, shift=0.0, spread=1.0, effect=None):
     loadings = np.random.RandomState(1000).normal(size=(6, len(divisors)))
     direction = np.random.RandomState(1001).normal(size=len(divisors))
     found = []
-    for i in range(count):
+    for _ in range(count):
         rows = random.normal(size=6) @ loadings * 0.4 + spread * random.normal(size=len(divisors))
         rows = rows + shift * direction + (0 if effect is None else effect)
         rows = rows + 0.5 * random.normal(size=(1 + random.randint(windows), len(divisors)))

@@ -1,4 +1,4 @@
-"""Files of chunks: one of odd length before the samples, cut files, and what a kept description depends on."""
+"""Files of chunks, one of them of odd length; cut files; and what a kept description depends on."""
 
 import io
 import struct

@@ -5,6 +5,7 @@ definition out with loops and imports nothing of the code under test. P-values a
 rearrangements, so a change of the recipe that moves a single one over the observed one fails here.
 """
 
+import functools
 import json
 
 import numpy as np
@@ -41,7 +42,9 @@ def described(sounds, name, rate):
     )
 
 
-def measured(case):
+@functools.cache
+def measured(name):
+    case = literal.CASES[name]()
     if case.own or case.reference[0].signal is not None:
         sets = [[sound.signal for sound in side] for side in (case.reference, case.candidate)]
         tables = [sound.windows for side in (case.reference, case.candidate) for sound in side]
@@ -49,11 +52,6 @@ def measured(case):
         return metrics.compare(*sets, rate=case.rate, **case.options, **(options if case.own else {}))
     sets = [described(s, n, case.rate) for s, n in ((case.reference, "r"), (case.candidate, "c"))]
     return metrics.compare(*sets, **case.options)
-
-
-@pytest.fixture(scope="module")
-def found():
-    return {name: measured(case()) for name, case in literal.CASES.items()}
 
 
 def tolerance(name, pin):
@@ -71,8 +69,8 @@ def test_the_pins_are_of_these_cases():
 @pytest.mark.parametrize("name", literal.CASES)
 class TestCase:
     @pytest.fixture
-    def one(self, found, name):
-        return found[name], PINS["cases"][name], tolerance(name, PINS["cases"][name])
+    def one(self, name):
+        return measured(name), PINS["cases"][name], tolerance(name, PINS["cases"][name])
 
     def test_p_value_is_the_same_count(self, one):
         result, pin, _ = one
@@ -102,13 +100,18 @@ class TestCase:
         result, pin, limit = one
         units = {unit.name: unit.value for unit in result.units}
         assert units.keys() == pin["units"].keys()
+        assert list(units.values()) == sorted(units.values(), reverse=True)
         assert units == pytest.approx(pin["units"], abs=10 * limit)
         counts = [result.reference.units, result.candidate.units, result.shared]
         assert counts == pin["counts"][:3] and result.paired == (pin["counts"][3] > 0)
 
     def test_bands(self, one):
+        """Of two copies in one set nothing is left but rounding, 1e-15, times 1e-12 ** -.75: 1e-6."""
         result, pin, limit = one
-        assert [band.value for band in result.bands] == pytest.approx(pin["bands"], abs=limit)
+        if any("are copies of others" in line for line in result.warnings):
+            limit = 1e-6
+        assert [band.name for band in result.bands] == list(pin["bands"])
+        assert [band.value for band in result.bands] == pytest.approx(list(pin["bands"].values()), abs=limit)
 
 
 class TestDifference:
@@ -151,12 +154,13 @@ class TestCopies:
     def sets(self, windows):
         """a a b against a a a c, each a description of ``windows`` equal windows.
 
-        b and c are farther from the mean of all than a: the floor is a share of the farthest norm.
+        b and c are farther from the mean of all than a: the floor is a share of the farthest norm. What all
+        have in common, 50 divisors in every number, is taken off before float32 can round it.
         """
         scale, _ = metrics.constants()
         random = np.random.RandomState(0)
         a, away = (random.normal(size=len(scale)) for _ in range(2))
-        kinds = {"a": a, "b": a + 1.7, "c": a - 2 * away}
+        kinds = {"a": 50 + a, "b": 50 + a + 1.7, "c": 50 + a - 2 * away}
         made = []
         for name, letters in (("r", "aab"), ("c", "aaac")):
             rows = [np.repeat([np.float32(kinds[letter] * scale)], windows, axis=0) for letter in letters]

@@ -183,7 +183,8 @@ def band_shares(units, divisors):
         for a, u in rows[i]:
             for b, v in rows[j]:
                 squares = ((a - b) ** 2).reshape(3, 4, 40).sum(axis=(0, 1))
-                total += u * v * squares / squares.sum() ** 0.75
+                if squares.any():
+                    total += u * v * squares / squares.sum() ** 0.75
         return total
 
     def over(pairs):
@@ -192,7 +193,9 @@ def band_shares(units, divisors):
     found = 2 * over([(i, j) for i in x for j in y if i != j and units[i].partner is not units[j]])
     for side in (x, y):
         found -= over(list(itertools.permutations(side, 2)))
-    return found.tolist()
+    edges = recipe._hz(np.linspace(recipe._mel(30.0), recipe._mel(RATE / 2), 40 + 2))
+    names = [f"{low:.0f}-{high:.0f} Hz" for low, high in zip(edges[:-2], edges[2:], strict=True)]
+    return dict(zip(names, found.tolist(), strict=True))
 
 
 # ---------------------------------------------------------------------------------------------- interval
@@ -413,7 +416,7 @@ def draw(random, count, *, windows=1, shift=0.0, spread=1.0, effect=None):
     return found
 
 
-def vectors(seed, n, m, *, windows=1, names=None, shared=0, **candidate):
+def vectors(seed, n, m, *, windows=1, names=None, shared=0, copies=0, **candidate):
     random = np.random.RandomState(seed)
     tables = [draw(random, n, windows=windows), draw(random, m, windows=windows, **candidate)]
     names = names or ([f"r{i:02d}.wav" for i in range(n)], [f"c{i:02d}.wav" for i in range(m)])
@@ -424,6 +427,8 @@ def vectors(seed, n, m, *, windows=1, names=None, shared=0, **candidate):
     ]
     for i in range(shared):  # the same content and vectors, under the candidate's name
         found[1][i] = Sound(found[1][i].name, found[0][i].content, found[0][i].windows)
+    for i in range(copies):  # once more in the reference
+        found[0][-1 - i] = Sound(found[0][-1 - i].name, found[0][i].content, found[0][i].windows)
     return found
 
 
@@ -502,6 +507,7 @@ VECTOR_CASES = {
     "all swaps": lambda: Case(*vectors(9, 7, 7, names=alike(7), shift=0.2), permutations=127),
     "one swap too many": lambda: Case(*vectors(9, 7, 7, names=alike(7), shift=0.2), permutations=126),
     "mirror images": lambda: Case(*vectors(10, 4, 4, shift=0.3), permutations=99),
+    "three and four": lambda: Case(*vectors(22, 3, 4, shift=0.3), permutations=99),
     "three and two": lambda: Case(*vectors(11, 3, 2), permutations=99),
     "groups": lambda: Case(
         *vectors(12, 12, 11, windows=2, shift=0.3), groups=(list("aaabbccdefgh"), list("iijjjklmnop"))
@@ -515,11 +521,14 @@ VECTOR_CASES = {
         paired=False,
     ),
     "shared": lambda: Case(*vectors(14, 9, 8, shared=3, shift=0.3)),
+    "shared, a copy more in the reference": lambda: Case(*vectors(21, 9, 8, shared=2, copies=1, shift=0.3)),
     "shared, all deals": lambda: Case(*vectors(15, 6, 6, shared=2, shift=0.3), permutations=99),
     "shared and paired": lambda: Case(*vectors(16, 12, 12, names=alike(12), shared=2, shift=0.3)),
     "the reference in the candidate": lambda: Case(*vectors(17, 4, 6, shared=4), permutations=99),
     "8 kHz": lambda: Case(*vectors(18, 8, 9, effect=above(8000, 0.5), shift=0.3), rate=8000),
     "16 kHz": lambda: Case(*vectors(19, 8, 8, effect=above(16000, 0.5), shift=0.3), rate=16000),
+    # More windows than numbers of the fine structure in use: 216 of 432.
+    "8 kHz, many windows": lambda: Case(*vectors(23, 9, 9, windows=30, shift=0.2), rate=8000),
     "8 kHz, another draw": lambda: Case(
         *vectors(20, 8, 8, effect=above(8000, 0.5), shift=0.2), rate=8000, seed=3
     ),
@@ -580,7 +589,7 @@ def measure(case):
         "views": [energy(one, units, x, y) for one in tables],
         "interval": interval(value, by_stratum(left_out)) if left_out else None,
         "units": contributions(table, units, x, y),
-        "bands": [] if case.own else band_shares(units, bundled_divisors()),
+        "bands": {} if case.own else band_shares(units, bundled_divisors()),
         "counts": [
             len(x),
             len(y),
@@ -634,7 +643,7 @@ def main(arguments):
     pins = make()
     if arguments == ["--check"]:
         sys.exit("\n".join(moved(json.loads(PLACE.read_text(encoding="utf-8")), pins)) or 0)
-    PLACE.write_text(json.dumps(pins, indent=1) + "\n", encoding="utf-8")
+    PLACE.write_text(json.dumps(pins, indent=1, allow_nan=False) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -226,8 +226,8 @@ def spent(look: int, looks: int, *, level: float = LEVEL) -> float:
 def smallest_p(baselines: int, candidates: int, *, paired: bool) -> float:
     """The smallest two-sided p a permutation test can give: 2 over the number of rearrangements."""
     count = 2**baselines if paired else math.comb(baselines + candidates, baselines)
-    # Swapping the sets turns the effect around, and where they are equally large it is a rearrangement too.
-    return min(1.0, (2 if paired or baselines == candidates else 1) / count)
+    # What was seen is as extreme as itself: one rearrangement at least, and the rarer side counts twice.
+    return min(1.0, 2 / count)
 
 
 def power(seeds: int, effect: float, spread: float, *, paired: bool, level: float = LEVEL) -> float:

@@ -244,6 +244,15 @@ def test_amounts_refused(amount):
         compare.absolute(amount, 1.0)
 
 
+def test_candidates_of_one_name_are_not_taken_for_one_another():
+    """A past bug: verdicts go by name, and the worse of two candidates called alike was not judged."""
+    old, new = side("bad", BAD, folder="old/bad"), side("bad", GOOD, folder="new/bad")
+    message = r"^several candidates are called bad: verdicts go by name; give each another$"
+    with pytest.raises(RunError, match=message):
+        compare.compare(side("good", GOOD), [old, side("other", BAD), new], margin=1.0)
+    assert compare.compare(side("good", GOOD), [side("good", BAD)])["good"].verdict == "worse"
+
+
 # The command
 
 

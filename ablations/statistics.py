@@ -55,7 +55,7 @@ class Verdict:
     margin: float
     floor: float
     test: str
-    smallest_p: float  # that the permutation test can reach with these seeds
+    smallest_p: float  # that the permutation test can reach with these seeds; corrected likewise
     comparisons: int = 1
 
     @property
@@ -187,13 +187,20 @@ def judge_each(
     names = list(alone)
     p_values = dict(zip(names, holm([alone[n].p_value for n in names]), strict=True))
     p_margins = dict(zip(names, holm([alone[n].p_margin for n in names]), strict=True))
+    smallest = dict(zip(names, holm([alone[n].smallest_p for n in names]), strict=True))
     sign = -1.0 if settings.get("higher_is_better") else 1.0
     found = {}
     for name, verdict in alone.items():
         _, error, degrees = _effect(
             sign * np.array(verdict.baseline), sign * np.array(verdict.candidate), verdict.paired
         )
-        corrected = replace(verdict, p_value=p_values[name], p_margin=p_margins[name], comparisons=count)
+        corrected = replace(
+            verdict,
+            p_value=p_values[name],
+            p_margin=p_margins[name],
+            smallest_p=smallest[name],
+            comparisons=count,
+        )
         found[name] = _decide(corrected, error, degrees)
     return found
 

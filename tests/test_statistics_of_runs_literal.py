@@ -502,6 +502,21 @@ def test_smallest_p_of_pairs():
     assert smallest_p(1, 1, paired=False) == smallest_p(1, 0, paired=False) == 1.0
 
 
+def test_of_several_the_permutation_test_reaches_less():
+    """Six pairs reach 1/32, and one candidate of four with them 4/32: no seeds like these decide it."""
+    spread = 2.0 ** np.arange(6) / 64
+    four = {name: 10 * k + spread for k, name in enumerate("abcd", start=1)}
+    for verdict in judge_each(np.zeros(6), four, paired=True, test="permutation").values():
+        assert verdict.smallest_p == verdict.p_value == 4 / 32 and verdict.verdict == "undecided"
+        assert str(verdict).endswith("the permutation test cannot go below p = 0.12 with them")
+    # The third with 12 pairs of its own may reach 3 / 2^11, and leaves the other two 2/32.
+    own = {"a": np.zeros(6), "b": np.zeros(6), "c": np.zeros(12)}
+    three = {"a": four["a"], "b": four["b"], "c": 5 + 2.0 ** np.arange(12) / 4096}
+    found = judge_each(own, three, paired=True, test="permutation")
+    assert [found[n].smallest_p for n in "abc"] == [2 / 32, 2 / 32, 3 / 2**11]
+    assert [found[n].p_value for n in "abc"] == [2 / 32, 2 / 32, 3 / 2**11]
+
+
 # Looks
 
 

@@ -247,7 +247,7 @@ def power(seeds: int, effect: float, spread: float, *, paired: bool, level: floa
     degrees = seeds - 1 if paired else 2 * seeds - 2
     error = spread * math.sqrt((1 if paired else 2) / seeds)
     if error == 0.0:
-        return 1.0 if effect > 0 else level / 2
+        return 1.0 if effect > 0 else 0.0
     return float(stats.nct.sf(stats.t.isf(level / 2, degrees), degrees, effect / error))
 
 

@@ -577,7 +577,8 @@ def test_power_by_quadrature(effect, spread, paired, level):
 @KINDS
 def test_power_at_its_ends(paired):
     assert power(1, 1.0, 1.0, paired=paired) == power(0, 1.0, 0.0, paired=paired) == 0.0
-    assert power(2, 1e-9, 0.0, paired=paired) == 1.0
+    # Without spread it is found for certain, and where there is nothing to find, for certain not.
+    assert [power(2, effect, 0.0, paired=paired) for effect in (1e-9, 0.0, -1.0)] == [1.0, 0.0, 0.0]
     assert power(9, 0.0, 1.0, paired=paired) == pytest.approx(0.025)
     assert power(2, 0.0, 1.0, paired=paired, level=0.2) == pytest.approx(0.1)
 

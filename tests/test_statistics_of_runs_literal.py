@@ -613,6 +613,16 @@ def test_the_last_seed_that_is_needed(seeds, paired):
     assert fewer == (None if seeds == MOST else seeds + 1)
 
 
+@KINDS
+def test_exactly_the_power_that_is_wanted_is_enough(paired):
+    for seeds in (2, 4, 5, 6, 8):
+        wanted = power(seeds, 1.0, 1.0, paired=paired)
+        assert seeds_needed(1.0, 1.0, paired=paired, power_wanted=wanted) == seeds
+    effect = 0.03
+    wanted = power(MOST, effect, 1.0, paired=paired)
+    assert seeds_needed(effect, 1.0, paired=paired, power_wanted=wanted) == MOST
+
+
 def test_more_is_for_the_bound_that_is_nearer():
     baseline, candidate = np.zeros(4), np.array([1.5, -1.0, 1.0, 0.5])  # effect 0.5
     spread = float(np.std(candidate, ddof=1))
@@ -758,8 +768,21 @@ def test_what_a_result_keeps():
     }
     codes = {"better": 0, "no worse": 0, "worse": 1, "undecided": 2}
     assert {v: dataclasses.replace(found, verdict=v).exit_code for v in codes} == codes
-    assert all(type(x) is float for x in (*found.interval, *found.baseline, found.effect, found.p_value))
     assert isinstance(found, Verdict)
+
+
+@KINDS
+@pytest.mark.parametrize("test", ["t", "permutation"])
+def test_numbers_are_plain(paired, test):
+    """Of Python's own types: what is written as JSON, or printed, has no numpy in it."""
+    found = judge(np.arange(3), [1.0, 1.5, 2.0], paired=paired, margin=1.0, look=1, looks=2, test=test)
+    several = judge_each(np.arange(3), {"a": [1.0, 1.5, 2.0], "b": np.arange(3)}, paired=paired, test=test)
+    for verdict in (found, *several.values()):
+        plain = (verdict.effect, verdict.level, verdict.p_value, verdict.p_margin, verdict.smallest_p)
+        everything = (*plain, *verdict.interval, *verdict.baseline, *verdict.candidate)
+        assert {type(x) for x in everything} == {float}
+    assert type(power(5, 1.0, 1.0, paired=paired)) is type(spent(1, 2)) is float
+    assert type(seeds_needed(1.0, 1.0, paired=paired)) is int
 
 
 @pytest.mark.parametrize("level", [0.05, 0.2])

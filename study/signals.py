@@ -1,9 +1,7 @@
 """What the signals of notebooks 01 and 02 are made of: levels, spectra, wrapped samples, pictures.
 
-    $ python -m study.signals
-
-writes ``results/real_waveforms.json``, in about five seconds: what notebook 02 shows of recordings, for
-machines without them. Everything else is measured in the notebooks.
+What notebook 02 shows of recordings is ``experiments.real_waveforms``, for machines without them. Everything
+else is measured in the notebooks.
 
 Conventions
     signal      mono, floating point, (samples,), full scale 1.0; ``rate`` in Hz.

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from experiments import __main__ as command
-from experiments import challenge, scenes, statistics
-from study import draws, results, sources
+from experiments import challenge, real_audio, scenes, speed, statistics, trained, trials
+from study import draws, results, sets, sources
 from study.parts import Part, computed
 
 
@@ -99,6 +99,16 @@ def test_what_cannot_be_is_said_in_a_line(made, monkeypatch, capsys):
     monkeypatch.setattr(command.importlib, "import_module", missing)
     assert command.main(["autoencoders"]) == 1
     assert "No module named 'torch'; autoencoders needs digits, PyTorch, Hydra" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("experiment", [challenge, real_audio, speed, statistics, trained, trials])
+def test_what_is_printed_is_of_what_is_kept(experiment):
+    kept = results.read(experiment.__name__.rpartition(".")[2])
+    lines = experiment.summary(kept).splitlines()
+    assert lines and all(line.strip() for line in lines)
+    if experiment in (trained, trials):
+        assert trials.measured_on(kept) == [name for name in kept["header"]["data"] if sets.available(name)]
+        assert len(lines) == sum(map(len, next(iter(kept["power"].values())).values()))
 
 
 # Experiments in small

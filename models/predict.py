@@ -27,6 +27,7 @@ import numpy as np
 from tqdm import tqdm
 
 import metrics
+from audio_distance import audio
 
 LEVEL = 0.05
 TIMES = 2.0
@@ -66,7 +67,7 @@ def found_files(inputs: Sequence[str]) -> list[Path]:
     for name in inputs:
         path = Path(name)
         if path.is_dir():
-            files.update(source.path for source in metrics._list_folder(path, "predict")[0])
+            files.update(source.path for source in audio.list_folder(path, "predict")[0])
         elif path.exists():
             files.add(path)
         else:

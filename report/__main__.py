@@ -30,7 +30,9 @@ def main(argv: list[str] | None = None) -> int:
         return notebooks.run(arguments.names)
     measured = results.read_all()
     if "challenge" not in measured:
-        print("error: results/challenge.json is missing; run: python -m study.challenge", file=sys.stderr)
+        print(
+            "error: results/challenge.json is missing; run: python -m experiments challenge", file=sys.stderr
+        )
         return 1
     text = rendering.render(measured)
     return _check(text) if arguments.check else _write(text, measured)

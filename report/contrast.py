@@ -21,6 +21,8 @@ from scipy.stats import binomtest, rankdata
 from scipy.stats import t as student
 
 from study import trials
+from study.agreement import agreement, bootstrap_interval, laboratory_mean
+from study.draws import small_effects as small_effects_of
 from study.sources import GRADED
 
 Candidate = tuple[str, str]
@@ -66,7 +68,7 @@ def shares(results: Mapping, candidate: Candidate, effects) -> dict[tuple[str, s
 
 def small_effects(results: Mapping) -> tuple[str, ...]:
     """Every small effect of any source."""
-    return tuple(dict.fromkeys(e for source in results["power"] for e in trials.small_effects(source)))
+    return tuple(dict.fromkeys(e for source in results["power"] for e in small_effects_of(source)))
 
 
 def power(results: Mapping, candidate: Candidate) -> float:
@@ -136,7 +138,7 @@ def sound(results: Mapping, embedding: str, test: str) -> dict[str, bool]:
     """
     right = {}
     for name, row in results["soundness"][embedding].items():
-        small = np.mean(np.array(row[test]) <= trials.LEVEL)
+        small = np.mean(np.array(row[test]) <= trials.ALPHA)
         right[name] = bool(small >= 0.5 if row["must_differ"] else small <= 0.15)
     return right
 
@@ -188,7 +190,7 @@ def listeners(results: Mapping, candidate: Candidate) -> dict[str, dict]:
     """Rated set -> agreement of a candidate with the listeners, for the sets where it is defined."""
     embedding, distance = candidate
     each = {
-        name: trials.agreement(results["ratings"][embedding][name][distance], row["ratings"])
+        name: agreement(results["ratings"][embedding][name][distance], row["ratings"])
         for name, row in results["rated"].items()
     }
     return {name: row for name, row in each.items() if row}
@@ -197,15 +199,14 @@ def listeners(results: Mapping, candidate: Candidate) -> dict[str, dict]:
 def shipped(results: Mapping) -> dict[str, dict]:
     """The same for ``metrics.distance`` as it is shipped, windows and all."""
     return {
-        name: trials.agreement(results["shipped"][name], row["ratings"])
-        for name, row in results["rated"].items()
+        name: agreement(results["shipped"][name], row["ratings"]) for name, row in results["rated"].items()
     }
 
 
 def listeners_mean(results: Mapping, each: Mapping[str, dict], key: str = "spearman") -> dict:
     """Mean over the rated sets, with an interval over laboratories: mean, interval, sets, laboratories."""
     laboratories = {name: row["laboratory"] for name, row in results["rated"].items()}
-    return trials.laboratory_mean(each, laboratories, key)
+    return laboratory_mean(each, laboratories, key)
 
 
 def listeners_difference(results: Mapping, a: Mapping, b: Mapping, key: str = "spearman") -> dict:
@@ -217,7 +218,7 @@ def listeners_difference(results: Mapping, a: Mapping, b: Mapping, key: str = "s
 def _bootstrap(groups: list[list[float]], seed: int) -> dict:
     return {
         "mean": float(np.mean(np.concatenate(groups))),
-        "interval": trials.bootstrap_interval(groups, draws=BOOTSTRAP, seed=seed),
+        "interval": bootstrap_interval(groups, draws=BOOTSTRAP, seed=seed),
         "groups": len(groups),
     }
 

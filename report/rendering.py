@@ -18,14 +18,14 @@ import jinja2
 import numpy as np
 
 import gen_audio
-import metrics
+from audio_distance import features, views
+from experiments.listening import FAMILIES
+from experiments.statistics import ALPHA
 from report import contrast, tables
 from report.candidates import NOTES
 from report.figures import style
 from report.figures.index import FIGURES
 from report.numbers import interval, num, p_text, percent, signed
-from study.benchmark import LEVEL
-from study.listening import FAMILIES
 
 ROOT = Path(__file__).parents[1]
 TEMPLATE = Path(__file__).with_name("template.md")
@@ -85,7 +85,7 @@ def _extreme(table: Mapping, choose) -> dict:
 
 
 def ahead(listening: Mapping) -> list[str]:
-    """Families of ``study.listening`` whose nested lead is above zero with its whole corrected interval."""
+    """Families of ideas whose nested lead is above zero with its whole corrected interval."""
     return [name for name, row in _tries(listening) if row["lead_spearman"]["corrected"][0] > 0]
 
 
@@ -102,7 +102,7 @@ def _tries(listening: Mapping) -> list[tuple[str, Mapping]]:
 def of_kind(classifier: Mapping, kind: str) -> dict[str, float]:
     """Means over the new folders of one kind: accuracy lost, distance, share with p of 5 % or less."""
     rows = [row for row in classifier["folders"] if row["kind"] == kind]
-    seen = [row["p_value"] <= LEVEL for row in rows]
+    seen = [row["p_value"] <= ALPHA for row in rows]
     means = {name: float(np.mean([row[name] for row in rows])) for name in ("drop", "distance")}
     return {**means, "seen": float(np.mean(seen)), "folders": len(rows)}
 
@@ -140,15 +140,15 @@ def context(results: Mapping[str, Mapping]) -> dict:
         "tables": tables,
         "notes": NOTES,
         "families": FAMILIES,
-        "recipe": {name: value for name, value in vars(metrics).items() if name.isupper()},
-        "level": LEVEL,
+        "recipe": {name: value for name, value in (vars(views) | vars(features)).items() if name.isupper()},
+        "level": ALPHA,
         # The RMS of a sine is its peak over sqrt(2); the noise is a share of the peak.
         "noise_db": {
             name: -20 * math.log10(noise * math.sqrt(2))
             for name, (_, noise) in gen_audio.SETS.items()
             if noise
         },
-        "trim_db": -20 * math.log10(metrics.TRIM),
+        "trim_db": -20 * math.log10(features.TRIM),
         "samples": f"{round(test1['seconds'] * test1['rates'][0]):,}",
     }
 

@@ -15,6 +15,8 @@ from collections.abc import Collection, Iterable, Mapping
 import numpy as np
 import pandas as pd
 
+from experiments.listening import FAMILIES
+from experiments.statistics import mean_power
 from report import contrast
 from report.candidates import NOTES
 from report.figures.autoencoders import CEILINGS
@@ -33,9 +35,8 @@ from report.numbers import (
     signed,
     signed_interval,
 )
-from study.benchmark import VALUES, mean_power
-from study.listening import FAMILIES
-from study.trials import BAD_SHARES, LEVEL, NUISANCES, THIS
+from study.incumbents import VALUES
+from study.trials import ALPHA, BAD_SHARES, NUISANCES, THIS
 
 NONE = "–"  # a cell that cannot have a value
 
@@ -339,7 +340,7 @@ def side_by_side(trials: Mapping) -> pd.DataFrame:
             "zero: mean between samples of one source, share of mid": mean_text(row["zero"], 2),
             "small effects found by the test": percent(row["power"], 1),
             "`compare` finds more, points": points(row["lead"]) if row["lead"] else NONE,
-            f"false alarms at {percent(LEVEL)}": f"{percent(alarms['share'], 1)} ({low} to {high})",
+            f"false alarms at {percent(ALPHA)}": f"{percent(alarms['share'], 1)} ({low} to {high})",
             "harmless changes move it, at most": percent(row["harmless"], 1),
             "pairs judged right": f"{row['right']} of {row['pairs']}",
             "embedding, ms a second of audio": num(row["embedding_ms"], 1),
@@ -362,7 +363,7 @@ def soundness_of_tests(trials: Mapping) -> pd.DataFrame:
     }
     for name, (e, test) in tests.items():
         columns[name] = {
-            pair: float(np.mean([value <= LEVEL for value in row[test]]))
+            pair: float(np.mean([value <= ALPHA for value in row[test]]))
             for pair, row in trials["soundness"][e].items()
         }
     return pd.DataFrame(columns)

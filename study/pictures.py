@@ -38,7 +38,7 @@ def log_mel(signal: np.ndarray, rate: int, bands: int = 40) -> np.ndarray:
 @cache
 def _mel(bands: int) -> scipy.sparse.csr_array:
     # Nearly empty, and a dense product this small spends its time on starting threads.
-    return scipy.sparse.csr_array(metrics.mel_filters(FRAME, bands))
+    return scipy.sparse.csr_array(metrics.mel_filters(FRAME, bands, rate=metrics.RATE))
 
 
 def picture(signal: np.ndarray, rate: int) -> dict:

@@ -11,7 +11,7 @@ from matplotlib.ticker import MaxNLocator
 from report import contrast
 from report.figures.style import BLUE, GREY, ORANGE, new_figure, rows, rung, styled, words
 from report.figures.trials import candidate_map
-from study import trials
+from study.agreement import agreement
 
 IDEAS = {  # families of measures, in few words
     "incumbents": "Frechet and Gaussian MMD",
@@ -49,7 +49,7 @@ def listeners_scatter(results: Mapping) -> Figure:
         values, rated = results["shipped"][name], results["rated"][name]
         ratings = rated["ratings"]
         axes.plot([values[system] for system in ratings], list(ratings.values()), "o", color=BLUE)
-        agreed = trials.agreement(values, ratings)
+        agreed = agreement(values, ratings)
         figures = "" if rated["figures"] == "read" else f", {rated['figures']}"
         axes.set_title(f"{words(name)}{figures}\nSpearman {agreed['spearman']:.2f}")
         axes.margins(0.15)

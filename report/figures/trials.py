@@ -190,8 +190,8 @@ def units_bars(results: Mapping) -> Figure:
         "What is dealt must be what was drawn: files, not their windows\n"
         f"(a point: an embedding, {deals} trials; grey: 5 % and its 95 % binomial range)",
     )
-    error = 1.96 * np.sqrt(trials.LEVEL * (1 - trials.LEVEL) / deals)
-    axes.axhspan(trials.LEVEL - error, trials.LEVEL + error, color=GREY, alpha=0.5, lw=0)
+    error = 1.96 * np.sqrt(trials.ALPHA * (1 - trials.ALPHA) / deals)
+    axes.axhspan(trials.ALPHA - error, trials.ALPHA + error, color=GREY, alpha=0.5, lw=0)
     seaborn.stripplot(
         table,
         x="unit",

@@ -1,33 +1,34 @@
-"""Scenes in the plane, to see what each candidate distance is blind to.
-
-    python -m study.candidates    # the scenes for every candidate, into results/scenes.json; a minute
+"""What does every candidate distance see of seven changes of a toy set, and what is it blind to?
 
 Conventions
     scene     a change of a toy set in the plane: 60 points in three clusters, of which the candidate
-              has a fresh sample with one thing changed. A bar is the value in standard deviations of
-              ``NULLS`` fresh samples without a change; grey below 2, where one cannot tell.
+              has a fresh sample with one thing changed. Its number is the mean value over five samples
+              (each seeded by its name) in standard deviations of ``NULLS`` samples without a change.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 
 import numpy as np
 from joblib import Parallel, delayed
 
-from study import results
 from study.distances import DISTANCES
 from study.sources import seeded
 
+DATA = ()
+TAKES = "a minute"
+
 NULLS = 100
-
-
-# -------------------------------------------------------------------------------------------- scenes
-
+SAMPLES = 5  # of each scene
 CENTRES = np.array([[-4.0, 0.0], [4.0, 0.0], [0.0, 6.0]])
 
 
-def clusters(rng: np.random.Generator, shares=(1, 1, 1), spread: float = 1.0, n: int = 60) -> np.ndarray:
+def clusters(
+    rng: np.random.Generator, shares: Sequence[float] = (1, 1, 1), spread: float = 1.0, n: int = 60
+) -> np.ndarray:
+    """``n`` points around three centres, of which each has its share: (n, 2)."""
     member = rng.choice(3, size=n, p=np.array(shares) / sum(shares))
     return CENTRES[member] + spread * rng.standard_normal((n, 2))
 
@@ -55,7 +56,7 @@ SCENES = {
 
 
 def scene_values(name: str) -> dict[str, float]:
-    """Mean value over five samples of each scene, in null standard deviations from the null's mean."""
+    """Mean value over the samples of each scene, in null standard deviations from the null's mean."""
     function = partial(DISTANCES[name], **({"coefficients": 1} if name == "dynamic_time_warping" else {}))
 
     def value(make, *key) -> float:
@@ -63,19 +64,14 @@ def scene_values(name: str) -> dict[str, float]:
         return function(clusters(rng), make(rng), rng=rng)
 
     null = np.array([value(clusters, "null", t) for t in range(NULLS)])
-    spread = null.std(ddof=1) or 1e-12
+    spread = null.std(ddof=1) or 1e-12  # a distance that is constant without a change
     return {
-        scene: float(np.mean([value(make, scene, t) for t in range(5)]) - null.mean()) / spread
+        scene: float(np.mean([value(make, scene, t) for t in range(SAMPLES)]) - null.mean()) / spread
         for scene, make in SCENES.items()
     }
 
 
-def main() -> None:
-    names = list(DISTANCES)
-    values = Parallel(n_jobs=-1)(delayed(scene_values)(name) for name in names)
-    content = {"nulls": NULLS, "scenes": dict(zip(names, values, strict=True))}
-    print(results.write("scenes", content, made_by="python -m study.candidates", seed=0))
-
-
-if __name__ == "__main__":
-    main()
+def run(*, workers: int = -1) -> dict:
+    """Every scene for every candidate."""
+    values = Parallel(n_jobs=workers)(delayed(scene_values)(name) for name in DISTANCES)
+    return {"nulls": NULLS, "scenes": dict(zip(DISTANCES, values, strict=True))}

@@ -13,7 +13,7 @@ import dataclasses
 import sys
 import time
 
-from study import embeddings, listening, results, sets, sources, trials
+from study import datasets, embeddings, listening, results, sources, trials
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -56,7 +56,7 @@ def main(argv: list[str] | None = None) -> int:
     arguments = parser.parse_args(argv)
     try:
         return arguments.act(arguments, parser)
-    except (sets.MissingData, embeddings.MissingNetwork) as error:
+    except (datasets.MissingData, embeddings.MissingNetwork) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
@@ -69,9 +69,8 @@ def _list(arguments: argparse.Namespace, parser: argparse.ArgumentParser) -> int
     for name in embeddings.NAMES:
         print(f"embedding  {name:18} {'here' if name in installed else 'not installed'}")
     for name in (*sources.SOURCES, "rated"):
-        print(
-            f"source     {name:18} {'here' if name == 'instruments' or sets.available(name) else 'missing'}"
-        )
+        here = name == "instruments" or datasets.available(name)
+        print(f"source     {name:18} {'here' if here else 'missing'}")
     for name in trials.GENERAL_DISTANCES:
         print(f"distance   {name}")
     return 0
@@ -101,7 +100,7 @@ def _run(arguments: argparse.Namespace, parser: argparse.ArgumentParser) -> int:
         print(trials.summary(found))
     else:
         recordings = [name for name in (*settings.sources, "rated") if name != "instruments"]
-        data = [name for name in recordings if sets.available(name)]
+        data = [name for name in recordings if datasets.available(name)]
         print(results.write(arguments.out, found, made_by="python -m study run", seed=0, data=data))
     print(f"{time.perf_counter() - started:.0f} s", file=sys.stderr)
     return 0

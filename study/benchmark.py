@@ -35,9 +35,9 @@ from tqdm import tqdm
 
 import gen_audio
 import metrics
-from study import results, sets
+from study import datasets, results
+from study.datasets.distortions import DISTORTIONS, reverse, shuffle_segments
 from study.distances import frechet, gaussian_kernel, gaussian_mmd, median_distance
-from study.distortions import DISTORTIONS, reverse, shuffle_segments
 
 POOL = 1000  # digits drawn once for the whole benchmark
 MID = 3
@@ -104,7 +104,7 @@ def _embed_version(name: str, signals, rate: int) -> np.ndarray:
 
 def embed_digits(count: int = POOL) -> Digits:
     """``count`` digits in every version the benchmark uses."""
-    digits = sets.digits(count=count, rng=np.random.default_rng(0))
+    digits = datasets.digits(count=count, rng=np.random.default_rng(0))
     names = ["clean", "reversed", "50 ms of silence", *SHUFFLED]
     names += [f"{kind} {severity}" for kind in GRADED for severity in (1, 2, MID)]
     jobs = (delayed(_embed_version)(name, digits.signals, digits.rate) for name in names)
@@ -313,7 +313,7 @@ def false_alarms(data: Digits, *, trials: int) -> dict:
     found["groups, 8 groups of 4 files a side"] = _share(by_group)
     found["the same, files taken as draws (wrong)"] = _share(by_file)
     # Pairs that are exchangeable: one file under two independent noises of one strength.
-    digits = sets.digits(count=200, rng=np.random.default_rng(1))
+    digits = datasets.digits(count=200, rng=np.random.default_rng(1))
     twice = [
         np.stack(
             [
@@ -431,7 +431,7 @@ def _sound_pair(name: str, index: int) -> tuple[float, float, float]:
 
 
 def _speech(count: int, rng) -> tuple[list[np.ndarray], int]:
-    digits = sets.digits(count=count, rng=rng)
+    digits = datasets.digits(count=count, rng=rng)
     order = rng.permutation(count)
     return [digits.signals[i] for i in order], digits.rate
 
@@ -509,7 +509,7 @@ def _two_digits(share):
     """Two of the ten digits, ``share`` of the candidate from the first one, half of the reference."""
 
     def make(size, rng):
-        digits = sets.digits()
+        digits = datasets.digits()
         label, signals = np.array(digits.labels), digits.signals
         one, other = (
             rng.permutation(np.flatnonzero(label == d)) for d in rng.permutation(np.unique(label))[:2]
@@ -528,7 +528,7 @@ def _one_repeated(size, rng):
 
 
 def _one_class_left(size, rng):
-    digits = sets.digits()
+    digits = datasets.digits()
     order = rng.permutation(len(digits.signals))
     label = np.array(digits.labels)
     y = [i for i in order[size:] if label[i] == label[order[0]]][:size]
@@ -536,7 +536,7 @@ def _one_class_left(size, rng):
 
 
 def _speakers(size, rng):
-    digits = sets.digits()
+    digits = datasets.digits()
     group = np.array(digits.groups)
     one, other = rng.permutation(np.unique(group))[:2]
     x, y = (rng.permutation(np.flatnonzero(group == g))[:size] for g in (one, other))
@@ -702,7 +702,7 @@ def main(argv: list[str] | None = None) -> int:
     arguments = parser.parse_args(argv)
     try:
         found = run(scale=0.1 if arguments.quick else 1.0)
-    except sets.MissingData as error:
+    except datasets.MissingData as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     print(report(found))

@@ -3,7 +3,7 @@
     python -m study.constants            # writes the file beside metrics.py, about a minute
     python -m study.constants --check    # makes them again and compares, writes nothing
 
-The audio is synthetic and seeded (``study.synthetic``): no download, no licence, no overlap with
+The audio is synthetic and seeded (``study.datasets.synthetic``): no download, no licence, no overlap with
 anything the distance is evaluated on. Six significant digits are kept, more than two machines' rounding
 can move, so the file is the same wherever it is made.
 """
@@ -20,7 +20,7 @@ import numpy as np
 from tqdm import tqdm
 
 import metrics
-from study import synthetic
+from study.datasets import synthetic
 
 WINDOWS, SEED = 900, 0
 

@@ -3,7 +3,7 @@
     $ python -m study listen         # into results/listening.json; needs the rated sets
 
 Conventions
-    rated set    systems with the mean rating listeners gave each, and recordings (``study.sets``).
+    rated set    systems with the mean rating listeners gave each, and recordings (``study.datasets``).
     measure      anything that gives every system of a rated set a number, low for good.
     family       measures of one idea, the letters (a) to (e) of ``FAMILIES``. One of them has to be
                  chosen, and what the best of many reaches on the sets it was chosen on flatters.
@@ -34,7 +34,7 @@ from scipy.spatial.distance import cdist
 from tqdm import tqdm
 
 import metrics
-from study import distances, embeddings, sets, sources, trials
+from study import datasets, distances, embeddings, sources, trials
 from study.distances import DISTANCES
 
 Values = Mapping[str, Mapping[str, float]]  # set -> system -> value
@@ -167,7 +167,7 @@ def contributions(x: Sequence[np.ndarray], y: Sequence[np.ndarray]) -> tuple[np.
 
 def measure(which: str, networks: Sequence[str]) -> dict[str, dict[str, float]]:
     """Every measure and every part on one rated set: name -> system -> value."""
-    rated = sets.rated(which)
+    rated = datasets.rated(which)
     every = {"": rated.reference, **rated.systems}
     rate = min(audio.rate for audio in every.values())
     prepared = {
@@ -209,7 +209,9 @@ def measure(which: str, networks: Sequence[str]) -> dict[str, dict[str, float]]:
     return found
 
 
-def _of_files(each: np.ndarray, across: np.ndarray, rated: sets.RatedSet, system: str) -> dict[str, float]:
+def _of_files(
+    each: np.ndarray, across: np.ndarray, rated: datasets.RatedSet, system: str
+) -> dict[str, float]:
     """Other ways than the mean from contributions of files to a value."""
     ordered = np.sort(each)
     cut = len(each) // 10 or int(len(each) > 2)
@@ -437,17 +439,17 @@ def analyse(parts: Mapping[str, Values], ratings: Values, laboratories: Mapping[
 def run(*, workers: int = -1, keep: bool = True) -> dict:
     """Measure all rated sets (parts that are there are read back) and analyse.
 
-    Raises ``sets.MissingData`` where there are none, and ValueError for fewer than three laboratories:
+    Raises ``datasets.MissingData`` where there are none, and ValueError for fewer than three laboratories:
     nothing could be left out twice.
     """
-    names = sets.rated_names()
+    names = datasets.rated_names()
     if not names:
-        sets.rated("any")  # raises, and says what to do
-    laboratories = {which: sets.rated(which).laboratory for which in names}
+        datasets.rated("any")  # raises, and says what to do
+    laboratories = {which: datasets.rated(which).laboratory for which in names}
     if len(set(laboratories.values())) < 3:
         raise ValueError(f"{len(set(laboratories.values()))} laboratories; leaving out two needs 3 or more")
     networks = [e for e in OTHERS if e in embeddings.installed()]
-    code = sources.code_stamp(distances, embeddings, sets, trials, sys.modules[__name__])
+    code = sources.code_stamp(distances, embeddings, datasets, trials, sys.modules[__name__])
     jobs, places = [], {}
     for which in names:
         key = hashlib.sha256(json.dumps([which, networks, code]).encode()).hexdigest()[:20]
@@ -459,5 +461,5 @@ def run(*, workers: int = -1, keep: bool = True) -> dict:
         pass
     read = {which: json.loads(place.read_text(encoding="utf-8")) for which, place in places.items()}
     parts = {m: {w: read[w][m] for w in names} for m in read[names[0]]}
-    found = analyse(parts, {w: sets.rated(w).ratings for w in names}, laboratories)
+    found = analyse(parts, {w: datasets.rated(w).ratings for w in names}, laboratories)
     return {"laboratories": laboratories, "networks": networks, **found}

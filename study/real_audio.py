@@ -3,7 +3,7 @@
     $ python -m study.real_audio
 
 writes ``results/real_audio.json``, in about two minutes on two cores. It needs ESC-10 and the Free
-Spoken Digit Dataset (``study.sets`` says how to bring them).
+Spoken Digit Dataset (``study.datasets`` says how to bring them).
 
 Conventions
     table     distances of every set to every other, (n, n), symmetric; on the diagonal the mean over
@@ -27,7 +27,7 @@ import numpy as np
 from joblib import Parallel, delayed
 
 import metrics
-from study import results, sets
+from study import datasets, results
 
 MADE_BY = "python -m study.real_audio"
 SEED = 0
@@ -52,7 +52,7 @@ def run() -> dict:
 def classes() -> dict[str, list[Path]]:
     """The ten classes of environmental sounds: name -> its clips."""
     found = defaultdict(list)
-    for path in sets._files("sounds"):
+    for path in datasets.recordings._files("sounds"):
         found[path.parent.name.split(" - ", 1)[1]].append(path)
     return dict(found)
 
@@ -60,7 +60,7 @@ def classes() -> dict[str, list[Path]]:
 def speakers() -> dict[str, list[Path]]:
     """The six speakers: name -> ``TAKES`` recordings of each digit."""
     found = defaultdict(list)
-    for path in sets._files("digits"):
+    for path in datasets.recordings._files("digits"):
         _, speaker, take = path.stem.split("_")
         if int(take) < TAKES:
             found[speaker].append(path)
@@ -105,7 +105,7 @@ def table(named: Mapping[str, Sequence[Path]], groups: str, cache: str) -> dict:
 def digits_against_sounds(sounds: Mapping[str, Sequence[Path]], cache: str) -> dict:
     """Spoken digits against all environmental sounds."""
     rng = np.random.default_rng(SEED)
-    paths = sets._files("digits")
+    paths = datasets.recordings._files("digits")
     drawn = [paths[i] for i in np.sort(rng.choice(len(paths), DIGITS, replace=False))]
     clips = [path for some in sounds.values() for path in some]
     found = metrics.compare(drawn, clips, groups=(FILE, RECORDING), seed=SEED, cache=cache)
@@ -163,7 +163,7 @@ def main(argv: list[str] | None = None) -> int:
     ).parse_args(argv)
     try:
         found = run()
-    except sets.MissingData as error:
+    except datasets.MissingData as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     path = results.write("real_audio", found, made_by=MADE_BY, seed=SEED, data=("sounds", "digits"))

@@ -25,7 +25,7 @@ from pathlib import Path
 import numpy as np
 
 import metrics
-from study import sets
+from study import datasets
 
 FOLDER = Path(__file__).parents[1] / "results"
 PACKAGES = ("numpy", "scipy", "soundfile", "soxr")
@@ -42,7 +42,7 @@ def write(
 ) -> Path:
     """Write ``content`` with its header, atomically; return the path.
 
-    ``data`` names the sets of ``study.sets`` that were measured on ("digits", "sounds"): their
+    ``data`` names the sets of ``study.datasets`` that were measured on ("digits", "sounds"): their
     files are hashed now. Raises ValueError for a number that is not finite, for a type JSON does
     not know, and for a content with a key "header".
     """
@@ -111,10 +111,10 @@ def plain(value):
 
 def _fingerprint(which: str) -> dict:
     """Source, number of files and checksum of a set of recordings on this machine."""
-    wanted, paths = sets._wanted(which), sets._files(which)
+    wanted, paths = datasets.recordings._wanted(which), datasets.recordings._files(which)
     folder = paths[0].parents[wanted.pattern.count("/")]
     return {
         "source": wanted.source,
         "files": len(paths),
-        "sha256": sets._digest_or_none(folder, wanted),
+        "sha256": datasets.recordings._digest_or_none(folder, wanted),
     }

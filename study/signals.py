@@ -37,7 +37,8 @@ from matplotlib.figure import Figure
 
 import gen_audio
 import metrics
-from study import distortions, results, sets
+from study import datasets, results
+from study.datasets import distortions
 from study.plots import BLUE, FONT, GREY, ORANGE
 
 MADE_BY = "python -m study.signals"
@@ -387,21 +388,21 @@ def delay_curve(bases: Sequence[Mapping], rate: int) -> dict[str, list[float]]:
 def instrument_bases(count: int = 32, pitch: int = 60) -> list[dict]:
     """Middle C of every fourth instrument: the same key of the 31 others is the yardstick."""
     programs = [128 * i // count for i in range(count)]
-    notes = [sets.note(program, pitch) for program in programs]
+    notes = [datasets.note(program, pitch) for program in programs]
     return [
         {
             "signal": notes[i],
             "others": [n for j, n in enumerate(notes) if j != i],
             "more": {
-                "same key, softer stroke": sets.note(program, pitch, velocity=60),
-                "one semitone higher": sets.note(program, pitch + 1),
+                "same key, softer stroke": datasets.note(program, pitch, velocity=60),
+                "one semitone higher": datasets.note(program, pitch + 1),
             },
         }
         for i, program in enumerate(programs)
     ]
 
 
-def digit_bases(digits: sets.AudioSet) -> list[dict]:
+def digit_bases(digits: datasets.AudioSet) -> list[dict]:
     """The first take of every digit by every speaker: the other nine digits are the yardstick."""
     named = dict(zip(digits.names, digits.signals, strict=True))
     speakers = sorted(set(digits.groups))
@@ -446,12 +447,12 @@ def _numbers(text: str) -> np.ndarray:
 
 def synthetic_pictures() -> dict[str, dict]:
     """Two tones and two notes, by title: always there."""
-    tone, clicks = (sets.tones("test1", overflow=o).signals[2][:16_000] for o in ("clip", "wrap"))
+    tone, clicks = (datasets.tones("test1", overflow=o).signals[2][:16_000] for o in ("clip", "wrap"))
     return {
         "tone, 325 Hz, clean": picture(tone, gen_audio.RATE),
         "the same tone, with clicks": picture(clicks, gen_audio.RATE),
-        "marimba, C4": picture(sets.note(12, 60), sets.INSTRUMENT_RATE),
-        "trumpet, C4": picture(sets.note(56, 60), sets.INSTRUMENT_RATE),
+        "marimba, C4": picture(datasets.note(12, 60), datasets.INSTRUMENT_RATE),
+        "trumpet, C4": picture(datasets.note(56, 60), datasets.INSTRUMENT_RATE),
     }
 
 
@@ -460,7 +461,7 @@ def synthetic_pictures() -> dict[str, dict]:
 
 def measure_real() -> dict:
     """What notebook 02 shows of recordings, the content of the results; MissingData without them."""
-    digits = sets.digits()
+    digits = datasets.digits()
     named = dict(zip(digits.names, digits.signals, strict=True))
     bases = digit_bases(digits)
     pictures = {}
@@ -468,7 +469,7 @@ def measure_real() -> dict:
         digit, speaker, _ = name.split("_")
         pictures[f'digit "{digit}", speaker {speaker}'] = picture(named[name], digits.rate)
     for label in SOUNDS_SHOWN:
-        path = next(p for p in sets._files("sounds") if p.parent.name.endswith(label))
+        path = next(p for p in datasets.recordings._files("sounds") if p.parent.name.endswith(label))
         pictures[label.lower()] = picture(*soundfile.read(path))
     example = named[DIGITS_SHOWN[0]]
     return {
@@ -481,7 +482,7 @@ def measure_real() -> dict:
 
 def real() -> tuple[dict, str]:
     """Measured on the recordings where they are, else read from the results, and a line that says so."""
-    if sets.available("digits") and sets.available("sounds"):
+    if datasets.available("digits") and datasets.available("sounds"):
         return results.plain(measure_real()), "Measured on the recordings on this machine."
     return results.read("real_waveforms"), MISSING
 
@@ -519,8 +520,8 @@ class Versions:
 def example_versions() -> Versions:
     """A note and changes of it: rendered here, so that no recording is carried by the notebook."""
     return Versions(
-        {"as played": sets.note(12, 60), **changes(sets.note(12, 60), sets.INSTRUMENT_RATE, 0)},
-        sets.INSTRUMENT_RATE,
+        {"as played": datasets.note(12, 60), **changes(datasets.note(12, 60), datasets.INSTRUMENT_RATE, 0)},
+        datasets.INSTRUMENT_RATE,
         "A marimba, C4, rendered from a sampled instrument.",
     )
 
@@ -872,7 +873,7 @@ def main() -> int:
     """Measure on recordings and write the results; 2 after one line on stderr without them."""
     try:
         content = measure_real()
-    except sets.MissingData as missing:
+    except datasets.MissingData as missing:
         print(f"study.signals: error: {missing}", file=sys.stderr)
         return 2
     results.write("real_waveforms", content, made_by=MADE_BY, seed=0, data=("digits", "sounds"))

@@ -32,8 +32,9 @@ from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
 import metrics
-from study import distortions, embeddings, sets
-from study.distortions import DISTORTIONS, reverse, shuffle_segments
+from study import datasets, embeddings
+from study.datasets import distortions
+from study.datasets.distortions import DISTORTIONS, reverse, shuffle_segments
 
 SOURCES = ("digits", "sounds", "instruments")
 FILES = {"digits": 600, "sounds": 240, "instruments": 240}
@@ -91,19 +92,19 @@ def seeded(*key) -> np.random.Generator:
 
 @lru_cache(maxsize=3)
 def source(name: str, files: int | None = None) -> Source:
-    """Return a source; ``sets.MissingData`` where its recordings are not on this machine.
+    """Return a source; ``datasets.MissingData`` where its recordings are not on this machine.
 
     ``files`` lowers the number, for a quick look.
     """
     if name == "digits":
-        found = sets.digits()
-        used = set(sets.digits(count=BENCHMARK_DIGITS, rng=np.random.default_rng(0)).names)
+        found = datasets.digits()
+        used = set(datasets.digits(count=BENCHMARK_DIGITS, rng=np.random.default_rng(0)).names)
         usable = [i for i, file in enumerate(found.names) if file not in used]
     elif name == "sounds":
-        found = sets.sounds()
+        found = datasets.sounds()
         usable = list(range(len(found)))
     elif name == "instruments":
-        found = sets.instruments(count=FILES[name], seed=0)
+        found = datasets.instruments(count=FILES[name], seed=0)
         usable = list(range(len(found)))
     else:
         raise ValueError(f"no source {name!r}; there are {', '.join(SOURCES)}")
@@ -154,7 +155,7 @@ def rows(
 ) -> dict[tuple[str, str], Rows]:
     """Embed every source with every embedding: (source, embedding) -> ``Rows``, from the cache.
 
-    Raises ``sets.MissingData`` and ``embeddings.MissingNetwork``.
+    Raises ``datasets.MissingData`` and ``embeddings.MissingNetwork``.
     """
     jobs, places = [], {}
     # A view is columns of three_views, and the mean over frames keeps them.
@@ -239,8 +240,10 @@ def _stamp(arrays: Iterable[np.ndarray]) -> str:
 
 
 def code_stamp(*modules) -> str:
-    """SHA-256 over the source of modules: what was computed with other code is computed again."""
+    """SHA-256 over the source of modules, of a package all: computed with other code is computed again."""
     digest = hashlib.sha256(metrics.constants()[1].encode())
     for module in modules:
-        digest.update(Path(module.__file__).read_bytes())
+        place = Path(module.__file__)
+        for path in sorted(place.parent.glob("*.py")) if place.name == "__init__.py" else [place]:
+            digest.update(path.read_bytes())
     return digest.hexdigest()

@@ -26,7 +26,8 @@ from numpy.lib.stride_tricks import sliding_window_view
 from threadpoolctl import threadpool_limits
 
 import metrics
-from study import results, synthetic
+from study import results
+from study.datasets import synthetic
 
 VECTORS = 10_000
 

@@ -43,9 +43,9 @@ from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
 import metrics
-from study import benchmark, distances, embeddings, results, sets, sources
+from study import benchmark, datasets, distances, embeddings, results, sources
+from study.datasets.distortions import moment_matched
 from study.distances import DISTANCES, energy
-from study.distortions import moment_matched
 from study.sources import GRADED, SHUFFLED, Rows, seeded
 
 LEVEL = 0.05
@@ -384,7 +384,7 @@ def tones(embedding: str, settings: Settings) -> dict:
     tables = {}
     for overflow in ("wrap", "clip"):
         for which in ("background", "test1", "test2"):
-            found = sets.tones(which, overflow=overflow)
+            found = datasets.tones(which, overflow=overflow)
             tables[overflow, which] = np.stack(
                 [embeddings.file_vector(network, s, found.rate) for s in found.signals]
             )
@@ -418,7 +418,7 @@ def units(embedding: str, settings: Settings) -> dict:
     """
     network = embeddings.load(embedding)
     counts, trials = {}, settings.unit_trials
-    clips = sets.sounds()
+    clips = datasets.sounds()
     windows = [_frames(network, s, clips.rate) for s in clips.signals]
     for t in range(trials):
         chosen = seeded("units", t).permutation(len(windows))[:40]
@@ -428,7 +428,7 @@ def units(embedding: str, settings: Settings) -> dict:
         for unit, owners in (("frames", np.arange(len(owner))), ("files", owner)):
             inside = int((owner < 20).sum()) if unit == "frames" else 20
             _count(counts, unit, _unit_p_values(pooled, owners, inside, t))
-    digits = sets.digits()
+    digits = datasets.digits()
     groups = np.array([f"{g} {x}" for g, x in zip(digits.groups, digits.labels, strict=True)])
     names, member = np.unique(groups, return_inverse=True)
     picks = []
@@ -485,8 +485,8 @@ def ratings(embedding: str, settings: Settings) -> dict:
     One vector a file. Correlations are made of these values by ``agreement``.
     """
     network, result = embeddings.load(embedding), {}
-    for which in sets.rated_names():
-        rated = sets.rated(which)
+    for which in datasets.rated_names():
+        rated = datasets.rated(which)
         every = {"": rated.reference, **rated.systems}
         rate = min(audio.rate for audio in every.values())  # nobody gains by a wider band
         table = {
@@ -503,8 +503,8 @@ def ratings(embedding: str, settings: Settings) -> dict:
 def shipped(settings: Settings) -> dict:
     """``metrics.distance`` itself, windows and all, on the rated sets: set -> system -> value."""
     found = {}
-    for which in sets.rated_names():
-        rated = sets.rated(which)
+    for which in datasets.rated_names():
+        rated = datasets.rated(which)
         found[which] = {}
         for system, audio in rated.systems.items():
             rate = min(rated.reference.rate, audio.rate)
@@ -513,7 +513,7 @@ def shipped(settings: Settings) -> dict:
     return found
 
 
-def _at(audio: sets.AudioSet, rate: int) -> list[np.ndarray]:
+def _at(audio: datasets.AudioSet, rate: int) -> list[np.ndarray]:
     """The signals at a rate: arrays given together have one."""
     return [s if audio.rate == rate else soxr.resample(s, audio.rate, rate) for s in audio.signals]
 
@@ -636,12 +636,12 @@ def _part(path: Path, function: Callable, *arguments) -> None:
 def run(settings: Settings, *, workers: int = -1, keep: bool = True) -> dict:
     """Run every trial on everything; parts done before (same code, data, settings) are read back.
 
-    Raises ``sets.MissingData`` naming what is missing: leave the source out, or bring it.
+    Raises ``datasets.MissingData`` naming what is missing: leave the source out, or bring it.
     """
     naive = tuple(e for e, _ in NAIVE)
     every = (*settings.embeddings, *naive)
     rows = sources.rows(settings.sources, every, files=settings.files, workers=workers)
-    rated = sets.rated_names()
+    rated = datasets.rated_names()
     folder = metrics.cache_folder() / "study" / "parts"
     # A part made by other code is made again; this module's own too.
     code = sources.code_stamp(distances, sources, embeddings, benchmark, sys.modules[__name__])
@@ -697,7 +697,7 @@ def run(settings: Settings, *, workers: int = -1, keep: bool = True) -> dict:
     if rated:
         found["rated"] = {
             which: {
-                "ratings": (r := sets.rated(which)).ratings,
+                "ratings": (r := datasets.rated(which)).ratings,
                 "laboratory": r.laboratory,
                 "figures": r.figures,
                 "metric": r.metric,

@@ -16,7 +16,7 @@ ROOMS = {  # what each may import of this repository
 
 
 def files(room):
-    return sorted((ROOT / room).glob("*.py")) or [ROOT / f"{room}.py"]
+    return sorted((ROOT / room).rglob("*.py")) or [ROOT / f"{room}.py"]
 
 
 def imported(path):

@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 
 import gen_audio
 import metrics
-from study import results, sets, signals
+from study import datasets, results, signals
 
 RATE = 16_000
 TONE = np.sin(2 * np.pi * 500 * np.arange(RATE) / RATE)  # 1 s, peak 1
@@ -170,7 +170,7 @@ class TestPictures:
         assert found["highest"].split() == ["100"] * signals.COLUMNS
 
     def test_committed_results_draw_every_figure(self, monkeypatch):
-        monkeypatch.setattr(sets, "available", lambda name: name == "instruments")
+        monkeypatch.setattr(datasets, "available", lambda name: name == "instruments")
         real, line = signals.real()
         assert line == signals.MISSING
         assert real == results.read("real_waveforms")
@@ -187,11 +187,11 @@ class TestPictures:
             assert figure.get_suptitle()
 
     def test_without_recordings_the_example_says_so(self, monkeypatch):
-        monkeypatch.setattr(sets, "available", lambda name: name == "instruments")
+        monkeypatch.setattr(datasets, "available", lambda name: name == "instruments")
         assert "as played" in signals.example_versions().signals
 
     @pytest.mark.skipif(
-        not (sets.available("digits") and sets.available("sounds")), reason="needs the recordings"
+        not (datasets.available("digits") and datasets.available("sounds")), reason="needs the recordings"
     )
     def test_committed_results_are_what_is_measured(self):
         measured, committed = signals.real()[0], results.read("real_waveforms")

@@ -8,7 +8,7 @@ import pytest
 
 import metrics
 from study import __main__ as command
-from study import benchmark, candidates, contrast, distances, embeddings, sets, sources, trials
+from study import benchmark, candidates, contrast, datasets, distances, embeddings, sources, trials
 from study.sources import GRADED, Rows, seeded
 
 FILES, WIDTH = 240, 6
@@ -295,9 +295,9 @@ def test_unknown_source():
         sources.source("birds")
 
 
-@pytest.mark.skipif(not sets.available("digits"), reason="digits are not on this machine")
+@pytest.mark.skipif(not datasets.available("digits"), reason="digits are not on this machine")
 def test_digits_are_none_of_the_benchmarks():
-    used = sets.digits(count=sources.BENCHMARK_DIGITS, rng=np.random.default_rng(0))
+    used = datasets.digits(count=sources.BENCHMARK_DIGITS, rng=np.random.default_rng(0))
     known = {signal.tobytes() for signal in used.signals}
     assert not any(signal.tobytes() in known for signal in sources.source("digits").signals)
 
@@ -327,7 +327,7 @@ def test_misuse_is_named(arguments, message, capsys):
 
 def test_missing_recordings_are_named(monkeypatch, capsys, tmp_path, cache):
     monkeypatch.delenv("AUDIO_DATA", raising=False)
-    monkeypatch.setattr(sets, "_cache", lambda: tmp_path)
+    monkeypatch.setattr(datasets.recordings, "_cache", lambda: tmp_path)
     sources.source.cache_clear()
     assert command.main(["run", "--quick", "--sources", "sounds"]) == 1
     assert "AUDIO_DATA" in capsys.readouterr().err
@@ -358,7 +358,7 @@ def test_parts_are_resumed(cache, monkeypatch):
 
     kept = made(("instruments",), ("log_mel",))
     monkeypatch.setattr(sources, "rows", lambda names, e, **_: kept)
-    monkeypatch.setattr(sets, "rated_names", lambda: ())
+    monkeypatch.setattr(datasets, "rated_names", lambda: ())
     first = trials.run(settings, workers=1)
     parts = sorted(cache.rglob("*.json"))
     assert parts and not list(cache.rglob("*.part"))

@@ -14,7 +14,16 @@ import pytest
 
 import metrics
 from study import embeddings
-from study.embeddings import MissingNetwork, file_vector, from_function, installed, load
+from study.embeddings import (
+    MissingNetwork,
+    file_vector,
+    from_function,
+    inputs,
+    installed,
+    load,
+    networks,
+    tensorflow,
+)
 
 HERE = installed()
 HANDCRAFTED = embeddings.NAMES[: embeddings.NAMES.index("aisfx")]
@@ -122,7 +131,7 @@ def test_two_processes_give_the_same_numbers():
         "for name in sys.argv[1:]:\n"
         "    e = load(name); np.savetxt(sys.stdout, e.embed(chirp(e.rate)).mean(axis=0)[None])"
     )
-    root = Path(embeddings.__file__).parents[1]
+    root = Path(embeddings.__file__).parents[2]
     environment = {**os.environ, "PYTHONPATH": str(root), "OMP_NUM_THREADS": "1"}
     answer = subprocess.run(
         [sys.executable, "-c", script, *QUICK], capture_output=True, text=True, cwd=root, env=environment
@@ -147,7 +156,7 @@ def test_looking_for_networks_imports_none():
         "print(sorted({'torch', 'transformers', 'onnxruntime', 'librosa', 'aisfx', 'cdpam', 'musicnn',"
         " 'openwakeword', 'resemblyzer'} & set(sys.modules)))"
     )
-    root = Path(embeddings.__file__).parents[1]
+    root = Path(embeddings.__file__).parents[2]
     answer = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, cwd=root)
     assert answer.stdout.strip() == "[]", answer.stderr
 
@@ -197,7 +206,7 @@ def test_a_damaged_weight_file_is_refused(tmp_path):
     path = tmp_path / "weights.pth"
     path.write_bytes(b"other")
     with pytest.raises(ValueError, match=r"has SHA-256 d9298a10.*another version"):
-        embeddings._read_torch(path, sha256=embeddings.CDPAM_SHA256)
+        networks._read_torch(path, sha256=networks.CDPAM_SHA256)
 
 
 # ------------------------------------------------------------------------------------------ one's own
@@ -281,9 +290,9 @@ def test_mfcc_sequence_keeps_the_order_of_time():
 
 
 def test_cut_leaves_nothing_out():
-    blocks = embeddings.cut(np.arange(1, 24), 10, hop=5)
+    blocks = inputs.cut(np.arange(1, 24), 10, hop=5)
     assert blocks.shape == (4, 10) and set(blocks.ravel()) == set(range(1, 24))
-    np.testing.assert_array_equal(embeddings.cut(np.ones((3, 2)), 5, hop=5)[0].sum(axis=1), [2, 2, 2, 0, 0])
+    np.testing.assert_array_equal(inputs.cut(np.ones((3, 2)), 5, hop=5)[0].sum(axis=1), [2, 2, 2, 0, 0])
 
 
 @pytest.mark.parametrize(
@@ -303,12 +312,12 @@ def test_mel_filters_are_those_of_librosa(ours, theirs):
 
 def test_power_spectra_follow_the_definition():
     signal = chirp(8_000, 0.1)
-    spectra = embeddings.power_spectra(signal, 64, hop=16)
+    spectra = inputs.power_spectra(signal, 64, hop=16)
     hann = np.hanning(65)[:-1]
     literal = np.abs(np.fft.rfft(hann * np.pad(signal, 32)[5 * 16 : 5 * 16 + 64])) ** 2
     np.testing.assert_allclose(spectra[5], literal, rtol=1e-4, atol=1e-6)
     assert spectra.shape == (1 + len(signal) // 16, 33)
-    uncentred = embeddings.power_spectra(signal, 50, hop=16, n_fft=64, padding=None)
+    uncentred = inputs.power_spectra(signal, 50, hop=16, n_fft=64, padding=None)
     assert uncentred.shape == (1 + (len(signal) - 50) // 16, 33)
 
 
@@ -331,15 +340,15 @@ def test_vggish_filters_are_triangles_in_mel():
 @pytest.mark.parametrize(
     ("prepare", "rate", "shapes"),
     [
-        (embeddings.aisfx_input, 44_100, {0.3: (1, 100, 96), 5: (4, 100, 96)}),
-        (embeddings.cdpam_input, 22_050, {0.3: (1, 6_615), 5: (3, 44_100)}),
-        (embeddings.musicnn_input, 16_000, {0.3: (1, 19, 96), 5: (2, 187, 96)}),
-        (embeddings.resemblyzer_input, 16_000, {0.3: (1, 160, 40), 5: (6, 160, 40)}),
-        (embeddings.openwakeword_input, 16_000, {0.3: (1, 12_480), 5: (1, 80_000)}),
-        (embeddings.vggish_input, 16_000, {0.3: (1, 96, 64), 0.96: (1, 96, 64), 5: (6, 96, 64)}),
-        (embeddings.panns_input, 32_000, {0.3: (1, 101, 64), 5: (1, 501, 64), 12: (2, 1001, 64)}),
+        (inputs.aisfx_input, 44_100, {0.3: (1, 100, 96), 5: (4, 100, 96)}),
+        (inputs.cdpam_input, 22_050, {0.3: (1, 6_615), 5: (3, 44_100)}),
+        (inputs.musicnn_input, 16_000, {0.3: (1, 19, 96), 5: (2, 187, 96)}),
+        (inputs.resemblyzer_input, 16_000, {0.3: (1, 160, 40), 5: (6, 160, 40)}),
+        (inputs.openwakeword_input, 16_000, {0.3: (1, 12_480), 5: (1, 80_000)}),
+        (inputs.vggish_input, 16_000, {0.3: (1, 96, 64), 0.96: (1, 96, 64), 5: (6, 96, 64)}),
+        (inputs.panns_input, 32_000, {0.3: (1, 101, 64), 5: (1, 501, 64), 12: (2, 1001, 64)}),
         (
-            lambda signal: embeddings.waveform_blocks(signal, 16_000, 10),
+            lambda signal: inputs.waveform_blocks(signal, 16_000, 10),
             16_000,
             {0.3: (1, 6_400), 12: (2, 160_000)},
         ),
@@ -354,18 +363,18 @@ def test_network_inputs_have_their_shapes(prepare, rate, shapes):
 
 def test_network_inputs_have_their_levels():
     signal = chirp(16_000, 1.0)
-    assert embeddings.vggish_input(np.full(16_000, 1e-9, np.float32)).max() == pytest.approx(
+    assert inputs.vggish_input(np.full(16_000, 1e-9, np.float32)).max() == pytest.approx(
         np.log(0.01), abs=1e-3
     )
-    assert embeddings.panns_input(np.full(32_000, 1e-9, np.float32)).min() == -100
-    assert np.abs(embeddings.openwakeword_input(2 * np.ones(16_000))).max() == 32767
-    np.testing.assert_array_equal(embeddings.cdpam_input(np.full(22_050, 0.5))[0], 16_384)
+    assert inputs.panns_input(np.full(32_000, 1e-9, np.float32)).min() == -100
+    assert np.abs(inputs.openwakeword_input(2 * np.ones(16_000))).max() == 32767
+    np.testing.assert_array_equal(inputs.cdpam_input(np.full(22_050, 0.5))[0], 16_384)
     # aisfx reads at peak 1, resemblyzer raises to -30 dB and leaves what is louder.
-    np.testing.assert_allclose(embeddings.aisfx_input(signal), embeddings.aisfx_input(signal / 8), atol=1e-5)
-    quiet = [embeddings.resemblyzer_input(signal * gain) for gain in (1e-3, 1e-4)]
+    np.testing.assert_allclose(inputs.aisfx_input(signal), inputs.aisfx_input(signal / 8), atol=1e-5)
+    quiet = [inputs.resemblyzer_input(signal * gain) for gain in (1e-3, 1e-4)]
     np.testing.assert_allclose(*quiet, rtol=1e-3)
-    loud = embeddings.resemblyzer_input(signal)
-    np.testing.assert_allclose(embeddings.resemblyzer_input(signal / 2), loud / 4, rtol=1e-3, atol=1e-9)
+    loud = inputs.resemblyzer_input(signal)
+    np.testing.assert_allclose(inputs.resemblyzer_input(signal / 2), loud / 4, rtol=1e-3, atol=1e-9)
 
 
 # ------------------------------------------------------------------- networks against their own packages
@@ -377,10 +386,10 @@ def test_aisfx_is_the_network_of_its_package():
 
     module = package_module("aisfx", "models/cnn2d.py")
     network = module.EmbeddingNet("max", 3, 1, 64)
-    state = embeddings._read_torch(embeddings._in_package("aisfx", "models/checkpoint.pth")()[0])[0]
-    network.load_state_dict(embeddings._with_prefix(state, "embedding_net."))
+    state = networks._read_torch(networks._in_package("aisfx", "models/checkpoint.pth")()[0])[0]
+    network.load_state_dict(networks._with_prefix(state, "embedding_net."))
     with torch.inference_mode():
-        expected = network.eval()(torch.from_numpy(embeddings.aisfx_input(chirp(44_100)))).numpy()
+        expected = network.eval()(torch.from_numpy(inputs.aisfx_input(chirp(44_100)))).numpy()
     np.testing.assert_allclose(load("aisfx").embed(chirp(44_100)), expected, atol=1e-5)
 
 
@@ -389,22 +398,20 @@ def test_cdpam_is_the_network_of_its_package():
     import torch
 
     network = package_module("cdpam", "models.py").base_encoder(n_layers=16, nefilters=64)
-    path = embeddings._in_package("cdpam", "CDPAM_trained/scratchJNDdefault_best_model.pth")()[0]
-    state = embeddings._read_torch(path, sha256=embeddings.CDPAM_SHA256)["state"]
-    network.load_state_dict(embeddings._with_prefix(state, "base_encoder."))
+    path = networks._in_package("cdpam", "CDPAM_trained/scratchJNDdefault_best_model.pth")()[0]
+    state = networks._read_torch(path, sha256=networks.CDPAM_SHA256)["state"]
+    network.load_state_dict(networks._with_prefix(state, "base_encoder."))
     signal = chirp(22_050, 0.05)
     with torch.inference_mode():
-        acoustics = network.eval()(torch.from_numpy(embeddings.cdpam_input(signal))[:, None])[1]
+        acoustics = network.eval()(torch.from_numpy(inputs.cdpam_input(signal))[:, None])[1]
     expected = torch.nn.functional.normalize(acoustics, dim=1).numpy()
     np.testing.assert_allclose(load("cdpam").embed(signal), expected, atol=1e-5)
 
 
 @pytest.mark.skipif("musicnn" not in HERE, reason="musicnn is not installed: requirements-networks.txt")
 def test_musicnn_weights_are_read_to_the_last_number():
-    index, data = embeddings._in_package(
-        "musicnn", "MTT_musicnn/.index", "MTT_musicnn/.data-00000-of-00001"
-    )()
-    weights = embeddings.read_tensorflow(index, data)
+    index, data = networks._in_package("musicnn", "MTT_musicnn/.index", "MTT_musicnn/.data-00000-of-00001")()
+    weights = tensorflow.read_tensorflow(index, data)
     assert sum(4 * value.size for value in weights.values()) == data.stat().st_size
     assert weights["conv2d_2/kernel"].shape == (128, 1, 1, 51) and weights["dense/kernel"].shape == (
         1506,
@@ -418,4 +425,4 @@ def test_a_file_that_is_no_tensorflow_index_is_refused(tmp_path):
     (tmp_path / "index").write_bytes(bytes(100))
     (tmp_path / "data").write_bytes(b"")
     with pytest.raises(ValueError, match="not the index of a TensorFlow checkpoint"):
-        embeddings.read_tensorflow(tmp_path / "index", tmp_path / "data")
+        tensorflow.read_tensorflow(tmp_path / "index", tmp_path / "data")

@@ -33,7 +33,7 @@ ENV PYTHONDONTWRITEBYTECODE=1 \
 COPY LICENSE metrics.py metrics_constants.json ./
 COPY study/__init__.py study/
 COPY study/embeddings/__init__.py study/embeddings/base.py study/embeddings/handcrafted.py study/embeddings/inputs.py \
-     study/embeddings/networks.py study/embeddings/registry.py study/embeddings/tensorflow.py study/embeddings/
+     study/embeddings/networks.py study/embeddings/registry.py study/embeddings/
 COPY models/__init__.py models/classifier.py models/files.py models/labels.py models/predict.py models/residual.py \
      models/spectrogram.py models/train.py models/
 

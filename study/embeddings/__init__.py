@@ -22,14 +22,9 @@ Handcrafted (numpy, scipy and ``metrics.py``; always there)
     trimmed nor levelled.
 
 Networks whose weights lie in a PyPI wheel (``requirements-networks.txt``)
-    aisfx, cdpam, musicnn, openwakeword, resemblyzer. The packages pin versions that exclude each other,
-    so they are installed without their dependencies and never imported: their weight files are read,
-    the network is built here. Nothing is prepared beyond what the network's authors do.
-
-Networks whose weights are a download
-    vggish, panns, clap, encodec, wav2vec2, wavlm. Nothing here downloads: ``load`` raises
-    ``MissingNetwork`` with the command that does. Only that message and the preprocessing are
-    tested by this repository; that the networks give their authors' numbers is not.
+    aisfx, resemblyzer. The packages ask for much that is not needed here, so they are installed without
+    their dependencies and never imported: their weight files are read, the network is built here.
+    Nothing is prepared beyond what the network's authors do.
 
 One's own: ``from_function(name, function, rate=..., dimension=...)``, and any file NAME.pt2 that holds a
 program as ``python -m models export`` writes it: nothing of ``models`` is imported, the file is enough.

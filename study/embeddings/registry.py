@@ -24,24 +24,7 @@ from study.embeddings.handcrafted import (
     _view,
     _waveform,
 )
-from study.embeddings.networks import (
-    TORCH,
-    _aisfx,
-    _cdpam,
-    _clap_rows,
-    _encodec_rows,
-    _exported,
-    _hidden_rows,
-    _hub_snapshot,
-    _in_package,
-    _musicnn,
-    _openwakeword,
-    _panns,
-    _resemblyzer,
-    _torch_checkpoint,
-    _transformers,
-    _vggish,
-)
+from study.embeddings.networks import TORCH, _aisfx, _exported, _in_package, _resemblyzer
 
 WHEELS = "pip install --no-deps -r requirements-networks.txt"
 EXPORTED = ".pt2"  # of torch.export
@@ -123,26 +106,11 @@ def _handcrafted(
 
 
 def _wheel(package: str, files: tuple[str, ...], rate: int, dimension: int, build, licence, source) -> _Known:
-    engine = "onnxruntime" if package == "openwakeword" else "torch"
-    install = f"{WHEELS} && pip install {engine}"
-    packages = (engine, package)
+    install = f"{WHEELS} && {TORCH}"
+    packages = ("torch", package)
     return _Known(rate, dimension, build, licence, source, packages, _in_package(package, *files), install)
 
 
-def _download(url: str, file: str, rate: int, dimension: int, build, source: str) -> _Known:
-    fetch = f"import torch; torch.hub.load_state_dict_from_url('{url}', file_name='{file}')"
-    install = f'{TORCH} && python -c "{fetch}"'
-    return _Known(rate, dimension, build, NOT_CHECKED, source, ("torch",), _torch_checkpoint(file), install)
-
-
-def _hub(repository: str, rate: int, dimension: int, rows, seconds: float, source: str) -> _Known:
-    install = f"{TORCH} transformers && hf download {repository}"
-    build = _transformers(rows, rate=rate, seconds=seconds)
-    packages = ("torch", "transformers")
-    return _Known(rate, dimension, build, NOT_CHECKED, source, packages, _hub_snapshot(repository), install)
-
-
-NOT_CHECKED = "not checked by this repository: see the page the weights come from"
 _OWN = "metrics.py of this repository"
 _KNOWN: dict[str, _Known] = {
     "three_views": _handcrafted(1032, _by_window(_view(None)), source=_OWN),
@@ -167,56 +135,12 @@ _KNOWN: dict[str, _Known] = {
         "CC BY 4.0, stated for the model (the classifier of the package says MIT)",
         "Ma and Lerch 2022, Proc. ISMIR, pp. 866-875",
     ),
-    "cdpam": _wheel(
-        "cdpam",
-        ("CDPAM_trained/scratchJNDdefault_best_model.pth",),
-        *(metrics.RATE, 512, _cdpam),
-        "MIT by the package's classifier; the package holds no licence text and says nothing of the weights",
-        "Manocha et al. 2021, arXiv:2102.05109",
-    ),
-    "musicnn": _wheel(
-        "musicnn",
-        ("MTT_musicnn/.index", "MTT_musicnn/.data-00000-of-00001"),
-        *(16_000, 200, _musicnn),
-        "ISC for the package; it says nothing of the weights, which were trained on MagnaTagATune",
-        "Pons and Serra 2019, arXiv:1909.06654",
-    ),
-    "openwakeword": _wheel(
-        "openwakeword",
-        ("resources/models/melspectrogram.onnx", "resources/models/embedding_model.onnx"),
-        *(16_000, 96, _openwakeword),
-        "CC BY-NC-SA 4.0, stated for all models in the package: no commercial use. (It also says that Google "
-        "gives the speech embedding under Apache 2.0; read here as the stricter)",
-        "Lin et al. 2020, arXiv:2002.01322",
-    ),
     "resemblyzer": _wheel(
         "resemblyzer",
         ("pretrained.pt",),
         *(16_000, 256, _resemblyzer),
         "Apache 2.0 for the package; it says nothing of the weights on their own",
         "Wan et al. 2018, arXiv:1710.10467",
-    ),
-    "vggish": _download(
-        "https://github.com/harritaylor/torchvggish/releases/download/v0.1/vggish-10086976.pth",
-        "vggish-10086976.pth",
-        *(16_000, 128, _vggish),
-        "Hershey et al. 2017, arXiv:1609.09430",
-    ),
-    "panns": _download(
-        "https://zenodo.org/record/3987831/files/Cnn14_mAP%3D0.431.pth",
-        "Cnn14_mAP=0.431.pth",
-        *(32_000, 2048, _panns),
-        "Kong et al. 2020, arXiv:1912.10211",
-    ),
-    "clap": _hub("laion/clap-htsat-unfused", 48_000, 512, _clap_rows, 10, "Wu et al. 2023, arXiv:2211.06687"),
-    "encodec": _hub(
-        "facebook/encodec_24khz", 24_000, 128, _encodec_rows, 10, "Defossez et al. 2022, arXiv:2210.13438"
-    ),
-    "wav2vec2": _hub(
-        "facebook/wav2vec2-base", 16_000, 768, _hidden_rows, 10, "Baevski et al. 2020, arXiv:2006.11477"
-    ),
-    "wavlm": _hub(
-        "microsoft/wavlm-base-plus", 16_000, 768, _hidden_rows, 10, "Chen et al. 2022, arXiv:2110.13900"
     ),
 }
 NAMES: tuple[str, ...] = tuple(_KNOWN)

@@ -647,7 +647,7 @@ def test_the_exported_embedding_needs_nothing_of_models(released, tmp_path):
     assert done.stdout.split() == ["False", "tones", str(8 * SMALL["width"])]
     found = Classifier.load(released[0])
     (prepared,) = found.prepared([long], RATE)
-    blocks = embeddings.inputs.cut(prepared, found.length, hop=found.length // 2)
+    blocks = embeddings.cut(prepared, found.length, hop=found.length // 2)
     with torch.no_grad():
         wanted = found.networks[0].embed(found.front_end_(torch.from_numpy(blocks)))
     np.testing.assert_allclose(np.load(tmp_path / "rows.npy"), wanted, atol=1e-4)

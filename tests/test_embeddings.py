@@ -310,7 +310,7 @@ def test_aisfx_is_the_network_of_its_package():
 
     module = package_module("aisfx", "models/cnn2d.py")
     network = module.EmbeddingNet("max", 3, 1, 64)
-    state = networks._read_torch(networks._in_package("aisfx", "models/checkpoint.pth")()[0])[0]
+    state = networks._read_torch(networks.in_package("aisfx", "models/checkpoint.pth"))[0]
     network.load_state_dict(networks._with_prefix(state, "embedding_net."))
     with torch.inference_mode():
         expected = network.eval()(torch.from_numpy(inputs.aisfx_input(chirp(44_100)))).numpy()

@@ -9,7 +9,7 @@ Conventions
     refused     empty, shorter than 11.6 ms, NaN or infinite, silent (peak at most 1e-6): AudioError, a
                 ValueError, for every embedding alike. Shorter than a frame is padded with zeros.
 
-Handcrafted (numpy, scipy and ``metrics.py``; always there)
+Handcrafted (numpy, scipy and the distance itself; always there)
     three_views     the 1032 numbers of ``metrics.embed`` over their bundled divisors; its parts are
                     envelope (480), attack (120) and fine_structure (432).
     log_mel         mean and standard deviation over time of 80 log mel bands.
@@ -22,19 +22,22 @@ Handcrafted (numpy, scipy and ``metrics.py``; always there)
     trimmed nor levelled.
 
 Networks whose weights lie in a PyPI wheel (``requirements-networks.txt``)
-    aisfx, resemblyzer. The packages ask for much that is not needed here, so they are installed without
-    their dependencies and never imported: their weight files are read, the network is built here.
-    Nothing is prepared beyond what the network's authors do.
+    aisfx (sound effects), resemblyzer (voices). The packages ask for much that is not needed here, so
+    they are installed without their dependencies and never imported: their weight files are read, the
+    network is built here. Nothing is prepared beyond what the network's authors do.
 
 One's own: ``from_function(name, function, rate=..., dimension=...)``, and any file NAME.pt2 that holds a
 program as ``python -m models export`` writes it: nothing of ``models`` is imported, the file is enough.
 
     >>> embedding = load("log_mel")
     >>> rows = [file_vector(embedding, signal, rate) for signal in signals]
+
+Modules: ``base`` (what every embedding is), ``inputs`` (spectra, mel bands, blocks), ``handcrafted``,
+``networks``, ``registry`` (the names, and loading by name).
 """
 
 from study.embeddings.base import Embedding, MissingNetwork, file_vector, from_function
-from study.embeddings.inputs import mel_matrix
+from study.embeddings.inputs import cut, mel_matrix
 from study.embeddings.registry import EXPORTED, NAMES, contents, facts, installed, load
 
 __all__ = [
@@ -43,6 +46,7 @@ __all__ = [
     "Embedding",
     "MissingNetwork",
     "contents",
+    "cut",
     "facts",
     "file_vector",
     "from_function",

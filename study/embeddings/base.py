@@ -1,4 +1,10 @@
-"""What every embedding is: a signal in, rows of numbers out."""
+"""What every embedding is: one contract, which checks what goes in and what comes out.
+
+Conventions
+    signal      mono float32, (samples,), full scale 1.0; ``rate`` in Hz.
+    describe    the function inside: ``(signal, rate) -> (frames, dimension)``, any rate, at least one
+                frame. It may rely on what ``checked`` refuses: no empty, silent or infinite signals.
+"""
 
 from __future__ import annotations
 
@@ -14,15 +20,16 @@ Describe = Callable[[np.ndarray, int], np.ndarray]
 
 
 class MissingNetwork(ImportError):
-    """A network's package or weights are not on this machine: says what to run."""
+    """A network's package or weights are not on this machine; the message is the command that brings them."""
 
 
 @dataclass(frozen=True)
 class Embedding:
-    """A description of sounds: see the module's conventions.
+    """A description of sounds by rows of numbers.
 
-    ``describe(signal, rate) -> (frames, dimension)`` takes any rate; use ``embed`` or ``embed_at``, which
-    check what goes in and what comes out.
+    ``rate`` in Hz is what the embedding works at, ``dimension`` the length of a row. ``licence`` (of the
+    weights) and ``source`` (who made it, where it is published) are words for people. ``describe`` is the
+    bare function: use ``embed`` or ``embed_at``, which check what goes in and what comes out.
     """
 
     name: str
@@ -33,21 +40,25 @@ class Embedding:
     source: str = ""
 
     def embed(self, signal: np.ndarray) -> np.ndarray:
-        """float32 (frames, dimension) of a mono signal at ``self.rate``; at least one frame."""
+        """Return float32 (frames, dimension) of a mono signal, (samples,), at ``self.rate``.
+
+        There is at least one frame. Raises as ``embed_at``.
+        """
         return self.embed_at(signal, self.rate)
 
     def embed_at(self, signal: np.ndarray, rate: int) -> np.ndarray:
-        """The same of a signal at any rate, which is resampled by soxr.
+        """Return the same of a signal at any ``rate`` in Hz, which soxr brings to ``self.rate``.
 
-        Raises ``metrics.AudioError`` for a signal that cannot be described, and ``ValueError`` if what
-        comes out is not finite (frames, dimension).
+        Fits the ``embedding=`` of ``metrics.compare``. Raises ``metrics.AudioError``, a ValueError, for a
+        signal that cannot be described, and ValueError if what comes out is not finite (frames, dimension).
         """
-        rows = np.asarray(self.describe(_checked(signal, rate), rate), np.float32)
+        rows = np.asarray(self.describe(checked(signal, rate), rate), np.float32)
         if rows.ndim != 2 or len(rows) == 0 or rows.shape[1] != self.dimension:
             raise ValueError(
                 f"{self.name} gave an array of shape {rows.shape}, and (frames, {self.dimension}) with at "
                 "least 1 frame is needed; likely its dimension= is wrong, or one frame lost its first axis"
             )
+        # A row that is not finite would make every distance to it so, far from here.
         if not np.isfinite(rows).all():
             raise ValueError(
                 f"{self.name} gave {np.count_nonzero(~np.isfinite(rows))} of {rows.size} numbers that are "
@@ -65,31 +76,39 @@ def from_function(
     licence: str = "not stated",
     source: str = "own function",
 ) -> Embedding:
-    """An embedding of one's own.
+    """Return an embedding of one's own.
 
     ``function(signal) -> (frames, dimension)`` gets mono float32 at ``rate`` Hz, resampled by soxr where
-    needed. A vector ``(dimension,)`` counts as one frame.
+    needed. A vector ``(dimension,)`` counts as one frame. Raises ValueError for a rate or a dimension
+    below 1; what the function gets wrong is said where the embedding is used.
 
         >>> peak = from_function("peak", lambda signal: [abs(signal).max()], rate=16_000, dimension=1)
     """
     if rate < 1 or dimension < 1:
         raise ValueError(f"{name}: rate {rate} Hz and dimension {dimension}, and both are at least 1")
-    return Embedding(
-        name, rate, dimension, lambda x, r: np.atleast_2d(function(_resampled(x, r, rate))), licence, source
-    )
+
+    def describe(signal: np.ndarray, signal_rate: int) -> np.ndarray:
+        return np.atleast_2d(function(resampled(signal, signal_rate, rate)))
+
+    return Embedding(name, rate, dimension, describe, licence, source)
 
 
 def file_vector(embedding: Embedding, signal: np.ndarray, rate: int) -> np.ndarray:
-    """One row for a file, float64 (dimension,): the mean over its frames.
+    """Return one row for a file, float64 (dimension,): the mean over its frames.
 
     ``signal`` is mono at ``rate`` Hz. It is resampled to the embedding's rate by soxr; the handcrafted
-    embeddings trim it before that, as ``metrics.prepare`` does. Raises as ``Embedding.embed_at``.
+    embeddings trim it before that, as ``metrics.prepare`` does. The mean, because candidate distances
+    compare files, and frames of one file are not independent draws. Raises as ``Embedding.embed_at``.
     """
     return embedding.embed_at(signal, rate).mean(axis=0, dtype=np.float64)
 
 
-def _checked(signal: np.ndarray, rate: int) -> np.ndarray:
-    """Mono float32, refused as ``metrics.prepare`` refuses, so that all embeddings refuse alike."""
+def checked(signal: np.ndarray, rate: int) -> np.ndarray:
+    """Return mono float32, (samples,); refuse what ``metrics.prepare`` refuses, so that all refuse alike.
+
+    Raises ``metrics.AudioError`` for more than one axis, less than 11.6 ms, a sample that is NaN or
+    infinite, and a peak of at most 1e-6.
+    """
     signal = np.asarray(signal, np.float32)
     if signal.ndim != 1:
         raise metrics.AudioError(
@@ -101,7 +120,7 @@ def _checked(signal: np.ndarray, rate: int) -> np.ndarray:
             f"too short: {len(signal)} samples, {1e3 * seconds:.1f} ms, and the limit is "
             f"{1e3 * metrics.SHORTEST_SECONDS:.1f} ms; likely an empty recording, or cut by mistake"
         )
-    peak = float(np.abs(signal).max())
+    peak = float(np.abs(signal).max())  # NaN if any sample is
     if not math.isfinite(peak):
         raise metrics.AudioError(
             f"{np.count_nonzero(~np.isfinite(signal))} of {len(signal)} samples are NaN or infinite; "
@@ -114,9 +133,10 @@ def _checked(signal: np.ndarray, rate: int) -> np.ndarray:
     return signal
 
 
-def _resampled(signal: np.ndarray, rate: int, target: int) -> np.ndarray:
+def resampled(signal: np.ndarray, rate: int, target: int) -> np.ndarray:
+    """Return the signal at ``target`` Hz, by soxr; at its own rate the very array."""
     if rate == target:
         return signal
-    import soxr
+    import soxr  # where it is needed: looking for embeddings loads nothing
 
     return soxr.resample(signal, rate, target)

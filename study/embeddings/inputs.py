@@ -1,4 +1,12 @@
-"""What a network reads: blocks, spectra and mel bands as its authors make them."""
+"""What a network reads: blocks of log mel bands, made as its authors make them.
+
+Conventions
+    signal      mono float32, (samples,), full scale 1.0, at the rate that a function's first line names.
+    spectra     (frames, bins): time first, so that mel filters, (bins, bands), multiply from the right.
+    block       what a network reads at once: (blocks, frames, bands), float32.
+
+Equations are those of the authors' code; librosa, which that code calls, is what the tests compare with.
+"""
 
 from __future__ import annotations
 
@@ -11,9 +19,13 @@ from numpy.lib.stride_tricks import sliding_window_view
 
 import metrics
 
+HTK_SLOPE, HTK_CORNER = 2595, 700  # mel = 2595 log10(1 + f / 700 Hz): O'Shaughnessy 1987, as in the HTK book
+AISFX_LARGEST = 9.457798957824707  # log power, in the authors' training data
+RESEMBLYZER_LEAST_RMS = 10 ** (-30 / 20)  # -30 dB relative to full scale
+
 
 def cut(frames: np.ndarray, length: int, *, hop: int) -> np.ndarray:
-    """Blocks of ``length`` along the first axis, (blocks, length, ...): none of the input is left out.
+    """Return blocks of ``length`` along the first axis, (blocks, length, ...): nothing is left out.
 
     Blocks start about ``hop`` apart, spread evenly so that the last one ends with the input (the networks'
     own code drops or pads the rest, which makes the result depend on it). Shorter input is one block,
@@ -27,14 +39,13 @@ def cut(frames: np.ndarray, length: int, *, hop: int) -> np.ndarray:
 
 
 def power_spectra(signal: np.ndarray, window: int, *, hop: int) -> np.ndarray:
-    """Squared magnitude of the short-time Fourier transform, (frames, window // 2 + 1) float32.
+    """Return |STFT|^2, (frames, window // 2 + 1) float32.
 
-    Periodic Hann window of ``window`` samples, not normalised. Frames are centred on multiples of ``hop``,
-    and the ends padded with zeros. A signal shorter than a frame is padded with zeros first.
+    Periodic Hann window of ``window`` samples, not normalised. Frames are centred on multiples of ``hop``
+    samples, and the ends padded with zeros, as in librosa. A signal shorter than a frame is padded first.
     """
     signal = np.pad(signal, (0, max(0, window - len(signal))))
-    signal = np.pad(signal, window // 2)
-    frames = sliding_window_view(signal, window)[::hop]
+    frames = sliding_window_view(np.pad(signal, window // 2), window)[::hop]
     hann = (0.5 - 0.5 * np.cos(2 * np.pi * np.arange(window) / window)).astype(np.float32)
     spectra = scipy.fft.rfft(frames * hann, axis=1)
     return spectra.real**2 + spectra.imag**2
@@ -44,28 +55,33 @@ def power_spectra(signal: np.ndarray, window: int, *, hop: int) -> np.ndarray:
 def mel_matrix(
     rate: int, n_fft: int, bands: int, low: float, high: float, scale: str = "slaney", norm: str = "area"
 ) -> np.ndarray:
-    """Triangular mel filters, (n_fft // 2 + 1, bands) float32, to multiply spectra from the right.
+    """Return triangular mel filters, (n_fft // 2 + 1, bands) float32, as ``librosa.filters.mel`` has them.
 
-    ``low`` and ``high`` in Hz. ``scale``: "slaney" or "htk", triangles straight in Hz, as in librosa.
-    ``norm``: "area" (2 / width in Hz), "sum" (weights of a band add up to 1) or "peak" (height 1).
+    Transposed, to multiply spectra from the right; the same array at every call, so do not change it.
+    ``rate``, ``low`` and ``high`` in Hz. ``scale``: "slaney" (linear up to 1 kHz; Slaney 1998, the
+    default of librosa) or "htk" (logarithmic all along). ``norm``: "area" (2 / width in Hz, librosa's
+    default), "sum" (weights of a band add up to 1) or "peak" (height 1).
     """
-    bins = np.arange(n_fft // 2 + 1) * rate / n_fft
+    frequency = np.arange(n_fft // 2 + 1) * rate / n_fft
     if scale == "slaney":
         edges = metrics._mel_to_hz(np.linspace(metrics._hz_to_mel(low), metrics._hz_to_mel(high), bands + 2))
     else:
-        edges = 700 * (10 ** (np.linspace(_htk_mel(low), _htk_mel(high), bands + 2) / 2595) - 1)
-    rising = (bins - edges[:-2, None]) / np.diff(edges)[:-1, None]
-    falling = (edges[2:, None] - bins) / np.diff(edges)[1:, None]
-    matrix = np.maximum(0, np.minimum(rising, falling))
+        mels = np.linspace(_htk_mel(low), _htk_mel(high), bands + 2)
+        edges = HTK_CORNER * (10 ** (mels / HTK_SLOPE) - 1)
+    # Band b rises from edge b to edge b + 1, and falls to edge b + 2: the lower of two lines, if above 0.
+    rising = (frequency - edges[:-2, None]) / np.diff(edges)[:-1, None]
+    falling = (edges[2:, None] - frequency) / np.diff(edges)[1:, None]
+    filters = np.maximum(0, np.minimum(rising, falling))
     if norm == "area":
-        matrix *= (2 / (edges[2:] - edges[:-2]))[:, None]
+        filters *= (2 / (edges[2:] - edges[:-2]))[:, None]
     elif norm == "sum":
-        matrix /= np.maximum(matrix.sum(axis=1, keepdims=True), np.finfo(float).tiny)
-    return matrix.T.astype(np.float32)
+        # A band between two bins has no weights, and stays empty.
+        filters /= np.maximum(filters.sum(axis=1, keepdims=True), np.finfo(float).tiny)
+    return filters.T.astype(np.float32)
 
 
-def _htk_mel(hz):
-    return 2595 * np.log10(1 + np.asarray(hz) / 700)
+def _htk_mel(hz: float) -> float:
+    return HTK_SLOPE * np.log10(1 + np.asarray(hz) / HTK_CORNER)
 
 
 def aisfx_input(signal: np.ndarray) -> np.ndarray:
@@ -76,7 +92,7 @@ def aisfx_input(signal: np.ndarray) -> np.ndarray:
     """
     power = power_spectra(signal / np.abs(signal).max(), 2048, hop=1024)
     log = np.log10(1 + 1e4 * (power @ mel_matrix(44_100, 2048, 96, 0, 22_050, "htk", "sum")))
-    return cut(log / np.float32(9.457798957824707), 100, hop=50)
+    return cut(log / np.float32(AISFX_LARGEST), 100, hop=50)
 
 
 def resemblyzer_input(signal: np.ndarray) -> np.ndarray:
@@ -86,5 +102,5 @@ def resemblyzer_input(signal: np.ndarray) -> np.ndarray:
     authors also cut out what a voice detector calls no speech; not done here, where not all is speech.
     """
     rms = math.sqrt(float(np.mean(signal.astype(float) ** 2)))
-    signal = signal * np.float32(max(1.0, 10 ** (-30 / 20) / rms))
+    signal = signal * np.float32(max(1.0, RESEMBLYZER_LEAST_RMS / rms))
     return cut(power_spectra(signal, 400, hop=160) @ mel_matrix(16_000, 400, 40, 0, 8_000), 160, hop=77)

@@ -52,7 +52,7 @@ def run() -> dict:
 def classes() -> dict[str, list[Path]]:
     """The ten classes of environmental sounds: name -> its clips."""
     found = defaultdict(list)
-    for path in datasets.recordings._files("sounds"):
+    for path in datasets.files("sounds"):
         found[path.parent.name.split(" - ", 1)[1]].append(path)
     return dict(found)
 
@@ -60,7 +60,7 @@ def classes() -> dict[str, list[Path]]:
 def speakers() -> dict[str, list[Path]]:
     """The six speakers: name -> ``TAKES`` recordings of each digit."""
     found = defaultdict(list)
-    for path in datasets.recordings._files("digits"):
+    for path in datasets.files("digits"):
         _, speaker, take = path.stem.split("_")
         if int(take) < TAKES:
             found[speaker].append(path)
@@ -105,7 +105,7 @@ def table(named: Mapping[str, Sequence[Path]], groups: str, cache: str) -> dict:
 def digits_against_sounds(sounds: Mapping[str, Sequence[Path]], cache: str) -> dict:
     """Spoken digits against all environmental sounds."""
     rng = np.random.default_rng(SEED)
-    paths = datasets.recordings._files("digits")
+    paths = datasets.files("digits")
     drawn = [paths[i] for i in np.sort(rng.choice(len(paths), DIGITS, replace=False))]
     clips = [path for some in sounds.values() for path in some]
     found = metrics.compare(drawn, clips, groups=(FILE, RECORDING), seed=SEED, cache=cache)

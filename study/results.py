@@ -53,7 +53,7 @@ def write(
         "recipe": metrics.constants()[1],
         "seed": seed,
         "versions": versions(),
-        "data": {which: _fingerprint(which) for which in data},
+        "data": {which: datasets.fingerprint(which) for which in data},
     }
     text = json.dumps({"header": header, **plain(content)}, indent=1, ensure_ascii=False, allow_nan=False)
     # A list of plain values on one line.
@@ -107,14 +107,3 @@ def plain(value):
             raise ValueError(f"a result is {value}")
         return 0.0 if abs(value) < SMALLEST else float(f"{value:.{DIGITS}g}")
     raise ValueError(f"a result of type {type(value).__name__} cannot be kept: {value!r}")
-
-
-def _fingerprint(which: str) -> dict:
-    """Source, number of files and checksum of a set of recordings on this machine."""
-    wanted, paths = datasets.recordings._wanted(which), datasets.recordings._files(which)
-    folder = paths[0].parents[wanted.pattern.count("/")]
-    return {
-        "source": wanted.source,
-        "files": len(paths),
-        "sha256": datasets.recordings._digest_or_none(folder, wanted),
-    }

@@ -469,7 +469,7 @@ def measure_real() -> dict:
         digit, speaker, _ = name.split("_")
         pictures[f'digit "{digit}", speaker {speaker}'] = picture(named[name], digits.rate)
     for label in SOUNDS_SHOWN:
-        path = next(p for p in datasets.recordings._files("sounds") if p.parent.name.endswith(label))
+        path = next(p for p in datasets.files("sounds") if p.parent.name.endswith(label))
         pictures[label.lower()] = picture(*soundfile.read(path))
     example = named[DIGITS_SHOWN[0]]
     return {

@@ -130,7 +130,7 @@ def test_sounds():
 @pytest.fixture
 def nothing_here(monkeypatch, tmp_path):
     monkeypatch.setenv(datasets.ENVIRONMENT, str(tmp_path / "local"))
-    monkeypatch.setattr(datasets.recordings, "_cache", lambda: tmp_path / "cache")
+    monkeypatch.setattr(datasets.recordings, "cache_folder", lambda: tmp_path / "cache")
     return tmp_path
 
 
@@ -177,7 +177,7 @@ def test_download_unpacks_and_verifies(nothing_here, monkeypatch):
     """The network is replaced by an archive made from the local copy."""
     import pooch
 
-    wanted = datasets.recordings._DOWNLOADS["digits"]
+    wanted = datasets.recordings.COLLECTIONS["digits"]
     source = Path(AUDIO_DATA) / wanted.folder if AUDIO_DATA else None
     if source is None or not source.is_dir():
         pytest.skip(f"no local copy: {datasets.ENVIRONMENT} is not set")
@@ -198,7 +198,7 @@ def test_download_of_something_else_leaves_nothing(nothing_here, monkeypatch, ca
     archive = nothing_here / "archive.zip"
     archive_of(nothing_here, "*.none", "", archive)
     monkeypatch.setattr(pooch, "retrieve", lambda *args, **options: str(archive))
-    assert datasets.main(["download", "sounds"]) == 2
+    assert datasets.recordings.main(["download", "sounds"]) == 2
     assert "does not hold the 400 files" in capsys.readouterr().err
     assert list((nothing_here / "cache").rglob("*")) == []
 

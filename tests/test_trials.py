@@ -327,7 +327,7 @@ def test_misuse_is_named(arguments, message, capsys):
 
 def test_missing_recordings_are_named(monkeypatch, capsys, tmp_path, cache):
     monkeypatch.delenv("AUDIO_DATA", raising=False)
-    monkeypatch.setattr(datasets.recordings, "_cache", lambda: tmp_path)
+    monkeypatch.setattr(datasets.recordings, "cache_folder", lambda: tmp_path)
     sources.source.cache_clear()
     assert command.main(["run", "--quick", "--sources", "sounds"]) == 1
     assert "AUDIO_DATA" in capsys.readouterr().err

@@ -1,4 +1,4 @@
-"""``python -m study.datasets``."""
+"""``python -m study.datasets``: see ``recordings.main``."""
 
 import sys
 

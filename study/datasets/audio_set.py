@@ -1,9 +1,9 @@
-"""A set of audio, and how one's own files become one.
+"""A set of audio, and how files of one's own become one.
 
 Conventions
-    signal      mono float32, (samples,), full scale 1.0; all signals of a set share one ``rate``,
-                in Hz, that of the recordings: nothing is resampled here.
-    name        of a signal, unique in its set, which is sorted by it.
+    signal      mono float32, (samples,), full scale 1.0; all signals of a set share one ``rate``, in
+                Hz, that of the recordings: nothing is resampled unless asked for.
+    name        of a signal, unique in its set, which is sorted by it (pieces of a file by their number).
     label       what a signal is (a digit, a class of sounds, a family of instruments).
     group       what made it (a speaker, a recording, an instrument): signals of one group are not
                 independent draws.
@@ -43,17 +43,28 @@ class AudioSet:
         return len(self.signals)
 
     def subset(self, indices: Iterable[int]) -> AudioSet:
-        """The signals at these places, in their order."""
+        """Return the signals at these places, in their order, with what is known of them."""
         places = [int(i) for i in indices]
-        columns = ("signals", "names", "labels", "groups", "folds")
-        found = {name: getattr(self, name) for name in columns}
-        return replace(
-            self, **{name: tuple(column[i] for i in places) for name, column in found.items() if column}
-        )
+        chosen = {}
+        for column in ("signals", "names", "labels", "groups", "folds"):
+            if values := getattr(self, column):  # there may be no folds
+                chosen[column] = tuple(values[i] for i in places)
+        return replace(self, **chosen)
 
 
 class MissingData(FileNotFoundError):
     """A set is not on this machine; the message says how to bring it."""
+
+
+@dataclass(frozen=True)
+class _File:
+    """A file to be read, and what is known of it."""
+
+    path: Path
+    name: str
+    label: str
+    group: str
+    fold: str = ""
 
 
 def folder(
@@ -69,19 +80,16 @@ def folder(
     several rates, and a pattern that matches nothing.
     """
     root = Path(path)
-    files = sorted(p for p in root.rglob("*") if p.suffix.lower() in metrics.EXTENSIONS and p.is_file())
-    if not files:
+    paths = sorted(p for p in root.rglob("*") if p.suffix.lower() in metrics.EXTENSIONS and p.is_file())
+    if not paths:
         raise ValueError(f"{root}: no audio files ({', '.join(sorted(metrics.EXTENSIONS))})")
-    names = [_relative(file, root) for file in files]
-    return _read_files(
-        root,
-        files,
-        names,
-        [file.parent.name for file in files],
-        _groups(files, names, group_pattern),
-        seconds=seconds,
-        rate=rate,
-    )
+    names = [relative(file, root) for file in paths]
+    groups = _groups(paths, names, group_pattern)
+    files = [
+        _File(file, name, file.parent.name, group)
+        for file, name, group in zip(paths, names, groups, strict=True)
+    ]
+    return _read(root, files, seconds=seconds, rate=rate)
 
 
 def table(path: Path | str, *, seconds: float = 0.0, rate: int | None = None) -> AudioSet:
@@ -93,7 +101,7 @@ def table(path: Path | str, *, seconds: float = 0.0, rate: int | None = None) ->
     """
     root = Path(path)
     try:
-        with root.open(newline="", encoding="utf-8-sig") as file:
+        with root.open(newline="", encoding="utf-8-sig") as file:  # spreadsheets write a byte-order mark
             reader = csv.DictReader(file)
             if missing := {"path", "label"} - set(reader.fieldnames or ()):
                 raise ValueError(
@@ -108,80 +116,96 @@ def table(path: Path | str, *, seconds: float = 0.0, rate: int | None = None) ->
     for line in lines:
         if not line["path"] or not line["label"]:
             raise ValueError(f"{root}: a line lacks path or label: {line}")
-    names = [line["path"] for line in lines]
-    if twice := sorted(name for name, count in Counter(names).items() if count > 1):
-        raise ValueError(f"{root}: {twice[0]} is named {names.count(twice[0])} times; once is needed")
-    return _read_files(
-        root,
-        [root.parent / name for name in names],
-        names,
-        [line["label"] for line in lines],
-        [line.get("group") or line["path"] for line in lines],
-        folds=[line["fold"] or "" for line in lines] if "fold" in lines[0] else (),
-        seconds=seconds,
-        rate=rate,
-    )
+    counts = Counter(line["path"] for line in lines)
+    if repeated := sorted(name for name, count in counts.items() if count > 1):
+        raise ValueError(f"{root}: {repeated[0]} is named {counts[repeated[0]]} times; once is needed")
+    files = [
+        _File(
+            root.parent / line["path"],
+            line["path"],
+            line["label"],
+            line.get("group") or line["path"],
+            line.get("fold") or "",
+        )
+        for line in lines
+    ]
+    return _read(root, files, seconds=seconds, rate=rate, divided="fold" in lines[0])
 
 
-def _groups(files: Sequence[Path], names: Sequence[str], group_pattern: str) -> list[str]:
+def relative(path: Path, root: Path) -> str:
+    """Return the path below a folder, with "/" on every system: names must not depend on it."""
+    return path.relative_to(root).as_posix()
+
+
+def _groups(paths: Sequence[Path], names: Sequence[str], group_pattern: str) -> Sequence[str]:
+    if not group_pattern:
+        return names
     try:
         pattern = re.compile(group_pattern)
     except re.error as error:
         raise ValueError(f"the group pattern {group_pattern!r} is no regular expression: {error}") from None
     groups = []
-    for file, name in zip(files, names, strict=True):
-        found = pattern.search(name) if group_pattern else None
-        if group_pattern and not found:
-            raise ValueError(f"{file}: the group pattern {group_pattern!r} matches nothing in {name}")
-        groups.append(name if found is None else found[1] if found.re.groups else found[0])
+    for path, name in zip(paths, names, strict=True):
+        match = pattern.search(name)
+        if not match:
+            raise ValueError(f"{path}: the group pattern {group_pattern!r} matches nothing in {name}")
+        groups.append(match[1] if pattern.groups else match[0])
     return groups
 
 
-def _read_files(root: Path, files, names, labels, groups, *, folds=(), seconds: float, rate: int | None):
-    """The set of these files, cut and resampled as ``folder`` says."""
+def _read(
+    root: Path, files: Sequence[_File], *, seconds: float, rate: int | None, divided: bool = False
+) -> AudioSet:
+    """The set of these files, cut and resampled as ``folder`` says; ``divided``: with its folds."""
     if seconds < 0:
         raise ValueError(f"seconds is {seconds}; pieces have a length, or 0: files stay whole")
-    rates: dict[int, Path] = {}
-    columns: list[list] = [[], [], [], [], []]
-    for i, file in enumerate(files):
-        try:
-            signal, own = soundfile.read(file, dtype="float32", always_2d=True)
-        except soundfile.LibsndfileError as error:
-            raise ValueError(f"{file}: {error.error_string} Leave it out, or convert it to WAV") from None
-        signal = signal.mean(axis=1)
-        if rate is not None and own != rate:
-            signal, own = soxr.resample(signal, own, rate), rate
-        rates.setdefault(own, file)
+    rates: dict[int, Path] = {}  # rate -> the first file of it
+    signals: list[np.ndarray] = []
+    names: list[str] = []
+    origins: list[_File] = []
+    for file in files:
+        signal, own_rate = read_mono(file.path)
+        if rate is not None and own_rate != rate:
+            signal, own_rate = soxr.resample(signal, own_rate, rate), rate
+        rates.setdefault(own_rate, file.path)
         if len(rates) > 1:
-            first, second = ((value, rates[value].name) for value in sorted(rates))
+            low, high = sorted(rates)
             raise ValueError(
-                f"{root} has files of {first[0]} Hz ({first[1]}) and {second[0]} Hz ({second[1]}); "
-                "one rate is needed: resample them, or name one (data.rate=)"
+                f"{root} has files of {low} Hz ({rates[low].name}) and {high} Hz ({rates[high].name}); "
+                "one rate is needed: resample them, or name one (rate=, in the gate data.rate=)"
             )
-        for number, piece in enumerate(_pieces(signal, round(seconds * own))):
-            row = (f"{names[i]}:{number}" if seconds else names[i], piece, labels[i], groups[i])
-            for column, value in zip(columns, (*row, folds[i] if folds else ""), strict=True):
-                column.append(value)
-    names, signals, labels, groups, parts = map(tuple, columns)
+        for number, piece in enumerate(_pieces(signal, round(seconds * own_rate))):
+            signals.append(piece)
+            names.append(f"{file.name}:{number}" if seconds else file.name)
+            origins.append(file)
     return AudioSet(
         name=root.name,
-        signals=signals,
+        signals=tuple(signals),
         rate=next(iter(rates)),
-        names=names,
-        labels=labels,
-        groups=groups,
+        names=tuple(names),
+        labels=tuple(file.label for file in origins),
+        groups=tuple(file.group for file in origins),  # pieces of a file are of its group
         source=f"{len(files)} files",
-        folds=parts if folds else (),
+        folds=tuple(file.fold for file in origins) if divided else (),
     )
+
+
+def read_mono(path: Path) -> tuple[np.ndarray, int]:
+    """Return the mean over the channels, (samples,) float32, and the rate in Hz.
+
+    ValueError, naming the file, for what libsndfile cannot read.
+    """
+    try:
+        channels, rate = soundfile.read(path, dtype="float32", always_2d=True)
+    except soundfile.LibsndfileError as error:
+        raise ValueError(f"{path}: {error.error_string} Leave it out, or convert it to WAV") from None
+    return channels.mean(axis=1), rate
 
 
 def _pieces(signal: np.ndarray, length: int) -> list[np.ndarray]:
     """The signal whole for length 0; else its pieces, one at least."""
     if not length:
         return [signal]
+    # A rest of half a piece or more is one: what starts there is less than half a length from the end.
     starts = range(0, max(1, len(signal) - length // 2), length)
     return [signal[start : start + length] for start in starts]
-
-
-def _relative(path: Path, folder: Path) -> str:
-    return path.relative_to(folder).as_posix()

@@ -1,4 +1,13 @@
-"""Sets with listeners' ratings; local folders only."""
+"""Sets with listeners' ratings; local folders only, since most are demo pages that state no licence.
+
+Conventions
+    system      what made a folder of audio: a vocoder, a codec, a model. One of them, the reference, is
+                the recordings.
+    rating      mean over listeners and utterances of one system, higher is better, in the unit of the
+                test (``metric``: MOS, MUSHRA, ...): comparable within a set only.
+    layout      ``AUDIO_DATA/rated/NAME/SYSTEM/*.flac``, files of one utterance under one name, and
+                ``NAME/ratings.json``: ``reference``, ``ratings`` (system -> mean), ``metric``, ``source``.
+"""
 
 from __future__ import annotations
 
@@ -8,10 +17,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import soundfile
 import soxr
 
-from study.datasets.audio_set import AudioSet, MissingData
+from study.datasets.audio_set import AudioSet, MissingData, read_mono
 from study.datasets.recordings import ENVIRONMENT
 
 RATED = {  # set -> who ran the listening test, how its figures reached us, what its audio may be used for
@@ -71,16 +79,16 @@ def rated(name: str) -> RatedSet:
             f"rated set {name!r}: not found; put it below the folder rated/ of {ENVIRONMENT} "
             "(there is no download: most are demo pages that state no licence)"
         )
-    folder = Path(os.environ[ENVIRONMENT]) / "rated" / name
-    about = json.loads((folder / "ratings.json").read_text(encoding="utf-8"))
+    place = Path(os.environ[ENVIRONMENT]) / "rated" / name
+    about = json.loads((place / "ratings.json").read_text(encoding="utf-8"))
     laboratory, figures, licence = RATED.get(name, (name, "unknown", "unknown"))
     ratings = {system: float(value) for system, value in about["ratings"].items()}
     if not all(np.isfinite(value) for value in ratings.values()):
-        raise ValueError(f"{folder / 'ratings.json'}: a rating is not finite")
+        raise ValueError(f"{place / 'ratings.json'}: a rating is not finite")
     return RatedSet(
         name=name,
-        reference=_system(folder / about["reference"], name, about["source"]),
-        systems={system: _system(folder / system, name, about["source"]) for system in ratings},
+        reference=_system(place / about["reference"], name, about["source"]),
+        systems={system: _system(place / system, name, about["source"]) for system in ratings},
         ratings=ratings,
         metric=about.get("metric", ""),
         source=about["source"],
@@ -90,19 +98,20 @@ def rated(name: str) -> RatedSet:
     )
 
 
-def _system(folder: Path, name: str, source: str) -> AudioSet:
-    paths = sorted(folder.glob("*.flac"))
+def _system(place: Path, name: str, source: str) -> AudioSet:
+    """The audio of one system, at the lowest rate of its files: a few sets mix them."""
+    paths = sorted(place.glob("*.flac"))
     if not paths:
-        raise ValueError(f"{folder} holds no FLAC file; {name}/ratings.json names it as a system")
-    read = [soundfile.read(path, dtype="float32", always_2d=True) for path in paths]
-    rate = min(rate for _, rate in read)  # a few sets mix rates within a system
-    signals = [s.mean(axis=1) if r == rate else soxr.resample(s.mean(axis=1), r, rate) for s, r in read]
+        raise ValueError(f"{place} holds no FLAC file; {name}/ratings.json names it as a system")
+    recorded = [read_mono(path) for path in paths]
+    rate = min(own for _, own in recorded)
+    signals = [signal if own == rate else soxr.resample(signal, own, rate) for signal, own in recorded]
     return AudioSet(
-        name=f"{name} {folder.name}",
+        name=f"{name} {place.name}",
         signals=tuple(signal.astype(np.float32) for signal in signals),
         rate=rate,
         names=tuple(path.name for path in paths),
-        labels=(folder.name,) * len(paths),
+        labels=(place.name,) * len(paths),
         groups=tuple(path.stem for path in paths),
         source=source,
     )

@@ -1,12 +1,18 @@
-"""Sets of recordings that are a download: looked for on this machine, and brought to it on demand.
+"""Sets of recordings that are not part of this repository: found here, fingerprinted, brought on demand.
 
-Downloads are looked for below the folder named by the environment variable ``AUDIO_DATA``
-(``fsdd/recordings/*.wav``, ``esc10/NNN - Name/*.ogg``), then in pooch's cache folder, to which
+Conventions
+    name        of a set: "digits", "sounds", or "rated" (all rated sets together, see ``ratings``).
+    place       the folder of a set: below the folder named by the environment variable ``AUDIO_DATA``
+                (``fsdd/recordings/*.wav``, ``esc10/NNN - Name/*.ogg``), else in pooch's cache folder.
+    checksum    SHA-256 over name, length and bytes of each audio file: that of an archive would depend
+                on how it was packed.
+
+Nothing is downloaded unless asked for:
 
     $ python -m study.datasets download digits
 
-brings them. Nothing is downloaded unless asked for. A set that is not there, or not all there,
-raises ``MissingData``: part of a set would give other figures without a word.
+A set that is not there, or not all there, raises ``MissingData``: part of a set would give other figures
+without a word.
 """
 
 from __future__ import annotations
@@ -19,56 +25,65 @@ import shutil
 import sys
 import tempfile
 import zipfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 import numpy as np
 import soundfile
 
-from study.datasets.audio_set import AudioSet, MissingData, _relative
+from study.datasets.audio_set import AudioSet, MissingData, relative
 
-ENVIRONMENT = "AUDIO_DATA"
+ENVIRONMENT = "AUDIO_DATA"  # names the folder of recordings that one keeps oneself
 
 
 @dataclass(frozen=True)
-class _Download:
+class Collection:
+    """Where a set of recordings lies, how to know it is whole, and where it comes from."""
+
     folder: str  # below AUDIO_DATA
     pattern: str  # of the audio files in it
-    count: int | None  # None: whatever is there
-    digest: str  # of the names and bytes of the audio files, see _digest
-    address: str  # empty: there is none
-    inside: str  # the folder inside the archive that holds what ``folder`` holds
-    source: str
+    source: str  # and licence
+    count: int | None = None  # of audio files; None: whatever is there
+    checksum: str = ""
+    address: str = ""  # of an archive of one commit; empty: there is none
+    inside: str = ""  # the folder of the archive that holds what ``folder`` holds
+
+    def files(self, place: Path) -> list[Path]:
+        """Return the audio files in a folder, sorted by name."""
+        return sorted(place.glob(self.pattern), key=lambda path: relative(path, place))
+
+    def whole(self, paths: Sequence[Path]) -> bool:
+        """Return whether these are all: as many as were published, or any where that is open."""
+        return len(paths) == self.count if self.count is not None else bool(paths)
+
+    def place(self, path: Path) -> Path:
+        """Return the folder that a file of the set was found in."""
+        return path.parents[self.pattern.count("/")]
 
 
-_DOWNLOADS = {
-    "digits": _Download(
+COLLECTIONS = {
+    "digits": Collection(
         folder="fsdd/recordings",
         pattern="*.wav",
+        source="Free Spoken Digit Dataset, commit 26eb9aa, CC BY-SA 4.0",
         count=3000,
-        digest="997e451901d158bdf09dde66b240f3f19310fdbf4d9c056ebd806254df4a672c",
+        checksum="997e451901d158bdf09dde66b240f3f19310fdbf4d9c056ebd806254df4a672c",
         address="https://github.com/Jakobovski/free-spoken-digit-dataset/archive/"
         "26eb9aaf76e81b692f806f9140c2d2777410d7a1.zip",
         inside="recordings",
-        source="Free Spoken Digit Dataset, commit 26eb9aa, CC BY-SA 4.0",
     ),
-    "sounds": _Download(
+    "sounds": Collection(
         folder="esc10",
         pattern="*/*.ogg",
-        count=400,
-        digest="ce10ba7e2e6886a9b4b0a914db5caa352a080f81b418e7ada1d793fb0df39933",
-        address="https://github.com/karolpiczak/ESC-10/archive/553c8f1743b9dba6b282e1323c3ca8fa76923448.zip",
-        inside="",
         source="ESC-10 by K. J. Piczak, commit 553c8f1, CC BY 3.0",
+        count=400,
+        checksum="ce10ba7e2e6886a9b4b0a914db5caa352a080f81b418e7ada1d793fb0df39933",
+        address="https://github.com/karolpiczak/ESC-10/archive/553c8f1743b9dba6b282e1323c3ca8fa76923448.zip",
     ),
-    "rated": _Download(
+    "rated": Collection(
         folder="rated",
         pattern="*/*/*.flac",
-        count=None,
-        digest="",
-        address="",
-        inside="",
         source="published listening tests, see study.datasets.RATED; most demo pages state no licence",
     ),
 }
@@ -81,10 +96,11 @@ def digits(*, count: int | None = None, rng: np.random.Generator | None = None) 
     3,000, or ``count`` of them drawn without replacement from ``rng``. Raises MissingData where the
     recordings are not there, ValueError for a count without ``rng`` or beyond the set.
     """
-    paths = _draw(_files("digits"), count, rng)
-    parts = [path.stem.split("_") for path in paths]
-    folds = ["test" if int(p[2]) < 5 else "train" for p in parts]
-    return _recordings("digits", paths, [p[0] for p in parts], [p[1] for p in parts], folds)
+    paths = _draw(files("digits"), count, rng)
+    described = [path.stem.split("_") for path in paths]  # DIGIT_SPEAKER_TAKE.wav
+    labels, groups, takes = zip(*described, strict=True)
+    folds = ["test" if int(take) < 5 else "train" for take in takes]
+    return _read("digits", paths, labels, groups, folds)
 
 
 def sounds(*, count: int | None = None, rng: np.random.Generator | None = None) -> AudioSet:
@@ -93,56 +109,91 @@ def sounds(*, count: int | None = None, rng: np.random.Generator | None = None) 
     The label is the class. The group is the recording a clip was cut from: several clips can be
     of one. Five folds are published, each recording in one. ``count``, ``rng`` and errors as in ``digits``.
     """
-    paths = _draw(_files("sounds"), count, rng)
-    labels = [path.parent.name.split(" - ", 1)[1] for path in paths]
-    folds, groups = zip(*(path.stem.split("-")[:2] for path in paths), strict=True)
-    return _recordings("sounds", paths, labels, groups, folds)
+    paths = _draw(files("sounds"), count, rng)
+    labels = [path.parent.name.split(" - ", 1)[1] for path in paths]  # NNN - CLASS/
+    folds, groups = zip(*(path.stem.split("-")[:2] for path in paths), strict=True)  # FOLD-RECORDING-PART.ogg
+    return _read("sounds", paths, labels, groups, folds)
 
 
 def available(name: str) -> bool:
-    """Return whether the set ``name`` can be loaded here; ValueError for a name that is none."""
+    """Return whether the set ``name`` can be loaded here; ValueError for a name that is none.
+
+    Beside the recordings it knows "tones", which are always there, and "instruments". Looks for files
+    and packages, and reads none.
+    """
     if name == "tones":
         return True
     if name == "instruments":
         return all(importlib.util.find_spec(m) for m in ("midirenderer", "pretty_midi", "mido"))
     try:
-        _files(name)
+        files(name)
     except MissingData:
         return False
     return True
 
 
+def files(name: str) -> list[Path]:
+    """Return the audio files of "digits", "sounds" or "rated", sorted by name below the set's folder.
+
+    Raises MissingData, which says how to bring them, unless they are all there; ValueError for
+    another name.
+    """
+    collection = _collection(name)
+    there = "nothing"
+    own = os.environ.get(ENVIRONMENT)
+    for root in ([Path(own)] if own else []) + [cache_folder()]:
+        place = root / collection.folder
+        paths = collection.files(place)
+        if collection.whole(paths):
+            return paths
+        if paths:
+            there = f"{len(paths)} of {collection.count} files in {place}"
+    otherwise = f", or run: python -m study.datasets download {name}"
+    if not collection.address:
+        otherwise = "; it has no download"
+    raise MissingData(
+        f"{name}: {there} found; set {ENVIRONMENT} to a folder that holds {collection.folder}{otherwise}"
+    )
+
+
+def fingerprint(name: str) -> dict[str, str | int | None]:
+    """Return what a result was measured on: ``source``, number of ``files`` and their ``sha256``.
+
+    The checksum is over names and contents, which are read now. Errors as in ``files``.
+    """
+    collection, paths = _collection(name), files(name)
+    return {
+        "source": collection.source,
+        "files": len(paths),
+        "sha256": _checksum(collection, collection.place(paths[0])),
+    }
+
+
 def download(name: str) -> Path:
     """Bring ``"digits"`` or ``"sounds"`` to pooch's cache folder; return the folder of the set.
 
-    The commit is pinned by the address and the content by a checksum over the audio files, which
-    unlike one of the archive does not depend on how it was packed. A set that is complete there
-    is not fetched again. ValueError for another name, OSError if the content is not as pinned.
+    The commit is pinned by the address and the content by a checksum over the audio files. A set that
+    is complete there is not fetched again. ValueError for another name, OSError if the content is not
+    as pinned; then, and after an interrupt, nothing is left behind.
     """
-    wanted = _wanted(name)
-    if not wanted.address:
+    collection = _collection(name)
+    if not collection.address:
         raise ValueError(f"{name} has no download; see study.datasets.rated")
-    place = _cache() / wanted.folder
-    if _digest_or_none(place, wanted) == wanted.digest:
+    place = cache_folder() / collection.folder
+    if _checksum(collection, place) == collection.checksum:
         return place
     import pooch
 
     place.parent.mkdir(parents=True, exist_ok=True)
-    stage = Path(tempfile.mkdtemp(dir=place.parent))
+    stage = Path(tempfile.mkdtemp(dir=place.parent))  # on one file system with its place: moved whole
     try:
-        archive = pooch.retrieve(wanted.address, known_hash=None, path=stage, progressbar=False)
+        # No hash of the archive, whose bytes depend on how the host packs it: the content is checked.
+        archive = pooch.retrieve(collection.address, known_hash=None, path=stage, progressbar=False)
         unpacked = stage / "audio"
-        with zipfile.ZipFile(archive) as members:
-            for member in members.namelist():
-                # The first part of a path in the archive is the repository and its commit.
-                inside = PurePosixPath(*PurePosixPath(member).parts[1:])
-                if inside.match(f"{wanted.inside}/{wanted.pattern}".lstrip("/")):
-                    target = unpacked / inside.relative_to(wanted.inside)
-                    target.parent.mkdir(parents=True, exist_ok=True)
-                    target.write_bytes(members.read(member))
-        if _digest_or_none(unpacked, wanted) != wanted.digest:
-            raise OSError(f"{wanted.address} does not hold the {wanted.count} files expected")
-        shutil.rmtree(place, ignore_errors=True)
+        _unpack(Path(archive), collection, unpacked)
+        if _checksum(collection, unpacked) != collection.checksum:
+            raise OSError(f"{collection.address} does not hold the {collection.count} files expected")
+        shutil.rmtree(place, ignore_errors=True)  # an incomplete one
         os.replace(unpacked, place)
     finally:
         shutil.rmtree(stage, ignore_errors=True)
@@ -150,67 +201,76 @@ def download(name: str) -> Path:
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run ``python -m study.datasets download NAME``; return 0, or 2 after one line on stderr."""
+    """Run ``python -m study.datasets``; return 0, or 2 after one line on stderr."""
+    names = sorted(name for name, collection in COLLECTIONS.items() if collection.address)
     parser = argparse.ArgumentParser(
-        prog="python -m study.datasets", description="Bring a set to this machine."
+        prog="python -m study.datasets",
+        description="Bring recordings to this machine, and print the folder they are in.",
+        epilog=f"""\
+sets
+{chr(10).join(f"  {name:8}  {COLLECTIONS[name].source}" for name in names)}
+
+A set is fetched from the commit it is pinned to, checked file by file, and kept in a cache folder,
+where `study.datasets` finds it; complete, it is not fetched again. Recordings that you have already
+need no download: set {ENVIRONMENT} to the folder that holds
+{chr(10).join(f"  {COLLECTIONS[name].folder}/{COLLECTIONS[name].pattern}" for name in names)}
+
+example
+  python -m study.datasets download digits
+
+exit codes
+  0 the set is there    2 misuse, no network, or other content than expected
+""",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("command", choices=["download"])
-    parser.add_argument("name", choices=sorted(n for n, d in _DOWNLOADS.items() if d.address))
+    parser.add_argument("command", choices=["download"], help="the only one there is")
+    parser.add_argument("name", choices=names, help="which set")
     options = parser.parse_args(argv)
     try:
         print(download(options.name))
     except (OSError, ValueError, zipfile.BadZipFile) as error:
-        print(f"study.datasets: error: {error}", file=sys.stderr)
+        print(f"error: {error}", file=sys.stderr)
         return 2
     return 0
 
 
-def _wanted(name: str) -> _Download:
-    if name not in _DOWNLOADS:
-        raise ValueError(f"no set {name!r}; there are tones, instruments, {', '.join(_DOWNLOADS)}")
-    return _DOWNLOADS[name]
-
-
-def _cache() -> Path:
+def cache_folder() -> Path:
+    """Return the folder that downloads go to, pooch's for this user."""
     import pooch
 
     return Path(pooch.os_cache("audio-sets"))
 
 
-def _listed(folder: Path, wanted: _Download) -> list[Path]:
-    return sorted(folder.glob(wanted.pattern), key=lambda path: _relative(path, folder))
+def _collection(name: str) -> Collection:
+    if name not in COLLECTIONS:
+        raise ValueError(f"no set {name!r}; there are tones, instruments, {', '.join(COLLECTIONS)}")
+    return COLLECTIONS[name]
 
 
-def _files(name: str) -> list[Path]:
-    wanted = _wanted(name)
-    found = "nothing"
-    local = os.environ.get(ENVIRONMENT)
-    for root in ([Path(local)] if local else []) + [_cache()]:
-        folder = root / wanted.folder
-        paths = _listed(folder, wanted)
-        if len(paths) == wanted.count or (paths and wanted.count is None):
-            return paths
-        if paths:
-            found = f"{len(paths)} of {wanted.count} files in {folder}"
-    other = (
-        f", or run: python -m study.datasets download {name}" if wanted.address else "; it has no download"
-    )
-    raise MissingData(
-        f"{name}: {found} found; set {ENVIRONMENT} to a folder that holds {wanted.folder}{other}"
-    )
-
-
-def _digest_or_none(folder: Path, wanted: _Download) -> str | None:
-    """Return the SHA-256 over name, length and bytes of each audio file; None if files lack."""
-    paths = _listed(folder, wanted)
-    if not paths or wanted.count not in (None, len(paths)):
+def _checksum(collection: Collection, place: Path) -> str | None:
+    """SHA-256 over name, length and bytes of each audio file; None if files lack."""
+    paths = collection.files(place)
+    if not collection.whole(paths):
         return None
     digest = hashlib.sha256()
     for path in paths:
         content = path.read_bytes()
-        digest.update(b"%s\0%d\0" % (_relative(path, folder).encode(), len(content)))
+        # The length keeps apart where one file ends and the next begins.
+        digest.update(b"%s\0%d\0" % (relative(path, place).encode(), len(content)))
         digest.update(content)
     return digest.hexdigest()
+
+
+def _unpack(archive: Path, collection: Collection, target: Path) -> None:
+    """Write the audio files of an archive, and nothing else that is in it."""
+    with zipfile.ZipFile(archive) as members:
+        for member in members.namelist():
+            # The first part of a path in the archive is the repository and its commit.
+            inside = PurePosixPath(*PurePosixPath(member).parts[1:])
+            if inside.match(f"{collection.inside}/{collection.pattern}".lstrip("/")):
+                path = target / inside.relative_to(collection.inside)
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_bytes(members.read(member))
 
 
 def _draw(paths: list[Path], count: int | None, rng: np.random.Generator | None) -> list[Path]:
@@ -223,11 +283,12 @@ def _draw(paths: list[Path], count: int | None, rng: np.random.Generator | None)
     return [paths[i] for i in np.sort(rng.choice(len(paths), size=count, replace=False))]
 
 
-def _recordings(
-    name: str, paths: list[Path], labels: Iterable[str], groups: Iterable[str], folds: Iterable[str]
+def _read(
+    name: str, paths: Sequence[Path], labels: Iterable[str], groups: Iterable[str], folds: Iterable[str]
 ) -> AudioSet:
-    wanted = _wanted(name)
-    folder = paths[0].parents[wanted.pattern.count("/")]
+    """The set of these recordings, which are published in mono and at one rate."""
+    collection = _collection(name)
+    place = collection.place(paths[0])
     signals, rates = [], set()
     for path in paths:
         signal, rate = soundfile.read(path, dtype="float32")
@@ -236,14 +297,14 @@ def _recordings(
         signals.append(signal)
         rates.add(rate)
     if len(rates) != 1:
-        raise ValueError(f"{folder} holds the rates {sorted(rates)} Hz; one is expected")
+        raise ValueError(f"{place} holds the rates {sorted(rates)} Hz; one is expected")
     return AudioSet(
         name=name,
         signals=tuple(signals),
         rate=rates.pop(),
-        names=tuple(_relative(path, folder) for path in paths),
+        names=tuple(relative(path, place) for path in paths),
         labels=tuple(labels),
         groups=tuple(groups),
-        source=wanted.source,
+        source=collection.source,
         folds=tuple(folds),
     )

@@ -1,5 +1,6 @@
 """Every set under one contract; those that are a download are skipped where they are not."""
 
+import hashlib
 import json
 import os
 import zipfile
@@ -170,6 +171,39 @@ def archive_of(folder, pattern, inside, place):
         for path in folder.glob(pattern):
             relative = path.relative_to(folder).as_posix()
             archive.write(path, "/".join(filter(None, ["repository-0123abc", inside, relative])))
+
+
+def test_a_fingerprint_is_of_names_and_contents(nothing_here):
+    place = nothing_here / "local" / "rated" / "made" / "system"
+    place.mkdir(parents=True)
+    (place / "a.flac").write_bytes(b"ab")
+    (place / "b.flac").write_bytes(b"c")
+    assert [path.name for path in datasets.files("rated")] == ["a.flac", "b.flac"]
+    first = datasets.fingerprint("rated")
+    literal = hashlib.sha256(b"made/system/a.flac\x002\x00abmade/system/b.flac\x001\x00c").hexdigest()
+    assert (first["files"], first["sha256"]) == (2, literal) and first["source"]
+    (place / "a.flac").write_bytes(b"a")  # the same bytes in all, divided otherwise
+    (place / "b.flac").write_bytes(b"bc")
+    assert datasets.fingerprint("rated")["sha256"] != literal
+    (place / "a.flac").rename(place / "c.flac")
+    assert datasets.fingerprint("rated")["files"] == 2
+
+
+@needs("digits")
+def test_a_fingerprint_of_the_digits_is_the_checksum_of_their_download():
+    if not AUDIO_DATA:
+        pytest.skip("they are in the cache folder, where a download has verified them")
+    assert datasets.fingerprint("digits")["sha256"] == datasets.recordings.COLLECTIONS["digits"].checksum
+
+
+def test_help_teaches(capsys):
+    with pytest.raises(SystemExit) as done:
+        datasets.recordings.main(["--help"])
+    text = capsys.readouterr().out
+    assert done.value.code == 0
+    for word in ("digits", "sounds", datasets.ENVIRONMENT, "CC BY", "fsdd/recordings", "exit codes"):
+        assert word in text
+    assert "python -m study.datasets download digits" in text
 
 
 @needs("digits")

@@ -3,11 +3,14 @@
 Networks are not installed everywhere: a test of one that is not here is skipped and says what to install.
 """
 
+import hashlib
 import importlib.util
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -165,6 +168,37 @@ def test_a_missing_package_is_said_with_the_command(name, monkeypatch):
     assert name not in installed()
     assert issubclass(MissingNetwork, ImportError)
     load.cache_clear()
+
+
+@pytest.mark.parametrize("name", embeddings.NAMES[len(HANDCRAFTED) :])
+def test_missing_weights_are_said_with_the_command(name, monkeypatch, tmp_path):
+    """The package is there without its weight file, as a later version of it may be."""
+    package = SimpleNamespace(submodule_search_locations=[str(tmp_path)])
+    monkeypatch.setattr(importlib.util, "find_spec", lambda _: package)
+    load.cache_clear()
+    with pytest.raises(
+        MissingNetwork, match=f"weights {re.escape(str(tmp_path))}.*Install with: pip install "
+    ):
+        load(name)
+    assert name not in installed()
+    load.cache_clear()
+
+
+def test_facts_load_nothing_and_contents_follow_a_file(tmp_path):
+    assert set(embeddings.facts("aisfx")) == {
+        "rate",
+        "dimension",
+        "needs",
+        "source",
+        "licence of the weights",
+    }
+    assert embeddings.facts("log_mel")["needs"] == "nothing"
+    with pytest.raises(ValueError, match="unknown embedding 'yamnet'"):
+        embeddings.facts("yamnet")
+    own = tmp_path / "own.pt2"
+    assert embeddings.contents(["log_mel", str(own)]) == ""
+    own.write_bytes(b"program")
+    assert embeddings.contents(["log_mel", str(own)]) == hashlib.sha256(b"program").hexdigest()
 
 
 # ------------------------------------------------------------------------------------------ one's own

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -272,6 +273,19 @@ def test_a_changed_distortion_is_computed_again(cache, monkeypatch):
     with pytest.raises(ZeroDivisionError):
         sources.rows(("instruments",), ("log_mel",), **few)
     assert asked == ["noise 1"]
+
+
+def test_the_stamp_of_a_package_is_of_all_its_files(tmp_path):
+    for name in ("__init__", "part"):
+        (tmp_path / f"{name}.py").write_text("")
+    package = SimpleNamespace(__file__=str(tmp_path / "__init__.py"))
+    module = SimpleNamespace(__file__=str(tmp_path / "part.py"))
+    before = sources.code_stamp(package), sources.code_stamp(module)
+    (tmp_path / "part.py").write_text("changed = True")
+    assert sources.code_stamp(package) != before[0] and sources.code_stamp(module) != before[1]
+    after = sources.code_stamp(module)
+    (tmp_path / "__init__.py").write_text("changed = True")
+    assert sources.code_stamp(module) == after  # a module's is of its own file
 
 
 def test_an_embedding_by_view_is_part_of_three_views():

@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 import soundfile
 
-from study import sets, signals
+from study import datasets, signals
 from study.pictures import picture
 
 DATA = ("digits", "sounds")
@@ -21,7 +21,7 @@ SOUNDS_SHOWN = ("Dog bark", "Sea waves")
 
 def run() -> dict:
     """All measurements; MissingData without the recordings."""
-    digits = sets.digits()
+    digits = datasets.digits()
     named = dict(zip(digits.names, digits.signals, strict=True))
     bases = signals.digit_bases(digits)
     pictures = {}
@@ -29,7 +29,7 @@ def run() -> dict:
         digit, speaker, _ = name.split("_")
         pictures[f'digit "{digit}", speaker {speaker}'] = picture(named[name], digits.rate)
     for label in SOUNDS_SHOWN:
-        path = next(p for p in sets._files("sounds") if p.parent.name.endswith(label))
+        path = next(p for p in datasets.files("sounds") if p.parent.name.endswith(label))
         pictures[label.lower()] = picture(*soundfile.read(path))
     example = named[DIGITS_SHOWN[0]]
     return {

@@ -27,7 +27,7 @@ from ablations import run, splits, tasks
 from ablations.config import ConfigError, load, replicates
 from ablations.statistics import mean_interval
 from models.classifier import Classifier, temperature, tempered
-from study import sets
+from study import datasets
 
 
 @dataclass(frozen=True)
@@ -131,7 +131,7 @@ def release(name: str, overrides: Sequence[str], out: Path | str, *, workers: in
     return model
 
 
-def held_out(config: DictConfig, model: Classifier, data: sets.AudioSet) -> list[float]:
+def held_out(config: DictConfig, model: Classifier, data: datasets.AudioSet) -> list[float]:
     """Distances of each fold's test recordings to the others: what is near, for a folder of the same kind."""
     values = []
     for each in replicates(config, splits.folds(config)):

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from study import sets, signals
+from study import datasets, signals
 
 
 def player(signal: np.ndarray, rate: int, seconds: float = 1.5):
@@ -32,9 +32,9 @@ class Versions:
 
 def example_versions() -> Versions:
     """A note and changes of it: rendered here, so that no recording is carried by the notebook."""
-    note = sets.note(12, 60)
+    note = datasets.note(12, 60)
     return Versions(
-        {"as played": note, **signals.changes(note, sets.INSTRUMENT_RATE, 0)},
-        sets.INSTRUMENT_RATE,
+        {"as played": note, **signals.changes(note, datasets.INSTRUMENT_RATE, 0)},
+        datasets.INSTRUMENT_RATE,
         "A marimba, C4, rendered from a sampled instrument.",
     )

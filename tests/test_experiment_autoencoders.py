@@ -16,7 +16,7 @@ from models.autoencoder import CollapseWarning
 from models.classifier import Classifier
 from report import tables
 from report.figures.index import FIGURES
-from study import results, sets
+from study import datasets, results
 
 RATE = 8000
 MODELS = ("simple", "residual", "vector_quantised")  # all five train in test_models.py
@@ -38,7 +38,7 @@ def tones():
         labels.append(str(label))
         groups.append("abc"[group])
     names = tuple(f"{i:03d}" for i in range(216))
-    return sets.AudioSet("digits", tuple(signals), RATE, names, tuple(labels), tuple(groups), "made here")
+    return datasets.AudioSet("digits", tuple(signals), RATE, names, tuple(labels), tuple(groups), "made here")
 
 
 @pytest.fixture(scope="module")
@@ -56,7 +56,7 @@ def found(tmp_path_factory):
 
     with pytest.MonkeyPatch.context() as patch, warnings.catch_warnings():
         warnings.simplefilter("ignore", CollapseWarning)  # a few steps teach nothing
-        patch.setattr(sets, "digits", functools.cache(tones))
+        patch.setattr(datasets, "digits", functools.cache(tones))
         patch.setattr(autoencoders, "config_of", small)
         patch.setattr(autoencoders, "BANDS", (24,))
         patch.setattr(autoencoders, "MODELS", MODELS)

@@ -11,7 +11,7 @@ import metrics
 from experiments import real_waveforms
 from report import listen
 from report.figures import waveforms
-from study import pictures, results, sets, signals
+from study import datasets, pictures, results, signals
 
 RATE = 16_000
 TONE = np.sin(2 * np.pi * 500 * np.arange(RATE) / RATE)  # 1 s, peak 1
@@ -188,11 +188,11 @@ class TestPictures:
 
     def test_the_example_is_rendered(self, monkeypatch):
         """No recording is carried by the notebook, nor needed."""
-        monkeypatch.setattr(sets, "_files", None)
+        monkeypatch.setattr(datasets.recordings, "files", None)
         assert "as played" in listen.example_versions().signals
 
     @pytest.mark.skipif(
-        not (sets.available("digits") and sets.available("sounds")), reason="needs the recordings"
+        not (datasets.available("digits") and datasets.available("sounds")), reason="needs the recordings"
     )
     def test_committed_results_are_what_is_measured(self):
         measured, committed = results.plain(real_waveforms.run()), results.read("real_waveforms")

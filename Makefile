@@ -6,10 +6,14 @@ READY := $(VENV)/.ready
 
 REQUIREMENTS := requirements.txt requirements-optional.txt requirements-ablations.txt requirements-models.txt
 
-.PHONY: help report test study bench gate models distance constants lint clean
+# Processors that lack instructions, stood in for by variables that the libraries read (experiments/processors.py).
+WITHOUT_AVX512 := OPENBLAS_CORETYPE=Haswell NPY_DISABLE_CPU_FEATURES=X86_V4,AVX512_ICL,AVX512_SPR ATEN_CPU_CAPABILITY=avx2
+WITHOUT_AVX2 := OPENBLAS_CORETYPE=Prescott NPY_DISABLE_CPU_FEATURES=X86_V3,X86_V4,AVX512_ICL,AVX512_SPR ATEN_CPU_CAPABILITY=default
+
+.PHONY: help report test test-processors study bench gate models distance constants lint clean
 
 help:  ## print this map
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
 
 $(READY): $(REQUIREMENTS) constraints.txt
 	$(PYTHON) -m venv --clear $(VENV)
@@ -24,6 +28,13 @@ report: $(READY)  ## test sets, results of the challenge, notebooks, figures and
 
 test: $(READY)  ## all tests (under 10 minutes)
 	$(RUN) -m pytest
+
+test-processors: $(READY)  ## all tests as this processor is, without AVX512 and without AVX2 (under half an hour)
+	@for setting in "" "$(WITHOUT_AVX512)" "$(WITHOUT_AVX2)"; do \
+	    echo "processor: $${setting:-as it is}"; \
+	    env -u OPENBLAS_CORETYPE -u NPY_DISABLE_CPU_FEATURES -u ATEN_CPU_CAPABILITY $$setting \
+	        $(RUN) -m pytest || exit 1; \
+	done
 
 study: $(READY)  ## results on real audio: known sounds, all candidates (needs AUDIO_DATA, under an hour)
 	$(RUN) -m study.real_audio

@@ -12,6 +12,7 @@ ROOMS = {  # what each may import of this repository
     "study": {"metrics", "gen_audio", "study"},
     "ablations": {"metrics", "gen_audio", "study", "ablations"},
     "models": {"metrics", "study", "ablations", "models"},
+    "experiments": {"metrics", "gen_audio", "study", "ablations", "models", "experiments"},
 }
 
 

@@ -144,7 +144,9 @@ def test_words_of_the_autoencoders_hold(found):
 def test_results_have_their_header(path):
     header = results.read(path.stem)["header"]
     assert set(header) >= {"made_by", "recipe", "seed", "versions", "data"}
-    assert header["made_by"].startswith(("python -m study", "python -m ablations", "python -m models"))
+    assert header["made_by"].startswith(
+        ("python -m study", "python -m ablations", "python -m models", "python -m experiments")
+    )
     assert header["recipe"] == metrics.constants()[1]
     assert set(header["versions"]) == set(results.PACKAGES)
 

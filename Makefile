@@ -5,6 +5,7 @@ RUN := $(VENV)/bin/python
 INSTALL := $(VENV)/bin/pip install --quiet --disable-pip-version-check -c constraints.txt
 REPORT := $(VENV)/.report
 ALL := $(VENV)/.all
+WORKERS ?= 0  # processes that share the tests file by file; 0: this one
 
 .PHONY: help report test study bench gate models distance constants lint docs clean
 
@@ -27,7 +28,7 @@ report: $(REPORT)  ## test sets, results of the challenge, notebooks, figures an
 	$(RUN) -m study.report
 
 test: $(ALL)  ## all tests (under 10 minutes)
-	$(RUN) -m pytest
+	$(RUN) -m pytest -n $(WORKERS) --dist loadfile
 
 study: $(ALL)  ## results on real audio: known sounds, all candidates (needs AUDIO_DATA, under an hour)
 	$(RUN) -m study.real_audio

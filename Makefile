@@ -5,7 +5,8 @@ RUN := $(VENV)/bin/python
 INSTALL := $(VENV)/bin/pip install --quiet --disable-pip-version-check -c constraints.txt
 REPORT := $(VENV)/.report
 ALL := $(VENV)/.all
-WORKERS ?= 0  # processes that share the tests file by file; 0: this one
+# Processes that share the tests file by file; 0: no others.
+WORKERS ?= 0
 
 .PHONY: help report test study bench gate models distance constants lint docs clean
 

@@ -24,7 +24,7 @@ $(ALL): pyproject.toml $(REPORT)
 
 report: $(REPORT)  ## test sets, results of the challenge, notebooks, figures and report.md (under 3 minutes)
 	$(RUN) -m gen_audio --test_files test_audio
-	$(RUN) -m study.challenge
+	$(RUN) -m experiments challenge
 	$(RUN) -m study.notebooks
 	$(RUN) -m study.report
 
@@ -32,23 +32,25 @@ test: $(ALL)  ## all tests (under 10 minutes)
 	$(RUN) -m pytest -n $(WORKERS) --dist loadfile
 
 study: $(ALL)  ## results on real audio: known sounds, all candidates (needs AUDIO_DATA, under an hour)
-	$(RUN) -m study.real_audio
-	$(RUN) -m study.candidates
-	$(RUN) -m study run
-	$(RUN) -m study listen
+	$(RUN) -m experiments real_audio
+	$(RUN) -m experiments real_waveforms
+	$(RUN) -m experiments scenes
+	$(RUN) -m experiments trials
+	$(RUN) -m experiments listening
 
 bench: $(ALL)  ## bias, false alarms, power, coverage, soundness, speed (needs AUDIO_DATA; about ten minutes)
-	$(RUN) -m study.benchmark
-	$(RUN) -m study.speed
+	$(RUN) -m experiments statistics
+	$(RUN) -m experiments speed
 
 gate: $(ALL)  ## regressions caught and not caught, error rates of verdicts (no data needed; about half an hour)
-	$(RUN) -m ablations calibrate
-	$(RUN) -m ablations study
+	$(RUN) -m experiments calibration
+	$(RUN) -m experiments regressions
 
 models: $(ALL)  ## autoencoders with planted faults, classifier and new folders (needs AUDIO_DATA; over two hours)
-	$(RUN) -m models study
+	$(RUN) -m experiments autoencoders
+	$(RUN) -m experiments classifier
 	$(MAKE) runs/families.pt2
-	$(RUN) -m study run --embeddings runs/families.pt2,three_views,log_mel --out trained
+	$(RUN) -m experiments trained
 
 runs/families.safetensors: $(ALL)
 	$(RUN) -m models release classifier --out $@

@@ -130,9 +130,14 @@ def compare(
     """Judge every candidate against the baseline; several are corrected by Holm.
 
     ``paired=None`` pairs where every candidate shares two or more seeds with the baseline. Raises
-    ``RunError`` for runs that were measured by another recipe or against other recordings, and as
-    ``statistics.judge``.
+    ``RunError`` for runs that were measured by another recipe or against other recordings, for candidates
+    of one name, and as ``statistics.judge``.
     """
+    names = [c.name for c in candidates]
+    if repeated := sorted({name for name in names if names.count(name) > 1}):
+        raise RunError(
+            f"several candidates are called {', '.join(repeated)}: verdicts go by name; give each another"
+        )
     for other in candidates:
         for what, a, b in (
             ("recipe of the distance", baseline.recipe, other.recipe),

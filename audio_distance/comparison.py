@@ -27,7 +27,7 @@ SIGNIFICANCE_LEVEL = 0.05  # of a verdict
 
 @dataclass(frozen=True)
 class Side:
-    """What was read of one set."""
+    """One set as it was read: how many draws, how much sound, and what was left out."""
 
     name: str
     files: int

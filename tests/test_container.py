@@ -303,7 +303,8 @@ def test_modules_of_training_studies_and_tests_are_not_there(image):
         "pytest",
         "librosa",
         "sklearn",
-        "study.trials",
+        "study.sources",
+        "experiments",
         "ablations",
         "gen_audio",
     ]

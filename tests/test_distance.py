@@ -16,6 +16,7 @@ import soundfile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+from reference import literal
 
 import metrics
 from audio_distance import energy, kernel, resampling, units
@@ -152,7 +153,7 @@ def noises(n, m, *, seconds=0.5):
 
 def literal_p(pool, arrangements):
     """P-value over the given memberships, every statistic recomputed by loops from the definitions."""
-    families = resampling.pooled_families([pool.vectors], pool.weights / pool.size)
+    families = literal.families([pool.vectors], pool.weights / pool.size)
 
     def energy(rows, inside):
         a, b = np.flatnonzero(inside), np.flatnonzero(~inside)
@@ -163,7 +164,9 @@ def literal_p(pool, arrangements):
             len(a) * (len(a) - 1)
         )
 
-    table = np.array([[energy(family[0], inside) for inside in arrangements] for family in families])
+    table = np.array(
+        [[energy(np.array(family[0]), inside) for inside in arrangements] for family in families]
+    )
     table = (table - table.mean(axis=1, keepdims=True)) / table.std(axis=1, keepdims=True)
     largest = table.max(axis=0)
     return np.mean(largest >= largest[0] - 1e-6)

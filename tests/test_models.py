@@ -526,7 +526,7 @@ def test_another_process_learns_the_same(arguments, tmp_path):
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        (["dance"], "no command 'dance'; there are train, sample, .*release, predict, export, study"),
+        (["dance"], "no command 'dance'; there are train, sample, .*release, predict, export"),
         (["train", "vae_huge"], "no config 'vae_huge'; there are classifier, .*vae_hierarchical"),
         (["train", "vae_simple", "model.network=deep", "name=x"], "no network 'deep'"),
         (["train", "vae_simple", "model.widht=3"], "did you mean model.width?"),

@@ -138,7 +138,7 @@ def test_metrics_is_installed_too(elsewhere, tmp_path):
 
 
 def imported(path, *, on_demand=True):
-    """Names of modules, and of what is taken from them, that a file imports; ``on_demand``: in functions."""
+    """Modules, and what is taken from them, that a file imports; ``on_demand``: inside functions, too."""
     text = path.read_text(encoding="utf-8")
     if path.suffix == ".ipynb":
         text = "\n".join("".join(c["source"]) for c in json.loads(text)["cells"] if c["cell_type"] == "code")

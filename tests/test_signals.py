@@ -8,6 +8,7 @@ from matplotlib.figure import Figure
 
 import gen_audio
 import metrics
+from experiments import real_waveforms
 from study import results, sets, signals
 
 RATE = 16_000
@@ -192,7 +193,7 @@ class TestPictures:
         not (sets.available("digits") and sets.available("sounds")), reason="needs the recordings"
     )
     def test_committed_results_are_what_is_measured(self):
-        measured, committed = results.plain(signals.measure_real()), results.read("real_waveforms")
+        measured, committed = results.plain(real_waveforms.run()), results.read("real_waveforms")
         assert measured["pictures"].keys() == committed["pictures"].keys()
         for name, row in committed["ratios"]["table"].items():
             assert measured["ratios"]["table"][name] == pytest.approx(row, abs=2e-3)

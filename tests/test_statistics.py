@@ -18,6 +18,7 @@ import pytest
 import scipy.stats
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from reference import literal as recipe
 
 import metrics
 from audio_distance import description, energy, kernel, resampling, units
@@ -281,10 +282,7 @@ def memberships(n, m, pairs=(), shared=()):
 
 
 def literal_test(units, splits, pairs=()):
-    """p-value, null spread and smallest p with every split's statistic from its definition.
-
-    The descriptions are taken from the module; everything that is done with them is written again.
-    """
+    """The p-value with every split's statistic from its definition, descriptions included."""
     rows = np.concatenate([t for unit in units for t in unit]).astype(float)
     weights = np.concatenate(
         [np.full(len(t), 1 / (len(t) * len(unit))) for unit in units for t in unit]
@@ -312,8 +310,8 @@ def literal_test(units, splits, pairs=()):
         return 2 * np.mean(cross) - inside[0] - inside[1]
 
     statistics = []
-    for family in resampling.pooled_families([rows], weights):
-        kernels = [table(view) for view in family]
+    for family in recipe.families([rows], weights):
+        kernels = [table(np.array(view)) for view in family]
         values = np.array([np.mean([energy(k, x, y) for k in kernels]) for x, y in splits])
         statistics.append((values - values.mean()) / values.std())
     largest = np.max(statistics, axis=0)

@@ -1,7 +1,7 @@
 """What the signals of notebooks 01 and 02 are made of: levels, spectra, wrapped samples, pictures.
 
-What notebook 02 shows of recordings is measured by ``experiments.real_waveforms``; everything else is measured in
-the notebooks.
+What notebook 02 shows of recordings is measured by ``experiments.real_waveforms``; everything else is
+measured in the notebooks.
 
 Conventions
     signal      mono, floating point, (samples,), full scale 1.0; ``rate`` in Hz.

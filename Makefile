@@ -5,6 +5,8 @@ RUN := $(VENV)/bin/python
 INSTALL := $(VENV)/bin/pip install --quiet --disable-pip-version-check -c constraints.txt
 REPORT := $(VENV)/.report
 ALL := $(VENV)/.all
+# Processes that share the tests file by file; 0: no others.
+WORKERS ?= 0
 
 # Processors that lack instructions, stood in for by variables that the libraries read (experiments/processors.py).
 WITHOUT_AVX512 := OPENBLAS_CORETYPE=Haswell NPY_DISABLE_CPU_FEATURES=X86_V4,AVX512_ICL,AVX512_SPR ATEN_CPU_CAPABILITY=avx2
@@ -31,7 +33,7 @@ report: $(REPORT)  ## test sets, results of the challenge, notebooks, figures an
 	$(RUN) -m study.report
 
 test: $(ALL)  ## all tests (under 10 minutes)
-	$(RUN) -m pytest
+	$(RUN) -m pytest -n $(WORKERS) --dist loadfile
 
 test-processors: $(ALL)  ## all tests as this processor is, without AVX512 and without AVX2 (under half an hour)
 	@for setting in "" "$(WITHOUT_AVX512)" "$(WITHOUT_AVX2)"; do \

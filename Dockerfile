@@ -32,8 +32,8 @@ ENV PYTHONDONTWRITEBYTECODE=1 \
 
 COPY LICENSE metrics.py metrics_constants.json ./
 COPY study/__init__.py study/embeddings.py study/
-COPY models/__init__.py models/classifier.py models/files.py models/labels.py models/predict.py models/residual.py \
-     models/spectrogram.py models/train.py models/
+COPY models/__init__.py models/classifier.py models/classifier_network.py models/files.py models/labels.py \
+     models/predict.py models/spectrogram.py models/train.py models/
 
 USER 10001:10001
 ENTRYPOINT ["python", "-m", "models.predict"]

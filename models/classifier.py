@@ -7,7 +7,8 @@ Conventions
     window       ``seconds`` of a signal, (samples,): what the network sees at once. Training draws it at
                  random (``crop``); prediction averages over ``crops`` of them, spread evenly. A shorter
                  signal is padded with silence.
-    picture      what the front end makes of a window, (channels, bands, frames); ``models.residual``.
+    picture      what the front end makes of a window, (channels, bands, frames); see
+                 ``models.classifier_network``.
     label        a name, one a sound; classes are the sorted names.
     chances      (sounds, classes), rows sum to 1, tempered: p ** (1 / temperature), normalised (Guo et al.
                  2017). The temperature is 1 until ``calibrate`` has been called with predictions of sounds
@@ -37,8 +38,8 @@ from torch.nn import functional as F
 
 import metrics
 from models import files
+from models.classifier_network import FRONT_ENDS, Embedder, FrontEnd, Residual, focal_loss, hide, window
 from models.labels import indices
-from models.residual import FRONT_ENDS, Embedder, FrontEnd, Residual, focal_loss, hide, window
 from models.spectrogram import LEVEL, Spectrogram, checked
 from models.train import train
 

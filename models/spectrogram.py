@@ -88,7 +88,7 @@ class Spectrogram:
 
     def power(self, signal: np.ndarray) -> np.ndarray:
         """Power spectrogram of a signal that is brought to the length, (n_fft // 2 + 1, frames)."""
-        import librosa  # takes seconds, and who only needs the bands (models.residual) needs none of it
+        import librosa  # takes seconds, and the classifier's front end needs the bands alone
 
         signal = checked(signal, self.rate) * (LEVEL / np.abs(signal).max())
         if self.fit == "stretch":

@@ -24,7 +24,7 @@ import metrics
 from ablations import compare, run, splits, tasks
 from ablations.config import ConfigError, load
 from models import __main__ as command
-from models import classifier, predict, release, residual
+from models import classifier, classifier_network, predict, release
 from models.baselines import CepstralRegression, Majority
 from models.classifier import Classifier
 from models.spectrogram import Spectrogram
@@ -85,14 +85,16 @@ def folder(tmp_path_factory):
 # Front ends
 
 
-@pytest.mark.parametrize("kind", residual.FRONT_ENDS)
+@pytest.mark.parametrize("kind", classifier_network.FRONT_ENDS)
 def test_front_ends_are_those_of_librosa(kind):
     """float32 transforms of 256 points: relative error below 1e-5, of logarithms up to 15."""
     spectrogram = Spectrogram(RATE, 256, 128, 24, 0.5)
     signal = np.pad(tone(np.random.default_rng(0), "middle"), (0, 4000))[:4000]
-    found = residual.FrontEnd(kind, spectrogram, coefficients=8).bands(torch.from_numpy(signal)[None])[0]
+    found = classifier_network.FrontEnd(kind, spectrogram, coefficients=8).bands(
+        torch.from_numpy(signal)[None]
+    )[0]
     power = np.abs(librosa.stft(signal, n_fft=256, hop_length=128)) ** 2
-    bands = np.log(spectrogram.filters @ power + residual.FLOOR)
+    bands = np.log(spectrogram.filters @ power + classifier_network.FLOOR)
     wanted = bands[None]
     if kind != "log_mel":
         cepstra = librosa.feature.mfcc(S=bands, n_mfcc=8)
@@ -101,17 +103,17 @@ def test_front_ends_are_those_of_librosa(kind):
     np.testing.assert_allclose(found.numpy(), wanted, atol=1e-4)
 
 
-@given(st.integers(1, 5000), st.sampled_from(residual.FRONT_ENDS))
+@given(st.integers(1, 5000), st.sampled_from(classifier_network.FRONT_ENDS))
 @settings(max_examples=20, deadline=None)
 def test_a_front_end_takes_any_length(length, kind):
-    front_end = residual.FrontEnd(kind, Spectrogram(RATE, 256, 128, 24, 0.5), coefficients=8)
+    front_end = classifier_network.FrontEnd(kind, Spectrogram(RATE, 256, 128, 24, 0.5), coefficients=8)
     found = front_end(torch.zeros(2, length))
     assert found.shape[:2] == (2, front_end.channels) and torch.isfinite(found).all()
     assert found.shape[3] == 1 + max(length, 256) // 128
 
 
 def test_fit_gives_mean_0_and_deviation_1():
-    front_end = residual.FrontEnd("log_mel", Spectrogram(RATE, 256, 128, 24, 0.5), coefficients=8)
+    front_end = classifier_network.FrontEnd("log_mel", Spectrogram(RATE, 256, 128, 24, 0.5), coefficients=8)
     rng = np.random.default_rng(0)
     pictures = [
         front_end.bands(torch.from_numpy(rng.normal(size=4000).astype(np.float32))[None])[0] for _ in range(3)
@@ -127,19 +129,20 @@ def test_fit_gives_mean_0_and_deviation_1():
 
 def test_a_window_is_cut_or_padded_with_silence():
     picture, silence = torch.arange(20.0).reshape(1, 2, 10), torch.full((1, 2, 1), -7.0)
-    middle = residual.window(picture, 4, silence)
+    middle = classifier_network.window(picture, 4, silence)
     np.testing.assert_array_equal(middle[0], [[3, 4, 5, 6], [13, 14, 15, 16]])
-    longer = residual.window(picture, 13, silence)
+    longer = classifier_network.window(picture, 13, silence)
     np.testing.assert_array_equal(longer[0, 0], [-7, *range(10), -7, -7])
     starts = {
-        int(residual.window(picture, 4, silence, np.random.default_rng(i))[0, 0, 0]) for i in range(100)
+        int(classifier_network.window(picture, 4, silence, np.random.default_rng(i))[0, 0, 0])
+        for i in range(100)
     }
     assert starts == set(range(7))  # each is missed with probability (6/7)^100 = 2e-7
 
 
 def test_hiding_takes_strips_at_the_mean_and_nothing_else():
     x = torch.ones(50, 1, 20, 30)
-    residual.hide(x, np.random.default_rng(0))
+    classifier_network.hide(x, np.random.default_rng(0))
     hidden = x == 0
     bands, frames = hidden.all(dim=3).sum(dim=2), hidden.all(dim=2).sum(dim=2)
     assert bands.max() == 4 and frames.max() == 6  # a fifth of each, in 50 draws
@@ -149,10 +152,10 @@ def test_hiding_takes_strips_at_the_mean_and_nothing_else():
 def test_focal_loss_in_closed_form():
     """At equal logits each chance is 1/4, so the loss is (3/4)^2 log 4; without exponent cross entropy."""
     targets = torch.eye(4)
-    assert residual.focal_loss(torch.zeros(4, 4), targets, 2.0) == pytest.approx(0.5625 * np.log(4))
+    assert classifier_network.focal_loss(torch.zeros(4, 4), targets, 2.0) == pytest.approx(0.5625 * np.log(4))
     logits = torch.randn(4, 4, generator=torch.Generator().manual_seed(0))
     wanted = torch.nn.functional.cross_entropy(logits, torch.arange(4))
-    assert residual.focal_loss(logits, targets, 0.0) == pytest.approx(float(wanted))
+    assert classifier_network.focal_loss(logits, targets, 0.0) == pytest.approx(float(wanted))
 
 
 # Training and prediction

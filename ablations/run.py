@@ -44,7 +44,7 @@ from tqdm import tqdm
 import gen_audio
 import metrics
 from ablations import tasks
-from ablations.config import FOLDER, ConfigError, check_sweep, keys, register
+from ablations.config import FOLDER, ConfigError, check_sweep, keys, register, with_model_types
 from study import results
 
 MODEL = "model.safetensors"
@@ -296,7 +296,8 @@ def _hydra_arguments(arguments: Sequence[str]) -> tuple[str, list[str]]:
 
 
 def _reported(config: DictConfig) -> float:
-    """``run`` with a line on the terminal."""
+    """``run`` of what Hydra composed, with a line on the terminal."""
+    config = with_model_types(config)
     number = run(config)
     name = read(folder(config), "record.json")["headline"].replace("_", " ")
     print(f"{folder(config)}: {name} {number:.4f}", flush=True)

@@ -1,5 +1,6 @@
 """The autoencoders in small: spectrograms and back, networks, training, files, commands, runs of the gate."""
 
+import inspect
 import json
 import re
 import shutil
@@ -15,6 +16,8 @@ import soundfile
 pytest.importorskip("torch", reason="pip install -r requirements-models.txt")
 pytest.importorskip("hydra", reason="pip install -r requirements-ablations.txt")
 import torch
+from hydra.utils import get_class
+from omegaconf import OmegaConf
 from safetensors.torch import load_file, save_file
 
 import metrics
@@ -446,6 +449,17 @@ def test_the_faults_of_the_report_are_in_the_configs(tones):
         changed = load(config_name=name).model
         assert sum(changed[key] != base[key] for key in base) == 1, name
     assert len(names) == 5
+
+
+@pytest.mark.parametrize("name", sorted(path.stem for path in (ROOT / "configs" / "model").glob("*.yaml")))
+def test_the_config_of_a_model_is_its_constructor(name):
+    """All arguments, of the types that are written there, and with its defaults where it has any."""
+    written = OmegaConf.load(ROOT / "configs" / "model" / f"{name}.yaml")
+    arguments = inspect.signature(get_class(written.pop("_target_")), eval_str=True).parameters
+    assert set(written) == set(arguments)
+    for key, argument in arguments.items():
+        assert type(written[key]) is argument.annotation, key
+        assert argument.default in (argument.empty, written[key]), key
 
 
 # Runs of the gate, and commands

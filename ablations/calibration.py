@@ -22,7 +22,7 @@ from joblib import Parallel, delayed
 from scipy import stats
 from tqdm import tqdm
 
-from ablations.statistics import LEVEL, POWER, judge, judge_each, seeds_needed
+from ablations.statistics import ALPHA, POWER, judge, judge_each, seeds_needed
 from study import results
 from study.sources import seeded
 
@@ -149,7 +149,7 @@ def run(*, trials: int = TRIALS, workers: int = -1) -> dict:
         },
     }
     done = Parallel(n_jobs=workers, return_as="generator")(jobs.values())
-    found: dict = {"level": LEVEL, "trials": trials}
+    found: dict = {"level": ALPHA, "trials": trials}
     for key, value in zip(jobs, tqdm(done, total=len(jobs), desc="calibration", unit="cell"), strict=True):
         level = found
         for part in key[:-1]:

@@ -22,7 +22,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from ablations.run import RunError, read
-from ablations.statistics import LEVEL, TESTS, Verdict, judge_each
+from ablations.statistics import ALPHA, TESTS, Verdict, judge_each
 
 
 @dataclass(frozen=True)
@@ -122,7 +122,7 @@ def compare(
     floor: float | str = 0.0,
     paired: bool | None = None,
     higher_is_better: bool = False,
-    level: float = LEVEL,
+    level: float = ALPHA,
     look: int = 1,
     looks: int = 1,
     test: str = "t",
@@ -177,7 +177,7 @@ def absolute(amount: float | str, mean: float) -> float:
 def add_run_options(parser: argparse.ArgumentParser) -> None:
     """What ``compare`` and ``plan`` ask alike: which number of which runs, at which level."""
     parser.add_argument("--metric", default="distance", help="a number of metrics.json, or curve:STEP:NAME")
-    parser.add_argument("--level", type=float, default=LEVEL, help="error rate (default %(default)s)")
+    parser.add_argument("--level", type=float, default=ALPHA, help="error rate (default %(default)s)")
     parser.add_argument("--runs", default="runs", help="folder of all runs (default %(default)s)")
 
 

@@ -18,7 +18,7 @@ from scipy import stats
 
 from ablations.compare import RunSet, absolute, add_run_options, load
 from ablations.run import read
-from ablations.statistics import LEVEL, POWER, power, seeds_needed, smallest_p
+from ablations.statistics import ALPHA, POWER, power, seeds_needed, smallest_p
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ def plan(
     *,
     margin: float | str,
     power_wanted: float = POWER,
-    level: float = LEVEL,
+    level: float = ALPHA,
     metric: str = "distance",
 ) -> Plan:
     """Seeds and files needed to find a worsening by ``margin``, from pilot runs.

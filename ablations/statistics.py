@@ -32,11 +32,11 @@ from functools import lru_cache
 import numpy as np
 from scipy import stats
 
-LEVEL = 0.05
-POWER = 0.8
-MOST_SEEDS = 10_000
+ALPHA = 0.05  # significance level: share of false verdicts that is accepted
+POWER = 0.8  # Cohen's convention
+MOST_SEEDS = 10_000  # more than anybody trains
 TESTS = ("t", "permutation")
-PERMUTATIONS = 9_999
+PERMUTATIONS = 9_999  # where there are more rearrangements than that
 
 
 @dataclass(frozen=True)
@@ -111,7 +111,7 @@ def judge(
     margin: float = 0.0,
     floor: float = 0.0,
     higher_is_better: bool = False,
-    level: float = LEVEL,
+    level: float = ALPHA,
     look: int = 1,
     looks: int = 1,
     test: str = "t",
@@ -207,7 +207,7 @@ def holm(p_values: Sequence[float]) -> list[float]:
     return adjusted.tolist()
 
 
-def spent(look: int, looks: int, *, level: float = LEVEL) -> float:
+def spent(look: int, looks: int, *, level: float = ALPHA) -> float:
     """The level that look number ``look`` of ``looks`` may use, so that all together keep ``level``.
 
     Cumulated level after the share t of all looks: 2 - 2 Phi(z / sqrt t), the O'Brien-Fleming-like
@@ -230,7 +230,7 @@ def smallest_p(baselines: int, candidates: int, *, paired: bool) -> float:
     return min(1.0, (2 if paired or baselines == candidates else 1) / count)
 
 
-def power(seeds: int, effect: float, spread: float, *, paired: bool, level: float = LEVEL) -> float:
+def power(seeds: int, effect: float, spread: float, *, paired: bool, level: float = ALPHA) -> float:
     """Chance that a true ``effect`` is called worse with ``seeds`` a side: noncentral t, upper tail.
 
     ``spread``: standard deviation over seeds, of the differences if paired, else of one side.
@@ -245,7 +245,12 @@ def power(seeds: int, effect: float, spread: float, *, paired: bool, level: floa
 
 
 def seeds_needed(
-    effect: float, spread: float, *, paired: bool, power_wanted: float = POWER, level: float = LEVEL
+    effect: float,
+    spread: float,
+    *,
+    paired: bool,
+    power_wanted: float = POWER,
+    level: float = ALPHA,
 ) -> int | None:
     """Fewest seeds a side with which a true ``effect`` is called worse so often; None: over 10,000.
 
@@ -363,7 +368,7 @@ def _quantile(level: float, degrees: float) -> float:
     return float(stats.t.isf(level / 2, degrees))
 
 
-def mean_interval(values: Sequence[float], *, level: float = LEVEL) -> list[float]:
+def mean_interval(values: Sequence[float], *, level: float = ALPHA) -> list[float]:
     """Low and high of the mean of ``values`` (two or more independent ones), Student's t."""
     half = _quantile(level, len(values) - 1) * np.std(values, ddof=1) / math.sqrt(len(values))
     return [float(np.mean(values) - half), float(np.mean(values) + half)]

@@ -1,7 +1,7 @@
 """What a run measures: the sounds a model makes, or how it names sounds it has not heard.
 
 Conventions
-    task      what a model can do decides: ``sample`` makes it a ``Generation``, ``chances`` a
+    task      what a model can do decides: ``sample`` makes it a ``Generation``, ``probabilities`` a
               ``Classification``. Both hold the data of a config, and tell a ``result`` of a model, numbers
               of it (``measure``), and what is kept of it in files (``write``).
     headline  the number a task is told by; lower is better. ``files`` are what ``write`` makes.
@@ -25,16 +25,16 @@ from ablations.config import ConfigError
 
 PREDICTIONS = "predictions.csv"  # of a classification, one line a test file
 SMALLEST = 1e-6  # a chance of 0 for what is true would make the loss infinite
-BINS = 10  # of chances
+BINS = 10  # of probabilities
 
 
 def of(model, config: DictConfig) -> Generation | Classification:
     """The task of a model. ConfigError for one that can do neither."""
     if hasattr(model, "sample"):
         return Generation(config)
-    if hasattr(model, "chances"):
+    if hasattr(model, "probabilities"):
         return Classification(config)
-    raise ConfigError(f"{type(model).__name__} has neither sample nor chances: nothing to measure")
+    raise ConfigError(f"{type(model).__name__} has neither sample nor probabilities: nothing to measure")
 
 
 class Generation:
@@ -109,10 +109,10 @@ class Classification:
 
     def result(self, model) -> np.ndarray:
         """Chances of all labels, (test files, labels); 0 for one that was not trained on."""
-        found = model.chances(self.test.signals, self.rate)
-        chances = np.zeros((len(found), len(self.names)))
-        chances[:, [self.names.index(name) for name in model.names]] = found
-        return chances
+        found = model.probabilities(self.test.signals, self.rate)
+        probabilities = np.zeros((len(found), len(self.names)))
+        probabilities[:, [self.names.index(name) for name in model.names]] = found
+        return probabilities
 
     def measure(self, result: np.ndarray) -> dict:
         return {**self.facts, **scores(self.test.labels, result, self.names)}
@@ -126,34 +126,36 @@ class Classification:
         return {}
 
 
-def scores(labels: Sequence[str], chances: np.ndarray, names: Sequence[str]) -> dict:
-    """How good chances, (files, names), of true ``labels`` are; see ``Classification``."""
+def scores(labels: Sequence[str], probabilities: np.ndarray, names: Sequence[str]) -> dict:
+    """How good probabilities, (files, names), of true ``labels`` are; see ``Classification``."""
     found = np.array([list(names).index(label) for label in labels])
-    taken = chances.argmax(axis=1)
+    taken = probabilities.argmax(axis=1)
     recall = recall_score(found, taken, labels=np.unique(found), average=None)
     right = float((found == taken).mean())
-    likely = np.clip(chances, SMALLEST, 1)
+    likely = np.clip(probabilities, SMALLEST, 1)
     return {
         "error_rate": 1 - right,
         "accuracy": right,
         "balanced_accuracy": float(recall.mean()),
         "log_loss": -float(np.log(likely[np.arange(len(found)), found]).mean()),
-        "calibration_error": calibration_error(found, chances),
+        "calibration_error": calibration_error(found, probabilities),
         "recall": {names[i]: float(value) for i, value in zip(np.unique(found), recall, strict=True)},
     }
 
 
-def calibration_error(found: np.ndarray, chances: np.ndarray) -> float:
+def calibration_error(found: np.ndarray, probabilities: np.ndarray) -> float:
     """Expected calibration error (Naeini et al. 2015): |accuracy - confidence| over ten equal bins, weighted.
 
-    ``found`` are the true columns of ``chances``, (files, labels).
+    ``found`` are the true columns of ``probabilities``, (files, labels).
     """
-    return sum(abs(right - sure) * count for sure, right, count in reliability(found, chances)) / len(found)
+    return sum(abs(right - sure) * count for sure, right, count in reliability(found, probabilities)) / len(
+        found
+    )
 
 
-def reliability(found: np.ndarray, chances: np.ndarray) -> list[tuple[float, float, int]]:
+def reliability(found: np.ndarray, probabilities: np.ndarray) -> list[tuple[float, float, int]]:
     """Of each bin of the likeliest chance that is not empty: its mean, the share that was right, count."""
-    sure, right = chances.max(axis=1), chances.argmax(axis=1) == found
+    sure, right = probabilities.max(axis=1), probabilities.argmax(axis=1) == found
     places = np.minimum((sure * BINS).astype(int), BINS - 1)
     return [
         (float(sure[places == k].mean()), float(right[places == k].mean()), int((places == k).sum()))

@@ -24,7 +24,7 @@ from tqdm import tqdm
 
 from models import files, prior, spectrogram, vae
 from models.labels import indices
-from models.spectrogram import LEVEL, Spectrogram, Statistics
+from models.spectrogram import PREPARED_PEAK, Spectrogram, Statistics
 from models.train import train
 
 VERSION = 1  # of the model file
@@ -222,7 +222,7 @@ class Autoencoder:
             length = round(self.seconds * rate)
             checked = [spectrogram.checked(signal, rate) for signal in signals]
             cut = [np.pad(s[:length], (0, max(0, length - len(s)))) / np.abs(s).max() for s in checked]
-            return torch.from_numpy(LEVEL * np.stack(cut).astype(np.float32))[:, None]
+            return torch.from_numpy(PREPARED_PEAK * np.stack(cut).astype(np.float32))[:, None]
         return self._normalised([self.spectrogram.log_mel(signal) for signal in signals])
 
     def _normalised(self, bands: Sequence[np.ndarray]) -> Tensor:

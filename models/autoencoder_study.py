@@ -294,7 +294,7 @@ def _recognised(
     and then only the share of sounds that the recogniser is ``SURE`` of is told.
     """
     torch.set_num_threads(1)
-    chances = recognisers["digit"].chances(sounds, data.rate)
+    chances = recognisers["digit"].probabilities(sounds, data.rate)
     digits = [recognisers["digit"].names[i] for i in chances.argmax(axis=1)]
     speakers = recognisers["speaker"].predict(sounds, data.rate)
     cells = Counter(zip(digits, speakers, strict=True))

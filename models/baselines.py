@@ -26,7 +26,7 @@ class Baseline:
 
 
 class Majority(Baseline):
-    """Says the commonest label of the training set, whatever it hears; chances are the labels' shares."""
+    """Says the commonest label of the training set, whatever it hears; its probabilities are the shares."""
 
     def train(
         self, signals: Sequence[np.ndarray], rate: int, *, labels: Sequence[str], seed: int
@@ -35,7 +35,7 @@ class Majority(Baseline):
         self.shares = np.bincount(found) / len(found)
         yield 1
 
-    def chances(self, signals: Sequence[np.ndarray], rate: int) -> np.ndarray:
+    def probabilities(self, signals: Sequence[np.ndarray], rate: int) -> np.ndarray:
         return np.tile(self.shares, (len(signals), 1))
 
 
@@ -53,7 +53,7 @@ class CepstralRegression(Baseline):
         self.pipeline.fit(_described(signals, rate), found)
         yield 1
 
-    def chances(self, signals: Sequence[np.ndarray], rate: int) -> np.ndarray:
+    def probabilities(self, signals: Sequence[np.ndarray], rate: int) -> np.ndarray:
         return self.pipeline.predict_proba(_described(signals, rate))
 
 

@@ -1,8 +1,8 @@
-"""A small classifier of sounds: spectrogram in, chances of each label out.
+"""A small classifier of sounds: spectrogram in, probabilities of each label out.
 
 Conventions
     signal       mono float32, (samples,), of any length; each call states its rate in Hz. It is resampled to
-                 ``rate`` of the classifier, cut where it is silent at both ends, and brought to ``LEVEL``
+                 ``rate`` of the classifier, cut where it is silent at both ends, and brought to one
                  peak: how loud and how long a recording is says nothing.
     window       ``seconds`` of a signal, (samples,): what the network sees at once. Training draws it at
                  random (``crop``); prediction averages over ``crops`` of them, spread evenly. A shorter
@@ -10,7 +10,7 @@ Conventions
     picture      what the front end makes of a window, (channels, bands, frames); see
                  ``models.classifier_network``.
     label        a name, one a sound; classes are the sorted names.
-    chances      (sounds, classes), rows sum to 1, tempered: p ** (1 / temperature), normalised (Guo et al.
+    probabilities  (sounds, classes), rows sum to 1, tempered: p ** (1 / temperature), normalised (Guo et al.
                  2017). The temperature is 1 until ``calibrate`` has been called with predictions of sounds
                  that were not trained on.
     independent  what judges a generator's sounds has seen neither them nor the recordings they are compared
@@ -38,15 +38,16 @@ from torch.nn import functional as F
 
 import metrics
 from models import files
-from models.classifier_network import FRONT_ENDS, Embedder, FrontEnd, Residual, focal_loss, hide, window
+from models.classifier_network import FRONT_ENDS, Embedder, FrontEnd, ResNet, focal_loss, hide, window
 from models.labels import indices
-from models.spectrogram import LEVEL, Spectrogram, checked
+from models.spectrogram import PREPARED_PEAK, Spectrogram, checked
 from models.train import train
 
 VERSION = 1  # of the model file
 KIND = "classifier"
 TRIM = 1e-3  # of the peak: what is quieter at both ends is cut
-TEMPERATURES = (0.05, 20.0)
+TEMPERATURES = (0.05, 20.0)  # between which it is looked for
+SMALLEST_PROBABILITY = 1e-12  # its logarithm is finite
 AT_ONCE = 64  # windows
 SEEDS_APART = 1000  # between members, so that runs of neighbouring seeds share none
 DESCRIBED = 100  # sounds of a set; the model file describes its training set
@@ -67,8 +68,8 @@ class Classifier:
     width, dropout : int, float
         Channels of the first of four stages, which double; share of features dropped in training.
     members : int
-        Networks that are trained from other seeds, one after the other, and whose chances are averaged. More
-        help where recordings are few.
+        Networks that are trained from other seeds, one after the other, and whose probabilities are averaged
+        (Lakshminarayanan et al. 2017). More help where recordings are few.
     normalise : bool
         Bring each band to mean 0 and deviation 1 over the training set; False divides by a constant.
     trim : bool
@@ -223,7 +224,7 @@ class Classifier:
             raise ValueError(
                 f"nothing is left of a signal at {rate} Hz when it is resampled to {self.rate_} Hz"
             )
-        return (signal * np.float32(LEVEL / peak)).astype(np.float32)
+        return (signal * np.float32(PREPARED_PEAK / peak)).astype(np.float32)
 
     def windows(self, signal: np.ndarray) -> np.ndarray:
         """What a prediction is averaged over, (windows, samples), of a prepared signal."""
@@ -235,7 +236,7 @@ class Classifier:
         starts = [over // 2] if self.crops == 1 else np.linspace(0, over, self.crops).round().astype(int)
         return np.stack([signal[start : start + length] for start in starts])
 
-    def chances(self, signals: Sequence[np.ndarray], rate: int) -> np.ndarray:
+    def probabilities(self, signals: Sequence[np.ndarray], rate: int) -> np.ndarray:
         """(sounds, classes) float64. ValueError for what ``prepared`` refuses."""
         raw, _ = self._seen(signals, rate)
         return tempered(raw, self.temperature)
@@ -246,7 +247,7 @@ class Classifier:
 
     def predict(self, signals: Sequence[np.ndarray], rate: int) -> list[str]:
         """The likeliest label of each sound."""
-        return [self.names[i] for i in self.chances(signals, rate).argmax(axis=1)]
+        return [self.names[i] for i in self.probabilities(signals, rate).argmax(axis=1)]
 
     @torch.no_grad()
     def _seen(self, signals: Sequence[np.ndarray], rate: int) -> tuple[np.ndarray, np.ndarray]:
@@ -258,20 +259,20 @@ class Classifier:
             [(network.last(e := network.embed(picture)).softmax(dim=1), e) for network in self.networks]
             for picture in map(self.front_end_, torch.from_numpy(np.concatenate(parts)).split(AT_ONCE))
         ]
-        chances = torch.cat([torch.stack([c for c, _ in batch]).mean(dim=0) for batch in seen])
+        probabilities = torch.cat([torch.stack([c for c, _ in batch]).mean(dim=0) for batch in seen])
         features = torch.cat([torch.cat([e for _, e in batch], dim=1) for batch in seen])
         bounds = np.cumsum([len(part) for part in parts])[:-1]
         return tuple(
             np.stack([part.mean(axis=0) for part in np.split(table.numpy(), bounds)])
-            for table in (chances.double(), features)
+            for table in (probabilities.double(), features)
         )
 
-    def calibrate(self, chances: np.ndarray, labels: Sequence[str]) -> float:
-        """Set, and return, the temperature that makes ``chances`` of these ``labels`` most likely.
+    def calibrate(self, probabilities: np.ndarray, labels: Sequence[str]) -> float:
+        """Set, and return, the temperature that makes ``probabilities`` of these ``labels`` most likely.
 
         They must be of sounds that the network which gave them was not trained on.
         """
-        self.temperature = temperature(chances, [self.names.index(label) for label in labels])
+        self.temperature = temperature(probabilities, [self.names.index(label) for label in labels])
         return self.temperature
 
     def describe(self, signals: Sequence[np.ndarray], rate: int, *, seed: int) -> metrics.Description:
@@ -305,7 +306,7 @@ class Classifier:
         for number in range(self.members):
             with torch.random.fork_rng(devices=[]):
                 torch.manual_seed(seed + SEEDS_APART * number)
-                self.networks.append(Residual(self.front_end_.channels, self.width, len(names)))
+                self.networks.append(ResNet(self.front_end_.channels, self.width, len(names)))
 
     def save(self, path: Path | str) -> None:
         """Write the model file."""
@@ -342,7 +343,7 @@ class Classifier:
         return model
 
     def export(self, path: Path | str) -> None:
-        """Write the embedding as a program of its own: a window at ``LEVEL`` peak in, features out.
+        """Write the embedding as a program of its own: a window of peak ``PREPARED_PEAK`` in, features out.
 
         A ``torch.export`` archive that needs PyTorch and nothing of this repository, (1, samples) ->
         (1, features); the entry ``embedding.json`` says rate, window and dimension.
@@ -354,7 +355,7 @@ class Classifier:
             "rate": self.rate_,
             "window": self.length,
             "dimension": sum(network.features for network in self.networks),
-            "level": LEVEL,
+            "level": PREPARED_PEAK,
             "trim": TRIM if self.trim else 0.0,
             "labels": self.names,
             "facts": self.facts,
@@ -362,24 +363,38 @@ class Classifier:
         torch.export.save(program, path, extra_files={"embedding.json": json.dumps(about)})
 
 
-def tempered(chances: np.ndarray, temperature: float) -> np.ndarray:
-    """chances ** (1 / temperature), rows summing to 1."""
-    logs = np.log(np.clip(chances, 1e-12, None)) / temperature
+def tempered(probabilities: np.ndarray, temperature: float) -> np.ndarray:
+    """probabilities ** (1 / temperature), rows summing to 1: above 1 less sure, below it surer."""
+    logs = np.log(np.clip(probabilities, SMALLEST_PROBABILITY, None)) / temperature
     powers = np.exp(logs - logs.max(axis=1, keepdims=True))
     return powers / powers.sum(axis=1, keepdims=True)
 
 
-def temperature(chances: np.ndarray, found: Sequence[int]) -> float:
-    """The temperature that makes the true columns ``found`` of ``chances`` most likely (Guo et al. 2017).
+def temperature(probabilities: np.ndarray, true_columns: Sequence[int]) -> float:
+    """The temperature that makes the true labels most likely (temperature scaling, Guo et al. 2017).
 
-    ValueError for none, and for chances that are not (sounds, classes).
+    One number for all classes, so it changes how sure the classifier is and never what it says.
+
+    Parameters
+    ----------
+    probabilities : array, (sounds, classes)
+        Of sounds that the classifier was not trained on; on its training set it is surer than it may be.
+    true_columns : sequence of int, (sounds,)
+        The column of each sound's true label.
+
+    Raises
+    ------
+    ValueError
+        For no sounds, and for probabilities of another shape.
     """
-    chances, found = np.asarray(chances, float), np.asarray(found)
-    if chances.ndim != 2 or len(chances) != len(found) or len(found) == 0:
-        raise ValueError(f"{len(found)} labels for chances of the shape {chances.shape}")
+    probabilities, true_columns = np.asarray(probabilities, float), np.asarray(true_columns)
+    if probabilities.ndim != 2 or len(probabilities) != len(true_columns) or len(true_columns) == 0:
+        raise ValueError(f"{len(true_columns)} labels for probabilities of the shape {probabilities.shape}")
 
-    def loss(log_temperature: float) -> float:
-        rows = tempered(chances, np.exp(log_temperature))
-        return -float(np.log(np.clip(rows[np.arange(len(rows)), found], 1e-12, None)).mean())
+    def log_loss(log_temperature: float) -> float:
+        rows = tempered(probabilities, np.exp(log_temperature))
+        of_the_truth = rows[np.arange(len(rows)), true_columns]
+        return -float(np.log(np.clip(of_the_truth, SMALLEST_PROBABILITY, None)).mean())
 
-    return float(np.exp(minimize_scalar(loss, bounds=np.log(TEMPERATURES), method="bounded").x))
+    # Over its logarithm: halving and doubling the temperature are equal steps.
+    return float(np.exp(minimize_scalar(log_loss, bounds=np.log(TEMPERATURES), method="bounded").x))

@@ -108,7 +108,7 @@ def slopes(bands: int) -> np.ndarray:
     return np.tile(np.array(pair, np.float32)[:, None], (bands, 1, 1))
 
 
-class Stage(nn.Module):
+class ResidualBlock(nn.Module):
     """Two convolutions beside a shortcut (He et al. 2016), at half the resolution for stride 2."""
 
     def __init__(self, channels: int, out: int, stride: int) -> None:
@@ -129,7 +129,7 @@ class Stage(nn.Module):
         return F.relu(self.layers(x) + self.shortcut(x))
 
 
-class Residual(nn.Module):
+class ResNet(nn.Module):
     """Four stages; mean over bands, then mean plus maximum over time. Any number of frames.
 
     (count, channels, bands, frames) -> logits, (count, classes).
@@ -140,8 +140,8 @@ class Residual(nn.Module):
         self.features = 8 * width
         self.stages = nn.Sequential(
             *(nn.Conv2d(channels, width, 3, 2, 1, bias=False), nn.BatchNorm2d(width), nn.ReLU()),
-            *(Stage(width, width, 1), Stage(width, 2 * width, 2)),
-            *(Stage(2 * width, 4 * width, 2), Stage(4 * width, 8 * width, 2)),
+            *(ResidualBlock(width, width, 1), ResidualBlock(width, 2 * width, 2)),
+            *(ResidualBlock(2 * width, 4 * width, 2), ResidualBlock(4 * width, 8 * width, 2)),
         ).to(memory_format=torch.channels_last)  # a fifth faster on a CPU
         self.last = nn.Linear(self.features, classes)
 
@@ -198,6 +198,6 @@ def hide(x: Tensor, rng) -> None:
 
 def focal_loss(logits: Tensor, targets: Tensor, exponent: float) -> Tensor:
     """Mean of -(1 - p) ** exponent log p over sounds, weighted by ``targets``, (count, classes)."""
-    log_chances = F.log_softmax(logits, dim=1)
-    weights = targets * (1 - log_chances.exp()) ** exponent if exponent else targets
-    return -(weights * log_chances).sum(dim=1).mean()
+    log_probabilities = F.log_softmax(logits, dim=1)
+    weights = targets * (1 - log_probabilities.exp()) ** exponent if exponent else targets
+    return -(weights * log_probabilities).sum(dim=1).mean()

@@ -35,11 +35,12 @@ from sklearn.metrics import confusion_matrix
 import metrics
 from ablations import run, splits, tasks
 from ablations.config import load, replicates
+from ablations.cross_validation import Predictions, accuracy, predictions
 from ablations.run import MODEL
 from ablations.statistics import judge, mean_interval
 from models.classifier import DESCRIBED, Classifier, temperature
 from models.predict import Far
-from models.release import Predictions, accuracy, predictions
+from models.release import calibrated as calibrate
 from study import results, sets
 from study.distortions import DISTORTIONS, SEVERITIES
 
@@ -170,17 +171,17 @@ def _division(group: Sequence) -> dict:
     """The whole classifier on one division: accuracy, recall, confusions, calibration, cost."""
     found = predictions(group)
     tables = [run.read(run.find(config), "metrics.json") for config in group]
-    calibrated = found.calibrated()
-    taken = found.chances.argmax(axis=1)
+    calibrated = calibrate(found)
+    taken = found.probabilities.argmax(axis=1)
     return {
         **accuracy(found),
         "files": len(found.labels),
         "names": found.names,
-        "recall": tasks.scores(found.labels, found.chances, found.names)["recall"],
-        "confusion": confusion_matrix(found.found, taken, labels=np.arange(len(found.names))),
-        "raw": _calibration(found, found.chances),
+        "recall": tasks.scores(found.labels, found.probabilities, found.names)["recall"],
+        "confusion": confusion_matrix(found.true_columns, taken, labels=np.arange(len(found.names))),
+        "raw": _calibration(found, found.probabilities),
         "calibrated": _calibration(found, calibrated) if len(group) > 1 else None,
-        "temperature": temperature(found.chances, found.found),
+        "temperature": temperature(found.probabilities, found.true_columns),
         "seconds": [table["seconds"] for table in tables],
         "parameters": tables[0]["model"]["parameters"],
         "rate": group[0].model.rate,
@@ -194,7 +195,7 @@ def _calibration(found: Predictions, chances: np.ndarray) -> dict:
     return {
         "log_loss": scores["log_loss"],
         "error": scores["calibration_error"],
-        "bins": tasks.reliability(found.found, chances),
+        "bins": tasks.reliability(found.true_columns, chances),
     }
 
 
@@ -225,7 +226,7 @@ def _conditions(name: str, identity: str, config, usual: float | None, is_new: b
     first: dict[str, float] = {}
     rows = []
     for kind, grade, signals, labels, rate in changed(fold.test):
-        chances = model.chances(signals, rate)
+        chances = model.probabilities(signals, rate)
         right = chances.argmax(axis=1) == [model.names.index(label) for label in labels]
         number = {"accuracy": float(right.mean()), "confidence": float(chances.max(axis=1).mean())}
         first = first or number

@@ -1,12 +1,13 @@
 """Names for sounds: ``python -m models predict MODEL FILE|FOLDER ... [--csv out.csv]``
 
 Conventions
-    row      one file: path, label, the chance of the label, then the chance of each; or its error, with the
-             other columns empty. Rows are written as they come, in sorted order; nothing is kept in memory.
+    row      one file: path, label, its probability, then the probability of each label; or its error, with
+             the other columns empty. Rows are written as they come, in sorted order, and not kept in memory.
     warning  when the files are far from what the model was trained on. Its accuracy was measured on
-             recordings like those; elsewhere it does not hold, and the chances flatter.
-    far      p < ``LEVEL``, and the distance is more than ``TIMES`` the largest that held-out recordings of
-             the model's own data have, plus ``LEAST``.
+             recordings like those; elsewhere it does not hold, and the probabilities flatter.
+    far      p < ``ALPHA``, and the distance is more than ``NEAR_FACTOR`` times the largest that
+             held-out recordings of the model's own data have, plus ``NEAR_MARGIN``: with enough files p alone
+             tells any two folders apart.
 
 Files are opened for reading only. Any rate, length and number of channels; formats as ``metrics`` reads
 them, 8-bit files too.
@@ -28,9 +29,9 @@ from tqdm import tqdm
 
 import metrics
 
-LEVEL = 0.05
-TIMES = 2.0
-LEAST = 0.02
+ALPHA = 0.05
+NEAR_FACTOR = 2.0
+NEAR_MARGIN = 0.02  # in units of the distance: held-out recordings may lie at 0
 COMPARED = 100  # files of a folder that are compared with the training set, drawn at random
 READING = {"minimum_bits": 8, "peak_limit": np.inf}  # what a name survives, though a distance would not
 
@@ -47,7 +48,7 @@ class Far:
 
     @property
     def is_far(self) -> bool:
-        return self.p_value < LEVEL and self.distance > TIMES * max(self.near, 0.0) + LEAST
+        return self.p_value < ALPHA and self.distance > NEAR_FACTOR * max(self.near, 0.0) + NEAR_MARGIN
 
     def __str__(self) -> str:
         interval = "" if self.interval is None else " ({:.3f} to {:.3f})".format(*self.interval)
@@ -80,13 +81,13 @@ def rows(model, files: Sequence[Path]) -> Iterator[dict[str, str]]:
         row = dict.fromkeys(columns(model), "") | {"path": str(file)}
         try:
             samples, rate = metrics.read(file, **READING)
-            chances = model.chances([samples.mean(axis=1)], rate)[0]
+            probabilities = model.probabilities([samples.mean(axis=1)], rate)[0]
         except (metrics.AudioError, ValueError, OSError) as error:
             yield row | {"error": " ".join(str(error).split())}
             continue
-        best = int(chances.argmax())
-        numbers = {_column(name): f"{x:.6f}" for name, x in zip(model.names, chances, strict=True)}
-        yield row | {"label": model.names[best], "probability": f"{chances[best]:.6f}"} | numbers
+        best = int(probabilities.argmax())
+        numbers = {_column(name): f"{x:.6f}" for name, x in zip(model.names, probabilities, strict=True)}
+        yield row | {"label": model.names[best], "probability": f"{probabilities[best]:.6f}"} | numbers
 
 
 def columns(model) -> list[str]:

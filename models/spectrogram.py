@@ -3,7 +3,7 @@
 Conventions
     signal       mono float32, (samples,), at ``rate`` Hz, which never has a default.
     log-mel      natural logarithm of the power in each mel band, (mels, frames), of a signal brought to
-                 ``LEVEL`` peak (the distance leaves level out) and to a fixed length.
+                 the peak ``PREPARED_PEAK`` (the distance leaves level out) and to a fixed length.
     normalised   log-mel minus the mean of each band over the training set, divided by its standard
                  deviation. Both are kept in ``Statistics`` and undone on the way back.
     magnitude    modulus of the short-time Fourier transform, (n_fft // 2 + 1, frames).
@@ -24,7 +24,7 @@ from scipy import ndimage
 
 from study.embeddings import mel_matrix
 
-LEVEL = 0.5  # peak to which a signal is brought
+PREPARED_PEAK = 0.5  # amplitude to which every signal is brought; full scale is 1
 FLOOR = 1e-8  # power; a sine of peak 0.5 has 1e3 to 1e4 in its band
 LEAST_DEVIATION = 0.1  # a band that is silent in the whole set must not be divided by nothing
 MOST_LOG_POWER = 15.0  # what a network makes up must not overflow
@@ -90,7 +90,7 @@ class Spectrogram:
         """Power spectrogram of a signal that is brought to the length, (n_fft // 2 + 1, frames)."""
         import librosa  # takes seconds, and the classifier's front end needs the bands alone
 
-        signal = checked(signal, self.rate) * (LEVEL / np.abs(signal).max())
+        signal = checked(signal, self.rate) * (PREPARED_PEAK / np.abs(signal).max())
         if self.fit == "stretch":
             power = np.abs(librosa.stft(_at_least(signal, self.n_fft), **self._transform)) ** 2
             return ndimage.zoom(power, (1, self.frames / power.shape[1]), order=1, mode="nearest")

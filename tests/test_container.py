@@ -355,9 +355,9 @@ def test_every_file_of_a_folder_is_named_and_nothing_else_is_written(image, mode
     assert not any(row["error"] for row in rows.values())
     assert "to the training set" in found.stderr  # it was compared with it
     samples, rate = soundfile.read(sounds / "a.wav", dtype="float32")
-    chances = model[0].chances([samples], rate)[0]
-    assert rows["a.wav"]["label"] == model[0].names[chances.argmax()]
-    assert float(rows["a.wav"]["p(high)"]) == pytest.approx(chances[0], abs=1e-6)
+    probabilities = model[0].probabilities([samples], rate)[0]
+    assert rows["a.wav"]["label"] == model[0].names[probabilities.argmax()]
+    assert float(rows["a.wav"]["p(high)"]) == pytest.approx(probabilities[0], abs=1e-6)
 
 
 def test_a_broken_file_is_told_and_the_others_are_named(image, model, sounds, tmp_path):

@@ -27,18 +27,18 @@ Fitted = TypeVar("Fitted")
 
 @dataclass(frozen=True)
 class Predictions:
-    """What all folds took their test files for: ``probabilities`` is (files, names)."""
+    """What all folds took their test files for; one file after the other, fold after fold."""
 
     paths: tuple[str, ...]
-    labels: tuple[str, ...]
+    labels: tuple[str, ...]  # the true ones
     groups: tuple[str, ...]
-    folds: np.ndarray
-    probabilities: np.ndarray
+    folds: np.ndarray  # (files,): which of them tested the file
+    probabilities: np.ndarray  # (files, names), of the model that had not heard the file
     names: tuple[str, ...]
 
     @property
     def true_columns(self) -> np.ndarray:
-        """The columns of the true labels."""
+        """The columns of the true labels, (files,)."""
         return np.array([self.names.index(label) for label in self.labels])
 
     def out_of_fold(
@@ -71,7 +71,20 @@ class Predictions:
 
 
 def folds(name: str, overrides: Sequence[str], *, workers: int = -1) -> list[DictConfig]:
-    """The configs of all folds, each of which is run unless it is there."""
+    """Run all folds of a config, but those that are there; return the config of each.
+
+    Parameters
+    ----------
+    name, overrides
+        As ``ablations.config.load``; an override of the seed is itself overridden.
+    workers : int
+        Processes, of which each trains one fold after the other; -1: one a core.
+
+    Raises
+    ------
+    ConfigError, RunError
+        As ``ablations.run.run``.
+    """
     first = load([*overrides, "seed=0"], config_name=name)
     configs = replicates(first, splits.folds(first))
     run.in_parallel([delayed(run.run)(config) for config in configs], workers=workers, what="folds")
@@ -79,26 +92,32 @@ def folds(name: str, overrides: Sequence[str], *, workers: int = -1) -> list[Dic
 
 
 def predictions(configs: Sequence[DictConfig]) -> Predictions:
-    """Read what the folds' runs took their test files for."""
-    rows, probabilities, names = [], [], ()
+    """Read what the folds' runs took their test files for. RunError for a fold that has not been run."""
+    files, probabilities, names = [], [], ()
     for fold, config in enumerate(configs):
         with (run.find(config) / tasks.PREDICTIONS).open(newline="", encoding="utf-8") as file:
             reader = csv.reader(file)
             names = tuple(next(reader)[3:])
             for path, label, group, *numbers in reader:
-                rows.append((path, label, group, fold))
+                files.append((path, label, group, fold))
                 probabilities.append([float(number) for number in numbers])
-    paths, labels, groups, places = zip(*rows, strict=True)
-    return Predictions(paths, labels, groups, np.array(places), np.array(probabilities), names)
+    paths, labels, groups, tested_by = zip(*files, strict=True)
+    return Predictions(paths, labels, groups, np.array(tested_by), np.array(probabilities), names)
 
 
-def accuracy(found: Predictions) -> dict:
-    """Share of test files that were named right, with an interval.
+def accuracy(predictions: Predictions) -> dict:
+    """Share of test files that were named right, averaged over folds, with a 95 % interval.
 
-    Over folds, Student's t; for a single fold over its files, Wilson's.
+    Files of one fold share the model that judged them, so the fold is the unit: Student's t over folds. A
+    single fold leaves only its files (Wilson's interval), and says nothing of another division.
+
+    Returns
+    -------
+    dict
+        ``accuracy``, ``interval`` [low, high], ``folds``: the accuracy of each.
     """
-    right = found.probabilities.argmax(axis=1) == found.true_columns
-    each = [float(right[found.folds == fold].mean()) for fold in np.unique(found.folds)]
+    right = predictions.probabilities.argmax(axis=1) == predictions.true_columns
+    each = [float(right[predictions.folds == fold].mean()) for fold in np.unique(predictions.folds)]
     if len(each) > 1:
         interval = np.clip(mean_interval(each), 0, 1)
     else:

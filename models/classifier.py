@@ -1,20 +1,20 @@
 """A small classifier of sounds: spectrogram in, probabilities of each label out.
 
 Conventions
-    signal       mono float32, (samples,), of any length; each call states its rate in Hz. It is resampled to
-                 ``rate`` of the classifier, cut where it is silent at both ends, and brought to one
-                 peak: how loud and how long a recording is says nothing.
-    window       ``seconds`` of a signal, (samples,): what the network sees at once. Training draws it at
-                 random (``crop``); prediction averages over ``crops`` of them, spread evenly. A shorter
-                 signal is padded with silence.
-    picture      what the front end makes of a window, (channels, bands, frames); see
-                 ``models.classifier_network``.
-    label        a name, one a sound; classes are the sorted names.
+    signal         mono float32, (samples,), of any length; each call states its rate in Hz. It is cut where
+                   it is silent at both ends, resampled to ``rate`` of the classifier, and brought to one
+                   peak: how loud and how long a recording is says nothing.
+    window         ``seconds`` of a signal, (samples,): what the network sees at once. Training draws it at
+                   random (``crop``); prediction averages over ``crops`` of them, spread evenly. A shorter
+                   signal is padded with silence.
+    picture        what the front end makes of a window, (channels, bands, frames); see
+                   ``models.classifier_network``.
+    label          a name, one a sound; classes are the sorted names.
     probabilities  (sounds, classes), rows sum to 1, tempered: p ** (1 / temperature), normalised (Guo et al.
-                 2017). The temperature is 1 until ``calibrate`` has been called with predictions of sounds
-                 that were not trained on.
-    independent  what judges a generator's sounds has seen neither them nor the recordings they are compared
-                 with: it is trained on other recordings, and states its rate on real ones beside each rate.
+                   2017). The temperature is 1 until ``calibrate`` has been called with predictions of sounds
+                   that were not trained on.
+    independent    what judges a generator's sounds has seen neither them nor the recordings they are compared
+                   with: it is trained on other recordings, and its accuracy on real ones stands beside.
 
 A model file (safetensors) holds everything prediction needs: weights, front end, labels, temperature,
 version, and what the training set is like (``metrics.Description``), to tell when new sounds are far from it.
@@ -48,9 +48,9 @@ KIND = "classifier"
 TRIM = 1e-3  # of the peak: what is quieter at both ends is cut
 TEMPERATURES = (0.05, 20.0)  # between which it is looked for
 SMALLEST_PROBABILITY = 1e-12  # its logarithm is finite
-AT_ONCE = 64  # windows
+AT_ONCE = 64  # windows in a batch of prediction
 SEEDS_APART = 1000  # between members, so that runs of neighbouring seeds share none
-DESCRIBED = 100  # sounds of a set; the model file describes its training set
+DESCRIBED = 100  # sounds of a training set that its model file describes
 
 
 class Classifier:
@@ -143,12 +143,28 @@ class Classifier:
         seed: int,
         checkpoint: Path | None = None,
     ) -> Iterator[int]:
-        """Learn from mono signals at ``rate`` Hz and their labels; yields the step.
+        """Learn to name sounds; yields the number of each step, from 1, over all members.
 
-        ValueError for fewer than two labels, and for what ``models.spectrogram.checked`` refuses.
+        Parameters
+        ----------
+        signals : sequence of arrays, (samples,)
+            Mono, at ``rate`` Hz, each as long as it is.
+        labels : sequence of str
+            One a signal; their sorted names become the classes.
+        seed : int
+            Of weights, order, windows and everything else that is drawn.
+        checkpoint : path, optional
+            A file to keep the state in every ``EVERY`` steps (one a member, its number appended), and to go
+            on from if it is there: to the same weights, to the bit.
+
+        Raises
+        ------
+        ValueError
+            For fewer than two labels, for what ``models.spectrogram.checked`` refuses, and for the
+            checkpoint of another training.
         """
         torch.set_num_threads(self.threads)
-        found, names = indices(labels, len(signals))
+        classes, names = indices(labels, len(signals))
         if len(names) < 2:
             raise ValueError(f"the sounds have the label {names[0]!r} alone; there is nothing to tell apart")
         self._build(rate if self.rate == 0 else self.rate, names, seed)
@@ -156,11 +172,12 @@ class Classifier:
         if self.normalise:
             self.front_end_.fit(pictures)
         pictures = [self.front_end_.normalised(picture[None])[0] for picture in pictures]
-        targets = F.one_hot(torch.from_numpy(found), len(names)).float()
+        targets = F.one_hot(torch.from_numpy(classes), len(names)).float()
 
         options = {"batch": self.batch, "learning_rate": self.learning_rate}
         options |= {"weight_decay": self.weight_decay, "rows": len(pictures), "every": self.EVERY}
-        key = hashlib.sha256(json.dumps([self.options, seed, names]).encode() + found.tobytes())
+        # What the training depends on: another's checkpoint must not be gone on from.
+        key = hashlib.sha256(json.dumps([self.options, seed, names]).encode() + classes.tobytes())
         for picture in pictures:
             key.update(picture.numpy().tobytes())
         for number, network in enumerate(self.networks):
@@ -177,8 +194,10 @@ class Classifier:
                 yield number * self.steps_each + step
 
     def _loss(self, network, pictures, targets, rows: Tensor, step: int, generator) -> dict[str, Tensor]:
+        # A numpy generator anew at each step, from the one whose state a checkpoint keeps.
         rng = np.random.default_rng(int(torch.randint(2**62, (1,), generator=generator)))
         x, wanted = self._batch([pictures[i] for i in rows], targets[rows], rng)
+        # Dropout by hand: torch's own draws from the global generator.
         kept = torch.from_numpy(rng.random((len(x), network.features)) >= self.dropout)
         features = network.embed(x) * kept / (1 - self.dropout)
         return {"total": focal_loss(network.last(features), wanted, self.focal)}
@@ -198,23 +217,28 @@ class Classifier:
         return x, targets
 
     def report(self) -> dict[str, float]:
+        """Numbers for metrics.json: how many parameters all members have."""
         return {"parameters": sum(p.numel() for p in self.networks.parameters())}
 
     # ------------------------------------------------------------------------------------ prediction
 
     def prepared(self, signals: Sequence[np.ndarray], rate: int) -> list[np.ndarray]:
-        """Signals at the classifier's rate and level, without silence at the ends; errors say which."""
-        found = []
+        """Signals at the classifier's rate and peak, without silence at the ends.
+
+        ValueError, with the number of the sound, for what ``models.spectrogram.checked`` refuses, and for one
+        of which resampling leaves nothing.
+        """
+        prepared = []
         for i, signal in enumerate(signals):
             try:
-                found.append(self._prepared(signal, rate))
+                prepared.append(self._prepared(signal, rate))
             except ValueError as error:
                 raise ValueError(f"sound {i}: {error}" if len(signals) > 1 else str(error)) from None
-        return found
+        return prepared
 
     def _prepared(self, signal: np.ndarray, rate: int) -> np.ndarray:
         signal = checked(np.asarray(signal, np.float32), rate)
-        if self.trim:
+        if self.trim:  # at its own rate: a resampler rings before the first sound
             loud = np.flatnonzero(np.abs(signal) > TRIM * np.abs(signal).max())
             signal = signal[loud[0] : loud[-1] + 1]
         if rate != self.rate_:
@@ -237,21 +261,24 @@ class Classifier:
         return np.stack([signal[start : start + length] for start in starts])
 
     def probabilities(self, signals: Sequence[np.ndarray], rate: int) -> np.ndarray:
-        """(sounds, classes) float64. ValueError for what ``prepared`` refuses."""
-        raw, _ = self._seen(signals, rate)
+        """Of each label, (sounds, classes) float64, columns as ``names``. ValueError as ``prepared``."""
+        raw, _ = self._forward(signals, rate)
         return tempered(raw, self.temperature)
 
     def embed(self, signals: Sequence[np.ndarray], rate: int) -> np.ndarray:
         """What the last layers see, averaged over windows, (sounds, features of all members) float32."""
-        return self._seen(signals, rate)[1]
+        return self._forward(signals, rate)[1]
 
     def predict(self, signals: Sequence[np.ndarray], rate: int) -> list[str]:
         """The likeliest label of each sound."""
         return [self.names[i] for i in self.probabilities(signals, rate).argmax(axis=1)]
 
     @torch.no_grad()
-    def _seen(self, signals: Sequence[np.ndarray], rate: int) -> tuple[np.ndarray, np.ndarray]:
-        """Chances before tempering, and features, of each sound."""
+    def _forward(self, signals: Sequence[np.ndarray], rate: int) -> tuple[np.ndarray, np.ndarray]:
+        """Probabilities before tempering, and features, of each sound.
+
+        All windows of all sounds go through the networks in batches; then each sound averages its own.
+        """
         torch.set_num_threads(self.threads)
         self.networks.eval()
         parts = [self.windows(signal) for signal in self.prepared(signals, rate)]
@@ -268,15 +295,21 @@ class Classifier:
         )
 
     def calibrate(self, probabilities: np.ndarray, labels: Sequence[str]) -> float:
-        """Set, and return, the temperature that makes ``probabilities`` of these ``labels`` most likely.
+        """Set, and return, the temperature at which these ``labels`` are most likely.
 
-        They must be of sounds that the network which gave them was not trained on.
+        ``probabilities``, (sounds, classes), must be of sounds that the network which gave them was not
+        trained on, for instance of ``ablations.cross_validation``. ValueError as ``temperature``.
         """
         self.temperature = temperature(probabilities, [self.names.index(label) for label in labels])
         return self.temperature
 
     def describe(self, signals: Sequence[np.ndarray], rate: int, *, seed: int) -> metrics.Description:
-        """What ``DESCRIBED`` of these sounds, drawn at random, are like up to the classifier's rate."""
+        """What these sounds are like to the distance, to tell whether others are near.
+
+        Of ``DESCRIBED`` of them, drawn by ``seed``: enough for the distance, and the model file stays small.
+        Up to the classifier's rate, above which it hears nothing itself. A peak above full scale is no reason
+        to refuse a sound that can be named.
+        """
         order = np.sort(np.random.default_rng([seed, 4]).permutation(len(signals))[:DESCRIBED])
         return metrics.describe(
             [signals[i] for i in order],
@@ -309,7 +342,7 @@ class Classifier:
                 self.networks.append(ResNet(self.front_end_.channels, self.width, len(names)))
 
     def save(self, path: Path | str) -> None:
-        """Write the model file."""
+        """Write the model file; equal models give equal bytes. See the module for what it holds."""
         arrays = {f"networks.{k}": v for k, v in self.networks.state_dict().items()}
         arrays |= {f"front_end.{k}": v for k, v in self.front_end_.learned().items()}
         header = {
@@ -321,6 +354,7 @@ class Classifier:
         }
         if self.described is not None:
             table = self.described.to_arrays()
+            # Texts, integers and single numbers have no place among tensors: they go into the header.
             plain = {k: v for k, v in table.items() if v.dtype.kind == "f" and v.ndim}
             arrays |= {f"described.{k}": torch.from_numpy(v) for k, v in plain.items()}
             header["described"] = {k: [str(v.dtype), v.tolist()] for k, v in table.items() if k not in plain}

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 from safetensors import SafetensorError, safe_open
@@ -16,14 +17,43 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """A path beside ``path`` to write to, which takes its place at the end: whole or not at all.
+
+    The folder is made. The name holds the process, so that two that write the same do not collide; what an
+    interrupt leaves is removed.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    stage = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        yield stage
+        os.replace(stage, path)
+    finally:
+        stage.unlink(missing_ok=True)
+
+
 def write(
     path: Path | str, arrays: Mapping[str, Tensor], header: Mapping, *, kind: str, version: int
 ) -> None:
-    """Write a model file. Equal arrays and headers give equal bytes."""
+    """Write a model file, whole or not at all. Equal arrays and headers give equal bytes.
+
+    Parameters
+    ----------
+    path : path
+        Is replaced if it is there.
+    arrays : mapping
+        Tensors by name, of any shape and type that safetensors knows.
+    header : mapping
+        Of what JSON can hold: all that is needed, beside the arrays, to build the model again.
+    kind, version
+        Of the model; ``read`` asks for the same.
+    """
     # One entry: safetensors writes several in random order.
     content = json.dumps({"version": version, **header})
-    save_file({k: v.contiguous() for k, v in arrays.items()}, path, metadata={kind: content})
-    os.chmod(path, 0o644)  # safetensors lets nobody else read
+    with replacing(Path(path)) as stage:
+        save_file({k: v.contiguous() for k, v in arrays.items()}, stage, metadata={kind: content})
+        os.chmod(stage, 0o644)  # safetensors lets nobody else read
 
 
 def read(path: Path | str, *, kind: str, version: int) -> tuple[dict, dict[str, Tensor]]:

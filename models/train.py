@@ -12,12 +12,13 @@ Conventions
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
+
+from models.files import replacing
 
 Loss = Callable[[Tensor, int, torch.Generator], Mapping[str, Tensor]]
 WARM_UP = 0.05  # share of the steps in which the learning rate rises
@@ -87,20 +88,16 @@ def schedule(step: int, steps: int) -> float:
 
 
 def _keep(path: Path, key: str, module, optimiser, generator, step: int, parts: dict) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    stage = path.with_name(f"{path.name}.{os.getpid()}.part")
-    torch.save(
-        {
-            "key": key,
-            "step": step,
-            "parts": parts,
-            "module": module.state_dict(),
-            "optimiser": optimiser.state_dict(),
-            "generator": generator.get_state(),
-        },
-        stage,
-    )
-    os.replace(stage, path)
+    state = {
+        "key": key,
+        "step": step,
+        "parts": parts,
+        "module": module.state_dict(),
+        "optimiser": optimiser.state_dict(),
+        "generator": generator.get_state(),
+    }
+    with replacing(path) as stage:
+        torch.save(state, stage)
 
 
 def _restore(path: Path, key: str, module, optimiser, generator) -> tuple[int, dict[str, float]]:

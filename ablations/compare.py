@@ -83,12 +83,12 @@ def _config(place: Path) -> str:
 
 
 def _same(things: Mapping[Path, object], what: str, of) -> None:
-    """RunError naming the runs that differ from the most."""
-    found: dict[object, list[str]] = {}
+    """RunError naming the runs whose ``of(thing)`` is not that of the most."""
+    places_by_value: dict[object, list[str]] = {}
     for place, thing in things.items():
-        found.setdefault(of(thing), []).append(place.name)
-    if len(found) > 1:
-        groups = sorted(found.values(), key=len, reverse=True)
+        places_by_value.setdefault(of(thing), []).append(place.name)
+    if len(places_by_value) > 1:
+        groups = sorted(places_by_value.values(), key=len, reverse=True)
         place = next(iter(things)).parent
         raise RunError(
             f"{place}: seeds {', '.join(groups[0])} and {', '.join(s for g in groups[1:] for s in g)} have "
@@ -129,9 +129,29 @@ def compare(
 ) -> dict[str, Verdict]:
     """Judge every candidate against the baseline; several are corrected by Holm.
 
-    ``paired=None`` pairs where every candidate shares two or more seeds with the baseline. Raises
-    ``RunError`` for runs that were measured by another recipe or against other recordings, and as
-    ``statistics.judge``.
+    Parameters
+    ----------
+    baseline, candidates : RunSet
+        As ``load`` reads them.
+    margin, floor : float or str
+        In the metric's unit, or a share of the baseline's mean, "5%".
+    paired : bool, optional
+        By default seeds are paired where every candidate shares two or more with the baseline.
+    higher_is_better, level, look, looks, test
+        As ``statistics.judge``.
+
+    Returns
+    -------
+    dict of Verdict
+        By the candidates' names.
+
+    Raises
+    ------
+    RunError
+        For runs that were measured by another recipe or against other recordings, and for pairs that
+        share fewer than two seeds.
+    ValueError
+        As ``statistics.judge``.
     """
     for other in candidates:
         for what, a, b in (
@@ -181,8 +201,7 @@ def add_run_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--runs", default="runs", help="folder of all runs (default %(default)s)")
 
 
-def main(arguments: Sequence[str]) -> int:
-    """Print a line a candidate; the exit code is the worst of theirs: worse, then undecided."""
+def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m ablations compare",
         description="Is a model worse than the baseline? Each side is all seeds of a name.",
@@ -202,6 +221,12 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--look", default="1/1", help="2/3: the second of three looks planned beforehand")
     parser.add_argument("--test", choices=TESTS, default="t", help="where p is from (default %(default)s)")
     parser.add_argument("--json", action="store_true", help="everything, for another program")
+    return parser
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Print a line a candidate; the exit code is the worst of theirs: worse, then undecided."""
+    parser = _parser()
     options = parser.parse_args(arguments)
     try:
         look, looks = (int(part) for part in options.look.split("/"))

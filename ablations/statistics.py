@@ -188,14 +188,14 @@ def judge_each(
     p_values = dict(zip(names, holm([alone[n].p_value for n in names]), strict=True))
     p_margins = dict(zip(names, holm([alone[n].p_margin for n in names]), strict=True))
     sign = -1.0 if settings.get("higher_is_better") else 1.0
-    found = {}
+    verdicts = {}
     for name, verdict in alone.items():
         _, error, degrees = _effect(
             sign * np.array(verdict.baseline), sign * np.array(verdict.candidate), verdict.paired
         )
         corrected = replace(verdict, p_value=p_values[name], p_margin=p_margins[name], comparisons=count)
-        found[name] = _decide(corrected, error, degrees)
-    return found
+        verdicts[name] = _decide(corrected, error, degrees)
+    return verdicts
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
@@ -335,7 +335,7 @@ def _p_value(a: np.ndarray, b: np.ndarray, paired: bool, test: str, seed: int) -
         if error == 0.0:
             return 1.0 if effect == 0.0 else 0.0
         return float(2 * stats.t.sf(abs(effect) / error, degrees))
-    found = stats.permutation_test(
+    result = stats.permutation_test(
         (b, a),
         lambda x, y, axis=-1: x.mean(axis=axis) - y.mean(axis=axis),
         permutation_type="samples" if paired else "independent",
@@ -343,7 +343,7 @@ def _p_value(a: np.ndarray, b: np.ndarray, paired: bool, test: str, seed: int) -
         n_resamples=PERMUTATIONS,
         rng=np.random.default_rng(seed),
     )
-    return float(found.pvalue)
+    return float(result.pvalue)
 
 
 def _decide(verdict: Verdict, error: float, degrees: float) -> Verdict:

@@ -112,9 +112,9 @@ class Classification:
 
     def result(self, model) -> np.ndarray:
         """Chances of all labels, (test files, labels); 0 for one that was not trained on."""
-        found = model.probabilities(self.test.signals, self.rate)
-        probabilities = np.zeros((len(found), len(self.names)))
-        probabilities[:, [self.names.index(name) for name in model.names]] = found
+        learned = model.probabilities(self.test.signals, self.rate)
+        probabilities = np.zeros((len(learned), len(self.names)))
+        probabilities[:, [self.names.index(name) for name in model.names]] = learned
         return probabilities
 
     def measure(self, result: np.ndarray) -> dict:

@@ -162,28 +162,28 @@ class Autoencoder:
 
     def report(self) -> dict[str, float]:
         """The last parts of the loss; how many latents say something, or the perplexity of the codes."""
-        found = dict(self.parts)
-        found["parameters"] = sum(p.numel() for p in self.modules.parameters())
+        numbers = dict(self.parts)
+        numbers["parameters"] = sum(p.numel() for p in self.modules.parameters())
         latents = self.encode(self.table)
         if self.is_quantised:
-            found["perplexity"] = float(vae.perplexity(latents, self.codes))
-            found["codes_used"] = len(torch.unique(latents))
+            numbers["perplexity"] = float(vae.perplexity(latents, self.codes))
+            numbers["codes_used"] = len(torch.unique(latents))
         else:
-            found["active"] = int((latents.var(dim=0) > ACTIVE).sum())
-            found["latents"] = self.network_.latent
-        return found
+            numbers["active"] = int((latents.var(dim=0) > ACTIVE).sum())
+            numbers["latents"] = self.network_.latent
+        return numbers
 
     def collapsed(self) -> str:
         """What has collapsed, in words; empty if nothing has."""
-        found = self.report()
-        if self.is_quantised and found["perplexity"] < 0.05 * self.codes:
+        numbers = self.report()
+        if self.is_quantised and numbers["perplexity"] < 0.05 * self.codes:
             return (
-                f"the codes have collapsed: their perplexity is {found['perplexity']:.1f} of {self.codes}; "
+                f"the codes have collapsed: their perplexity is {numbers['perplexity']:.1f} of {self.codes}; "
                 "lower model.codes or train longer"
             )
-        if not self.is_quantised and found["active"] < 0.1 * found["latents"]:
+        if not self.is_quantised and numbers["active"] < 0.1 * numbers["latents"]:
             return (
-                f"the posterior has collapsed: {found['active']} of {found['latents']} latents speak; "
+                f"the posterior has collapsed: {numbers['active']} of {numbers['latents']} latents speak; "
                 "lower model.kl_weight, or raise model.warm_up or model.free_bits"
             )
         return ""

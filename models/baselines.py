@@ -31,8 +31,8 @@ class Majority(Baseline):
     def train(
         self, signals: Sequence[np.ndarray], rate: int, *, labels: Sequence[str], seed: int
     ) -> Iterator[int]:
-        found, self.names = indices(labels, len(signals))
-        self.shares = np.bincount(found) / len(found)
+        classes, self.names = indices(labels, len(signals))
+        self.shares = np.bincount(classes) / len(classes)
         yield 1
 
     def probabilities(self, signals: Sequence[np.ndarray], rate: int) -> np.ndarray:
@@ -48,9 +48,9 @@ class CepstralRegression(Baseline):
     def train(
         self, signals: Sequence[np.ndarray], rate: int, *, labels: Sequence[str], seed: int
     ) -> Iterator[int]:
-        found, self.names = indices(labels, len(signals))
+        classes, self.names = indices(labels, len(signals))
         self.pipeline = make_pipeline(StandardScaler(), LogisticRegression(max_iter=2000))
-        self.pipeline.fit(_described(signals, rate), found)
+        self.pipeline.fit(_described(signals, rate), classes)
         yield 1
 
     def probabilities(self, signals: Sequence[np.ndarray], rate: int) -> np.ndarray:

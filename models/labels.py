@@ -11,5 +11,5 @@ def indices(labels: Sequence[str] | None, count: int) -> tuple[np.ndarray, tuple
     """Index of each label among the sorted names, and the names; one name, "", for no labels."""
     if labels is None:
         return np.zeros(count, dtype=np.int64), ("",)
-    names, found = np.unique(np.asarray(labels), return_inverse=True)
-    return found.astype(np.int64), tuple(str(name) for name in names)
+    names, index = np.unique(np.asarray(labels), return_inverse=True)
+    return index.astype(np.int64), tuple(str(name) for name in names)

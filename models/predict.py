@@ -58,7 +58,7 @@ class Far:
         )
 
 
-def found_files(inputs: Sequence[str]) -> list[Path]:
+def audio_files(inputs: Sequence[str]) -> list[Path]:
     """Audio files, sorted: the ones named, and all below the folders named, as ``metrics`` lists a set.
 
     ValueError for a path that is not there, and for a folder without audio.
@@ -109,13 +109,13 @@ def how_far(model, files: Sequence[Path], *, seed: int = 0) -> Far | None:
     order = np.random.default_rng(seed).permutation(len(files))[:COMPARED]
     chosen = [files[i] for i in np.sort(order)]
     try:
-        found = metrics.compare(
+        comparison = metrics.compare(
             model.described, chosen, on_error="skip", paired=False, progress=False, **READING
         )
     except metrics.AudioError:
         return None
     near = max(model.facts.get("held_out", [0.0]))
-    return Far(found.value, found.interval, found.p_value, near, found.candidate.files)
+    return Far(comparison.value, comparison.interval, comparison.p_value, near, comparison.candidate.files)
 
 
 def write(model, files: Sequence[Path], path: Path, *, key: str) -> Iterator[dict[str, str]]:
@@ -166,7 +166,7 @@ def main(arguments: Sequence[str]) -> int:
         "--no-distance", action="store_true", help="do not compare the files with the training set"
     )
     options = parser.parse_args(arguments)
-    files = found_files(options.input)
+    files = audio_files(options.input)
     out = Path(options.csv) if options.csv else None
     if out is not None and out.exists():
         raise ValueError(f"{out} is there already; give another name to --csv, or remove it")

@@ -85,11 +85,11 @@ class CodePrior(nn.Module):
     @torch.no_grad()
     def draw(self, labels: Tensor, generator: torch.Generator) -> Tensor:
         """Codes of one sound a label, (count, tokens)."""
-        found, state = [self._first(len(labels))], None
+        codes, state = [self._first(len(labels))], None
         for place in range(self.tokens):
-            logits, state = self(found[-1], labels, place=place, state=state)
-            found.append(torch.multinomial(logits[:, -1].softmax(dim=1), 1, generator=generator))
-        return torch.cat(found[1:], dim=1)
+            logits, state = self(codes[-1], labels, place=place, state=state)
+            codes.append(torch.multinomial(logits[:, -1].softmax(dim=1), 1, generator=generator))
+        return torch.cat(codes[1:], dim=1)
 
     def _first(self, count: int) -> Tensor:
         return torch.full((count, 1), self.code.num_embeddings - 1)

@@ -63,15 +63,15 @@ def train(
         for group in optimiser.param_groups:
             group["lr"] = learning_rate * schedule(step, steps)
         module.train()  # again and again: who looks at the model between two steps may have changed it
-        found = loss(torch.randint(rows, (batch,), generator=generator), step, generator)
-        parts = {name: float(value.detach()) for name, value in found.items() if value.ndim == 0}
+        losses = loss(torch.randint(rows, (batch,), generator=generator), step, generator)
+        parts = {name: float(value.detach()) for name, value in losses.items() if value.ndim == 0}
         if not math.isfinite(parts["total"]):
             raise ValueError(
                 f"the loss is {parts['total']} at step {step} ({parts}); likely the learning rate, "
                 f"{learning_rate}, is too high"
             )
         optimiser.zero_grad(set_to_none=True)
-        found["total"].backward()
+        losses["total"].backward()
         nn.utils.clip_grad_norm_(module.parameters(), LARGEST_GRADIENT)
         optimiser.step()
         if checkpoint is not None and step % every == 0 and step < steps:

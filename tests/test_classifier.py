@@ -583,7 +583,7 @@ def test_predict_prints_and_explains(released, recordings, tmp_path, capsys):
 
 
 def test_predict_goes_on_where_it_stopped(model, recordings, tmp_path, monkeypatch):
-    files = [p for p in predict.found_files([str(recordings)]) if p.name not in ("silent.wav", "broken.wav")]
+    files = [p for p in predict.audio_files([str(recordings)]) if p.name not in ("silent.wav", "broken.wav")]
     out = tmp_path / "names.csv"
     steps = predict.write(model, files, out, key="k")
     first = [next(steps), next(steps)]

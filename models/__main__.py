@@ -85,7 +85,11 @@ def use(command: str, arguments: Sequence[str]) -> int:
 
 
 def _inputs(paths: Sequence[str], config, rate: int) -> tuple[list[str], list[np.ndarray]]:
-    """Names and signals of a folder, of files, or of what the config holds out for validation."""
+    """Names and signals of a folder, of files, or of what the config holds out for validation.
+
+    The first two that are held out have different labels, if there are two. ValueError for another rate than
+    the model's, and for a file that cannot be read.
+    """
     if not paths:
         data = splits.split(config)
         if not data.validation:

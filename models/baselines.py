@@ -58,5 +58,6 @@ class CepstralRegression(Baseline):
 
 
 def _described(signals: Sequence[np.ndarray], rate: int) -> np.ndarray:
+    """(sounds, 120): of 20 coefficients, their differences and second differences, mean and deviation."""
     embedding = embeddings.load("mfcc")
     return np.stack([embeddings.file_vector(embedding, signal, rate) for signal in signals])

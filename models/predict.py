@@ -59,9 +59,14 @@ class Far:
 
 
 def audio_files(inputs: Sequence[str]) -> list[Path]:
-    """Audio files, sorted: the ones named, and all below the folders named, as ``metrics`` lists a set.
+    """Audio files, sorted and each once: the ones named, and all below the folders named.
 
-    ValueError for a path that is not there, and for a folder without audio.
+    A folder is listed as ``metrics`` lists a set: by the endings that it reads, without what is hidden.
+
+    Raises
+    ------
+    ValueError
+        For a path that is not there, and for a folder without audio.
     """
     files: set[Path] = set()
     for name in inputs:
@@ -76,7 +81,10 @@ def audio_files(inputs: Sequence[str]) -> list[Path]:
 
 
 def rows(model, files: Sequence[Path]) -> Iterator[dict[str, str]]:
-    """What each file is taken for, one after the other; a file that cannot be read or named has an error."""
+    """What each file is taken for, one after the other, as ``columns``.
+
+    A file that cannot be read or named has an error in its row: one of a thousand must not end the others.
+    """
     for file in files:
         row = dict.fromkeys(columns(model), "") | {"path": str(file)}
         try:
@@ -100,9 +108,20 @@ def _column(name: str) -> str:
 
 
 def how_far(model, files: Sequence[Path], *, seed: int = 0) -> Far | None:
-    """Distance of the files to the model's training set; None where nothing can be told.
+    """Distance of the files to the model's training set.
 
-    That is for a model that describes none, and for fewer than two files that can be read.
+    Parameters
+    ----------
+    model : Classifier
+        With ``described``, what its training set is like.
+    files : sequence of paths
+        ``COMPARED`` of them, drawn by ``seed``, are compared; what cannot be read is left out.
+
+    Returns
+    -------
+    Far or None
+        None where nothing can be told: for a model that describes no training set, and for fewer than two
+        files that can be read.
     """
     if model.described is None or len(files) < 2:
         return None
@@ -121,7 +140,9 @@ def how_far(model, files: Sequence[Path], *, seed: int = 0) -> Far | None:
 def write(model, files: Sequence[Path], path: Path, *, key: str) -> Iterator[dict[str, str]]:
     """``rows``, written to a CSV file on the way; goes on where an interrupted one stopped.
 
-    The file appears when all is done; until then it is a hidden one beside it that names ``key``, the model.
+    ``path`` appears when all is done. Until then the rows are in a hidden file beside it, which an interrupt
+    leaves there on purpose. Its name has ``key``, a digest of model and files, so that another model's rows
+    are never gone on from.
     """
     part = path.with_name(f".{path.name}.{key[:12]}.part")
     done = {row["path"]: row for row in _written(part, columns(model))}
@@ -196,6 +217,7 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def _tell(far: Far | None, model) -> None:
+    """On stderr, so that it is read where the names go to a file or a pipe."""
     if far is None or not far.is_far:
         if far is not None:
             print(f"near the training set: {far}", file=sys.stderr)

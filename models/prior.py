@@ -39,9 +39,21 @@ class Mixture:
 
 
 def fit_mixture(latents: np.ndarray, labels: np.ndarray, *, components: int, seed: int) -> Mixture:
-    """Fit full covariances to the rows of each label (indices from 0); fewer components where rows are few.
+    """Fit Gaussian mixtures to the latents of each label.
 
-    ValueError for a label with fewer than two rows.
+    Parameters
+    ----------
+    latents : array, (count, latents)
+        Draws of the posterior rather than its means: what is decoded later is a draw too.
+    labels : array, (count,)
+        Indices from 0.
+    components : int
+        At most: 20 rows are needed for each, and all labels have equally many.
+
+    Raises
+    ------
+    ValueError
+        For a label with fewer than two rows.
     """
     names = range(int(labels.max()) + 1)
     tables = [latents[labels == name] for name in names]

@@ -23,7 +23,7 @@ from models.files import replacing
 Loss = Callable[[Tensor, int, torch.Generator], Mapping[str, Tensor]]
 WARM_UP = 0.05  # share of the steps in which the learning rate rises
 LARGEST_GRADIENT = 100.0  # norm; larger ones are scaled down to it
-BETAS = (0.9, 0.99)
+BETAS = (0.9, 0.99)  # second moments over 100 steps; with Adam's .999 over 1,000, a whole training here
 
 
 def train(
@@ -40,11 +40,35 @@ def train(
     every: int = 100,
     key: str = "",
 ) -> Iterator[tuple[int, dict[str, float]]]:
-    """Minimise ``loss`` over the parameters of ``module``; yields each step and its parts.
+    """Minimise ``loss`` over the parameters of ``module`` by AdamW (Loshchilov and Hutter 2019).
 
-    The learning rate rises over the first steps and falls to 0 along a cosine. With a checkpoint that is
-    there, training goes on from it; its step is yielded again. With 0 steps nothing is yielded. ValueError
-    for numbers that train nothing, for a loss that is not finite, and for another training's checkpoint.
+    The learning rate rises over the first steps and falls to 0 along a cosine.
+
+    Parameters
+    ----------
+    rows : int
+        Of the data; each minibatch is ``batch`` of them, drawn with replacement.
+    learning_rate : float
+        Its highest.
+    seed : int
+        Of the minibatches and of all that ``loss`` draws.
+    checkpoint : path, optional
+        If it is there, training goes on from it, and its step is yielded again.
+    every : int
+        Steps after which it is written.
+    key : str
+        Names the training.
+
+    Yields
+    ------
+    step, parts
+        From 1, and the scalars of ``loss`` as floats. Nothing with 0 steps.
+
+    Raises
+    ------
+    ValueError
+        For numbers that train nothing, for a loss that is not finite, for another training's checkpoint and
+        for what is no checkpoint.
     """
     if rows < 1 or steps < 0 or batch < 1 or not learning_rate > 0:
         raise ValueError(
@@ -80,7 +104,7 @@ def train(
 
 
 def schedule(step: int, steps: int) -> float:
-    """Share of the learning rate at a step: linear to 1, then half a cosine down to 0."""
+    """Share of the learning rate at a step from 1: linear to 1, then half a cosine down to 0 at the last."""
     rise = max(1, round(WARM_UP * steps))
     if step <= rise:
         return step / rise

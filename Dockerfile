@@ -24,13 +24,18 @@ WORKDIR /app
 # Packages before code, so that a change of code leaves their layer. The index holds PyTorch without gigabytes
 # of GPU libraries: its 2.13.0+cpu satisfies torch==2.13.0, and pip takes it for newer than a plain 2.13.0.
 ARG TORCH_INDEX=https://download.pytorch.org/whl/cpu
-COPY requirements-predict.txt constraints.txt ./
-RUN pip install --no-cache-dir --extra-index-url "$TORCH_INDEX" -r requirements-predict.txt -c constraints.txt
+COPY constraints.txt ./
+RUN pip install --no-cache-dir --extra-index-url "$TORCH_INDEX" -c constraints.txt \
+    numpy scipy soundfile soxr joblib tqdm torch safetensors av
 
 ENV PYTHONDONTWRITEBYTECODE=1 \
     PYTHONUNBUFFERED=1
 
-COPY LICENSE metrics.py metrics_constants.json ./
+COPY LICENSE metrics.py ./
+COPY audio_distance/__init__.py audio_distance/audio.py audio_distance/command.py audio_distance/comparison.py \
+     audio_distance/constants.json audio_distance/description.py audio_distance/distance.py audio_distance/energy.py \
+     audio_distance/extraction.py audio_distance/features.py audio_distance/kernel.py audio_distance/resampling.py \
+     audio_distance/storage.py audio_distance/units.py audio_distance/views.py audio_distance/
 COPY study/__init__.py study/embeddings.py study/
 COPY models/__init__.py models/classifier.py models/classifier_network.py models/files.py models/labels.py \
      models/predict.py models/spectrogram.py models/train.py models/

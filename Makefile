@@ -2,65 +2,75 @@
 PYTHON ?= python3
 VENV := .venv
 RUN := $(VENV)/bin/python
-READY := $(VENV)/.ready
+INSTALL := $(VENV)/bin/pip install --quiet --disable-pip-version-check -c constraints.txt
+REPORT := $(VENV)/.report
+ALL := $(VENV)/.all
 
-REQUIREMENTS := requirements.txt requirements-optional.txt requirements-ablations.txt requirements-models.txt
-
-.PHONY: help report test study bench gate models distance constants lint clean
+.PHONY: help report test study bench gate models distance constants lint docs clean
 
 help:  ## print this map
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
-$(READY): $(REQUIREMENTS) constraints.txt
+$(REPORT): requirements.txt constraints.txt
 	$(PYTHON) -m venv --clear $(VENV)
-	$(VENV)/bin/pip install --quiet --disable-pip-version-check $(REQUIREMENTS:%=-r %) -c constraints.txt
+	$(INSTALL) -r requirements.txt
 	@touch $@
 
-report: $(READY)  ## test sets, results of the challenge, notebooks, figures and report.md (under 5 minutes)
+$(ALL): pyproject.toml $(REPORT)
+	$(INSTALL) -e ".[all]"
+	@touch $@
+
+report: $(REPORT)  ## test sets, results of the challenge, notebooks, figures and report.md (under 3 minutes)
 	$(RUN) -m gen_audio --test_files test_audio
-	$(RUN) -m study.challenge
+	$(RUN) -m experiments challenge
 	$(RUN) -m study.notebooks
 	$(RUN) -m study.report
 
-test: $(READY)  ## all tests (under 10 minutes)
+test: $(ALL)  ## all tests (under 10 minutes)
 	$(RUN) -m pytest
 
-study: $(READY)  ## results on real audio: known sounds, all candidates (needs AUDIO_DATA, under an hour)
-	$(RUN) -m study.real_audio
-	$(RUN) -m study.candidates
-	$(RUN) -m study run
-	$(RUN) -m study listen
+study: $(ALL)  ## results on real audio: known sounds, all candidates (needs AUDIO_DATA, under an hour)
+	$(RUN) -m experiments real_audio
+	$(RUN) -m experiments real_waveforms
+	$(RUN) -m experiments scenes
+	$(RUN) -m experiments trials
+	$(RUN) -m experiments listening
 
-bench: $(READY)  ## bias, false alarms, power, coverage, soundness, speed (needs AUDIO_DATA; about ten minutes)
-	$(RUN) -m study.benchmark
-	$(RUN) -m study.speed
+bench: $(ALL)  ## bias, false alarms, power, coverage, soundness, speed (needs AUDIO_DATA; about ten minutes)
+	$(RUN) -m experiments statistics
+	$(RUN) -m experiments speed
 
-gate: $(READY)  ## regressions caught and not caught, error rates of verdicts (no data needed; about half an hour)
-	$(RUN) -m ablations calibrate
-	$(RUN) -m ablations study
+gate: $(ALL)  ## regressions caught and not caught, error rates of verdicts (no data needed; about half an hour)
+	$(RUN) -m experiments calibration
+	$(RUN) -m experiments regressions
 
-models: $(READY)  ## autoencoders with planted faults, classifier and new folders (needs AUDIO_DATA; over two hours)
-	$(RUN) -m models study
+models: $(ALL)  ## autoencoders with planted faults, classifier and new folders (needs AUDIO_DATA; over two hours)
+	$(RUN) -m experiments autoencoders
+	$(RUN) -m experiments classifier
 	$(MAKE) runs/families.pt2
-	$(RUN) -m study run --embeddings runs/families.pt2,three_views,log_mel --out trained
+	$(RUN) -m experiments trained
 
-runs/families.safetensors: $(READY)
+runs/families.safetensors: $(ALL)
 	$(RUN) -m models release classifier --out $@
 
 runs/families.pt2: runs/families.safetensors
 	$(RUN) -m models export $< --out $@
 
-distance: $(READY)  ## make distance REFERENCE=folder CANDIDATE=folder
+distance: $(REPORT)  ## make distance REFERENCE=folder CANDIDATE=folder
 	@test -n "$(REFERENCE)" -a -n "$(CANDIDATE)" || { echo "make distance REFERENCE=folder CANDIDATE=folder" >&2; exit 2; }
 	$(RUN) -m metrics "$(REFERENCE)" "$(CANDIDATE)"
 
-constants: $(READY)  ## make metrics_constants.json again
+constants: $(REPORT)  ## make audio_distance/constants.json again
 	$(RUN) -m study.constants
 
-lint: $(READY)  ## ruff
+lint: $(ALL)  ## ruff, and mypy on the package
 	$(RUN) -m ruff check .
 	$(RUN) -m ruff format --check .
+	$(RUN) -m mypy
+
+docs: $(ALL)  ## docs/api: the functions of the package, as pages
+	$(RUN) -m pdoc --docformat numpy --output-directory docs/api audio_distance metrics
 
 clean:  ## remove the environment, the test sets and caches
-	rm -rf $(VENV) test_audio .pytest_cache .ruff_cache .hypothesis notebooks/.ipynb_checkpoints notebooks/*.part
+	rm -rf $(VENV) build docs/api *.egg-info test_audio .pytest_cache .ruff_cache .mypy_cache .hypothesis notebooks/.ipynb_checkpoints notebooks/*.part
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

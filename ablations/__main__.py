@@ -3,8 +3,6 @@
 $ python -m ablations run -m ablation=base,dropped_class seed=range(0,5)    # five seeds of two models
 $ python -m ablations compare base dropped_class --margin 5%                # better, no worse, worse?
 $ python -m ablations plan base --margin 5%                                 # how many seeds are needed
-$ python -m ablations study                                                 # the planted bugs of the report
-$ python -m ablations calibrate                                             # how far verdicts can be trusted
 
 ``run --help`` is Hydra's; ``compare --help`` and ``plan --help`` explain themselves.
 """
@@ -13,15 +11,13 @@ from __future__ import annotations
 
 import sys
 
-from ablations import calibration, compare, plan, run, study
+from ablations import compare, plan, run
 from ablations.command import answer
 
 COMMANDS = {
     "run": run.main,
     "compare": compare.main,
     "plan": plan.main,
-    "calibrate": calibration.main,
-    "study": study.main,
 }
 
 

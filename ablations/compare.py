@@ -149,10 +149,15 @@ def compare(
     ------
     RunError
         For runs that were measured by another recipe or against other recordings, and for pairs that
-        share fewer than two seeds.
+        share fewer than two seeds; for candidates of one name.
     ValueError
         As ``statistics.judge``.
     """
+    names = [c.name for c in candidates]
+    if repeated := sorted({name for name in names if names.count(name) > 1}):
+        raise RunError(
+            f"several candidates are called {', '.join(repeated)}: verdicts go by name; give each another"
+        )
     for other in candidates:
         for what, a, b in (
             ("recipe of the distance", baseline.recipe, other.recipe),

@@ -13,8 +13,8 @@ Conventions
 
     $ python -m ablations run                                            # configs/base.yaml, seed 0
     $ python -m ablations run -m ablation=base,dropped_class seed=range(0,5)
-    $ python -m ablations run -m hydra/launcher=joblib seed=range(0,8)   # or submitit_slurm: a cluster
-    $ python -m ablations run -m --config-name search                    # Optuna chooses the values
+    $ python -m ablations run -m hydra/launcher=joblib seed=range(0,8)   # or submitit_slurm: extra "cluster"
+    $ python -m ablations run -m --config-name search                    # Optuna, of the extra "search"
 """
 
 from __future__ import annotations

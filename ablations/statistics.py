@@ -18,7 +18,7 @@ Conventions
     undecided     everything else; ``more`` says how many seeds would probably decide it
 
 Student's t supposes that the mean difference is about normal. How well it keeps its promise for 3 to 10
-seeds, for skewed and heavy-tailed metrics too, is measured by ``ablations.calibration``. The permutation
+seeds, for skewed and heavy-tailed metrics too, is measured by ``experiments.calibration``. The permutation
 test supposes nothing, but cannot give less than ``smallest_p``: 3 paired seeds have 2^3 swaps.
 """
 
@@ -55,7 +55,7 @@ class Verdict:
     margin: float
     floor: float
     test: str
-    smallest_p: float  # that the permutation test can reach with these seeds
+    smallest_p: float  # that the permutation test can reach with these seeds; corrected likewise
     comparisons: int = 1
 
     @property
@@ -187,13 +187,20 @@ def judge_each(
     names = list(alone)
     p_values = dict(zip(names, holm([alone[n].p_value for n in names]), strict=True))
     p_margins = dict(zip(names, holm([alone[n].p_margin for n in names]), strict=True))
+    smallest = dict(zip(names, holm([alone[n].smallest_p for n in names]), strict=True))
     sign = -1.0 if settings.get("higher_is_better") else 1.0
     verdicts = {}
     for name, verdict in alone.items():
         _, error, degrees = _effect(
             sign * np.array(verdict.baseline), sign * np.array(verdict.candidate), verdict.paired
         )
-        corrected = replace(verdict, p_value=p_values[name], p_margin=p_margins[name], comparisons=count)
+        corrected = replace(
+            verdict,
+            p_value=p_values[name],
+            p_margin=p_margins[name],
+            smallest_p=smallest[name],
+            comparisons=count,
+        )
         verdicts[name] = _decide(corrected, error, degrees)
     return verdicts
 
@@ -226,8 +233,8 @@ def spent(look: int, looks: int, *, level: float = ALPHA) -> float:
 def smallest_p(baselines: int, candidates: int, *, paired: bool) -> float:
     """The smallest two-sided p a permutation test can give: 2 over the number of rearrangements."""
     count = 2**baselines if paired else math.comb(baselines + candidates, baselines)
-    # Swapping the sets turns the effect around, and where they are equally large it is a rearrangement too.
-    return min(1.0, (2 if paired or baselines == candidates else 1) / count)
+    # What was seen is as extreme as itself: one rearrangement at least, and the rarer side counts twice.
+    return min(1.0, 2 / count)
 
 
 def power(seeds: int, effect: float, spread: float, *, paired: bool, level: float = ALPHA) -> float:
@@ -240,7 +247,7 @@ def power(seeds: int, effect: float, spread: float, *, paired: bool, level: floa
     degrees = seeds - 1 if paired else 2 * seeds - 2
     error = spread * math.sqrt((1 if paired else 2) / seeds)
     if error == 0.0:
-        return 1.0 if effect > 0 else level / 2
+        return 1.0 if effect > 0 else 0.0
     return float(stats.nct.sf(stats.t.isf(level / 2, degrees), degrees, effect / error))
 
 

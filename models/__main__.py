@@ -10,7 +10,6 @@ $ python -m models train classifier folds=sounds seed=0     # holds out the firs
 $ python -m models release classifier --out families.safetensors   # all folds scored, then trained on all
 $ python -m models predict families.safetensors recordings/ --csv names.csv
 $ python -m models export families.safetensors --out families.pt2  # its embedding, for other programs
-$ python -m models study                                   # the figures of the report (needs the data)
 
 CONFIG is a file of ``configs/`` (vae_simple, vae_residual, vae_hierarchical, vae_vector_quantised,
 vae_waveform, classifier and its variants); what follows it are overrides, ``model.steps=200``, as in
@@ -203,26 +202,12 @@ def predict(arguments: Sequence[str]) -> int:
     return predict.main(arguments)
 
 
-STUDIES = ("autoencoders", "classifier")
-
-
-def study(arguments: Sequence[str]) -> int:
-    """``python -m models study [autoencoders|classifier] ...``; both without a name."""
-    named = bool(arguments) and arguments[0] in STUDIES
-    chosen, rest = ((arguments[0],), arguments[1:]) if named else (STUDIES, arguments)
-    from models import autoencoder_study, classifier_study  # with PyTorch
-
-    mains = {"autoencoders": autoencoder_study.main, "classifier": classifier_study.main}
-    return max(mains[name](rest) for name in chosen)
-
-
 COMMANDS = {
     "train": train,
     **{name: partial(use, name) for name in USES},
     "release": release,
     "predict": predict,
     "export": export,
-    "study": study,
 }
 
 

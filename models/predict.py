@@ -28,6 +28,7 @@ import numpy as np
 from tqdm import tqdm
 
 import metrics
+from audio_distance import audio
 
 ALPHA = 0.05
 NEAR_FACTOR = 2.0
@@ -72,7 +73,7 @@ def audio_files(inputs: Sequence[str]) -> list[Path]:
     for name in inputs:
         path = Path(name)
         if path.is_dir():
-            files.update(source.path for source in metrics._list_folder(path, "predict")[0])
+            files.update(source.path for source in audio.list_folder(path, "predict")[0])
         elif path.exists():
             files.add(path)
         else:

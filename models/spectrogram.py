@@ -11,7 +11,7 @@ Conventions
 The way back has two steps, and each loses something: the bins of the transform from the mel bands
 (``magnitude``, three ways, ``INVERSIONS``), then the phases (``waveform``, Griffin and Lim 1984 with the
 momentum of Perraudin et al. 2013, as librosa has it). What they lose is the ceiling of every model that
-generates spectrograms; ``models.autoencoder_study`` measures it.
+generates spectrograms; ``experiments.autoencoders`` measures it.
 """
 
 from __future__ import annotations

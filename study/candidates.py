@@ -17,15 +17,14 @@ from collections.abc import Mapping
 from functools import partial
 
 import numpy as np
-from joblib import Parallel, delayed
 from matplotlib.figure import Figure
 
-from study import distances, results
+from experiments.scenes import SCENES, clusters
+from study import distances
 from study.distances import DISTANCES, NOTES
 from study.plots import BLUE, FONT, GREY, ORANGE
 from study.sources import seeded
 
-NULLS = 100
 PAIR = ([[0.0], [2.0]], [[1.0], [3.0]])
 FAR = ([[0.0], [1.0], [2.0], [3.0], [4.0]], [[100.0], [101.0], [102.0], [103.0], [104.0]])
 
@@ -78,6 +77,7 @@ def by_hand(name: str) -> tuple[str, float, float]:
 
 _CALLED = {  # by a candidate, and part of what it computes
     "sliced_wasserstein": ("_transport_1d",),
+    "sinkhorn": ("_entropic_plan",),
     "classifier_two_sample": ("_stratified_folds", "_ridge_scores"),
     "mauve": ("_frontier_area",),
     "dynamic_time_warping": ("_alignment_cost",),
@@ -116,59 +116,14 @@ def card(name: str) -> str:
 
 # -------------------------------------------------------------------------------------------- scenes
 
-CENTRES = np.array([[-4.0, 0.0], [4.0, 0.0], [0.0, 6.0]])
-
-
-def _clusters(rng: np.random.Generator, shares=(1, 1, 1), spread: float = 1.0, n: int = 60) -> np.ndarray:
-    member = rng.choice(3, size=n, p=np.array(shares) / sum(shares))
-    return CENTRES[member] + spread * rng.standard_normal((n, 2))
-
-
-def _outliers(rng: np.random.Generator) -> np.ndarray:
-    points = _clusters(rng)
-    points[::20] = 20.0
-    return points
-
-
-def _matched(rng: np.random.Generator) -> np.ndarray:
-    many = _clusters(rng, n=12_000)
-    return rng.multivariate_normal(many.mean(axis=0), np.cov(many.T), 60)
-
-
-SCENES = {
-    "shifted": lambda rng: _clusters(rng) + np.array([1.0, 0.0]),
-    "wider": lambda rng: _clusters(rng, spread=1.5),
-    "lost cluster": lambda rng: _clusters(rng, shares=(1, 1, 0)),
-    "other weights": lambda rng: _clusters(rng, shares=(4, 1, 1)),
-    "same moments": _matched,
-    "one repeated": lambda rng: np.repeat(_clusters(rng)[:1], 60, axis=0) + 1e-6 * rng.normal(size=(60, 2)),
-    "5 % outliers": _outliers,
-}
-
-
-def scene_values(name: str) -> dict[str, float]:
-    """Mean value over five samples of each scene, in null standard deviations from the null's mean."""
-    function = partial(DISTANCES[name], **({"coefficients": 1} if name == "dynamic_time_warping" else {}))
-
-    def value(make, *key) -> float:
-        rng = seeded(*key)
-        return function(_clusters(rng), make(rng), rng=rng)
-
-    null = np.array([value(_clusters, "null", t) for t in range(NULLS)])
-    spread = null.std(ddof=1) or 1e-12
-    return {
-        scene: float(np.mean([value(make, scene, t) for t in range(5)]) - null.mean()) / spread
-        for scene, make in SCENES.items()
-    }
-
 
 def scenes_picture() -> Figure:
     """The scenes themselves: reference in blue, candidate in orange."""
     figure = Figure(figsize=(8, 4.2), layout="constrained")
     panels = figure.subplots(2, 4).ravel()
-    for axes, (scene, make) in zip(panels, {"nothing": _clusters, **SCENES}.items(), strict=True):
+    for axes, (scene, make) in zip(panels, {"nothing": clusters, **SCENES}.items(), strict=True):
         rng = seeded(scene, 0)
-        axes.plot(*_clusters(rng).T, "o", ms=3, color=BLUE)
+        axes.plot(*clusters(rng).T, "o", ms=3, color=BLUE)
         axes.plot(*make(rng).T, "x", ms=4, color=ORANGE)
         axes.set_title(scene, fontsize=FONT)
         far = 22 if "outliers" in scene else 10
@@ -205,14 +160,3 @@ def picture(name: str, values: Mapping[str, float]) -> Figure:
         f"{name.replace('_', ' ')}: what it sees (blue) and what it cannot tell (grey)", fontsize=FONT
     )
     return figure
-
-
-def main() -> None:
-    names = list(DISTANCES)
-    found = Parallel(n_jobs=-1)(delayed(scene_values)(name) for name in names)
-    content = {"nulls": NULLS, "scenes": dict(zip(names, found, strict=True))}
-    print(results.write("scenes", content, made_by="python -m study.candidates", seed=0))
-
-
-if __name__ == "__main__":
-    main()

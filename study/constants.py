@@ -1,4 +1,4 @@
-"""Make ``metrics_constants.json``: the divisor of each of the 1032 numbers of the distance.
+"""Make ``audio_distance/constants.json``: the divisor of each of the 1032 numbers of the distance.
 
     python -m study.constants            # writes the file beside metrics.py, about a minute
     python -m study.constants --check    # makes them again and compares, writes nothing

@@ -20,6 +20,8 @@ from scipy.stats import binomtest, rankdata
 from scipy.stats import t as student
 
 from study import trials
+from study.agreement import agreement, bootstrap_interval, laboratory_mean
+from study.draws import small_effects as small_effects_of
 from study.sources import GRADED
 
 Candidate = tuple[str, str]
@@ -64,7 +66,7 @@ def shares(found: Mapping, candidate: Candidate, effects) -> dict[tuple[str, str
 
 def small_effects(found: Mapping) -> tuple[str, ...]:
     """Every small effect of any source."""
-    return tuple(dict.fromkeys(e for source in found["power"] for e in trials.small_effects(source)))
+    return tuple(dict.fromkeys(e for source in found["power"] for e in small_effects_of(source)))
 
 
 def power(found: Mapping, candidate: Candidate) -> float:
@@ -133,7 +135,7 @@ def sound(found: Mapping, embedding: str, test: str) -> dict[str, bool]:
     """
     found_right = {}
     for name, row in found["soundness"][embedding].items():
-        small = np.mean(np.array(row[test]) <= trials.LEVEL)
+        small = np.mean(np.array(row[test]) <= trials.ALPHA)
         found_right[name] = bool(small >= 0.5 if row["must_differ"] else small <= 0.15)
     return found_right
 
@@ -185,7 +187,7 @@ def listeners(found: Mapping, candidate: Candidate) -> dict[str, dict]:
     """Rated set -> agreement of a candidate with the listeners, for the sets where it is defined."""
     embedding, distance = candidate
     each = {
-        name: trials.agreement(found["ratings"][embedding][name][distance], row["ratings"])
+        name: agreement(found["ratings"][embedding][name][distance], row["ratings"])
         for name, row in found["rated"].items()
     }
     return {name: row for name, row in each.items() if row}
@@ -193,15 +195,13 @@ def listeners(found: Mapping, candidate: Candidate) -> dict[str, dict]:
 
 def shipped(found: Mapping) -> dict[str, dict]:
     """The same for ``metrics.distance`` as it is shipped, windows and all."""
-    return {
-        name: trials.agreement(found["shipped"][name], row["ratings"]) for name, row in found["rated"].items()
-    }
+    return {name: agreement(found["shipped"][name], row["ratings"]) for name, row in found["rated"].items()}
 
 
 def listeners_mean(found: Mapping, each: Mapping[str, dict], key: str = "spearman") -> dict:
     """Mean over the rated sets, with an interval over laboratories: mean, interval, sets, laboratories."""
     laboratories = {name: row["laboratory"] for name, row in found["rated"].items()}
-    return trials.laboratory_mean(each, laboratories, key)
+    return laboratory_mean(each, laboratories, key)
 
 
 def listeners_difference(found: Mapping, a: Mapping, b: Mapping, key: str = "spearman") -> dict:
@@ -213,7 +213,7 @@ def listeners_difference(found: Mapping, a: Mapping, b: Mapping, key: str = "spe
 def _bootstrap(groups: list[list[float]], seed: int) -> dict:
     return {
         "mean": float(np.mean(np.concatenate(groups))),
-        "interval": trials.bootstrap_interval(groups, draws=BOOTSTRAP, seed=seed),
+        "interval": bootstrap_interval(groups, draws=BOOTSTRAP, seed=seed),
         "groups": len(groups),
     }
 

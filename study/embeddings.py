@@ -21,7 +21,7 @@ Handcrafted (numpy, scipy and ``metrics.py``; always there)
     resampling when the rate is told, as ``file_vector`` does) except ``waveform``, which is neither
     trimmed nor levelled.
 
-Networks whose weights lie in a PyPI wheel (``requirements-networks.txt``)
+Networks whose weights lie in a PyPI wheel (extra "networks" of ``pyproject.toml``)
     aisfx, cdpam, musicnn, openwakeword, resemblyzer. The packages pin versions that exclude each other,
     so they are installed without their dependencies and never imported: their weight files are read,
     the network is built here. Nothing is prepared beyond what the network's authors do.
@@ -57,10 +57,11 @@ import scipy.signal
 from numpy.lib.stride_tricks import sliding_window_view
 
 import metrics
+from audio_distance import views
 
 N_FFT, HOP = 1024, 256  # of log_mel, mfcc and mean_spectrum: 46 ms and 12 ms at 22,050 Hz
 SEQUENCE_FRAMES, SEQUENCE_COEFFICIENTS = 40, 13
-WHEELS = "pip install --no-deps -r requirements-networks.txt"
+WHEELS = "pip install --no-deps aisfx Resemblyzer -c constraints.txt"
 TORCH = "pip install torch"
 EXPORTED = ".pt2"  # of torch.export
 CDPAM_SHA256 = "453c8b6edee1a94f0120236156436ff28fe4d8d884485e4a67695c8e8570bdfe"
@@ -293,7 +294,7 @@ def mel_matrix(
     """
     bins = np.arange(n_fft // 2 + 1) * rate / n_fft
     if scale == "slaney":
-        edges = metrics._mel_to_hz(np.linspace(metrics._hz_to_mel(low), metrics._hz_to_mel(high), bands + 2))
+        edges = views.mel_to_hz(np.linspace(views.hz_to_mel(low), views.hz_to_mel(high), bands + 2))
     else:
         mels = np.linspace(_htk_mel(low), _htk_mel(high), bands + 2)
         edges = mels if scale == "htk in mel" else 700 * (10 ** (mels / 2595) - 1)
@@ -427,7 +428,7 @@ def _log_bands(window: np.ndarray, bands: int) -> np.ndarray:
 
 @cache
 def _filters(bands: int) -> np.ndarray:
-    return metrics.mel_filters(N_FFT, bands).T.astype(np.float32)
+    return metrics.mel_filters(N_FFT, bands, rate=metrics.RATE).T.astype(np.float32)
 
 
 def _mean_and_sd(frames: np.ndarray) -> np.ndarray:

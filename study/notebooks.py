@@ -5,7 +5,8 @@
 
 A notebook runs in ``notebooks/``, in a fresh kernel of this interpreter that can import the repository. It is
 written back only if every cell ran and none wrote to the error stream, and without anything that differs
-between two runs (times, versions).
+between two runs (times, versions). It does not see ``AUDIO_DATA``: what it shows of recordings comes from
+``results/``, so its outputs are the same on machines with and without them.
 """
 
 from __future__ import annotations
@@ -20,6 +21,8 @@ from pathlib import Path
 import nbformat
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
+
+from study import sets
 
 FOLDER = Path(__file__).resolve().parent.parent / "notebooks"
 
@@ -70,10 +73,10 @@ def execute(path: Path, *, timeout: int = 300) -> float:
 
 
 def _environment(profile: str) -> dict[str, str]:
-    """Return the environment with the repository importable and without the user's IPython settings."""
+    """Return the environment with the repository importable, without recordings and IPython settings."""
     imports = [str(FOLDER.parent), *filter(None, [os.environ.get("PYTHONPATH")])]
     return {
-        **os.environ,
+        **{name: value for name, value in os.environ.items() if name != sets.ENVIRONMENT},
         "PYTHONPATH": os.pathsep.join(imports),
         "PYTHONHASHSEED": "0",
         "IPYTHONDIR": profile,

@@ -23,6 +23,7 @@ from scipy.cluster.hierarchy import leaves_list, linkage
 from scipy.spatial.distance import squareform
 
 from study import contrast, sources, trials
+from study.agreement import agreement
 
 NEAREST = 0.001  # distances are drawn from here on a logarithmic axis
 BLUE, ORANGE, GREY = "#0072B2", "#D55E00", "#BBBBBB"
@@ -360,7 +361,7 @@ def listeners_scatter(found: Mapping) -> Figure:
         values, row = found["shipped"][name], found["rated"][name]
         x = [values[s] for s in row["ratings"]]
         axes.plot(x, list(row["ratings"].values()), "o", color=BLUE)
-        agreed = trials.agreement(values, row["ratings"])
+        agreed = agreement(values, row["ratings"])
         figures = "" if row["figures"] == "read" else f", {row['figures']}"
         axes.set_title(f"{name}{figures}\nSpearman {agreed['spearman']:.2f}", fontsize=FONT)
         axes.tick_params(labelsize=FONT)

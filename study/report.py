@@ -25,11 +25,12 @@ import jinja2
 import numpy as np
 
 import gen_audio
-import metrics
+from audio_distance import features, views
+from experiments.listening import FAMILIES
+from experiments.statistics import ALPHA, mean_power
 from study import contrast, plots, results, trials
-from study.benchmark import LEVEL, VALUES, mean_power
 from study.distances import NOTES
-from study.listening import FAMILIES
+from study.incumbents import VALUES
 from study.sources import GRADED
 
 ROOT = Path(__file__).parents[1]
@@ -116,7 +117,7 @@ def _extreme(table: Mapping, choose) -> dict:
 
 
 def ahead(found: Mapping) -> list[str]:
-    """Families of ``study.listening`` whose nested lead is above zero with its whole corrected interval."""
+    """Families of ideas whose nested lead is above zero with its whole corrected interval."""
     return [name for name, row in _tries(found) if row["lead_spearman"]["corrected"][0] > 0]
 
 
@@ -147,7 +148,7 @@ def by_laboratory(found: Mapping) -> dict[str, dict[str, float]]:
 def of_kind(found: Mapping, kind: str) -> dict[str, float]:
     """Means over the new folders of one kind: accuracy lost, distance, share with p of 5 % or less."""
     rows = [row for row in found["folders"] if row["kind"] == kind]
-    seen = [row["p_value"] <= LEVEL for row in rows]
+    seen = [row["p_value"] <= ALPHA for row in rows]
     means = {name: float(np.mean([row[name] for row in rows])) for name in ("drop", "distance")}
     return {**means, "seen": float(np.mean(seen)), "folders": len(rows)}
 
@@ -200,8 +201,8 @@ def context(found: Mapping[str, Mapping]) -> dict:
         "notes": NOTES,
         "families": FAMILIES,
         **({"contrasted": contrasted(found["trials"])} if "trials" in found else {}),
-        "recipe": {name: value for name, value in vars(metrics).items() if name.isupper()},
-        "level": LEVEL,
+        "recipe": {name: value for name, value in (vars(views) | vars(features)).items() if name.isupper()},
+        "level": ALPHA,
         "measures": list(VALUES),
         # The RMS of a sine is its peak over sqrt(2); the noise is a share of the peak.
         "noise_db": {
@@ -209,7 +210,7 @@ def context(found: Mapping[str, Mapping]) -> dict:
             for name, (_, noise) in gen_audio.SETS.items()
             if noise
         },
-        "trim_db": -20 * math.log10(metrics.TRIM),
+        "trim_db": -20 * math.log10(features.TRIM),
         "samples": f"{round(test1['seconds'] * test1['rates'][0]):,}",
     }
 
@@ -359,7 +360,9 @@ def main(argv: list[str] | None = None) -> int:
     arguments = parser.parse_args(argv)
     found = results.read_all()
     if "challenge" not in found:
-        print("error: results/challenge.json is missing; run: python -m study.challenge", file=sys.stderr)
+        print(
+            "error: results/challenge.json is missing; run: python -m experiments challenge", file=sys.stderr
+        )
         return 1
     text = render(found)
     if arguments.check:

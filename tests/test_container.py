@@ -17,16 +17,13 @@ import numpy as np
 import pytest
 import soundfile
 
-pytest.importorskip("torch", reason="pip install -r requirements-models.txt")
-from packaging.requirements import Requirement
+pytest.importorskip("torch", reason='pip install -e ".[models]"')
+from packages import PROJECT, ROOT, by_name, closure, extra, link, pinned
 from packaging.utils import canonicalize_name
 
 from models.classifier import Classifier
 
-ROOT = Path(__file__).parents[1]
 RATE = 8000
-REQUIREMENTS = "requirements-predict.txt"
-OTHER_REQUIREMENTS = ("requirements.txt", "requirements-models.txt", "requirements-optional.txt")
 # What pip freeze leaves out, which is in the base image; and what a PyTorch for a GPU asks for besides.
 NOT_PINNED = re.compile("setuptools$|nvidia-|cuda-|triton")
 
@@ -70,9 +67,14 @@ def copies():
     return found
 
 
-def requirements(name):
-    lines = [line.split("#")[0].strip() for line in (ROOT / name).read_text().splitlines()]
-    return {canonicalize_name(Requirement(line).name): line for line in lines if line}
+def installed():
+    """(index of its instruction, options, names of packages) of the one call of pip."""
+    ((index, words),) = (
+        (i, shlex.split(value)) for i, (_, value) in enumerate(STEPS) if value.startswith("pip install ")
+    )
+    options, names = words[2:7], words[7:]
+    assert not [name for name in names if name.startswith("-")]
+    return index, options, names
 
 
 STEPS = instructions((ROOT / "Dockerfile").read_text())
@@ -119,12 +121,9 @@ def test_nothing_is_fetched_but_packages():
 
 
 def test_packages_are_installed_before_code_is_copied():
-    (install,) = (i for i, (_, value) in enumerate(STEPS) if value.startswith("pip install"))
-    words = shlex.split(STEPS[install][1])
-    assert "--no-cache-dir" in words and words.count("-r") == words.count("-c") == 1
-    assert words[words.index("-r") + 1] == REQUIREMENTS and words[words.index("-c") + 1] == "constraints.txt"
-    before = [value for name, value in STEPS[:install] if name == "COPY"]
-    assert before == [f"{REQUIREMENTS} constraints.txt ./"]
+    install, options, _ = installed()
+    assert options == ["--no-cache-dir", "--extra-index-url", "$TORCH_INDEX", "-c", "constraints.txt"]
+    assert [value for name, value in STEPS[:install] if name == "COPY"] == ["constraints.txt ./"]
 
 
 def test_labels_name_the_licence():
@@ -183,47 +182,25 @@ def test_it_holds_the_modules_that_predicting_imports_and_no_others():
     assert needed()[0] == {source for source in COPIES if source.endswith(".py")}
 
 
-def test_the_requirements_are_what_these_import():
+def test_the_packages_are_what_these_import():
     made_by = metadata.packages_distributions()
     found = needed()[1] - {"librosa"}  # of the ways back to a waveform
     packages = {canonicalize_name(made_by[name][0]) if name in made_by else name for name in found}
-    assert packages == set(requirements(REQUIREMENTS))
+    assert packages == set(installed()[2])
 
 
-def test_the_requirements_are_those_of_the_other_files():
-    others = {}
-    for name in OTHER_REQUIREMENTS:
-        others |= requirements(name)
-    for name, line in requirements(REQUIREMENTS).items():
-        assert line == others[name]
+def test_the_packages_are_those_of_the_project():
+    """As ``pip install ".[models,m4a]"``: the distance's own, to name sounds, and to read m4a."""
+    assert set(installed()[2]) == {*by_name(PROJECT["dependencies"]), *extra("models"), *extra("m4a")}
 
 
-def closure():
-    """Installed distributions that the requirements need, with all that these need, by name."""
-    found, waiting = {}, [Requirement(line) for line in requirements(REQUIREMENTS).values()]
-    while waiting:
-        wanted = waiting.pop()
-        name = canonicalize_name(wanted.name)
-        if name in found:
-            continue
-        try:
-            found[name] = metadata.distribution(name)
-        except metadata.PackageNotFoundError:
-            pytest.skip(f"{name} is not installed: pip install -r {REQUIREMENTS} -c constraints.txt")
-        for line in found[name].requires or ():
-            further = Requirement(line)
-            if further.marker is None or further.marker.evaluate({"extra": ""}):
-                waiting.append(further)
-    return found
+def in_image():
+    return closure(by_name(installed()[2]).values())
 
 
 def test_every_package_that_is_installed_has_an_exact_version():
-    pinned = {
-        name: re.fullmatch(r"[\w.-]+==[\w.!+]+", line)
-        for name, line in requirements("constraints.txt").items()
-    }
-    assert [name for name in requirements(REQUIREMENTS) if not pinned.get(name)] == []
-    assert [name for name in closure() if not (pinned.get(name) or NOT_PINNED.match(name))] == []
+    assert set(installed()[2]) <= set(pinned())
+    assert [name for name in in_image() if not (name in pinned() or NOT_PINNED.match(name))] == []
 
 
 # What it does
@@ -276,17 +253,13 @@ def sounds(tmp_path):
 
 @pytest.fixture(scope="module")
 def image(tmp_path_factory):
-    """The files of the image, in app/, and the packages of its requirements, in packages/."""
+    """The files of the image, in app/, and its packages, in packages/."""
     place = tmp_path_factory.mktemp("image")
     for source, target in COPIES.items():
         (place / "app" / target).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(ROOT / source, place / "app" / target)
-    packages = place / "packages"
-    packages.mkdir()
-    for distribution in closure().values():
-        for top in {file.parts[0] for file in distribution.files} - {"..", "__pycache__"}:
-            if not (packages / top).exists():
-                (packages / top).symlink_to(distribution.locate_file(top))
+    (place / "packages").mkdir()
+    link(in_image().values(), place / "packages")
     return place
 
 
@@ -330,7 +303,8 @@ def test_modules_of_training_studies_and_tests_are_not_there(image):
         "pytest",
         "librosa",
         "sklearn",
-        "study.trials",
+        "study.sources",
+        "experiments",
         "ablations",
         "gen_audio",
     ]

@@ -135,9 +135,7 @@ class TestBandwidth:
         assert "set 16000 Hz, bandwidth_rate 8000 Hz" in refusal(
             metrics.describe, described, bandwidth_rate=8000
         )
-        assert metrics.describe(described).to_arrays()["names"].tolist() == [
-            s.name for s in described._sounds
-        ]
+        assert metrics.describe(described).to_arrays()["names"].tolist() == [s.name for s in described.sounds]
 
     def test_files_of_a_lower_rate(self, described, folder_of, noise):
         """They are compared over the whole bandwidth, unlike two sets of files."""
@@ -205,20 +203,20 @@ class TestDescribe:
 
 class TestSample:
     def test_drawn_from_the_seed(self, described):
-        names = [sound.name for sound in described._sounds]
-        drawn = [[s.name for s in described.sample(3, seed=seed)._sounds] for seed in (1, 1, *range(8))]
+        names = [sound.name for sound in described.sounds]
+        drawn = [[s.name for s in described.sample(3, seed=seed).sounds] for seed in (1, 1, *range(8))]
         assert drawn[0] == drawn[1] and len({tuple(one) for one in drawn}) > 3
         assert all(one == sorted(set(one) & set(names)) and len(one) == 3 for one in drawn)
-        assert set(drawn[0]) < {sound.name for sound in described.sample(4, seed=1)._sounds}
+        assert set(drawn[0]) < {sound.name for sound in described.sample(4, seed=1).sounds}
 
     def test_all_if_fewer(self, described):
         for count in (6, 7, 1000):
-            assert described.sample(count, seed=0)._sounds == described._sounds
+            assert described.sample(count, seed=0).sounds == described.sounds
 
     def test_is_a_set(self, described, made, tmp_path):
         some = described.sample(3, seed=0)
         assert (len(some), some.name, some.bandwidth_rate) == (3, described.name, RATE)
-        chosen = [tmp_path / "real" / sound.name for sound in some._sounds]
+        chosen = [tmp_path / "real" / sound.name for sound in some.sounds]
         assert metrics.distance(some, made) == metrics.distance(chosen, made)
 
     def test_too_few(self, described):
@@ -297,7 +295,7 @@ class TestFile:
     @pytest.mark.parametrize(
         ("changes", "message"),
         [
-            ({"recipe": "0-abc"}, "described with recipe 0-abc, and this metrics.py has 1-"),
+            ({"recipe": "0-abc"}, "described with recipe 0-abc, and this package has 1-"),
             ({"recipe": "0-abc"}, "describe the set again"),
             ({"vectors": np.zeros((6, 1031), "f4")}, r"shape \(6, 1031\); \(windows, 1032\) is needed"),
             ({"vectors": np.zeros(1032, "f4")}, r"shape \(1032,\)"),

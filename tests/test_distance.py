@@ -16,8 +16,10 @@ import soundfile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+from reference import literal
 
 import metrics
+from audio_distance import energy, kernel, resampling, units
 
 RATE = 16000
 
@@ -77,7 +79,7 @@ class TestValue:
         values = []
         for _ in range(300):
             pool = pool_of(rng.normal(0, 1, (8, 2)), rng.normal(0, 1, (5, 2)))
-            values.append(metrics._observe([pool.vectors], pool, causes=False).views.mean())
+            values.append(energy.observe([pool.vectors], pool, causes=False).views.mean())
         assert abs(np.mean(values)) < 4 * np.std(values) / math.sqrt(300)
         assert np.min(values) < 0 < np.max(values)
 
@@ -131,7 +133,7 @@ class TestValue:
 def pool_of(x, y, *, paired=False):
     n, m = len(x), len(y)
     partner = np.concatenate([np.arange(n) + n, np.arange(n)]) if paired else np.full(n + m, -1)
-    return metrics._Pool(
+    return units.Pool(
         vectors=np.vstack([x, y]),
         starts=np.arange(n + m),
         weights=np.ones(n + m),
@@ -151,7 +153,7 @@ def noises(n, m, *, seconds=0.5):
 
 def literal_p(pool, arrangements):
     """P-value over the given memberships, every statistic recomputed by loops from the definitions."""
-    families = metrics._test_families([pool.vectors], pool.weights / pool.size)
+    families = literal.families([pool.vectors], pool.weights / pool.size)
 
     def energy(rows, inside):
         a, b = np.flatnonzero(inside), np.flatnonzero(~inside)
@@ -162,7 +164,9 @@ def literal_p(pool, arrangements):
             len(a) * (len(a) - 1)
         )
 
-    table = np.array([[energy(family[0], inside) for inside in arrangements] for family in families])
+    table = np.array(
+        [[energy(np.array(family[0]), inside) for inside in arrangements] for family in families]
+    )
     table = (table - table.mean(axis=1, keepdims=True)) / table.std(axis=1, keepdims=True)
     largest = table.max(axis=0)
     return np.mean(largest >= largest[0] - 1e-6)
@@ -173,7 +177,7 @@ class TestPermutations:
         rng = np.random.default_rng(1)
         pool = pool_of(rng.normal(0, 1, (3, 2)), rng.normal(1, 1, (3, 2)))
         deals = [np.isin(np.arange(6), deal) for deal in itertools.combinations(range(6), 3)]
-        found = metrics._permutation_test([pool.vectors], [pool.vectors], pool, permutations=99, seed=0)
+        found = resampling.permutation_test([pool.vectors], [pool.vectors], pool, permutations=99, seed=0)
         assert found.exact and found.permutations == 20
         assert found.p_value == pytest.approx(literal_p(pool, deals))
         assert found.smallest_p == pytest.approx(2 / 20)  # a deal and its mirror image are one statistic
@@ -185,20 +189,20 @@ class TestPermutations:
         swaps = [
             np.concatenate([np.array(s) == 0, np.array(s) == 1]) for s in itertools.product((0, 1), repeat=4)
         ]
-        found = metrics._permutation_test([pool.vectors], [pool.vectors], pool, permutations=99, seed=0)
+        found = resampling.permutation_test([pool.vectors], [pool.vectors], pool, permutations=99, seed=0)
         assert found.exact and found.permutations == 16
         assert found.p_value == pytest.approx(literal_p(pool, swaps))
 
     def test_arranged_values_are_the_values_of_rearranged_sets(self):
         rng = np.random.default_rng(4)
         pool = pool_of(rng.normal(0, 1, (5, 2)), rng.normal(0, 1, (4, 2)))
-        members, _ = metrics._arrangements(pool, 99, 0)
-        tiles = ((*t, k.mean(axis=0)) for *t, k in metrics._unit_tiles([pool.vectors], pool))
-        values = metrics._arranged_values(tiles, pool, members)
+        members, _ = resampling.arrangements(pool, 99, 0)
+        tiles = ((*t, k.mean(axis=0)) for *t, k in kernel.unit_tiles([pool.vectors], pool))
+        values = resampling.arranged_values(tiles, pool, members)
         for column in (0, 1, 50, 99):
             inside = members[:, column] > 0
             again = pool_of(pool.vectors[inside], pool.vectors[~inside])
-            expected = metrics._observe([again.vectors], again).views.mean()
+            expected = energy.observe([again.vectors], again).views.mean()
             assert values[column] == pytest.approx(expected, abs=1e-6)  # members are float32
 
     @pytest.mark.parametrize("paired", [False, True])
@@ -210,7 +214,7 @@ class TestPermutations:
             x, y = rng.standard_t(3, (8, 3)), rng.standard_t(3, (8, 3))
             shared = rng.normal(0, 2, (8, 3)) * paired
             pool = pool_of(x + shared, y + shared, paired=paired)
-            test = metrics._permutation_test(
+            test = resampling.permutation_test(
                 [pool.vectors], [pool.vectors], pool, permutations=99, seed=trial
             )
             alarms += test.p_value <= 0.05
@@ -226,23 +230,23 @@ class TestInterval:
     def test_is_the_jackknife_of_really_smaller_sets(self, samples):
         x, y = samples
         pool = pool_of(x, y)
-        observed = metrics._observe([pool.vectors], pool)
+        observed = energy.observe([pool.vectors], pool)
         for role, n in (("reference", len(x)), ("candidate", len(y))):
             for i in range(n):
                 keep = np.arange(n) != i
                 less = pool_of(x[keep], y) if role == "reference" else pool_of(x, y[keep])
-                again = metrics._observe([less.vectors], less, causes=False).views.mean()
+                again = energy.observe([less.vectors], less, causes=False).views.mean()
                 name = f"{i if role == 'reference' else len(x) + i:03d}"
-                assert observed.deviations[role, name] == pytest.approx(again, abs=1e-9)
+                assert observed.leave_one_out[role, name] == pytest.approx(again, abs=1e-9)
 
     def test_pairs_leave_together(self):
         rng = np.random.default_rng(8)
         x, y = rng.normal(0, 1, (5, 2)), rng.normal(0.5, 1, (5, 2))
         pool = pool_of(x, y, paired=True)
-        observed = metrics._observe([pool.vectors], pool)
+        observed = energy.observe([pool.vectors], pool)
         less = pool_of(x[1:], y[1:], paired=True)
-        again = metrics._observe([less.vectors], less, causes=False).views.mean()
-        assert observed.deviations["reference", "000"] == pytest.approx(again, abs=1e-9)
+        again = energy.observe([less.vectors], less, causes=False).views.mean()
+        assert observed.leave_one_out["reference", "000"] == pytest.approx(again, abs=1e-9)
 
     def test_is_absent_for_two_files(self):
         assert metrics.compare(*noises(2, 4), rate=RATE).interval is None
@@ -252,6 +256,7 @@ class TestInterval:
         z = [s[::-1] for s in noises(6, 5)[0]]
         both = metrics.compare_each(x, {"y": y, "z": z}, rate=RATE)
         one, other = metrics.difference(both["y"], both["z"]), metrics.difference(both["z"], both["y"])
+        # a - b and b - a round alike.
         assert one.value == -other.value == both["y"].value - both["z"].value
         assert one.p_value == pytest.approx(other.p_value) and one.value > 0
 
@@ -278,8 +283,8 @@ class TestPastBugsOfSeveralCandidates:
 def test_large_sets_in_float32_tiles_agree_with_float64(monkeypatch):
     x, y = noises(9, 8, seconds=2.0)
     dense = metrics.compare(x, y, rate=RATE)
-    monkeypatch.setattr(metrics, "DENSE_WINDOWS", 1)
-    monkeypatch.setattr(metrics, "TILE_ELEMENTS", 100)
+    monkeypatch.setattr(kernel, "DENSE_WINDOWS", 1)
+    monkeypatch.setattr(kernel, "TILE_ELEMENTS", 100)
     tiled = metrics.compare(x, y, rate=RATE)
     # float32: relative error of a squared distance about 1e-6, a quarter of it in the kernel near 1.
     assert tiled.value == pytest.approx(dense.value, abs=1e-5)
@@ -307,6 +312,7 @@ class TestInvariances:
         )
 
     def test_order_of_the_sounds(self):
+        """To the bit: units are put in the order of their content before anything is added."""
         x, y = noises(5, 4)
         one, other = metrics.compare(x, y, rate=RATE), metrics.compare(x[::-1], y[::-1], rate=RATE)
         assert (one.value, one.p_value, one.interval) == (other.value, other.p_value, other.interval)

@@ -6,17 +6,27 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
+TOLD = ("candidates", "contrast", "notebooks", "plots", "report", "tables")  # of study: draws and tells
+DISTANCE = {"metrics", "audio_distance"}
 ROOMS = {  # what each may import of this repository
-    "metrics": {"metrics"},  # itself, under its name, where it runs as a command
+    "audio_distance": {"audio_distance"},
+    "metrics": {"audio_distance"},
     "gen_audio": set(),
-    "study": {"metrics", "gen_audio", "study"},
-    "ablations": {"metrics", "gen_audio", "study", "ablations"},
-    "models": {"metrics", "study", "ablations", "models"},
+    "study": {*DISTANCE, "gen_audio", "study"},
+    "ablations": {*DISTANCE, "gen_audio", "study", "ablations"},
+    "models": {*DISTANCE, "study", "ablations", "models"},
+    "experiments": {*DISTANCE, "gen_audio", "study", "ablations", "models", "experiments"},
+    "report": {*DISTANCE, "gen_audio", "study", "experiments", "report"},
 }
+TORCH = {"torch", "models"}  # a room that imports PyTorch is as heavy as PyTorch
 
 
 def files(room):
-    return sorted((ROOT / room).glob("*.py")) or [ROOT / f"{room}.py"]
+    told = [ROOT / "study" / f"{name}.py" for name in TOLD]
+    if room == "report":
+        return [*told, *(ROOT / room).rglob("*.py")]
+    found = sorted(set((ROOT / room).rglob("*.py")) - set(told))
+    return found or [ROOT / f"{room}.py"]
 
 
 def imported(path):
@@ -29,6 +39,15 @@ def imported(path):
             yield node.module.split(".")[0]
 
 
+def imported_at_once(path):
+    """Top-level names of the imports that run with the file's."""
+    for node in ast.parse(path.read_text(encoding="utf-8")).body:
+        if isinstance(node, ast.Import):
+            yield from (alias.name.split(".")[0] for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield node.module.split(".")[0]
+
+
 @pytest.mark.parametrize(("room", "allowed"), ROOMS.items())
 def test_a_room_imports_only_what_lies_before_it(room, allowed):
     for path in files(room):
@@ -37,9 +56,28 @@ def test_a_room_imports_only_what_lies_before_it(room, allowed):
 
 
 def test_torch_is_only_imported_on_demand_outside_of_models():
-    for room in ("metrics", "gen_audio", "study", "ablations"):
+    for room in ("audio_distance", "metrics", "gen_audio", "study", "ablations", "report"):
         for path in files(room):
-            tree = ast.parse(path.read_text(encoding="utf-8"))
-            top = {a.name for node in tree.body if isinstance(node, ast.Import) for a in node.names}
-            top |= {node.module for node in tree.body if isinstance(node, ast.ImportFrom)}
-            assert not {name for name in top if name.split(".")[0] == "torch"}, path
+            assert "torch" not in set(imported_at_once(path)), path
+
+
+def experiments():
+    return [path for path in files("experiments") if not path.name.startswith("_")]
+
+
+def test_each_experiment_has_its_result_and_each_result_its_experiment():
+    assert {path.stem for path in experiments()} == {path.stem for path in (ROOT / "results").glob("*.json")}
+
+
+@pytest.mark.parametrize("path", experiments(), ids=lambda path: path.stem)
+def test_what_an_experiment_imports_it_says_that_it_needs(path):
+    """Without PyTorch or Hydra every other experiment runs: ``make report`` does, for one."""
+    from experiments.__main__ import facts
+
+    at_once, needs = set(imported_at_once(path)), facts(path.stem).needs
+    assert not at_once & TORCH or "PyTorch" in needs
+    assert "ablations" not in at_once or "Hydra" in needs
+    for other in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(other, ast.ImportFrom) and other.module.startswith("experiments"):
+            names = [other.module.partition(".")[2]] if "." in other.module else [a.name for a in other.names]
+            assert all({"PyTorch", "Hydra"} & set(facts(n).needs) <= set(needs) for n in names), names

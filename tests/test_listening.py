@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 import metrics
-from study import __main__ as command
-from study import distances, listening, sets
+from experiments import __main__ as command
+from experiments import listening
+from study import distances, sets
 
 LABORATORIES = {f"set {i}": f"laboratory {i % 5}" for i in range(40)}
 SYSTEMS = [f"system {i}" for i in range(6)]
@@ -171,7 +172,7 @@ def test_windows_of_other_lengths_cover_the_signal():
 
 def test_without_rated_sets_it_says_so(monkeypatch, capsys):
     monkeypatch.delenv("AUDIO_DATA", raising=False)
-    assert command.main(["listen"]) == 1
+    assert command.main(["listening"]) == 1
     assert "AUDIO_DATA" in capsys.readouterr().err
 
 

@@ -12,6 +12,7 @@ import pytest
 import soundfile
 
 import metrics
+from audio_distance import features
 
 RATE = 16000
 ROOT = Path(metrics.__file__).parent
@@ -227,7 +228,7 @@ class TestCache:
 
         calls = []
         embed = metrics.embed
-        monkeypatch.setattr(metrics, "embed", lambda signal: calls.append(1) or embed(signal))
+        monkeypatch.setattr(features, "embed", lambda signal: calls.append(1) or embed(signal))
         assert metrics.compare(*folders, cache=cache).to_dict() == first and not calls
         (folders[0] / "real_0.wav").rename(folders[0] / "renamed.wav")
         assert metrics.compare(*folders, cache=cache).value == first["value"] and not calls
@@ -244,10 +245,10 @@ class TestCache:
             done.append(1)
             return embed(signal)
 
-        monkeypatch.setattr(metrics, "embed", stops)
+        monkeypatch.setattr(features, "embed", stops)
         with pytest.raises(KeyboardInterrupt):
             metrics.compare(*folders, cache=tmp_path / "cache")
-        monkeypatch.setattr(metrics, "embed", lambda signal: done.append(1) or embed(signal))
+        monkeypatch.setattr(features, "embed", lambda signal: done.append(1) or embed(signal))
         metrics.compare(*folders, cache=tmp_path / "cache")
         assert len(done) == 8 and not list((tmp_path / "cache").glob("*.part"))
 

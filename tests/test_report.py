@@ -99,8 +99,8 @@ def test_check_tells_a_report_that_differs(tmp_path, monkeypatch, capsys):
 def test_words_of_the_report_hold(challenge):
     """What the template says in words, not in numbers; a change of the distance must not outdate it."""
     historic, clean = challenge["sets"]["historic"], challenge["sets"]["clean"]
-    assert max(historic[t]["p_value"] for t in ("test1", "test2")) <= report.LEVEL
-    assert min(clean[t]["p_value"] for t in ("test1", "test2")) > report.LEVEL
+    assert max(historic[t]["p_value"] for t in ("test1", "test2")) <= report.ALPHA
+    assert min(clean[t]["p_value"] for t in ("test1", "test2")) > report.ALPHA
     assert historic["test1"]["interval"][0] < 0  # "reaches below zero although p is small"
     assert all(challenge["clicks"][t]["share"] >= 1 for t in ("test1", "test2"))
     assert clean["difference"]["value"] > 0
@@ -144,7 +144,7 @@ def test_words_of_the_autoencoders_hold(found):
 def test_results_have_their_header(path):
     header = results.read(path.stem)["header"]
     assert set(header) >= {"made_by", "recipe", "seed", "versions", "data"}
-    assert header["made_by"].startswith(("python -m study", "python -m ablations", "python -m models"))
+    assert header["made_by"] == f"python -m experiments {path.stem}"
     assert header["recipe"] == metrics.constants()[1]
     assert set(header["versions"]) == set(results.PACKAGES)
 
@@ -207,7 +207,7 @@ def test_readme_is_short():
 def test_readme_shows_what_the_command_prints(tmp_path, monkeypatch, capsys):
     """Word for word; numbers within what two processors can differ by, p-values within a few deals."""
     text = (ROOT / "README.md").read_text(encoding="utf-8")
-    shown = re.search(r"```text\n\$ python -m metrics (.*?)\n(.*?)```", text, flags=re.DOTALL)
+    shown = re.search(r"```text\n\$ audio-distance (.*?)\n(.*?)```", text, flags=re.DOTALL)
     monkeypatch.chdir(tmp_path)
     gen_audio.write("test_audio")
     assert metrics.main(shown[1].split()) == 0

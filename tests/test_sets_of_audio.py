@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import metrics
+from audio_distance import extraction, features
 
 RATE = 16000
 
@@ -369,7 +370,7 @@ class TestInvariances:
     def test_workers(self, real, made, monkeypatch):
         """Asked for, or started because the work is long: the same bytes."""
         one, two = (metrics.compare(real, made, workers=n) for n in (1, 2))
-        monkeypatch.setattr(metrics, "PARALLEL_SECONDS", 0.0)
+        monkeypatch.setattr(extraction, "PARALLEL_SECONDS", 0.0)
         assert one == two == metrics.compare(real, made)
         for left, right in zip(one.units, two.units, strict=True):
             assert left == right
@@ -404,7 +405,7 @@ class TestCache:
     def counted(self, monkeypatch):
         """Embeddings that were really made."""
         calls, embed = [], metrics.embed
-        monkeypatch.setattr(metrics, "embed", lambda signal: calls.append(1) or embed(signal))
+        monkeypatch.setattr(features, "embed", lambda signal: calls.append(1) or embed(signal))
         return calls
 
     def test_the_same_result_with_without_and_again(self, real, made, tmp_path, counted):
@@ -433,7 +434,7 @@ class TestCache:
         assert len(counted) == 7 * 2  # four of real again at 4 kHz, three new, and all without a cache
         counted.clear()
         scale, _ = metrics.constants()
-        monkeypatch.setattr(metrics, "constants", lambda: (scale, "2-00000000"))
+        monkeypatch.setattr(extraction, "constants", lambda: (scale, "2-00000000"))
         self.measure(real, made, tmp_path)
         assert len(counted) == 8
 

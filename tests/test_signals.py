@@ -8,6 +8,7 @@ from matplotlib.figure import Figure
 
 import gen_audio
 import metrics
+from experiments import real_waveforms
 from study import results, sets, signals
 
 RATE = 16_000
@@ -101,7 +102,7 @@ class TestWraps:
 class TestSpectra:
     def test_a_sine_reads_its_level_at_its_frequency(self):
         frequencies, level = signals.power_spectrum(np.tile(TONE, 6) / 10, RATE)
-        assert frequencies[level.argmax()] == 500
+        assert frequencies[level.argmax()] == pytest.approx(500)
         assert level.max() == pytest.approx(-20, abs=0.01)
 
     def test_reversal_leaves_the_mean_spectrum(self):
@@ -128,7 +129,7 @@ class TestSpectra:
 
 class TestDistances:
     def test_raw(self):
-        assert signals.raw_distance(np.array([3.0, 0]), np.array([0.0, 4, 0])) == 5
+        assert signals.raw_distance(np.array([3.0, 0]), np.array([0.0, 4, 0])) == pytest.approx(5)
         # A quarter of a period late, a sine is at a right angle to itself; but for its ends.
         quarter = signals.delayed(TONE, RATE, 0.0005)
         assert signals.raw_distance(TONE, quarter) == pytest.approx(
@@ -137,7 +138,7 @@ class TestDistances:
 
     def test_of_a_sound_to_itself_and_to_its_half(self):
         x = np.random.default_rng(0).standard_normal(8000).astype(np.float32) / 10
-        assert max(signals.distances(x, x, RATE).values()) == 0
+        assert max(signals.distances(x, x, RATE).values()) == 0  # equal vectors: nothing is rounded
         softer = signals.distances(x, x / 2, metrics.RATE)  # all 40 bands have sound in them
         assert softer["raw samples"] == pytest.approx(np.linalg.norm(x) / 2, rel=1e-5)
         assert softer["mean log-mel"] == pytest.approx(20 * math.log10(2) * math.sqrt(40), rel=0.02)
@@ -169,11 +170,8 @@ class TestPictures:
         assert below.max() == signals.SHOWN_DB
         assert found["highest"].split() == ["100"] * signals.COLUMNS
 
-    def test_committed_results_draw_every_figure(self, monkeypatch):
-        monkeypatch.setattr(sets, "available", lambda name: name == "instruments")
-        real, line = signals.real()
-        assert line == signals.MISSING
-        assert real == results.read("real_waveforms")
+    def test_committed_results_draw_every_figure(self):
+        real = results.read("real_waveforms")
         same = real["same_spectrum"]
         table = real["ratios"]["table"]
         for figure in (
@@ -186,15 +184,16 @@ class TestPictures:
             assert isinstance(figure, Figure)
             assert figure.get_suptitle()
 
-    def test_without_recordings_the_example_says_so(self, monkeypatch):
-        monkeypatch.setattr(sets, "available", lambda name: name == "instruments")
+    def test_the_example_is_rendered(self, monkeypatch):
+        """No recording is carried by the notebook, nor needed."""
+        monkeypatch.setattr(sets, "_files", None)
         assert "as played" in signals.example_versions().signals
 
     @pytest.mark.skipif(
         not (sets.available("digits") and sets.available("sounds")), reason="needs the recordings"
     )
     def test_committed_results_are_what_is_measured(self):
-        measured, committed = signals.real()[0], results.read("real_waveforms")
+        measured, committed = results.plain(real_waveforms.run()), results.read("real_waveforms")
         assert measured["pictures"].keys() == committed["pictures"].keys()
         for name, row in committed["ratios"]["table"].items():
             assert measured["ratios"]["table"][name] == pytest.approx(row, abs=2e-3)

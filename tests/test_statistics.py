@@ -10,6 +10,7 @@ import hashlib
 import itertools
 import json
 import math
+import sys
 from typing import ClassVar
 
 import numpy as np
@@ -17,8 +18,10 @@ import pytest
 import scipy.stats
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from reference import literal as recipe
 
 import metrics
+from audio_distance import description, energy, kernel, resampling, units
 
 RATE = 16000
 HEADER = 300  # samples after which a sound says how many windows it holds
@@ -68,14 +71,14 @@ def scale_of(x):
     return metrics.divisors(np.concatenate(x))
 
 
-def kernel(a, b, scale):
+def file_kernel(a, b, scale):
     """Mean over all pairs of windows of |difference|^(1/2), in plain loops."""
     return float(np.mean([[math.sqrt(np.linalg.norm((u - v) / scale)) for v in b] for u in a]))
 
 
 def unit_kernel(a, b, scale):
     """Units are lists of files: files weigh alike in a unit, and windows alike in a file."""
-    return float(np.mean([[kernel(s, t, scale) for t in b] for s in a]))
+    return float(np.mean([[file_kernel(s, t, scale) for t in b] for s in a]))
 
 
 def literal(x, y, scale, left_out=()):
@@ -279,10 +282,7 @@ def memberships(n, m, pairs=(), shared=()):
 
 
 def literal_test(units, splits, pairs=()):
-    """p-value, null spread and smallest p with every split's statistic from its definition.
-
-    The descriptions are taken from the module; everything that is done with them is written again.
-    """
+    """The p-value with every split's statistic from its definition, descriptions included."""
     rows = np.concatenate([t for unit in units for t in unit]).astype(float)
     weights = np.concatenate(
         [np.full(len(t), 1 / (len(t) * len(unit))) for unit in units for t in unit]
@@ -310,8 +310,8 @@ def literal_test(units, splits, pairs=()):
         return 2 * np.mean(cross) - inside[0] - inside[1]
 
     statistics = []
-    for family in metrics._test_families([rows], weights):
-        kernels = [table(view) for view in family]
+    for family in recipe.families([rows], weights):
+        kernels = [table(np.array(view)) for view in family]
         values = np.array([np.mean([energy(k, x, y) for k in kernels]) for x, y in splits])
         statistics.append((values - values.mean()) / values.std())
     largest = np.max(statistics, axis=0)
@@ -412,21 +412,21 @@ class TestFalseAlarms:
         count = 0
         for trial in range(400):
             x, y = draw(np.random.default_rng([40, trial]))
-            pool, _, _ = metrics._make_pool(
+            pool, _, _ = units.make_pool(
                 *(self.loaded(side, role) for role, side in (("r", x), ("c", y))),
                 **{"groups": None, "paired": False, **options},
             )
             views = [pool.vectors.astype(float)]
-            test = metrics._permutation_test(views, views, pool, permutations=99, seed=trial)
+            test = resampling.permutation_test(views, views, pool, permutations=99, seed=trial)
             count += test.p_value <= 0.05
         return count
 
     def loaded(self, side, role):
         """A set as it is after reading; the content names the draw, as a digest would."""
-        return metrics._Set(
+        return description.SoundSet(
             role,
             tuple(
-                metrics._Sound(f"{i:02d}", hashlib.sha256(t.tobytes()).hexdigest(), RATE, 1.0, -20.0, t)
+                description.Sound(f"{i:02d}", hashlib.sha256(t.tobytes()).hexdigest(), RATE, 1.0, -20.0, t)
                 for i, t in enumerate(side)
             ),
             (),
@@ -507,12 +507,12 @@ class TestParts:
         found = compare(x, y, **options)
         # The scale belongs to the whole reference: taking a file away must not change it.
         scale = scale_of(x)
-        monkeypatch.setattr(metrics, "_own_scale", lambda loaded: scale)
+        monkeypatch.setattr(sys.modules["audio_distance.distance"], "own_scale", lambda loaded: scale)
         groups = options.get("groups") or tuple([f"[{i}]" for i in range(len(s))] for s in (x, y))
         shared = self.SETS[kind].get("shared", 0)
         joint = set(groups[0]) & set(groups[1]) if kind in {"pairs", "groups"} else set(groups[1][:shared])
-        assert len(found._deviations) == len(set(groups[0])) + len(set(groups[1]) - joint)
-        for (role, name), value in found._deviations.items():
+        assert len(found.leave_one_out) == len(set(groups[0])) + len(set(groups[1]) - joint)
+        for (role, name), value in found.leave_one_out.items():
             out = [
                 {i for i, g in enumerate(side) if g == name and (role == own or name in joint)}
                 for own, side in zip(("reference", "candidate"), groups, strict=True)
@@ -529,7 +529,7 @@ class TestParts:
         x, y, _ = self.make(n=6, m=4)
         found = compare(x, y, paired=False)
         sides = [
-            np.array([v for (own, _), v in found._deviations.items() if own == role])
+            np.array([v for (own, _), v in found.leave_one_out.items() if own == role])
             for role in ("reference", "candidate")
         ]
         parts = [(len(s) - 1) / len(s) * ((s - s.mean()) ** 2).sum() for s in sides]
@@ -545,7 +545,7 @@ class TestParts:
         truth, held = np.mean(many), 0
         for _ in range(200):
             pool = plain_pool(rng.normal(0, 1, (15, 2)), rng.normal(1, 1, (15, 2)))
-            low, high = metrics._observe([pool.vectors], pool).interval
+            low, high = energy.observe([pool.vectors], pool).interval
             held += low <= truth <= high
         assert held >= 176
 
@@ -583,7 +583,7 @@ class TestParts:
     def test_bands_of_large_sets_use_some_units(self, noise, monkeypatch):
         """With a limit of three units a side, the shares add up to the value of those units alone."""
         x, y = ([noise(s + i) for i in range(4)] for s in (0, 10))
-        monkeypatch.setattr(metrics, "BAND_UNITS", 3)
+        monkeypatch.setattr(energy, "BAND_UNITS", 3)
         found = metrics.compare(x, y, rate=RATE, paired=False)
         candidates = [
             metrics.compare(a, b, rate=RATE, paired=False).views["envelope"]
@@ -595,7 +595,7 @@ class TestParts:
 
 def plain_pool(x, y):
     n, m = len(x), len(y)
-    return metrics._Pool(
+    return units.Pool(
         vectors=np.vstack([x, y]),
         starts=np.arange(n + m),
         weights=np.ones(n + m),
@@ -608,7 +608,7 @@ def plain_pool(x, y):
 
 def metrics_value(x, y):
     pool = plain_pool(x, y)
-    return float(metrics._observe([pool.vectors], pool, causes=False).views.mean())
+    return float(energy.observe([pool.vectors], pool, causes=False).views.mean())
 
 
 class TestTiles:
@@ -618,7 +618,7 @@ class TestTiles:
         """Tiles that cut through files, groups and pairs; the same sums in another order."""
         x, y, options = TestParts().make(**TestParts.SETS[kind])
         dense = compare(x, y, **options)
-        monkeypatch.setattr(metrics, "TILE_ELEMENTS", elements)
+        monkeypatch.setattr(kernel, "TILE_ELEMENTS", elements)
         tiled = compare(x, y, **options)
         assert tiled.value == pytest.approx(dense.value, abs=1e-12)
         assert tiled.interval == pytest.approx(dense.interval, abs=1e-9)
@@ -631,13 +631,13 @@ class TestTiles:
         fourth root to a quarter of that: 4e-6."""
         x, y, options = TestParts().make(**TestParts.SETS[kind])
         dense = compare(x, y, **options)
-        monkeypatch.setattr(metrics, "DENSE_WINDOWS", 1)
+        monkeypatch.setattr(kernel, "DENSE_WINDOWS", 1)
         single = compare(x, y, **options)
         assert single.value == pytest.approx(dense.value, abs=1e-5)
         assert single.p_value == dense.p_value
 
     def test_identity_holds_in_float32(self, monkeypatch):
-        monkeypatch.setattr(metrics, "DENSE_WINDOWS", 1)
+        monkeypatch.setattr(kernel, "DENSE_WINDOWS", 1)
         x = tables(np.random.default_rng(60), 6, windows=3)
         assert distance([*x, x[0]], [x[0], *x]) == 0.0
 
@@ -686,7 +686,7 @@ class TestResult:
         plain = found.to_dict()
         # Strict JSON: neither NaN nor Infinity.
         assert json.loads(json.dumps(plain, allow_nan=False))["value"] == found.value
-        assert plain["verdict"] == found.verdict and "_deviations" not in plain
+        assert plain["verdict"] == found.verdict and "leave_one_out" not in plain
         assert f"distance {found.value:.3f}" in str(found)
 
     def test_own_embedding_is_said(self):

@@ -10,7 +10,6 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from ablations import calibration
 from ablations.statistics import (
     Verdict,
     holm,
@@ -21,6 +20,7 @@ from ablations.statistics import (
     smallest_p,
     spent,
 )
+from experiments import calibration
 
 values = st.lists(st.floats(-1e3, 1e3), min_size=2, max_size=8)
 
@@ -53,7 +53,14 @@ def test_permutation_of_pairs_is_exact():
 
 
 @pytest.mark.parametrize(
-    ("n", "m", "paired", "p"), [(3, 3, True, 0.25), (3, 3, False, 0.1), (6, 6, True, 1 / 32)]
+    ("n", "m", "paired", "p"),
+    [
+        (3, 3, True, 0.25),
+        (3, 3, False, 0.1),
+        (6, 6, True, 1 / 32),
+        (3, 4, False, 2 / 35),
+        (5, 2, False, 2 / 21),
+    ],
 )
 def test_smallest_p_is_reached(n, m, paired, p):
     assert smallest_p(n, m, paired=paired) == pytest.approx(p)
@@ -102,6 +109,7 @@ def test_higher_is_better_is_the_mirror(numbers, other):
     numbers, other = numbers[:count], other[:count]
     one = judge(numbers, other, paired=True, margin=0.3)
     two = judge([-x for x in numbers], [-x for x in other], paired=True, margin=0.3, higher_is_better=True)
+    # Numbers with the other sign round alike: exact.
     assert (one.verdict, one.effect) == (two.verdict, two.effect)
 
 

@@ -1,9 +1,7 @@
-"""Measure the challenge: how far are test1 and test2 from the background?
+"""How far are the challenge's test1 and test2 from the background, and how much of it is clicks?
 
-    $ python -m study.challenge
-
-writes ``results/challenge.json``, in about half a minute on two cores. The sets are those of
-``gen_audio``, written to a temporary folder and read back through their file lists.
+The sets of ``gen_audio`` (10 tones of 6 s in the background, 5 in each test), written to a temporary folder
+and read back through their file lists; with five seeds of the noise, of which the report shows seed 0.
 
 Conventions
     historic, clean   the sets as first published, in which samples beyond 16 bits wrap to clicks,
@@ -17,9 +15,7 @@ Conventions
 
 from __future__ import annotations
 
-import argparse
 import itertools
-import sys
 import tempfile
 from pathlib import Path
 
@@ -29,10 +25,11 @@ from joblib import Parallel, delayed
 
 import gen_audio
 import metrics
-from study import results
 from study.distances import frechet, gaussian_mmd, permutation_pvalue
 
-MADE_BY = "python -m study.challenge"
+DATA = ()
+TAKES = "half a minute"
+
 SEED = 0  # of the sets the report speaks of, and of all permutations
 SEEDS = tuple(range(5))  # of the noise, to see how much of a distance is luck
 TESTS = ("test1", "test2")
@@ -93,10 +90,10 @@ def measure(folder: Path, kind: str, seed: int) -> dict:
     """Everything about one writing of the sets, "historic" or "clean"; the files are left."""
     here = place(folder, kind, seed)
     gen_audio.write(str(here), seed=seed, overflow=OVERFLOWS[kind])
-    found = compared(here)
-    gap = metrics.difference(found["test1"], found["test2"])
+    to_background = compared(here)
+    gap = metrics.difference(to_background["test1"], to_background["test2"])
     return {
-        **{test: as_dict(found[test]) for test in TESTS},
+        **{test: as_dict(to_background[test]) for test in TESTS},
         "difference": {"value": gap.value, "interval": gap.interval, "p_value": gap.p_value},
         "beyond_16_bits": beyond_16_bits(seed),
     }
@@ -109,10 +106,10 @@ def brief(measured: dict) -> dict:
 
 def as_dict(comparison: metrics.Comparison) -> dict:
     """A comparison in plain types, without the names of folders."""
-    found = comparison.to_dict()
+    content = comparison.to_dict()
     for side in ("reference", "candidate"):
-        del found[side]["name"]
-    return found
+        del content[side]["name"]
+    return content
 
 
 def beyond_16_bits(seed: int) -> dict[str, dict[str, int]]:
@@ -152,15 +149,15 @@ def split(folder: Path, cache: Path) -> dict:
         half = (first, *chosen)
         rest = tuple(path for path in others if path not in chosen)
         values[half] = metrics.distance(half, rest, paired=False, cache=cache)
-    found = np.array(list(values.values()))
+    every = np.array(list(values.values()))
     return {
-        "count": len(found),
+        "count": len(every),
         "half": len(half),
-        "mean": found.mean(),
-        "sd": found.std(),
-        "smallest": found.min(),
-        "largest": found.max(),
-        "central_95": np.quantile(found, [0.025, 0.975]),
+        "mean": every.mean(),
+        "sd": every.std(),
+        "smallest": every.min(),
+        "largest": every.max(),
+        "central_95": np.quantile(every, [0.025, 0.975]),
         "interleaved": values[(first, *others[1::2])],
     }
 
@@ -174,8 +171,8 @@ def without_common_tones(folder: Path, cache: Path) -> dict:
     """The distances when the tones that both sets hold are left out of the background."""
     background = [path for path in (folder / "background").iterdir() if path.name not in COMMON]
     tests = {test: sorted((folder / test).iterdir()) for test in TESTS}
-    found = metrics.compare_each(background, tests, seed=SEED, cache=cache, paired=False)
-    return brief({test: as_dict(comparison) for test, comparison in found.items()})
+    comparisons = metrics.compare_each(background, tests, seed=SEED, cache=cache, paired=False)
+    return brief({test: as_dict(comparison) for test, comparison in comparisons.items()})
 
 
 def incumbents(folder: Path) -> dict:
@@ -184,11 +181,11 @@ def incumbents(folder: Path) -> dict:
     The vector of a file is the mean of its windows, divided by the bundled constants. ``split`` is
     the mean over all halves of the background: what a distance says where there is no difference.
     """
-    found = {"frechet": {}, "gaussian_mmd": {}}
+    table = {"frechet": {}, "gaussian_mmd": {}}
     for kind in OVERFLOWS:
         rows = {name: vectors(place(folder, kind, SEED) / name) for name in gen_audio.SETS}
         for name, distance in (("frechet", frechet), ("gaussian_mmd", gaussian_mmd)):
-            found[name][kind] = {
+            table[name][kind] = {
                 test: {
                     "value": distance(rows["background"], rows[test]),
                     "p_value": permutation_pvalue(
@@ -201,8 +198,8 @@ def incumbents(folder: Path) -> dict:
     halves = [np.isin(np.arange(10), [0, *chosen]) for chosen in itertools.combinations(range(1, 10), 4)]
     for name, distance in (("frechet", frechet), ("gaussian_mmd", gaussian_mmd)):
         values = [distance(background[half], background[~half]) for half in halves]
-        found[name]["split"] = {"mean": np.mean(values), "sd": np.std(values)}
-    return found
+        table[name]["split"] = {"mean": np.mean(values), "sd": np.std(values)}
+    return table
 
 
 def vectors(folder: Path) -> np.ndarray:
@@ -215,33 +212,18 @@ def vectors(folder: Path) -> np.ndarray:
     return np.array(rows) / metrics.constants()[0]
 
 
-# Command line
+# In words
 
 
-def summary(found: dict) -> str:
+def summary(measured: dict) -> str:
     """The two distances, historic and clean, in four lines."""
     lines = []
     for kind in OVERFLOWS:
         for test in TESTS:
-            c = found["sets"][kind][test]
+            c = measured["sets"][kind][test]
             low, high = c["interval"]
             lines.append(
                 f"{kind:8} {test}: {c['value']:6.3f} ({low:.3f} to {high:.3f}), "
                 f"p = {c['p_value']:.3f}, {c['verdict']}"
             )
     return "\n".join(lines)
-
-
-def main(argv: list[str] | None = None) -> int:
-    """Measure, write the result, print a summary; return the exit code."""
-    argparse.ArgumentParser(prog="python -m study.challenge", description=__doc__.splitlines()[0]).parse_args(
-        argv
-    )
-    found = run()
-    results.write("challenge", found, made_by=MADE_BY, seed=SEED)
-    print(summary(found))
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -1,9 +1,9 @@
 """How fast is the distance? Ratios against a floor and a peer, measured in the same run.
 
-    python -m study.speed
+30 synthetic seconds (seed 0), and two sets of 10,000 random windows. CPU time on one core
+(``time.process_time``, BLAS and torch held to one thread), the best of several repeats, because anything else
+that runs only ever adds to a time.
 
-Writes ``results/speed.json``. CPU time on one core (``time.process_time``, BLAS and torch held to one
-thread), the best of several repeats, because anything else that runs only ever adds to a time.
 The floor is the five short-time Fourier transforms alone. The peer, where torch is installed, is a
 network of VGGish's topology (Hershey et al. 2017: six convolutions, three dense layers, one 96 x 64
 log-mel patch a .96 s) with random weights, which cost what trained ones do.
@@ -11,7 +11,6 @@ log-mel patch a .96 s) with random weights, which cost what trained ones do.
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import platform
@@ -22,11 +21,16 @@ import time
 
 import numpy as np
 import scipy.fft
+import scipy.signal
 from numpy.lib.stride_tricks import sliding_window_view
 from threadpoolctl import threadpool_limits
 
 import metrics
-from study import results, synthetic
+from study import synthetic
+
+DATA = ()
+NEEDS = ("PyTorch for the peer",)
+TAKES = "a minute"
 
 VECTORS = 10_000
 
@@ -46,7 +50,7 @@ def cpu_per_second(function, signals, *, repeats: int = 7) -> float:
 def transforms_only(signal: np.ndarray) -> None:
     """The floor: every short-time Fourier transform of the recipe, nothing else."""
     for n_fft in sorted({*metrics.ENVELOPE_SIZES, *metrics.FINE_SIZES}):
-        window = metrics._transform(n_fft)[0]
+        window = scipy.signal.windows.hann(n_fft, sym=False).astype(np.float32)
         frames = sliding_window_view(np.pad(signal, n_fft // 2), n_fft)[:: n_fft // 4]
         scipy.fft.rfft(frames * window, axis=1, overwrite_x=True)
 
@@ -92,15 +96,15 @@ def large_sets() -> dict:
 import json, resource, time
 import numpy as np
 import metrics
+from audio_distance import energy, units
 rng = np.random.default_rng(0)
 n = {VECTORS}
 vectors = rng.standard_normal((2 * n, 1032), dtype=np.float32)
 vectors[n:] += .01
-pool = metrics._Pool(vectors=vectors, starts=np.arange(2 * n), weights=np.ones(2 * n),
-    members=np.repeat([1, 2], n), partner=np.full(2 * n, -1), names=(), levels=np.zeros(2 * n))
-views = np.split(vectors, np.cumsum(list(metrics.VIEWS.values()))[:-1], axis=1)
+pool = units.pool_of_vectors(vectors[:n], vectors[n:])
+views = list(metrics.split_views(pool.vectors).values())
 start = time.perf_counter()
-observed = metrics._observe(views, pool, causes=False)
+observed = energy.observe(views, pool, causes=False)
 seconds = time.perf_counter() - start
 peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 print(json.dumps({{"seconds": seconds, "peak_mib": peak}}))
@@ -124,6 +128,7 @@ def start_up(repeats: int = 5) -> dict:
 
 
 def run() -> dict:
+    """All times; the peer's is null where torch is not installed."""
     signals = [metrics.prepare(signal, metrics.RATE)[0] for signal in synthetic.windows(30)]
     raw = list(synthetic.windows(30))
     return {
@@ -138,15 +143,15 @@ def run() -> dict:
     }
 
 
-def report(found: dict) -> str:
+def summary(measured: dict) -> str:
     """The figures as text."""
-    embed, floor = found["embed_ms_per_second"], found["transforms_ms_per_second"]
-    peer, large = found["vggish_topology_ms_per_second"], found["large_sets"]
+    embed, floor = measured["embed_ms_per_second"], measured["transforms_ms_per_second"]
+    peer, large = measured["vggish_topology_ms_per_second"], measured["large_sets"]
     return "\n".join(
         [
             f"three views: {embed:.2f} ms of CPU a second of audio, "
             f"{embed / floor:.1f} x the transforms alone ({floor:.2f} ms); "
-            f"preparing: {found['prepare_ms_per_second']:.2f} ms",
+            f"preparing: {measured['prepare_ms_per_second']:.2f} ms",
             "VGGish's topology: "
             + (
                 f"{peer:.1f} ms, {peer / embed:.1f} x the three views"
@@ -155,21 +160,7 @@ def report(found: dict) -> str:
             ),
             f"{large['vectors_a_side']:,} x {large['vectors_a_side']:,} vectors, all three terms: "
             f"{large['seconds']:.1f} s, peak {large['peak_mib']:.0f} MiB",
-            f"python -m metrics --help: {found['start_up']['help_seconds']:.2f} s "
-            f"(numpy alone {found['start_up']['numpy_seconds']:.2f} s)",
+            f"python -m metrics --help: {measured['start_up']['help_seconds']:.2f} s "
+            f"(numpy alone {measured['start_up']['numpy_seconds']:.2f} s)",
         ]
     )
-
-
-def main(argv: list[str] | None = None) -> int:
-    argparse.ArgumentParser(prog="python -m study.speed", description=__doc__.splitlines()[0]).parse_args(
-        argv
-    )
-    found = run()
-    print(report(found))
-    results.write("speed", found, made_by="python -m study.speed", seed=0)
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -1,6 +1,7 @@
-"""How good the classifier is, what each part of it brings, and what happens in a new folder.
+"""How good is the classifier, what does each part of it bring, and what happens in a new folder?
 
-``python -m models study classifier`` -> results/classifier.json
+400 environmental sounds in five published folds for the ladder; these, 3,000 spoken digits (by digit and by
+unseen speakers) and rendered instruments (by unseen programs) for the whole classifier. Fold k is seed k.
 
 Conventions
     ladder      configs that differ in one thing from the one before, each run on every fold; the gate judges
@@ -12,7 +13,7 @@ Conventions
                 accuracy on held-out recordings of the kind that was trained on ("held out": the same
                 sources, speakers, programs) minus the accuracy there.
     distance    ``metrics.compare`` of ``DESCRIBED`` training recordings with the folder. It does not look at
-                labels. ``confidence`` is the mean chance of the likeliest label, which does not either.
+                labels. ``confidence`` is the mean probability of the likeliest label, which does not either.
 
 Runs are the gate's, and conditions are kept beside them (joblib's cache): the command goes on after an
 interrupt.
@@ -33,16 +34,21 @@ from scipy import stats
 from sklearn.metrics import confusion_matrix
 
 import metrics
-from ablations import run, splits, tasks
+from ablations import run as gate
+from ablations import splits, tasks
 from ablations.config import load, replicates
 from ablations.cross_validation import Predictions, accuracy, predictions
 from ablations.run import MODEL
 from ablations.statistics import judge, mean_interval
 from models.classifier import DESCRIBED, Classifier, temperature
 from models.predict import Far
-from models.release import calibrated as calibrate
-from study import results, sets
+from models.release import calibrated
+from study import sets
 from study.distortions import DISTORTIONS, SEVERITIES
+
+DATA = ("digits", "sounds")
+NEEDS = ("PyTorch", "Hydra")
+TAKES = "an hour and a half"
 
 LADDER = ("majority", "cepstral", "plain", "crop", "masks", "mixup", "single", "")  # "": the whole
 VARIANTS = ("mfcc", "mfcc_deltas", "focal", "unnormalised")  # against SINGLE
@@ -83,7 +89,14 @@ def _folds(overrides: Sequence[str]) -> int:
     return splits.folds(load(list(overrides), config_name="classifier"))
 
 
-def study(*, runs: str, repeats: int = REPEATS, workers: int = -1) -> dict:
+def options(parser: argparse.ArgumentParser) -> None:
+    """What the ladder can be told."""
+    parser.add_argument(
+        "--repeats", type=int, default=REPEATS, help="seeds of every fold in the ladder (default %(default)s)"
+    )
+
+
+def run(*, runs: str = "runs", workers: int = -1, repeats: int = REPEATS) -> dict:
     """Make the runs, and measure."""
     ladder = {
         rung: configs(rung, [f"folds={LADDER_ON}"], runs=runs, repeats=repeats)
@@ -98,8 +111,8 @@ def study(*, runs: str, repeats: int = REPEATS, workers: int = -1) -> dict:
         for name, other in FLATTERED.items()
     }
     every = [*ladder.values(), *divisions.values(), *baselines.values(), *flattered.values()]
-    unique = {str(run.folder(config)): config for group in every for config in group}
-    run.in_parallel([delayed(run.run)(config) for config in unique.values()], workers=workers, what="runs")
+    unique = {str(gate.folder(config)): config for group in every for config in group}
+    gate.in_parallel([delayed(gate.run)(config) for config in unique.values()], workers=workers, what="runs")
     measured = {name: _division(group) for name, group in divisions.items()}
     for (name, rung), group in baselines.items():
         measured[name].setdefault("baselines", {})[rung] = accuracy(predictions(group))
@@ -129,23 +142,23 @@ def study(*, runs: str, repeats: int = REPEATS, workers: int = -1) -> dict:
 def _ladder(ladder: dict[str, list], repeats: int) -> dict:
     """Accuracy of each fold by rung, and what the gate says of the step to it."""
     values = {rung: _by_fold(group, repeats) for rung, group in ladder.items()}
-    found = {}
+    table = {}
     for i, rung in enumerate(LADDER):
-        found[rung or "whole"] = {"values": values[rung], **_mean(values[rung])}
+        table[rung or "whole"] = {"values": values[rung], **_mean(values[rung])}
         if i:
-            found[rung or "whole"] |= {"against": LADDER[i - 1], **_step(values[LADDER[i - 1]], values[rung])}
+            table[rung or "whole"] |= {"against": LADDER[i - 1], **_step(values[LADDER[i - 1]], values[rung])}
     for rung in VARIANTS:
-        found[rung] = {
+        table[rung] = {
             "values": values[rung],
             **_mean(values[rung]),
             "against": SINGLE,
             **_step(values[SINGLE], values[rung]),
         }
-    return found
+    return table
 
 
 def _by_fold(group: Sequence, repeats: int) -> list[float]:
-    each = [run.read(run.find(config), "metrics.json")["accuracy"] for config in group]
+    each = [gate.read(gate.find(config), "metrics.json")["accuracy"] for config in group]
     return np.array(each).reshape(repeats, -1).mean(axis=0).tolist()
 
 
@@ -169,33 +182,32 @@ def _step(before: Sequence[float], after: Sequence[float]) -> dict:
 
 def _division(group: Sequence) -> dict:
     """The whole classifier on one division: accuracy, recall, confusions, calibration, cost."""
-    found = predictions(group)
-    tables = [run.read(run.find(config), "metrics.json") for config in group]
-    calibrated = calibrate(found)
-    taken = found.probabilities.argmax(axis=1)
+    predicted = predictions(group)
+    tables = [gate.read(gate.find(config), "metrics.json") for config in group]
+    taken = predicted.probabilities.argmax(axis=1)
     return {
-        **accuracy(found),
-        "files": len(found.labels),
-        "names": found.names,
-        "recall": tasks.scores(found.labels, found.probabilities, found.names)["recall"],
-        "confusion": confusion_matrix(found.true_columns, taken, labels=np.arange(len(found.names))),
-        "raw": _calibration(found, found.probabilities),
-        "calibrated": _calibration(found, calibrated) if len(group) > 1 else None,
-        "temperature": temperature(found.probabilities, found.true_columns),
+        **accuracy(predicted),
+        "files": len(predicted.labels),
+        "names": predicted.names,
+        "recall": tasks.scores(predicted.labels, predicted.probabilities, predicted.names)["recall"],
+        "confusion": confusion_matrix(predicted.true_columns, taken, labels=np.arange(len(predicted.names))),
+        "raw": _calibration(predicted, predicted.probabilities),
+        "calibrated": _calibration(predicted, calibrated(predicted)) if len(group) > 1 else None,
+        "temperature": temperature(predicted.probabilities, predicted.true_columns),
         "seconds": [table["seconds"] for table in tables],
         "parameters": tables[0]["model"]["parameters"],
         "rate": group[0].model.rate,
-        "groups": len(set(found.groups)),
+        "groups": len(set(predicted.groups)),
     }
 
 
-def _calibration(found: Predictions, chances: np.ndarray) -> dict:
-    """How far chances can be believed, and the bins that show it."""
-    scores = tasks.scores(found.labels, chances, found.names)
+def _calibration(predicted: Predictions, probabilities: np.ndarray) -> dict:
+    """How far probabilities can be believed, and the bins that show it."""
+    scores = tasks.scores(predicted.labels, probabilities, predicted.names)
     return {
         "log_loss": scores["log_loss"],
         "error": scores["calibration_error"],
-        "bins": tasks.reliability(found.true_columns, chances),
+        "bins": tasks.reliability(predicted.true_columns, probabilities),
     }
 
 
@@ -208,10 +220,10 @@ def _folders(divisions: dict, flattered: dict, measured: dict, runs: str, worker
     jobs = []
     for name, group in divisions.items():
         usual = measured[name]["flattered"]["accuracy"] if name in flattered else None
-        jobs += [delayed(cached)(name, run.identity(c), c, usual, True) for c in group]
+        jobs += [delayed(cached)(name, gate.identity(c), c, usual, True) for c in group]
         if name in flattered:
-            jobs += [delayed(cached)(name, run.identity(c), c, usual, False) for c in flattered[name]]
-    return [row for rows in run.in_parallel(jobs, workers=workers, what="new folders") for row in rows]
+            jobs += [delayed(cached)(name, gate.identity(c), c, usual, False) for c in flattered[name]]
+    return [row for rows in gate.in_parallel(jobs, workers=workers, what="new folders") for row in rows]
 
 
 def _conditions(name: str, identity: str, config, usual: float | None, is_new: bool) -> list[dict]:
@@ -221,14 +233,14 @@ def _conditions(name: str, identity: str, config, usual: float | None, is_new: b
     the test fold as it is. With ``is_new`` False the fold is of known ones, and only it is measured.
     """
     fold = splits.fold(config)
-    model = Classifier.load(run.find(config) / MODEL)
+    model = Classifier.load(gate.find(config) / MODEL)
     train = model.describe(fold.train.signals, fold.train.rate, seed=0)
     first: dict[str, float] = {}
     rows = []
     for kind, grade, signals, labels, rate in changed(fold.test):
-        chances = model.probabilities(signals, rate)
-        right = chances.argmax(axis=1) == [model.names.index(label) for label in labels]
-        number = {"accuracy": float(right.mean()), "confidence": float(chances.max(axis=1).mean())}
+        probabilities = model.probabilities(signals, rate)
+        right = probabilities.argmax(axis=1) == [model.names.index(label) for label in labels]
+        number = {"accuracy": float(right.mean()), "confidence": float(probabilities.max(axis=1).mean())}
         first = first or number
         here = model.describe(signals, rate, seed=0)
         apart = metrics.compare(train, here, paired=False, permutations=PERMUTATIONS)
@@ -295,16 +307,16 @@ def _prediction(folders: Sequence[dict], divisions: Sequence[str] = DIVISIONS) -
         {"data": key[0], "kind": key[1], **{n: float(np.mean([r[n] for r in rows])) for n in NUMBERS}}
         for key, rows in averaged.items()
     ]
-    found = {}
+    predicted = {}
     for data in (*divisions, "all"):
         rows = [row for row in table if data in (row["data"], "all")]
-        found[data] = {measure: _correlation(rows, measure) for measure in ("distance", "less_sure")} | {
+        predicted[data] = {measure: _correlation(rows, measure) for measure in ("distance", "less_sure")} | {
             "conditions": len(rows)
         }
     far = [
         Far(row["distance"], None, row["p_value"], _near(folders, row["data"]), 0).is_far for row in folders
     ]
-    found["warnings"] = [
+    predicted["warnings"] = [
         {
             "least_drop": low,
             "most_drop": high,
@@ -313,7 +325,7 @@ def _prediction(folders: Sequence[dict], divisions: Sequence[str] = DIVISIONS) -
         }
         for low, high in ((-1.0, 0.02), (0.02, 0.1), (0.1, 0.3), (0.3, 1.01))
     ]
-    return found
+    return predicted
 
 
 NUMBERS = ("drop", "distance", "less_sure")
@@ -341,21 +353,3 @@ def _spearman(rows: Sequence[dict], measure: str) -> float:
     if any(len(set(column)) < 2 for column in columns):
         return float("nan")
     return float(stats.spearmanr(*columns).statistic)
-
-
-def main(arguments: Sequence[str]) -> int:
-    """``python -m models study classifier``: write results/classifier.json."""
-    parser = argparse.ArgumentParser(
-        prog="python -m models study classifier",
-        description="The classifier's ladder on environmental sounds, its accuracy on sounds, digits, unseen "
-        "speakers and instruments, and new folders. About an hour and a half on two cores; goes on after an "
-        "interrupt.",
-    )
-    parser.add_argument("--runs", default="runs", help="folder of the runs (default %(default)s)")
-    parser.add_argument("--repeats", type=int, default=REPEATS, help="seeds of every fold in the ladder")
-    parser.add_argument("--workers", type=int, default=-1, help="processes; -1: one a core (default)")
-    options = parser.parse_args(arguments)
-    found = study(runs=options.runs, repeats=options.repeats, workers=options.workers)
-    made_by = "python -m models study classifier"
-    print(results.write("classifier", found, made_by=made_by, seed=0, data=["digits", "sounds"]))
-    return 0

@@ -1,4 +1,6 @@
-"""How well the verdicts keep their promises: ``python -m ablations calibrate`` -> results/calibration.json
+"""How well do the gate's verdicts keep their promises? False alarms, looks, several at once, power.
+
+2,000 simulated comparisons a cell, with 3, 5 and 10 seeds, each with a seed of its own.
 
 Conventions
     metric    what a seed's number is drawn from: normal; skewed (lognormal); heavy-tailed (Student's t,
@@ -8,14 +10,13 @@ Conventions
     planted   the candidate is worse by the margin; the number of seeds is what ``seeds_needed`` gives.
     at the margin   the candidate is worse by exactly the margin: "no worse" is then the error.
 
-Each cell is ``TRIALS`` comparisons with its own seed, so it does not depend on the others or on workers.
+As every comparison has its own seed, a cell does not depend on the others or on workers.
 """
 
 from __future__ import annotations
 
 import argparse
 import math
-from collections.abc import Sequence
 
 import numpy as np
 from joblib import Parallel, delayed
@@ -23,8 +24,11 @@ from scipy import stats
 from tqdm import tqdm
 
 from ablations.statistics import ALPHA, POWER, judge, judge_each, seeds_needed
-from study import results
 from study.sources import seeded
+
+DATA = ()
+NEEDS = ("Hydra",)
+TAKES = "a few minutes"
 
 TRIALS = 2000
 SEEDS = (3, 5, 10)
@@ -59,13 +63,13 @@ def sides(
 
 def false_alarms(metric: str, size: int, paired: bool, trials: int) -> dict:
     """A/A: verdicts of worse and better in ``trials``, and of worse alone."""
-    found = {"worse": 0, "better": 0}
+    alarms = {"worse": 0, "better": 0}
     for t in range(trials):
         rng = seeded("A/A", metric, size, paired, t)
         verdict = judge(*sides(metric, size, rng, paired=paired), paired=paired).verdict
-        if verdict in found:
-            found[verdict] += 1
-    return _share(sum(found.values()), trials) | found
+        if verdict in alarms:
+            alarms[verdict] += 1
+    return _share(sum(alarms.values()), trials) | alarms
 
 
 def looked(size: int, trials: int) -> dict:
@@ -121,6 +125,19 @@ def _share(hits: int, trials: int) -> dict:
     return {"share": hits / trials, "interval": [float(low), float(high)], "trials": trials}
 
 
+def options(parser: argparse.ArgumentParser) -> None:
+    """What the simulation can be told."""
+    parser.add_argument(
+        "--trials", type=_count, default=TRIALS, help="comparisons a cell (default %(default)s)"
+    )
+
+
+def _count(text: str) -> int:
+    if int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text}; at least 1")
+    return int(text)
+
+
 def run(*, trials: int = TRIALS, workers: int = -1) -> dict:
     """All cells: false_alarms[paired or not][metric][seeds], looks, several, margin, planted."""
     jobs = {
@@ -149,25 +166,10 @@ def run(*, trials: int = TRIALS, workers: int = -1) -> dict:
         },
     }
     done = Parallel(n_jobs=workers, return_as="generator")(jobs.values())
-    found: dict = {"level": ALPHA, "trials": trials}
+    measured: dict = {"level": ALPHA, "trials": trials}
     for key, value in zip(jobs, tqdm(done, total=len(jobs), desc="calibration", unit="cell"), strict=True):
-        level = found
-        for part in key[:-1]:
-            level = level.setdefault(part, {})
-        level[key[-1]] = value
-    return found
-
-
-def main(arguments: Sequence[str]) -> int:
-    """``python -m ablations calibrate``: write results/calibration.json."""
-    parser = argparse.ArgumentParser(
-        prog="python -m ablations calibrate",
-        description="Simulated comparisons: false alarms, looks, several at once, power (a few minutes).",
-    )
-    parser.add_argument("--trials", type=int, default=TRIALS, help="comparisons a cell (default %(default)s)")
-    options = parser.parse_args(arguments)
-    if options.trials < 1:
-        parser.error(f"--trials: {options.trials}; at least 1")
-    found = run(trials=options.trials)
-    print(results.write("calibration", found, made_by="python -m ablations calibrate", seed=0))
-    return 0
+        table = measured
+        for word in key[:-1]:
+            table = table.setdefault(word, {})
+        table[key[-1]] = value
+    return measured

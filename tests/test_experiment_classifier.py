@@ -1,4 +1,4 @@
-"""The study of the classifier in small, on tones in place of all recordings: what is measured, and drawn."""
+"""The experiment on the classifier in small, on tones in place of all recordings: measured, and drawn."""
 
 import functools
 import json
@@ -6,11 +6,11 @@ import json
 import numpy as np
 import pytest
 
-pytest.importorskip("torch", reason="pip install -r requirements-models.txt")
-pytest.importorskip("hydra", reason="pip install -r requirements-ablations.txt")
+pytest.importorskip("torch", reason='pip install -e ".[models]"')
+pytest.importorskip("hydra", reason='pip install -e ".[gate]"')
 
 from ablations import run
-from models import classifier_study as study
+from experiments import classifier
 from study import plots, results, sets, tables
 
 RATE = 8000
@@ -37,7 +37,7 @@ def tones(name):
 @pytest.fixture(scope="module")
 def found(tmp_path_factory):
     folder = tmp_path_factory.mktemp("study")
-    original = study.load
+    original = classifier.load
 
     def small(overrides, config_name):
         made = [f"model.{key}={value}" for key, value in SIZES.items()]
@@ -50,22 +50,22 @@ def found(tmp_path_factory):
         for name in ("digits", "sounds"):
             patch.setattr(sets, name, functools.cache(functools.partial(tones, name)))
         patch.setattr(sets, "instruments", lambda **_: tones("instruments"))
-        patch.setattr(study, "load", small)
-        patch.setattr(study, "LADDER", ("majority", "cepstral", "single", ""))
-        patch.setattr(study, "CHANGES", ("noise",))
-        patch.setattr(study, "RATES", (4000,))
-        patch.setattr(study, "PERMUTATIONS", 99)
-        patch.setattr(study, "GRADES", (1, 5))
-        patch.setattr(study, "KEPT", 2)
-        patch.setattr(study, "VARIANTS", ("focal",))
-        patch.setattr(study, "DRAWS", 50)
-        study._folds.cache_clear()
-        content = study.study(runs=str(folder / "runs"), workers=1)
+        patch.setattr(classifier, "load", small)
+        patch.setattr(classifier, "LADDER", ("majority", "cepstral", "single", ""))
+        patch.setattr(classifier, "CHANGES", ("noise",))
+        patch.setattr(classifier, "RATES", (4000,))
+        patch.setattr(classifier, "PERMUTATIONS", 99)
+        patch.setattr(classifier, "GRADES", (1, 5))
+        patch.setattr(classifier, "KEPT", 2)
+        patch.setattr(classifier, "VARIANTS", ("focal",))
+        patch.setattr(classifier, "DRAWS", 50)
+        classifier._folds.cache_clear()
+        content = classifier.run(runs=str(folder / "runs"), workers=1)
         kept = len(list((folder / "runs").glob("*/*/metrics.json")))
         run_again = []
         patch.setattr(run, "_make", lambda *a: run_again.append(a))
-        again = study.study(runs=str(folder / "runs"), workers=1)
-        study._folds.cache_clear()
+        again = classifier.run(runs=str(folder / "runs"), workers=1)
+        classifier._folds.cache_clear()
     assert not run_again
     plain = [json.loads(json.dumps(results.plain(x))) for x in (content, again)]
     assert plain[0] == plain[1]
@@ -87,7 +87,7 @@ def test_everything_is_measured(found):
 
 def test_divisions_count_every_file(found):
     content, _ = found
-    assert set(content["divisions"]) == set(study.DIVISIONS)
+    assert set(content["divisions"]) == set(classifier.DIVISIONS)
     for name, row in content["divisions"].items():
         count = 9 if name == "digits" else 36
         assert np.sum(row["confusion"]) == row["files"] == count
@@ -116,7 +116,7 @@ def test_new_folders(found):
     }
     for row in rows:
         if row["kind"] == "held out" and row["data"] in ("sounds", "digits"):
-            assert row["drop"] == 0
+            assert row["drop"] == 0  # a number less itself
     noisy = [r for r in rows if r["kind"] == "noise"]
     assert np.mean([r["distance"] for r in noisy if r["grade"] == 5]) > np.mean(
         [r["distance"] for r in noisy if r["grade"] == 1]
@@ -127,18 +127,18 @@ def test_new_folders(found):
 
 def test_a_planted_order_is_found(monkeypatch):
     """Distance in the order of the drop: correlation 1; the other measure is its reverse."""
-    monkeypatch.setattr(study, "DRAWS", 50)
+    monkeypatch.setattr(classifier, "DRAWS", 50)
     rows = [
         {"data": "sounds", "kind": str(i), "grade": 0, "fold": 0, "drop": i / 10, "distance": i**2 / 100}
         | {"less_sure": -i / 10, "p_value": 0.001}
         for i in range(10)
     ]
     rows[0]["kind"] = "held out"
-    found = study._prediction(rows, ("sounds",))["sounds"]
+    found = classifier._prediction(rows, ("sounds",))["sounds"]
     assert found["distance"]["spearman"] == pytest.approx(1)
     assert found["distance"]["interval"] == pytest.approx([1, 1])
     assert found["less_sure"]["spearman"] == pytest.approx(-1)
-    warnings = study._prediction(rows, ("sounds",))["warnings"]
+    warnings = classifier._prediction(rows, ("sounds",))["warnings"]
     assert [row["warned"] for row in warnings] == [0, 0, 1, 7]  # distances above 0.02
 
 

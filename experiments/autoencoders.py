@@ -1,6 +1,7 @@
-"""The ladder from recordings down to samples.
+"""How far are an autoencoder's samples from recordings, and at which stage is it lost?
 
-``python -m models study autoencoders`` -> results/autoencoders.json
+Five autoencoders and five planted faults, three seeds each, on spoken digits: 2,000 to train on, 300 held out
+as reference and 300 to validate.
 
 Conventions
     reference      held-out recordings; every distance of the ladder is to them.
@@ -30,7 +31,8 @@ from scipy import stats
 from sklearn.decomposition import PCA
 
 import metrics
-from ablations import compare, run, splits, tasks
+from ablations import compare, splits, tasks
+from ablations import run as gate
 from ablations.config import load
 from ablations.run import MODEL
 from ablations.splits import Split
@@ -43,6 +45,10 @@ from study import results, sets
 from study.distances import nearest_neighbour_quality
 from study.signals import picture
 
+DATA = ("digits",)
+NEEDS = ("PyTorch", "Hydra")
+TAKES = "an hour and a half"
+
 MODELS = ("simple", "residual", "hierarchical", "vector_quantised", "waveform")
 BASE = "simple"
 FAULTS = ("truncated", "stretched", "not_denormalised", "untrained", "loss_twice")
@@ -50,7 +56,7 @@ IN_THE_SPECTROGRAM = FAULTS[:3]  # the others lie in the training
 SEEDS = 3
 MARGIN = "5%"
 BANDS = (32, 64, 128)
-SURE = 0.9  # chance of the likeliest digit from which a sound without a label counts as recognised
+SURE = 0.9  # probability of the likeliest digit from which a sound without a label counts as recognised
 LISTEN = 4  # best and worst samples that are kept
 AUDIO = results.FOLDER / "autoencoders"
 
@@ -60,15 +66,20 @@ def config_of(kind: str, seed: int, *, runs: str, overrides: Sequence[str] = ())
     return load(["set=digits", f"seed={seed}", f"runs={runs}", *overrides], config_name=kind)
 
 
-def study(*, runs: str, seeds: int = SEEDS, workers: int = -1) -> dict:
+def options(parser: argparse.ArgumentParser) -> None:
+    """What the ladder can be told."""
+    parser.add_argument("--seeds", type=int, default=SEEDS, help="of every model (default %(default)s)")
+
+
+def run(*, runs: str = "runs", workers: int = -1, seeds: int = SEEDS) -> dict:
     """Make the runs, measure every rung."""
     kinds = [*(f"vae_{name}" for name in MODELS), *(f"fault_{name}" for name in FAULTS)]
     configs = [config_of(kind, seed, runs=runs) for seed, kind in product(range(seeds), kinds)]
-    run.in_parallel([delayed(run.run)(config) for config in configs], workers=workers, what="runs")
+    gate.in_parallel([delayed(gate.run)(config) for config in configs], workers=workers, what="runs")
     data = splits.split(config_of(f"vae_{BASE}", 0, runs=runs))
     model = configs[0].model
     recognisers = dict(zip(("digit", "speaker"), _recognisers(runs, workers), strict=True))
-    found: dict = {
+    measured: dict = {
         "seeds": seeds,
         "margin": MARGIN,
         "sure": SURE,
@@ -83,21 +94,21 @@ def study(*, runs: str, seeds: int = SEEDS, workers: int = -1) -> dict:
             "generate": configs[0].generate,
         },
     }
-    found |= _rungs(data, model, recognisers, workers)
+    measured |= _rungs(data, model, recognisers, workers)
     jobs = [
         delayed(_measured)(name, seed, runs, data, recognisers) for seed in range(seeds) for name in MODELS
     ]
-    measured = run.in_parallel(jobs, workers=workers, what="models")
-    found["models"] = {name: _gathered([m for n, m in measured if n == name]) for name in MODELS}
-    _judge(found["models"])
-    found["faults"] = _faults(runs, seeds, data)
-    best = min(MODELS, key=lambda name: np.mean(found["models"][name]["samples"]["values"]))
-    found["best"] = best
-    found["listen"] = _listen(best, runs, data)
-    found["pictures"] = _pictures(runs, data)
-    found["latents"] = _latents("residual", runs, data)
-    found["unseen"] = _unseen("vae_residual", runs, data)
-    return found
+    rows = gate.in_parallel(jobs, workers=workers, what="models")
+    measured["models"] = {name: _gathered([row for n, row in rows if n == name]) for name in MODELS}
+    _judge(measured["models"])
+    measured["faults"] = _faults(runs, seeds, data)
+    best = min(MODELS, key=lambda name: np.mean(measured["models"][name]["samples"]["values"]))
+    measured["best"] = best
+    measured["listen"] = _listen(best, runs, data)
+    measured["pictures"] = _pictures(runs, data)
+    measured["latents"] = _latents("residual", runs, data)
+    measured["unseen"] = _unseen("vae_residual", runs, data)
+    return measured
 
 
 # ---------------------------------------------------------------------------------------------- rungs
@@ -118,7 +129,7 @@ def _rungs(data: Split, model, recognisers: dict[str, Classifier], workers: int)
         delayed(_round_trip)(data, kind(mels), learned[mels], inversion, model.iterations)
         for inversion, mels in ways
     ]
-    sounds = dict(zip(ways, run.in_parallel(jobs, workers=workers, what="round trips"), strict=True))
+    sounds = dict(zip(ways, gate.in_parallel(jobs, workers=workers, what="round trips"), strict=True))
     table = {key: _distance(data, value) for key, value in sounds.items()}
     shipped = sounds["regression", model.mels]
     return {
@@ -152,12 +163,12 @@ def _round_trip(
 
 
 def _distance(data: Split, sounds: Sequence[np.ndarray]) -> dict:
-    found = metrics.compare(data.reference, sounds, rate=data.rate, workers=1, cache=False)
+    apart = metrics.compare(data.reference, sounds, rate=data.rate, workers=1, cache=False)
     return {
-        "value": found.value,
-        "interval": list(found.interval),
-        "p_value": found.p_value,
-        "views": found.views,
+        "value": apart.value,
+        "interval": list(apart.interval),
+        "p_value": apart.p_value,
+        "views": apart.views,
     }
 
 
@@ -177,12 +188,12 @@ def _row(signal: np.ndarray, rate: int) -> np.ndarray:
 def _measured(name: str, seed: int, runs: str, data: Split, recognisers) -> tuple[str, dict]:
     """Reconstructions and samples of one run."""
     torch.set_num_threads(1)
-    place = run.find(config_of(f"vae_{name}", seed, runs=runs))
+    place = gate.find(config_of(f"vae_{name}", seed, runs=runs))
     model = Autoencoder.load(place / MODEL)
     samples = [soundfile.read(path, dtype="float32")[0] for path in sorted((place / "audio").glob("*.flac"))]
     labels = model.draw_labels(len(samples), seed=seed) if model.is_conditional else None
     back = model.reconstruct(data.validation, data.rate)
-    table = run.read(place, "metrics.json")
+    table = gate.read(place, "metrics.json")
     return name, {
         "samples": _distance(data, samples),
         "reconstructions": _distance(data, back),
@@ -199,7 +210,7 @@ def _measured(name: str, seed: int, runs: str, data: Split, recognisers) -> tupl
 
 def _gathered(rows: Sequence[dict]) -> dict:
     """One table a model: lists over seeds, and intervals over them."""
-    found: dict = {
+    table: dict = {
         "seconds": [row["seconds"] for row in rows],
         "curves": [row["curve"] for row in rows],
         "model": [row["model"] for row in rows],
@@ -211,7 +222,7 @@ def _gathered(rows: Sequence[dict]) -> dict:
     }
     for kind in ("samples", "reconstructions"):
         values = np.array([row[kind]["value"] for row in rows])
-        found[kind] = {
+        table[kind] = {
             "values": values,
             "mean": values.mean(),
             "interval": mean_interval(values),
@@ -220,7 +231,7 @@ def _gathered(rows: Sequence[dict]) -> dict:
                 v: float(np.mean([row[kind]["views"][v] for row in rows])) for v in rows[0][kind]["views"]
             },
         }
-    return found
+    return table
 
 
 def _judge(models: dict) -> None:
@@ -239,9 +250,9 @@ def _faults(runs: str, seeds: int, data: Split) -> dict:
     ``round_trip`` is the distance of the validation recordings that only went through the fault's own
     spectrogram and back, for faults that lie there.
     """
-    base = compare.load(run.folder(config_of(f"vae_{BASE}", 0, runs=runs)).parent.name, runs=runs)
+    base = compare.load(gate.folder(config_of(f"vae_{BASE}", 0, runs=runs)).parent.name, runs=runs)
     sides = {
-        name: compare.load(run.folder(config_of(f"fault_{name}", 0, runs=runs)).parent.name, runs=runs)
+        name: compare.load(gate.folder(config_of(f"fault_{name}", 0, runs=runs)).parent.name, runs=runs)
         for name in FAULTS
     }
     values = {name: [side.values[seed] for seed in range(seeds)] for name, side in sides.items()}
@@ -260,7 +271,7 @@ def _faults(runs: str, seeds: int, data: Split) -> dict:
 
 
 def _faulty_trip(name: str, runs: str, data: Split) -> dict:
-    model = Autoencoder.load(run.find(config_of(f"fault_{name}", 0, runs=runs)) / MODEL)
+    model = Autoencoder.load(gate.find(config_of(f"fault_{name}", 0, runs=runs)) / MODEL)
     return _distance(data, model.synthesise(model.analyse(data.validation, data.rate)))
 
 
@@ -274,7 +285,7 @@ def _recognisers(runs: str, workers: int) -> list[Classifier]:
     data = splits.split(config_of(f"vae_{BASE}", 0, runs=runs, overrides=[f"data.train={known}"]))
     options = {name: config.model[name] for name in ("seconds", "n_fft", "hop_length")}
     jobs = [delayed(_taught)(data, labels, options) for labels in (data.train_labels, data.train_groups)]
-    return run.in_parallel(jobs, workers=workers, what="recognisers")
+    return gate.in_parallel(jobs, workers=workers, what="recognisers")
 
 
 def _taught(data: Split, labels: Sequence[str], options: dict) -> Classifier:
@@ -294,13 +305,13 @@ def _recognised(
     and then only the share of sounds that the recogniser is ``SURE`` of is told.
     """
     torch.set_num_threads(1)
-    chances = recognisers["digit"].probabilities(sounds, data.rate)
-    digits = [recognisers["digit"].names[i] for i in chances.argmax(axis=1)]
+    probabilities = recognisers["digit"].probabilities(sounds, data.rate)
+    digits = [recognisers["digit"].names[i] for i in probabilities.argmax(axis=1)]
     speakers = recognisers["speaker"].predict(sounds, data.rate)
     cells = Counter(zip(digits, speakers, strict=True))
     names = [recognisers[kind].names for kind in ("digit", "speaker")]
-    found = {
-        "sure": float((chances.max(axis=1) >= SURE).mean()),
+    counted = {
+        "sure": float((probabilities.max(axis=1) >= SURE).mean()),
         "count": len(sounds),
         "cells": [[cells[digit, speaker] for speaker in names[1]] for digit in names[0]],
         "digits": list(names[0]),
@@ -310,8 +321,8 @@ def _recognised(
         wanted = data.validation_labels if len(labels) == 0 else labels
         right = int(np.sum(np.array(digits) == np.array(wanted)))
         interval = stats.binomtest(right, len(sounds)).proportion_ci(method="wilson")
-        found |= {"right": right / len(sounds), "interval": [interval.low, interval.high]}
-    return found
+        counted |= {"right": right / len(sounds), "interval": [interval.low, interval.high]}
+    return counted
 
 
 # ------------------------------------------------------------------------------------- to look and listen
@@ -320,16 +331,16 @@ def _recognised(
 def _listen(name: str, runs: str, data: Split) -> list[dict]:
     """The samples that lie nearest and farthest, kept as FLAC files beside the results."""
     config = config_of(f"vae_{name}", 0, runs=runs)
-    place = run.find(config)
+    place = gate.find(config)
     paths = sorted((place / "audio").glob("*.flac"))
-    found = metrics.compare(
+    apart = metrics.compare(
         data.reference, [str(p) for p in paths], rate=(data.rate, None), workers=1, cache=False
     )
     labels = Autoencoder.load(place / MODEL).draw_labels(len(paths), seed=0)
     shutil.rmtree(AUDIO, ignore_errors=True)
     AUDIO.mkdir(parents=True)
     kept = []
-    for kind, units in (("nearest", found.units[: -LISTEN - 1 : -1]), ("farthest", found.units[:LISTEN])):
+    for kind, units in (("nearest", apart.units[: -LISTEN - 1 : -1]), ("farthest", apart.units[:LISTEN])):
         for rank, unit in enumerate(units, start=1):
             source = next(path for path in paths if path.name == Path(unit.name).name)
             target = AUDIO / f"{kind}_{rank}.flac"
@@ -345,7 +356,7 @@ def _pictures(runs: str, data: Split) -> dict[str, dict]:
     signal, label = data.validation[0], data.validation_labels[0]
     pictures = {f"a recording of “{label}”": signal}
     for name in MODELS:
-        place = run.find(config_of(f"vae_{name}", 0, runs=runs))
+        place = gate.find(config_of(f"vae_{name}", 0, runs=runs))
         model = Autoencoder.load(place / MODEL)
         if len(pictures) == 1:
             back = model.synthesise(model.analyse([signal], data.rate))[0]
@@ -361,7 +372,7 @@ def _pictures(runs: str, data: Split) -> dict[str, dict]:
 
 def _latents(name: str, runs: str, data: Split) -> dict:
     """The latents of the validation recordings on their first two principal components."""
-    model = Autoencoder.load(run.find(config_of(f"vae_{name}", 0, runs=runs)) / MODEL)
+    model = Autoencoder.load(gate.find(config_of(f"vae_{name}", 0, runs=runs)) / MODEL)
     latents = model.encode(model.analyse(data.validation, data.rate)).numpy()
     pca = PCA(2, random_state=0).fit(latents)
     return {
@@ -378,7 +389,7 @@ def _unseen(kind: str, runs: str, data: Split) -> dict:
     overrides = ["data.split_by=group", f"name={kind}_unseen_speaker", "generate=20", "evaluate=[]"]
     overrides += ["data.reference=300", "data.validation=0"]
     config = config_of(kind, 0, runs=runs, overrides=overrides)
-    run.run(config)
+    gate.run(config)
     unseen = {signal.tobytes() for signal in splits.split(config).reference}
     whole = sets.digits()
     speaker = next(g for s, g in zip(whole.signals, whole.groups, strict=True) if s.tobytes() in unseen)
@@ -390,39 +401,20 @@ def _unseen(kind: str, runs: str, data: Split) -> dict:
         if g == speaker and s.tobytes() not in taken
     ]
     models = {
-        "known": Autoencoder.load(run.find(config_of(kind, 0, runs=runs)) / MODEL),
-        "unseen": Autoencoder.load(run.find(config) / MODEL),
+        "known": Autoencoder.load(gate.find(config_of(kind, 0, runs=runs)) / MODEL),
+        "unseen": Autoencoder.load(gate.find(config) / MODEL),
     }
-    found = {
+    to_others = {
         name: metrics.compare(
             others, model.reconstruct(held, data.rate), rate=data.rate, workers=1, cache=False
         )
         for name, model in models.items()
     }
-    found["real"] = metrics.compare(others, held, rate=data.rate, workers=1, cache=False)
-    apart = metrics.difference(found["unseen"], found["known"])
+    to_others["real"] = metrics.compare(others, held, rate=data.rate, workers=1, cache=False)
+    apart = metrics.difference(to_others["unseen"], to_others["known"])
     return {
         "speaker": speaker,
         "files": [len(others), len(held)],
-        **{name: {"value": c.value, "interval": list(c.interval)} for name, c in found.items()},
+        **{name: {"value": c.value, "interval": list(c.interval)} for name, c in to_others.items()},
         "difference": {"value": apart.value, "interval": list(apart.interval), "p_value": apart.p_value},
     }
-
-
-def main(arguments: Sequence[str]) -> int:
-    """``python -m models study autoencoders``: write results/autoencoders.json."""
-    parser = argparse.ArgumentParser(
-        prog="python -m models study autoencoders",
-        description="Every autoencoder and every planted fault with several seeds on spoken digits, measured "
-        "against held-out recordings. About an hour and a half on two cores; goes on after an interrupt.",
-    )
-    parser.add_argument("--runs", default="runs", help="folder of the runs (default %(default)s)")
-    parser.add_argument("--seeds", type=int, default=SEEDS, help="of every model (default %(default)s)")
-    parser.add_argument("--workers", type=int, default=-1, help="processes; -1: one a core (default)")
-    options = parser.parse_args(arguments)
-    found = study(runs=options.runs, seeds=options.seeds, workers=options.workers)
-    path = results.write(
-        "autoencoders", found, made_by="python -m models study autoencoders", seed=0, data=["digits"]
-    )
-    print(path)
-    return 0

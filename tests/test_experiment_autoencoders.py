@@ -1,4 +1,4 @@
-"""The study of the autoencoders in small, on tones in place of digits: every rung, and its drawing."""
+"""The experiment on autoencoders in small, on tones in place of digits: every rung, and its drawing."""
 
 import functools
 import json
@@ -7,11 +7,11 @@ import warnings
 import numpy as np
 import pytest
 
-pytest.importorskip("torch", reason="pip install -r requirements-models.txt")
-pytest.importorskip("hydra", reason="pip install -r requirements-ablations.txt")
+pytest.importorskip("torch", reason='pip install -e ".[models]"')
+pytest.importorskip("hydra", reason='pip install -e ".[gate]"')
 
 from ablations import run
-from models import autoencoder_study as study
+from experiments import autoencoders
 from models.autoencoder import CollapseWarning
 from models.classifier import Classifier
 from study import plots, results, sets, tables
@@ -42,7 +42,7 @@ def tones():
 @pytest.fixture(scope="module")
 def found(tmp_path_factory):
     folder = tmp_path_factory.mktemp("study")
-    original = study.config_of
+    original = autoencoders.config_of
 
     def small(kind, seed, *, runs, overrides=()):
         made = [f"model.{key}={value}" for key, value in SIZES.items()]
@@ -55,14 +55,14 @@ def found(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch, warnings.catch_warnings():
         warnings.simplefilter("ignore", CollapseWarning)  # a few steps teach nothing
         patch.setattr(sets, "digits", functools.cache(tones))
-        patch.setattr(study, "config_of", small)
-        patch.setattr(study, "BANDS", (24,))
-        patch.setattr(study, "MODELS", MODELS)
-        patch.setattr(study, "AUDIO", folder / "audio")
+        patch.setattr(autoencoders, "config_of", small)
+        patch.setattr(autoencoders, "BANDS", (24,))
+        patch.setattr(autoencoders, "MODELS", MODELS)
+        patch.setattr(autoencoders, "AUDIO", folder / "audio")
         patch.setattr(
-            study, "Classifier", functools.partial(Classifier, mels=24, width=4, steps=60, batch=16)
+            autoencoders, "Classifier", functools.partial(Classifier, mels=24, width=4, steps=60, batch=16)
         )
-        content = study.study(runs=str(folder / "runs"), seeds=2, workers=1)
+        content = autoencoders.run(runs=str(folder / "runs"), seeds=2, workers=1)
         kept = {path.name for path in (folder / "audio").iterdir()}
         made = {path.name for path in (folder / "runs").iterdir() if not path.name.startswith(".")}
     return json.loads(json.dumps(results.plain(content))), kept, made
@@ -70,14 +70,14 @@ def found(tmp_path_factory):
 
 def test_every_rung_is_measured(found):
     content, kept, made = found
-    assert set(content["models"]) == set(MODELS) and set(content["faults"]) == set(study.FAULTS)
+    assert set(content["models"]) == set(MODELS) and set(content["faults"]) == set(autoencoders.FAULTS)
     for row in content["models"].values():
         assert len(row["samples"]["values"]) == len(row["reconstructions"]["values"]) == 2
         assert row["samples"]["interval"][0] < row["samples"]["mean"] < row["samples"]["interval"][1]
         assert [point[0] for point in row["curves"][0]] == [0, 4]
-    assert set(content["ceiling"]) == {"linear", *study.INVERSIONS}
-    assert kept == {row["file"] for row in content["listen"]} and len(kept) == 2 * study.LISTEN
-    assert len(made) == len(MODELS) + len(study.FAULTS) + 1  # and the unseen speaker
+    assert set(content["ceiling"]) == {"linear", *autoencoders.INVERSIONS}
+    assert kept == {row["file"] for row in content["listen"]} and len(kept) == 2 * autoencoders.LISTEN
+    assert len(made) == len(MODELS) + len(autoencoders.FAULTS) + 1  # and the unseen speaker
 
 
 def test_the_floor_is_below_the_ceiling_and_the_ceiling_below_the_models(found):
@@ -107,10 +107,10 @@ def test_it_is_drawn(found):
         plots.FIGURES[name][1](content)
     assert len(tables.ladder(content)) == 5 + 2 * len(MODELS)
     assert len(tables.recognised(content)) == 2 + 2 * len(MODELS)
-    assert list(tables.faults(content).index) == [name.replace("_", " ") for name in study.FAULTS]
+    assert list(tables.faults(content).index) == [name.replace("_", " ") for name in autoencoders.FAULTS]
 
 
 def test_a_run_of_another_config_is_not_taken(found, tmp_path):
-    config = study.config_of("vae_simple", 0, runs=str(tmp_path))
+    config = autoencoders.config_of("vae_simple", 0, runs=str(tmp_path))
     with pytest.raises(run.RunError, match="no such run"):
         run.find(config)

@@ -1,0 +1,60 @@
+"""A distance between two sets of audio, with its uncertainty: see ``metrics`` for its definition.
+
+    >>> import audio_distance
+    >>> audio_distance.distance("recordings/", "generated/")            # one signed number
+    >>> print(audio_distance.compare("recordings/", "generated/"))      # with interval, p-value, causes
+
+Which way the modules build on each other::
+
+    audio, views -> features -> description -> extraction    from a file to its numbers
+    units -> kernel -> resampling -> energy                  from numbers to value, test and interval
+    comparison -> distance                                   what comes out; the functions that people call
+    command                                                  the same from a shell
+"""
+
+from audio_distance.audio import AudioError, read
+from audio_distance.comparison import Comparison, Contribution, Difference, Side
+from audio_distance.description import Description
+from audio_distance.distance import compare, compare_each, describe, difference, distance
+from audio_distance.extraction import Reading
+from audio_distance.features import (
+    RECIPE_VERSION,
+    constants,
+    describe_signal,
+    divisors,
+    prepare,
+    split_views,
+    windows,
+)
+from audio_distance.storage import cache_folder
+from audio_distance.views import RATE, VIEWS, embed, mel_filters
+
+__version__ = "0.3.0"
+
+__all__ = [
+    "RATE",
+    "RECIPE_VERSION",
+    "VIEWS",
+    "AudioError",
+    "Comparison",
+    "Contribution",
+    "Description",
+    "Difference",
+    "Reading",
+    "Side",
+    "cache_folder",
+    "compare",
+    "compare_each",
+    "constants",
+    "describe",
+    "describe_signal",
+    "difference",
+    "distance",
+    "divisors",
+    "embed",
+    "mel_filters",
+    "prepare",
+    "read",
+    "split_views",
+    "windows",
+]

@@ -1,0 +1,302 @@
+"""What comes out of a comparison, and its words.
+
+Conventions
+    value      signed, no unit: 0 on average for two samples of one source.
+    interval   (low, high), 95 %; None where too few units tell nothing of the spread.
+    level      dB relative to full scale; differences are candidate minus reference.
+    warnings   whole sentences on what a reader should know before quoting the value.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from audio_distance.description import SoundSet
+from audio_distance.resampling import PermutationTest
+from audio_distance.units import Pool
+from audio_distance.views import RATE
+
+SIGNIFICANCE_LEVEL = 0.05  # of a verdict
+
+
+@dataclass(frozen=True)
+class Side:
+    """One set as it was read: how many draws, how much sound, and what was left out."""
+
+    name: str
+    files: int
+    units: int
+    seconds: float
+    rates: tuple[int, ...]  # Hz
+    level_db: float  # mean level of the sounding part, dB relative to full scale
+    skipped: tuple[str, ...]  # one line a file that was left out with on_error="skip"
+    not_audio: int  # hidden and non-audio files passed over in a folder
+
+
+@dataclass(frozen=True)
+class Contribution:
+    """A part of the value: a candidate file (or group) or a frequency band."""
+
+    name: str
+    value: float
+
+
+def _none() -> NDArray[np.float64]:
+    return np.zeros(0)
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """The distance from a reference to a candidate set, and how far it can be trusted.
+
+    Attributes
+    ----------
+    value : float
+        Energy distance, mean over the views; signed, 0 on average for two samples of one source.
+    interval : (float, float) or None
+        95 % confidence interval (delete-one-unit jackknife with t); None with fewer than 3 units a side.
+    null_spread : float
+        Standard deviation of the value when the units are dealt to the two sets at random.
+    p_value : float
+        Permutation p-value of "both sets are draws of one source".
+    permutations : int
+        Number of rearrangements behind ``p_value``; ``exact`` tells that they are all there are.
+    smallest_p : float
+        The smallest p-value that these numbers of units can give.
+    views : dict
+        The value of each view; their mean is ``value``.
+    bands : tuple of Contribution
+        Share of each mel band in the envelope view; they add up to ``views["envelope"]`` (of the units used).
+    units : tuple of Contribution
+        All candidate units, the largest contribution first; their mean is ``value``.
+    level_difference_db, level_interval_db
+        Candidate minus reference; level is no part of the value.
+    paired : bool
+        True if units were matched by name and swapped in the test.
+    shared : int
+        Units with the same content in both sets.
+    bandwidth_hz : float
+        All sounds were compared below it.
+    seed : int
+        Of the rearrangements.
+    recipe : str
+        Version of the recipe and checksum of its constants; only values of one recipe may be compared.
+    warnings : tuple of str
+    statistic : float
+        Of the test: the largest of three studentised energy distances.
+    null_distribution : array, (arrangements,)
+        The statistic when the units are dealt anew, the observed one first; ``p_value`` is the share that
+        reaches ``statistic``.
+    null_values : array, (permutations,)
+        The value when the units are dealt anew: on the scale of ``value``; ``null_spread`` is its spread.
+    leave_one_out : dict, (set, unit's name) -> value
+        Without that unit, for the jackknife.
+
+    The last four are the evidence: neither printed nor part of ``to_dict`` and ``==``.
+    """
+
+    value: float
+    interval: tuple[float, float] | None
+    null_spread: float
+    p_value: float
+    permutations: int
+    exact: bool
+    smallest_p: float
+    views: dict[str, float]
+    bands: tuple[Contribution, ...]
+    units: tuple[Contribution, ...]
+    level_difference_db: float
+    level_interval_db: tuple[float, float] | None
+    reference: Side
+    candidate: Side
+    paired: bool
+    shared: int
+    bandwidth_hz: float
+    seed: int
+    recipe: str
+    warnings: tuple[str, ...]
+    statistic: float = field(default=0.0, repr=False, compare=False)
+    null_distribution: NDArray[np.float64] = field(default_factory=_none, repr=False, compare=False)
+    null_values: NDArray[np.float64] = field(default_factory=_none, repr=False, compare=False)
+    leave_one_out: dict[tuple[str, str], float] = field(default_factory=dict, repr=False, compare=False)
+
+    @property
+    def verdict(self) -> str:
+        """The result in words."""
+        return verdict_of(self)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain types, for JSON, without the evidence."""
+        result = asdict(self)
+        for name in EVIDENCE:
+            del result[name]
+        return {**result, "verdict": self.verdict}
+
+    def __str__(self) -> str:
+        return text_of(self)
+
+
+EVIDENCE = ("statistic", "null_distribution", "null_values", "leave_one_out")  # not in to_dict
+
+
+@dataclass(frozen=True)
+class Difference:
+    """Which of two candidates is closer to one reference: ``value`` = first minus second.
+
+    ``interval`` and ``p_value`` come from the jackknife in which the reference is common to both and
+    candidate units of the same name are deleted together; they are approximate (t), not exact.
+    """
+
+    value: float
+    interval: tuple[float, float]
+    p_value: float
+
+
+def warnings_of(
+    reference: SoundSet,
+    candidate: SoundSet,
+    common: int,
+    pool: Pool,
+    *,
+    shared: int,
+    test: PermutationTest,
+    grouped: bool,
+) -> tuple[str, ...]:
+    """What a reader should know before quoting the value, a sentence each; ``common`` rate in Hz."""
+    unit = "groups" if grouped else "files"
+    lines = _bandwidth_warnings(reference, candidate, common)
+    if shared:
+        lines.append(
+            f"{shared} {unit} have the same content in both sets: each is one draw, and its pair is left out"
+        )
+    if pairs := int((pool.partner >= 0).sum()) // 2:
+        lines.append(
+            f"{pairs} pairs of {unit} found by name: the test swaps them (paired=False switches this off)"
+        )
+    for side, loaded in (("reference", reference), ("candidate", candidate)):
+        if loaded.skipped:
+            lines.append(
+                f"{len(loaded.skipped)} files of the {side} were left out, the first: {loaded.skipped[0]}"
+            )
+        copies = len(loaded.sounds) - len({sound.content for sound in loaded.sounds})
+        if copies:
+            lines.append(f"{copies} files of the {side} are copies of others in it")
+    if test.smallest_p > SIGNIFICANCE_LEVEL:
+        lines.append(
+            f"with these numbers of units no p-value below {test.smallest_p:.2g} is possible: "
+            "nothing can be shown, whatever the sounds are"
+        )
+    medians = [float(np.median([s.seconds for s in loaded.sounds])) for loaded in (reference, candidate)]
+    if max(medians) > 1.25 * min(medians):
+        lines.append(
+            f"median durations differ ({medians[0]:.2f} s and {medians[1]:.2f} s): part of the value, and of "
+            "a small p-value (longer files vary less from one to the next); cut them alike"
+        )
+    return tuple(lines)
+
+
+def _bandwidth_warnings(reference: SoundSet, candidate: SoundSet, common: int) -> list[str]:
+    """Below which frequency the sets were compared, and why; nothing at full bandwidth."""
+    rates = Counter(sound.rate for sound in (*reference.sounds, *candidate.sounds))
+    lower = sorted(rate for rate in rates if rate < common)  # none without a Description
+    if lower:
+        seen = ", ".join(f"{rates[rate]} at {rate} Hz" for rate in lower)
+        return [
+            f"sample rates below the description's {common} Hz ({seen}): compared below {common / 2:.0f} Hz "
+            f"all the same, so what these files lack above {lower[0] / 2:.0f} Hz is a difference"
+        ]
+    if reference.fixed and common not in rates and common < RATE:
+        return [f"compared below {common / 2:.0f} Hz, the bandwidth of the description ({common} Hz)"]
+    if len(rates) > 1:
+        seen = ", ".join(f"{count} at {rate} Hz" for rate, count in sorted(rates.items()))
+        return [f"mixed sample rates ({seen}): compared below {common / 2:.0f} Hz, the bandwidth all have"]
+    if common < RATE:
+        whose = "all files have" if common in rates else "another candidate has"
+        return [f"compared below {common / 2:.0f} Hz: {whose} a rate of {common} Hz"]
+    return []
+
+
+def verdict_of(result: Comparison) -> str:
+    """The result in a few words."""
+    if result.shared and result.shared == result.reference.units == result.candidate.units:
+        return "the same set"
+    if result.smallest_p > SIGNIFICANCE_LEVEL:
+        return "too few files to tell"
+    if result.p_value <= SIGNIFICANCE_LEVEL:
+        if result.value <= 0:
+            return "different in kind, though not in the value"
+        return "different"
+    return "no difference shown"
+
+
+def interval_text(interval: tuple[float, float] | None, digits: int = 3) -> str:
+    """An interval as people read it."""
+    if interval is None:
+        return "not available"
+    low, high = (round(end, digits) + 0.0 for end in interval)  # no "-0.0"
+    return f"{low:.{digits}f} to {high:.{digits}f}"
+
+
+def p_text(result: Comparison) -> str:
+    """The p-value with the digits that it has."""
+    return f"{result.p_value:.2g}" if result.p_value >= 0.001 else f"{result.p_value:.1g}"
+
+
+def _regions(bands: Sequence[Contribution], width: int = 8) -> str:
+    """Neighbouring mel bands together, as text."""
+    parts = []
+    for first in range(0, len(bands), width):
+        some = bands[first : first + width]
+        low, high = some[0].name.split("-")[0], some[-1].name.split("-")[1]
+        parts.append(f"{low}-{high} {sum(band.value for band in some):.3f}")
+    return ", ".join(parts)
+
+
+def text_of(result: Comparison) -> str:
+    """All that a reader needs, in lines: what ``print`` shows."""
+    r = result
+    kind = "all" if r.exact else "random"
+    interval = interval_text(r.interval)
+    lines = [
+        f"distance {r.value:.3f}   95 % interval {interval}   p = {p_text(r)}   {r.verdict}",
+        f"  {r.reference.files} reference files ({r.reference.seconds:.1f} s), "
+        f"{r.candidate.files} candidate files ({r.candidate.seconds:.1f} s)",
+        f"  {r.permutations} {kind} rearrangements; null spread {r.null_spread:.3f}",
+        "  views: " + ", ".join(f"{name} {value:.3f}" for name, value in r.views.items()),
+    ]
+    if r.bands and r.p_value <= SIGNIFICANCE_LEVEL:
+        lines.append("  envelope by band: " + _regions(r.bands))
+    if r.p_value <= SIGNIFICANCE_LEVEL:
+        lines.append("  farthest candidates: " + ", ".join(f"{u.name} {u.value:.2f}" for u in r.units[:3]))
+    interval = f" ({interval_text(r.level_interval_db, 1)})" if r.level_interval_db else ""
+    lines.append(
+        f"  level, not part of the distance: {round(r.level_difference_db, 1) + 0.0:+.1f} dB{interval}"
+    )
+    return "\n".join(lines + [f"  note: {line}" for line in r.warnings])
+
+
+def table(results: Mapping[str, Comparison]) -> str:
+    """A line a candidate, in columns."""
+    rows = [("candidate", "distance", "95 % interval", "p", "files", "verdict")]
+    rows += [
+        (
+            name,
+            f"{r.value:.3f}",
+            interval_text(r.interval),
+            p_text(r),
+            f"{r.reference.files} / {r.candidate.files}",
+            r.verdict,
+        )
+        for name, r in results.items()
+    ]
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+    lines = [
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
+    ]
+    return "\n".join([lines[0], "  ".join("-" * width for width in widths), *lines[1:]])

@@ -1,0 +1,321 @@
+"""The distance between two sets of sounds: ``distance``, ``compare``, ``compare_each``, ``difference``.
+
+How a call runs, from sets to a result::
+
+    sets, common = load_sets({"reference": ..., "candidate": ...})   every sound read and described once
+    pool         = make_pool(reference, candidate)                  units, pairs, what both sets share
+    views, scaled = value_views(pool)                               numbers for the test, and for the value
+    observed     = observe(scaled, pool)                            value, interval, what makes it
+    test         = permutation_test(views, scaled, pool)            p-value
+
+``metrics`` has the definition.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Mapping
+from typing import Any, Unpack
+
+import numpy as np
+from numpy.typing import NDArray
+
+from audio_distance.audio import AudioError
+from audio_distance.comparison import Comparison, Contribution, Difference, Side, warnings_of
+from audio_distance.description import Description, SoundSet
+from audio_distance.energy import band_contributions, level_difference, observe
+from audio_distance.extraction import Embedding, Reading, ReadingFields, load_sets
+from audio_distance.features import audible_numbers, constants
+from audio_distance.resampling import jackknife_interval, jackknife_variance, permutation_test
+from audio_distance.units import make_pool, own_scale, value_views
+from audio_distance.views import RATE, VIEWS
+
+DEFAULT = Reading()
+
+
+def distance(
+    reference: Any,
+    candidate: Any,
+    *,
+    groups: Any = None,
+    paired: bool | None = None,
+    embedding: Embedding | None = None,
+    reading: Reading = DEFAULT,
+    **fields: Unpack[ReadingFields],
+) -> float:
+    """Distance from one set of sounds to another: signed, 0 on average for two samples of one source.
+
+    The value of ``compare`` without its test, interval and causes; arguments and errors are the same.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> noise = np.random.default_rng(0).normal(0, 0.1, (8, 22050))
+    >>> distance(noise, noise, rate=22050)
+    0.0
+    """
+    sets, _ = load_sets(
+        {"reference": reference, "candidate": candidate},
+        reading=reading.changed(**fields),
+        embedding=embedding,
+    )
+    pool, _, _ = make_pool(*sets, groups=groups, paired=paired)
+    _, scaled = value_views(pool, own_scale(sets[0]) if embedding is not None else None)
+    return observe(scaled, pool, causes=False).value
+
+
+def compare(
+    reference: Any,
+    candidate: Any,
+    *,
+    groups: Any = None,
+    paired: bool | None = None,
+    embedding: Embedding | None = None,
+    permutations: int = 999,
+    seed: int = 0,
+    reading: Reading = DEFAULT,
+    **fields: Unpack[ReadingFields],
+) -> Comparison:
+    """Distance from a reference to a candidate set, with its test, interval and causes.
+
+    Parameters
+    ----------
+    reference, candidate : path, list of paths, list of arrays, or Description
+        A folder (recursive), a ``.csv`` or ``.txt`` file list, a list of paths, arrays of shape
+        (samples,) or (samples, channels), or a ``Description`` (or the path of one saved as ``.npz``). At
+        least 2 sounds each; 20 or more tell something. Sets of different rates are compared over the
+        bandwidth of the lowest rate found, which the result states. With a ``Description``, over its
+        bandwidth; what files of a lower rate lack above it is then part of the value, and ``warnings`` says
+        so. Several need one ``bandwidth_rate``.
+    groups : optional
+        Makes the group (speaker, song, source) the unit of the value, test and interval: a regular
+        expression whose first group is searched in the file name, ``"folder"``, a mapping from name to
+        group, a callable on the name, a list of labels in sorted file order, or a pair of any of these.
+        Groups of one name in both sets are swapped in the test, the others dealt anew. By default every file
+        is a draw of its own: right only if files of one source are no more alike than any others.
+    paired : bool, optional
+        Files of the same name in both sets are two versions of one thing (a vocoder's output beside the
+        recording): the test swaps them, and the pair leaves the cross term. By default (None) done if all
+        names match, and said; False never; True demands it (arrays: by position).
+    embedding : callable, optional
+        From (signal, rate) to (d,) or (frames, d), in place of the three views. ``signal`` is mono as
+        recorded, at the common rate. Its numbers are scaled by their spread on the reference, so the value
+        is no longer symmetric. Not with a ``Description``, which holds no audio.
+    permutations : int
+        Rearrangements in the test; all of them if there are no more than that. 999 by default: p is known to
+        .007 near .05, and can be as small as .001. At least 99.
+    seed : int
+        Of the permutations, 0 to 2**63 - 1: the same p-value on every run.
+    reading : Reading, optional
+        How files and arrays are read: ``rate`` of arrays, ``on_error``, ``workers``, ``cache``, ``progress``,
+        ``minimum_bits``, ``peak_limit``; see ``Reading``.
+    **fields
+        The same by name, over those of ``reading``: ``compare(x, y, rate=16000, workers=2)``.
+
+    Returns
+    -------
+    Comparison
+
+    Raises
+    ------
+    AudioError
+        A set that cannot be measured; the message names each file, the value, the limit, the cause.
+    ValueError, TypeError
+        A seed, number of permutations or field that cannot be.
+
+    Notes
+    -----
+    Memory: embeddings 4 KiB a second of audio in memory; the kernel in tiles of 32 MiB; the test a table
+    of units x permutations in float32 (80 MB for 20,000 units and 999).
+    """
+    return compare_each(
+        reference,
+        {"candidate": candidate},
+        groups=groups,
+        paired=paired,
+        embedding=embedding,
+        permutations=permutations,
+        seed=seed,
+        reading=reading,
+        **fields,
+    )["candidate"]
+
+
+def compare_each(
+    reference: Any,
+    candidates: Mapping[str, Any],
+    *,
+    groups: Any = None,
+    paired: bool | None = None,
+    embedding: Embedding | None = None,
+    permutations: int = 999,
+    seed: int = 0,
+    reading: Reading = DEFAULT,
+    **fields: Unpack[ReadingFields],
+) -> dict[str, Comparison]:
+    """``compare`` of several candidates, name -> set, with one reference, which is read once.
+
+    All sets are brought to the bandwidth of the lowest sample rate among them (of the Descriptions, if there
+    are any), so that the values can be held against each other; ``difference`` then tells which is closer.
+    Arguments and errors as in ``compare``; ``rate`` may be a pair, for the reference and all candidates.
+    """
+    if permutations < 99:
+        raise ValueError(f"permutations={permutations}; at least 99 are needed for a test at 5 %")
+    if not 0 <= seed < 2**63:
+        raise ValueError(f"seed={seed}; 0 to 2**63 - 1 is needed")
+    if not candidates:
+        raise AudioError("no candidate set is given")
+    reading = reading.changed(**fields)
+    if isinstance(reading.rate, (tuple, list)):
+        reading = reading.changed(rate=[reading.rate[0], *[reading.rate[1]] * len(candidates)])
+    # A candidate may be called "reference"; what messages call the sets has to differ.
+    roles = [f"candidate {name}" if name == "reference" else name for name in candidates]
+    sets, common = load_sets(
+        {"reference": reference, **dict(zip(roles, candidates.values(), strict=True))},
+        reading=reading,
+        embedding=embedding,
+    )
+    own = own_scale(sets[0]) if embedding is not None else None
+    return {
+        name: _compare_loaded(
+            sets[0], loaded, common, own, groups=groups, paired=paired, permutations=permutations, seed=seed
+        )
+        for name, loaded in zip(candidates, sets[1:], strict=True)
+    }
+
+
+def _compare_loaded(
+    reference: SoundSet,
+    candidate: SoundSet,
+    common: int,
+    own: NDArray[np.float64] | None,
+    *,
+    groups: Any,
+    paired: bool | None,
+    permutations: int,
+    seed: int,
+) -> Comparison:
+    """Two described sets at the ``common`` rate; ``own`` divisors with a caller's embedding."""
+    pool, is_paired, shared = make_pool(reference, candidate, groups=groups, paired=paired)
+    views, scaled = value_views(pool, own)
+    observed = observe(scaled, pool)
+    audible = audible_numbers(common) if own is None else None
+    test = permutation_test(views, scaled, pool, permutations=permutations, seed=seed, audible=audible)
+    in_candidate = np.flatnonzero(pool.in_candidate)
+    order = sorted(in_candidate, key=lambda i: (-observed.unit_contributions[i], pool.names[i]))
+    level, level_interval = level_difference(pool)
+    return Comparison(
+        value=observed.value,
+        interval=observed.interval,
+        null_spread=test.null_spread,
+        p_value=test.p_value,
+        permutations=test.permutations,
+        exact=test.exact,
+        smallest_p=test.smallest_p,
+        views=dict(zip(VIEWS if own is None else ["embedding"], map(float, observed.views), strict=True)),
+        bands=band_contributions(scaled[0], pool) if own is None else (),
+        units=tuple(Contribution(pool.names[i], float(observed.unit_contributions[i])) for i in order),
+        level_difference_db=level,
+        level_interval_db=level_interval,
+        reference=_side(reference, int(pool.in_reference.sum())),
+        candidate=_side(candidate, len(in_candidate)),
+        paired=is_paired,
+        shared=shared,
+        bandwidth_hz=min(common, RATE) / 2,
+        seed=seed,
+        recipe=constants()[1] if own is None else "own embedding, scaled on the reference",
+        warnings=warnings_of(
+            reference, candidate, common, pool, shared=shared, test=test, grouped=groups is not None
+        ),
+        statistic=test.statistic,
+        null_distribution=test.null_distribution,
+        null_values=test.null_values,
+        leave_one_out=observed.leave_one_out,
+    )
+
+
+def _side(loaded: SoundSet, units: int) -> Side:
+    sounds = loaded.sounds
+    return Side(
+        name=loaded.name,
+        files=len(sounds),
+        units=units,
+        seconds=float(sum(s.seconds for s in sounds)),
+        rates=tuple(sorted({s.rate for s in sounds})),
+        level_db=float(np.mean([s.level_db for s in sounds])),
+        skipped=loaded.skipped,
+        not_audio=loaded.not_audio,
+    )
+
+
+def difference(first: Comparison, second: Comparison) -> Difference:
+    """Is the first candidate closer to the reference than the second, and how sure is that?
+
+    Value: first minus second, so below zero the first is closer. Interval and p-value: delete-one-unit
+    jackknife of the difference, a reference unit deleted from both at once, candidate units of one name too,
+    so that what both comparisons share does not count as noise.
+
+    Parameters
+    ----------
+    first, second : Comparison
+        With the same reference and bandwidth, as ``compare_each`` gives them.
+
+    Raises
+    ------
+    AudioError
+        Comparisons of another recipe, bandwidth or reference, or with fewer than 3 units a side.
+    """
+    if first.recipe != second.recipe or first.bandwidth_hz != second.bandwidth_hz:
+        raise AudioError("the two comparisons differ in recipe or bandwidth: make both with compare_each")
+    references = [{name for role, name in c.leave_one_out if role == "reference"} for c in (first, second)]
+    if not references[0] or references[0] != references[1]:
+        raise AudioError("the two comparisons need one reference of at least 3 units: use compare_each")
+    # A stratum a sample: units of the reference, of either candidate alone, and of both.
+    strata = defaultdict(list)
+    for key in sorted({*first.leave_one_out, *second.leave_one_out}):
+        one = first.leave_one_out.get(key, first.value) - first.value
+        two = second.leave_one_out.get(key, second.value) - second.value
+        held = (key in first.leave_one_out) + 2 * (key in second.leave_one_out)
+        strata[key[0], held].append(one - two)
+    value = first.value - second.value
+    variance, freedom = jackknife_variance(strata.values())
+    from scipy.special import stdtr  # as in jackknife_interval
+
+    p_value = 2 * float(stdtr(freedom, -abs(value) / math.sqrt(variance))) if variance > 0 else 1.0
+    return Difference(value, jackknife_interval(value, strata.values()), min(1.0, p_value))
+
+
+def describe(
+    source: Any,
+    *,
+    bandwidth_rate: int | None = None,
+    name: str | None = None,
+    reading: Reading = DEFAULT,
+    **fields: Unpack[ReadingFields],
+) -> Description:
+    """Describe a set once, to compare with it often, or where its audio is not at hand.
+
+    ``compare(describe(a, bandwidth_rate=r), b)`` is ``compare(a, b)`` if ``r`` is the lowest sample rate of
+    both. ``source``, ``reading``, its fields and the errors are those of ``compare``.
+
+    Parameters
+    ----------
+    bandwidth_rate : int, optional
+        Hz: the sample rate to whose bandwidth the description is limited; by default the lowest in the set.
+        At most 22,050 counts, for nothing is described above 11,025 Hz. Files of a lower rate stay as they
+        are; what they lack above is then a difference, and results say so.
+    name : str, optional
+        By default the path of the folder or file list, else "set".
+    """
+    if bandwidth_rate is not None:
+        if not 1000 <= bandwidth_rate <= 768_000:
+            raise AudioError(
+                f"bandwidth_rate {bandwidth_rate} Hz is outside 1000 to 768000 Hz. Was it in kHz?"
+            )
+        bandwidth_rate = min(int(bandwidth_rate), RATE)
+    (loaded,), common = load_sets(
+        {"set": source}, reading=reading.changed(**fields), bandwidth_rate=bandwidth_rate
+    )
+    name = loaded.name if name is None else str(name)
+    return Description(name, min(common, RATE), constants()[1], loaded.skipped, loaded.sounds)

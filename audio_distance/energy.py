@@ -1,0 +1,181 @@
+"""The energy distance as a U-statistic, and what each unit and each band does to it.
+
+Conventions
+    views      scaled vectors, each (windows, numbers); the value is the mean over them.
+    value      2 mean K(x, y) - mean K(x, x') - mean K(y, y'), no unit with itself or its partner: unbiased,
+               so signed, at every number of units (Szekely and Rizzo 2013, doi:10.1016/j.jspi.2013.03.018).
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from audio_distance.comparison import Contribution
+from audio_distance.features import squared_distances
+from audio_distance.kernel import unit_tiles
+from audio_distance.resampling import jackknife_interval
+from audio_distance.units import PairCounts, Pool, pair_counts
+from audio_distance.views import ENVELOPE_BANDS, ENVELOPE_SIZES, mel_edges
+
+BAND_UNITS = 400  # units a side at most, for the contribution of the bands
+
+
+@dataclass(frozen=True)
+class Observed:
+    """The value, its views, and what each unit does to it.
+
+    Attributes
+    ----------
+    views : (views,)
+        The value of each view; their mean is the value.
+    unit_contributions : (units,)
+        For candidate units; their mean is the value.
+    leave_one_out : (set, unit's name) -> value
+        Without that unit (and its partner, under the reference's name); empty below 3 units a side.
+    interval : (float, float) or None
+        95 %, from the jackknife.
+    """
+
+    views: NDArray[np.float64]
+    unit_contributions: NDArray[np.float64]
+    leave_one_out: dict[tuple[str, str], float]
+    interval: tuple[float, float] | None
+
+    @property
+    def value(self) -> float:
+        return float(self.views.mean())
+
+
+def observe(views: Sequence[NDArray[Any]], pool: Pool, *, causes: bool = True) -> Observed:
+    """The value from scaled views; with ``causes``, also what each unit does to it."""
+    counts = pair_counts(pool)
+    n, m = counts.reference, counts.candidate
+    reference, candidate = pool.in_reference.astype(float), pool.in_candidate.astype(float)
+    # Sums of the kernel from each unit to all of either set, (views, units), over tiles of the upper half.
+    to_reference = np.zeros((len(views), pool.size))
+    to_candidate = np.zeros((len(views), pool.size))
+    sides = np.stack([reference, candidate], axis=1)
+    for first, last, kernel in unit_tiles(views, pool):
+        sums = kernel @ sides[first:].astype(kernel.dtype)
+        below = sides[first:last].astype(kernel.dtype).T @ kernel[:, :, last - first :]
+        to_reference[:, first:last] += sums[..., 0]
+        to_candidate[:, first:last] += sums[..., 1]
+        to_reference[:, last:] += below[:, 0]
+        to_candidate[:, last:] += below[:, 1]
+    sums_by_view = to_reference @ reference, to_reference @ candidate, to_candidate @ candidate
+    by_view = counts.value(*sums_by_view)
+    # Everything below is of the mean over the views.
+    xx, xy, yy = (float(total.mean()) for total in sums_by_view)
+    to_reference, to_candidate = to_reference.mean(axis=0), to_candidate.mean(axis=0)
+    contributions = (
+        2 * to_reference * m / (n * m - counts.matched) - to_candidate / (m - 1) - xx / (n * (n - 1))
+    )
+    if not causes or min(n, m) < 3:
+        return Observed(by_view, contributions, {}, None)
+    leave_one_out, strata = {}, defaultdict(list)
+    for i in range(pool.size):
+        if pool.partner[i] >= 0 and pool.members[i] == 2:
+            continue  # left out together with its partner
+        left, sums = _without(i, to_reference, to_candidate, (xx, xy, yy), pool, counts)
+        role = "candidate" if pool.members[i] == 2 else "reference"
+        value = float(left.value(*sums))
+        leave_one_out[role, pool.names[i]] = value
+        joint = pool.partner[i] >= 0 or pool.members[i] == 3
+        strata["joint" if joint else role].append(value)
+    interval = jackknife_interval(float(by_view.mean()), strata.values())
+    return Observed(by_view, contributions, leave_one_out, interval)
+
+
+def _without(
+    unit: int,
+    to_reference: NDArray[np.float64],
+    to_candidate: NDArray[np.float64],
+    sums: tuple[float, float, float],
+    pool: Pool,
+    counts: PairCounts,
+) -> tuple[PairCounts, tuple[float, float, float]]:
+    """Pair counts and kernel sums (xx, xy, yy) that are left without a unit and its partner."""
+    out = [unit] if pool.partner[unit] < 0 else [unit, int(pool.partner[unit])]
+    members = pool.members
+    joint = len(out) == 2 or members[unit] == 3
+    from_reference = sum(to_reference[u] for u in out if members[u] & 1)
+    from_candidate = sum(to_candidate[u] for u in out if members[u] & 2)
+    across = sum(
+        (to_candidate[u] if members[u] & 1 else 0) + (to_reference[u] if members[u] & 2 else 0) for u in out
+    )
+    left = PairCounts(
+        counts.reference - int(joint or members[unit] == 1),
+        counts.candidate - int(joint or members[unit] == 2),
+        counts.matched - int(joint),
+    )
+    xx, xy, yy = sums
+    return left, (xx - 2 * from_reference, xy - across, yy - 2 * from_candidate)
+
+
+def level_difference(pool: Pool) -> tuple[float, tuple[float, float] | None]:
+    """Candidate minus reference in dB, with Welch's 95 % interval over units (None below 3 a side)."""
+    reference, candidate = pool.levels[pool.in_reference], pool.levels[pool.in_candidate]
+    value = float(candidate.mean() - reference.mean())
+    if min(len(reference), len(candidate)) < 3:
+        return value, None
+    # The jackknife of a mean is its usual standard error.
+    strata = [
+        sign * np.array([s.sum() - x for x in s]) / (len(s) - 1)
+        for sign, s in ((-1, reference), (1, candidate))
+    ]
+    return value, jackknife_interval(value, strata)
+
+
+def band_contributions(envelope: NDArray[np.float64], pool: Pool) -> tuple[Contribution, ...]:
+    """Share of each mel band in the envelope view's value; ``envelope`` is (windows, 480), scaled.
+
+    A pair's kernel |d|^(1/2) is divided among the bands by their share of |d|^2, so the parts add up
+    exactly. Of large sets: the first ``BAND_UNITS`` units a side in the order of their contents' digests
+    (a random choice that is the same on every run), with at most ``BAND_UNITS`` * 4 windows.
+    """
+    ends = np.append(pool.starts[1:], len(pool.vectors))
+    sides = [np.flatnonzero(inside)[:BAND_UNITS] for inside in (pool.in_reference, pool.in_candidate)]
+    chosen = np.union1d(*sides)
+    if (ends - pool.starts)[chosen].sum() > 4 * BAND_UNITS:
+        # Too many windows for a table of their pairs: the mean of each unit stands for its windows.
+        envelope, weights = np.add.reduceat(envelope * pool.weights[:, None], pool.starts)[chosen], None
+        owner = np.arange(len(chosen))
+    else:
+        rows = np.concatenate([np.arange(pool.starts[unit], ends[unit]) for unit in chosen])
+        owner = np.repeat(np.arange(len(chosen)), (ends - pool.starts)[chosen])
+        envelope, weights = envelope[rows], pool.weights[rows]
+    pairs = _pair_coefficients(chosen, sides, pool)[np.ix_(owner, owner)]
+    if weights is not None:
+        pairs *= np.outer(weights, weights)
+    # |d|^(1/2) = |d|^2 (|d|^2)^(-3/4), and |d|^2 is a sum over bands.
+    pairs *= np.maximum(squared_distances(envelope, envelope), 1e-12) ** -0.75
+    pairs += pairs.T
+    by_band = envelope.reshape(len(envelope), len(ENVELOPE_SIZES), 4, ENVELOPE_BANDS)
+    edges = mel_edges(ENVELOPE_BANDS)
+    totals, result = pairs.sum(axis=1), []
+    for band in range(ENVELOPE_BANDS):
+        part = by_band[..., band].reshape(len(envelope), -1)
+        # Half the sum over pairs of pairs[i, j] |part_i - part_j|^2, without a third axis.
+        value = totals @ (part * part).sum(axis=1) - ((pairs @ part) * part).sum()
+        result.append(Contribution(f"{edges[band]:.0f}-{edges[band + 2]:.0f} Hz", float(value)))
+    return tuple(result)
+
+
+def _pair_coefficients(
+    chosen: NDArray[np.int_], sides: Sequence[NDArray[np.int_]], pool: Pool
+) -> NDArray[np.float64]:
+    """How much each pair of the chosen units counts in the value: (chosen, chosen)."""
+    x, y = (np.isin(chosen, side) for side in sides)
+    allowed = (chosen[:, None] != chosen) & (pool.partner[chosen][:, None] != chosen)
+    coefficients: NDArray[np.float64] = (
+        2 * allowed * np.outer(x, y) / max(allowed[np.ix_(x, y)].sum(), 1)
+        - allowed * np.outer(x, x) / max(allowed[np.ix_(x, x)].sum(), 1)
+        - allowed * np.outer(y, y) / max(allowed[np.ix_(y, y)].sum(), 1)
+    )
+    return coefficients

@@ -1,0 +1,359 @@
+"""From sources to described sets: every file of every set once, cached by content, shared among processes.
+
+Conventions
+    Reading       how the sounds of a call are read; one for all its sets.
+    common rate   the lowest sample rate of all sets, in Hz: all are described below half of it.
+    order         sounds keep the sorted order of their set, whatever the number of processes.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import hashlib
+import io
+import itertools
+import json
+import os
+import sys
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypedDict
+
+import numpy as np
+from numpy.typing import NDArray
+
+from audio_distance.audio import AudioError, Source, list_set, rate_of, read_source
+from audio_distance.description import Description, Sound, SoundSet, write_npz
+from audio_distance.features import constants, describe_signal, prepare, resample
+from audio_distance.storage import cache_folder
+from audio_distance.views import RATE, VIEWS, keep_freed_memory
+
+PARALLEL_SECONDS = 60.0  # of audio; below it starting processes costs more than it saves
+
+Embedding = Callable[[NDArray[np.float32], int], Any]
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How the sounds of a call are read. Every function that reads takes one, or its fields as keywords.
+
+    >>> strict = Reading(minimum_bits=24, workers=2)
+    >>> strict == Reading().changed(minimum_bits=24, workers=2)
+    True
+
+    Parameters
+    ----------
+    rate : int or (int, int), optional
+        Sample rate of arrays in Hz, one for all sets, or one for the reference and one for the candidates;
+        files carry their own. It has no default, because a rate that is guessed wrong changes the result
+        without a word.
+    on_error : "raise" or "skip"
+        One bad file stops the run and all bad files are named; "skip" leaves them out and counts them.
+    workers : int, optional
+        Processes; by default all cores once there is a minute of audio. No result depends on it.
+    cache : bool or path
+        Keep embeddings in the user's cache folder (``cache_folder()``) or the folder given, keyed by the
+        content of each file; an interrupted run resumes from them. Off by default: nothing is written
+        unasked.
+    progress : bool, optional
+        Progress bar; by default only on a terminal.
+    minimum_bits : int
+        Refuse linear files of fewer bits. 16 by default: the noise of 8 bits, about 50 dB below the sound,
+        counts as a difference.
+    peak_limit : float
+        Refuse float samples beyond it. 1.0 by default, full scale: more is often integers stored as float.
+
+    Raises
+    ------
+    ValueError
+        An ``on_error`` that is neither word, or fewer than one worker.
+    """
+
+    rate: int | tuple[int, int] | Sequence[int] | None = None
+    on_error: str = "raise"
+    workers: int | None = None
+    cache: bool | str | os.PathLike[str] = False
+    progress: bool | None = None
+    minimum_bits: int = 16
+    peak_limit: float = 1.0
+
+    def __post_init__(self) -> None:
+        if self.on_error not in {"raise", "skip"}:
+            raise ValueError(f"on_error={self.on_error!r}; it is 'raise' or 'skip'")
+        if self.workers is not None and self.workers < 1:
+            raise ValueError(f"workers={self.workers}; at least 1 is needed")
+
+    def changed(self, **fields: Any) -> Reading:
+        """The same with other values of some fields; TypeError names one that does not exist."""
+        known = [field.name for field in dataclasses.fields(self)]
+        for name in fields:
+            if name not in known:
+                near = difflib.get_close_matches(name, known, n=1)
+                hint = f"; did you mean {near[0]}?" if near else f"; there are {', '.join(known)}"
+                raise TypeError(f"unexpected keyword argument {name!r}{hint}")
+        return dataclasses.replace(self, **fields)
+
+
+class ReadingFields(TypedDict, total=False):
+    """The fields of ``Reading`` as keyword arguments, for type checkers and editors."""
+
+    rate: int | tuple[int, int] | Sequence[int] | None
+    on_error: str
+    workers: int | None
+    cache: bool | str | os.PathLike[str]
+    progress: bool | None
+    minimum_bits: int
+    peak_limit: float
+
+
+@dataclass(frozen=True)
+class _Job:
+    """What a worker needs beside the sound itself."""
+
+    bandwidth_rate: int
+    embedding: Embedding | None
+    cache: Path | None
+    minimum_bits: int
+    peak_limit: float
+
+
+def load_sets(
+    sources: Mapping[str, Any],
+    *,
+    reading: Reading,
+    embedding: Embedding | None = None,
+    bandwidth_rate: int | None = None,
+) -> tuple[list[SoundSet], int]:
+    """Read and describe every set that is not a Description already.
+
+    Parameters
+    ----------
+    sources : role -> set
+        In the order of the result; the role ("reference", a candidate's name) stands in messages.
+    reading : Reading
+        Its ``rate`` is one for all, or one for each set.
+    embedding : callable, optional
+        In place of the three views.
+    bandwidth_rate : int, optional
+        The common rate in Hz; by default that of the Descriptions, else the lowest found in all sets.
+
+    Returns
+    -------
+    One SoundSet for each source, and the common rate.
+
+    Raises
+    ------
+    AudioError
+        Names every bad file of every set, unless they are skipped; sets of fewer than two sounds;
+        Descriptions whose bandwidths differ, or beside an ``embedding``; a cache that cannot be made.
+    """
+    sources = {role: _opened(source) for role, source in sources.items()}
+    fixed = _fixed_rates(sources, embedding, bandwidth_rate)
+    rates = reading.rate if isinstance(reading.rate, (tuple, list)) else [reading.rate] * len(sources)
+    if len(rates) != len(sources):
+        raise ValueError(f"{len(rates)} rates for {len(sources)} sets")
+    listed = [
+        (source.name, [], 0) if isinstance(source, Description) else list_set(source, role, rate)
+        for (role, source), rate in zip(sources.items(), rates, strict=True)
+    ]
+    # The rates of all files first, from their headers: the lowest bounds what any of them is described by.
+    problems: dict[int, list[str]] = defaultdict(list)
+    usable: list[list[Source]] = [[] for _ in listed]
+    header_rates: list[int] = []
+    for index, (_, items, _) in enumerate(listed):
+        for item in items:
+            try:
+                header_rates.append(rate_of(item))
+                usable[index].append(item)
+            except (AudioError, OSError) as error:
+                problems[index].append(f"{item.name}: {error}")
+    common = next(iter(fixed.values()), min(header_rates, default=RATE))
+    job = _Job(common, embedding, _made(reading.cache), reading.minimum_bits, reading.peak_limit)
+    every = [item for items in usable for item in items]
+    described = iter(list(_described(every, job, workers=reading.workers, progress=reading.progress)))
+    sets = []
+    for index, (source, (name, _, passed)) in enumerate(zip(sources.values(), listed, strict=True)):
+        if isinstance(source, Description):
+            sets.append(SoundSet(name, source.sounds, source.skipped, passed, True))
+            continue
+        results = [next(described) for _ in usable[index]]
+        problems[index] += [result for result in results if isinstance(result, str)]
+        sounds = tuple(result for result in results if isinstance(result, Sound))
+        sets.append(SoundSet(name, sounds, tuple(sorted(problems[index])), passed, bool(fixed)))
+    bad = [f"  {list(sources)[i]}: {line}" for i in sorted(problems) for line in sorted(problems[i])]
+    if bad and reading.on_error == "raise":
+        raise AudioError(
+            f"{len(bad)} of {sum(len(items) for _, items, _ in listed)} files cannot be measured:\n"
+            + "\n".join(bad)
+            + '\nMend or remove them, or leave them out: on_error="skip", or --skip.'
+        )
+    for role, loaded in zip(sources, sets, strict=True):
+        if len(loaded.sounds) < 2:
+            raise AudioError(
+                f"{role}: {len(loaded.sounds)} usable sound(s) in {loaded.name}, and a distance "
+                "needs at least 2: one sound says nothing about the spread of its set."
+                + "".join(f"\n  {line}" for line in loaded.skipped)
+            )
+    widths = {sound.vectors.shape[1] for loaded in sets for sound in loaded.sounds}
+    if len(widths) > 1:
+        raise AudioError(f"the embedding gave vectors of different lengths: {sorted(widths)}")
+    return sets, common
+
+
+def _opened(source: Any) -> Any:
+    """The Description in a ``.npz`` file; every other source as it is."""
+    is_path = isinstance(source, (str, os.PathLike))
+    saved = is_path and Path(source).suffix.lower() == ".npz" and Path(source).is_file()
+    return Description.load(source) if saved else source
+
+
+def _fixed_rates(
+    sources: Mapping[str, Any], embedding: Embedding | None, bandwidth_rate: int | None
+) -> dict[str, int]:
+    """Who fixes the common rate to what: Descriptions, and the argument; at most one rate among them."""
+    fixed = {role: s.bandwidth_rate for role, s in sources.items() if isinstance(s, Description)}
+    if fixed and embedding is not None:
+        raise AudioError(
+            f"embedding: {' and '.join(fixed)} given as a Description, which holds the three views and no "
+            "audio for another embedding; give the audio"
+        )
+    if bandwidth_rate is not None:
+        fixed["bandwidth_rate"] = bandwidth_rate
+    if len(set(fixed.values())) > 1:
+        raise AudioError(
+            f"bandwidth_rate: {', '.join(f'{role} {value} Hz' for role, value in fixed.items())}, and all "
+            "Descriptions in one call need the same; describe them again from their audio with one, such as "
+            f"bandwidth_rate={min(fixed.values())}"
+        )
+    return fixed
+
+
+def _made(cache: bool | str | os.PathLike[str]) -> Path | None:
+    """The cache folder, made if it is not there; None without a cache."""
+    if not cache:
+        return None
+    folder = cache_folder() if cache is True else Path(cache)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise AudioError(f"cache: the folder {folder} cannot be made ({error})") from None
+    return folder
+
+
+def _described(
+    sources: Sequence[Source], job: _Job, *, workers: int | None, progress: bool | None
+) -> Iterable[Sound | str]:
+    """``describe_source`` of all, in order; the same results for every number of workers."""
+    if workers is None:
+        workers = os.cpu_count() or 1
+        if _seconds_about(sources) < PARALLEL_SECONDS or job.embedding is not None:
+            workers = 1
+    workers = min(workers, max(1, len(sources)))
+    results: Iterator[Sound | str]
+    if workers == 1:
+        results = (describe_source(source, job) for source in sources)
+    else:
+        from joblib import Parallel, delayed
+
+        # Four batches a worker: enough to even out long files, few enough that sending them costs nothing.
+        size = max(1, min(32, len(sources) // (4 * workers)))
+        batches = [sources[i : i + size] for i in range(0, len(sources), size)]
+        done = Parallel(n_jobs=workers, return_as="generator")(
+            delayed(_describe_batch)(batch, job) for batch in batches
+        )
+        results = itertools.chain.from_iterable(done)
+    if progress is False or (progress is None and not sys.stderr.isatty()):
+        return results
+    from tqdm import tqdm
+
+    bar: Iterable[Sound | str] = tqdm(
+        results, total=len(sources), unit="file", desc="reading", delay=0.5, leave=False
+    )
+    return bar
+
+
+def _describe_batch(batch: Sequence[Source], job: _Job) -> list[Sound | str]:
+    """The work of one process at a time."""
+    keep_freed_memory()
+    return [describe_source(source, job) for source in batch]
+
+
+def _seconds_about(sources: Sequence[Source]) -> float:
+    """Seconds of audio, roughly: files at 100 kB a second, which no format exceeds by far."""
+    seconds = 0.0
+    for source in sources:
+        if source.path is not None:
+            seconds += source.path.stat().st_size / 1e5
+        elif source.array is not None:
+            seconds += len(source.array) / source.rate
+    return seconds
+
+
+def describe_source(source: Source, job: _Job) -> Sound | str:
+    """One sound read, prepared and embedded; a string says why it cannot be."""
+    try:
+        data = b"" if source.path is None else source.path.read_bytes()
+        entry = None
+        if job.cache is not None and source.path is not None and job.embedding is None:
+            # All that the result depends on: content, recipe, and what the reading would refuse.
+            key = hashlib.sha256(data)
+            key.update(f"{constants()[1]} {job.bandwidth_rate} {job.minimum_bits} {job.peak_limit}".encode())
+            entry = job.cache / f"{key.hexdigest()}.npz"
+            if (kept := _load_entry(entry, source.name)) is not None:
+                return kept
+        samples = read_source(source, data, minimum_bits=job.minimum_bits, peak_limit=job.peak_limit)
+        rate = rate_of(source)
+        mono = samples.mean(axis=1)
+        if job.embedding is None:
+            vectors, level = describe_signal(mono, rate, bandwidth_rate=job.bandwidth_rate)
+        else:
+            _, level = prepare(mono, rate, bandwidth_rate=job.bandwidth_rate)
+            vectors = _embed_with(job.embedding, mono, rate, job.bandwidth_rate)
+        digest = hashlib.sha256(np.ascontiguousarray(mono).tobytes() + str(rate).encode()).hexdigest()
+        sound = Sound(source.name, digest, rate, len(mono) / rate, level, vectors)
+        if entry is not None:
+            _save_entry(entry, sound)
+        return sound
+    except (AudioError, OSError) as error:
+        return f"{source.name}: {error}"
+
+
+def _embed_with(
+    embedding: Embedding, mono: NDArray[np.float32], rate: int, bandwidth_rate: int
+) -> NDArray[np.float32]:
+    """A caller's embedding gets the sound at the common rate, otherwise as it was recorded."""
+    if bandwidth_rate < rate:
+        mono, rate = resample(mono, rate, bandwidth_rate), bandwidth_rate
+    given = embedding(mono, rate)
+    try:
+        given = np.asarray(given)
+        vectors = np.atleast_2d(np.real(given).astype(np.float32))
+    except (TypeError, ValueError) as error:
+        raise AudioError(f"the embedding gave no array ({error}); (d,) or (frames, d) is needed") from None
+    if np.iscomplexobj(given):
+        raise AudioError("the embedding gave complex numbers; give their modulus, or both parts")
+    if vectors.ndim != 2 or vectors.size == 0:
+        raise AudioError(f"the embedding gave shape {vectors.shape}; (d,) or (frames, d) is needed")
+    if not np.all(np.isfinite(vectors)):
+        raise AudioError("the embedding gave NaN or infinite numbers")
+    return vectors
+
+
+def _load_entry(path: Path, name: str) -> Sound | None:
+    """A sound of the cache, under the name it has now; None if it has to be made."""
+    try:
+        with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as entry:
+            vectors, facts = entry["vectors"], json.loads(str(entry["facts"]))
+        if vectors.ndim == 2 and vectors.shape[1] == sum(VIEWS.values()) and np.all(np.isfinite(vectors)):
+            return Sound(name=name, vectors=vectors, **facts)
+    except Exception:  # absent or damaged, in any of a dozen ways: it is made again
+        return None
+    return None
+
+
+def _save_entry(path: Path, sound: Sound) -> None:
+    facts = {key: getattr(sound, key) for key in ("content", "rate", "seconds", "level_db")}
+    write_npz(path, vectors=sound.vectors, facts=json.dumps(facts))

@@ -1,0 +1,237 @@
+"""From samples to numbers: a sound prepared, cut into windows, described by its views, and their scale.
+
+Conventions
+    signal      mono float32, (samples,), full scale 1.0; ``rate`` in Hz and never assumed.
+    prepared    trimmed, at 22,050 Hz, at one level: what ``prepare`` gives, ``windows`` and ``embed`` take.
+    window      what one vector describes: 1 s of a prepared signal, or all of it up to 1.5 s.
+    vectors     (windows, 1032) float32, one row a window; ``views.VIEWS`` tells which columns are which view.
+    divisors    one bundled constant a number (``constants.json``), made from synthetic audio.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from audio_distance.audio import AudioError
+from audio_distance.views import FINE_BANDS, FINE_SIZES, PREPARED_RMS, RATE, VIEWS, embed, mel_edges
+
+RECIPE_VERSION = 1
+CONSTANTS_FILE = Path(__file__).with_name("constants.json")
+
+WINDOW_SECONDS = 1.0
+LONGEST_SINGLE_WINDOW = 1.5  # seconds; a longer file becomes windows of WINDOW_SECONDS
+SHORTEST_SECONDS = 256 / RATE  # one frame of the shortest transform
+SHORTEST_PREPARED = 2048  # samples; zeros are added up to this, so that long transforms have a few frames
+SILENCE_PEAK = 1e-6
+TRIM = 1e-3  # of the peak (-60 dB)
+
+
+# ------------------------------------------------------------------------------------------- preparing
+
+
+def check_signal(signal: NDArray[Any], rate: int, *, shortest_seconds: float = SHORTEST_SECONDS) -> None:
+    """Raise ``AudioError`` unless ``signal``, (samples,), can be described.
+
+    Refused, each with its value, the limit and the likely cause: no samples, NaN or infinity, a peak of at
+    most 1e-6 (``SILENCE_PEAK``), and less than ``shortest_seconds`` at ``rate`` (Hz; by default 11.6 ms, one
+    frame of the shortest transform).
+    """
+    if len(signal) == 0:
+        raise AudioError("zero length: 0 samples; likely an empty recording")
+    peak = float(np.abs(signal).max())
+    if not math.isfinite(peak):
+        bad = np.flatnonzero(~np.isfinite(signal))
+        raise AudioError(
+            f"{len(bad)} samples are NaN or infinite, the first at {bad[0] / rate:.3f} s; "
+            "likely a model that diverged"
+        )
+    if peak <= SILENCE_PEAK:
+        raise AudioError(
+            f"silent: peak {peak:.2g}, and the limit is {SILENCE_PEAK:g}; likely an empty "
+            "recording, or float samples read as integers"
+        )
+    seconds = len(signal) / rate
+    if seconds < shortest_seconds:
+        raise AudioError(
+            f"too short: {len(signal)} samples, {1e3 * seconds:.1f} ms, and the limit is "
+            f"{1e3 * shortest_seconds:.1f} ms (one analysis frame); likely cut by mistake"
+        )
+
+
+def prepare(
+    signal: ArrayLike, rate: int, *, bandwidth_rate: int | None = None
+) -> tuple[NDArray[np.float32], float]:
+    """Trim, resample to 22,050 Hz and bring to one level.
+
+    Parameters
+    ----------
+    signal : array, (samples,) or (samples, channels)
+        Channels are averaged.
+    rate : int
+        Hz.
+    bandwidth_rate : int, optional
+        Lowest sample rate of both sets, in Hz: the signal passes through it, so both have one bandwidth.
+
+    Returns
+    -------
+    prepared : array, (samples,) float32
+        At 22,050 Hz, at least 2048 samples (zeros are added), RMS of the sounding part 0.1.
+    level : float
+        Level that was removed: RMS of the 10 ms frames within 30 dB of the loudest, in dB relative to full
+        scale. Level is reported apart, because a gain is not a difference in kind.
+
+    Raises
+    ------
+    AudioError
+        See ``check_signal``.
+
+    Notes
+    -----
+    Silence is cut at the file's own rate, before resampling: 50 ms of leading zeros then change nothing
+    at all, whereas after it the resampler's ringing would move the cut.
+    """
+    mono = np.asarray(signal, np.float32)
+    if mono.ndim > 1:
+        mono = mono.mean(axis=1)
+    check_signal(mono, rate)
+    magnitude = np.abs(mono)
+    sounding = np.flatnonzero(magnitude > TRIM * float(magnitude.max()))
+    mono = mono[sounding[0] : sounding[-1] + 1]
+    if bandwidth_rate is not None and bandwidth_rate < min(rate, RATE):
+        mono, rate = resample(mono, rate, bandwidth_rate), bandwidth_rate
+    mono = resample(mono, rate, RATE)
+    starts = np.arange(0, len(mono), RATE // 100)
+    power = np.add.reduceat(mono * mono, starts) / np.diff(np.append(starts, len(mono)))
+    rms = float(np.sqrt(power[power > power.max() * 1e-3].mean()))
+    mono = np.pad(mono * np.float32(PREPARED_RMS / rms), (0, max(0, SHORTEST_PREPARED - len(mono))))
+    return mono, 20 * math.log10(rms)
+
+
+def resample(signal: NDArray[np.float32], rate: int, target: int) -> NDArray[np.float32]:
+    """``signal``, (samples,), from ``rate`` to ``target`` Hz by soxr at its default, high quality."""
+    if rate == target:
+        return signal
+    import soxr
+
+    resampled: NDArray[np.float32] = soxr.resample(signal, rate, target)
+    # A click of a few samples can vanish in a low rate; keep one sample so that lengths stay positive.
+    return resampled if len(resampled) and np.any(resampled) else signal[np.argmax(np.abs(signal))][None]
+
+
+def windows(signal: NDArray[np.float32]) -> list[NDArray[np.float32]]:
+    """Windows of 1 s that cover a prepared signal, (samples,), evenly; the signal itself up to 1.5 s.
+
+    The statistics of a window depend on its length, so long files need windows of one length. The count
+    is the length rounded up, so no sample is lost; neighbours then overlap a little.
+    """
+    if len(signal) <= LONGEST_SINGLE_WINDOW * RATE:
+        return [signal]
+    size = round(WINDOW_SECONDS * RATE)
+    count = math.ceil(len(signal) / size)
+    starts = np.linspace(0, len(signal) - size, count).round().astype(int)
+    return [signal[start : start + size] for start in starts]
+
+
+# ------------------------------------------------------------------------------------------ describing
+
+
+def describe_signal(
+    signal: ArrayLike, rate: int, *, bandwidth_rate: int | None = None
+) -> tuple[NDArray[np.float32], float]:
+    """One sound from samples to numbers: ``prepare``, ``windows``, ``embed``.
+
+    Returns its vectors, (windows, 1032) float32, not divided yet, and its level in dB relative to full
+    scale. Arguments and errors are those of ``prepare``.
+    """
+    prepared, level = prepare(signal, rate, bandwidth_rate=bandwidth_rate)
+    return np.stack([embed(window) for window in windows(prepared)]), level
+
+
+def split_views(vectors: NDArray[Any]) -> dict[str, NDArray[Any]]:
+    """The columns of each view of (..., 1032) numbers, by name; views of the array, not copies."""
+    edges = np.cumsum(list(VIEWS.values()))[:-1]
+    return dict(zip(VIEWS, np.split(vectors, edges, axis=-1), strict=True))
+
+
+# --------------------------------------------------------------------------------------------- scaling
+
+
+@cache
+def constants(path: Path = CONSTANTS_FILE) -> tuple[NDArray[np.float64], str]:
+    """Bundled divisor of each of the 1032 numbers, and the recipe's name with their checksum.
+
+    Raises ``AudioError`` if the file is missing, or not of this recipe. Made by ``make constants``.
+    """
+    try:
+        content = json.loads(Path(path).read_text(encoding="utf-8"))
+        version, numbers = content["recipe_version"], content["divisors"]
+    except FileNotFoundError:
+        raise AudioError(
+            f"{path} is missing: it travels with this package. Install it again, "
+            "or make it again with: python -m study.constants"
+        ) from None
+    except (ValueError, KeyError, TypeError) as error:
+        raise AudioError(f"{path} is not a constants file ({error!r})") from None
+    if version != RECIPE_VERSION:
+        raise AudioError(
+            f"{path} is of recipe version {version}, and this package is of version "
+            f"{RECIPE_VERSION}: take both from one release"
+        )
+    counts = {name: len(values) for name, values in numbers.items()}
+    scale = np.array([value for values in numbers.values() for value in values], float)
+    if counts != VIEWS or not np.all(np.isfinite(scale) & (scale > 0)):
+        raise AudioError(f"{path} holds {counts} positive numbers, and {VIEWS} are needed")
+    digest = hashlib.sha256(scale.astype(np.float32).tobytes()).hexdigest()[:8]
+    scale.setflags(write=False)  # one array for all callers
+    return scale, f"{RECIPE_VERSION}-{digest}"
+
+
+def divisors(vectors: ArrayLike, *, floor: float = 0.1) -> NDArray[np.float64]:
+    """Divisor of each number of one view, so that two random windows are about 1 apart.
+
+    ``vectors`` is (windows, numbers); returns (numbers,). Each number's standard deviation, kept off zero by
+    ``floor`` times the median one (a number that hardly varies would otherwise count most), times the root
+    of the median squared distance.
+    """
+    rows = np.asarray(vectors, float)
+    spread = rows.std(axis=0)
+    typical = np.median(spread[spread > 0]) if np.any(spread > 0) else 1.0
+    spread = np.sqrt(spread**2 + (floor * typical) ** 2)
+    scale: NDArray[np.float64] = spread * math.sqrt(_median_squared_distance(rows / spread))
+    return scale
+
+
+def _median_squared_distance(vectors: NDArray[np.float64], most: int = 900) -> float:
+    """Of all pairs among ``most`` rows, evenly taken: enough for a median, and bounded in memory."""
+    some = vectors[:: max(1, len(vectors) // most)]
+    squared = squared_distances(some, some)[np.triu_indices(len(some), 1)]
+    return float(np.median(squared)) or 1.0
+
+
+def squared_distances(left: NDArray[np.float64], right: NDArray[np.float64]) -> NDArray[np.float64]:
+    """|x - y|^2 of all rows, (n, d) and (m, d) -> (n, m); never below 0, as rounding would have it."""
+    squared = left @ right.T
+    squared *= -2
+    squared += np.einsum("ij,ij->i", left, left)[:, None]
+    squared += np.einsum("ij,ij->i", right, right)
+    return np.maximum(squared, 0, out=squared)
+
+
+def audible_numbers(rate: int) -> list[NDArray[np.bool_]]:
+    """Which numbers of each view the test uses, for sets whose lowest sample rate is ``rate`` (Hz).
+
+    Bands of the fine structure that reach above the common bandwidth hold what resamplers leave there, far
+    below the sound (the envelope has a floor). Whitened, that is as loud as the rest, and the test would
+    tell resamplers apart: measured on digits resampled there and back, p <= .05 in more than half of all
+    draws, although the value does not move.
+    """
+    inside = np.tile(mel_edges(FINE_BANDS)[2:] <= rate / 2 + 1e-6, 6 * len(FINE_SIZES))
+    return [inside if view == "fine structure" else np.ones(VIEWS[view], bool) for view in VIEWS]

@@ -1,0 +1,309 @@
+"""Units, the draws of a set: files or groups of files, matched by name, shared by content.
+
+Conventions
+    unit       what is drawn: a file, or with ``groups`` a group of files (a speaker, a song). Windows of one
+               file and files of one group are not draws: they weigh 1 together.
+    member     1 of the reference, 2 of the candidate, 3 of both (a unit whose content is in both sets).
+    partner    the unit of the other set that is the same thing twice, such as a recording and its copy.
+    order      units are sorted by content, so no result depends on names or on the order of the files.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter, defaultdict
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from audio_distance.audio import AudioError
+from audio_distance.description import Sound, SoundSet
+from audio_distance.features import constants, divisors, split_views
+
+Sum = TypeVar("Sum", float, NDArray[np.float64])
+
+
+@dataclass(frozen=True)
+class Pool:
+    """All units of both sets, windows stacked unit after unit.
+
+    Attributes
+    ----------
+    vectors : (windows, numbers) float32
+        As described, not divided yet.
+    starts : (units,) int
+        First window of each unit.
+    weights : (windows,)
+        They sum to 1 within a unit: files alike within a group, windows alike within a file.
+    members : (units,) int
+        1 for reference, 2 for candidate, 3 for both.
+    partner : (units,) int
+        The matched unit of the other set, or -1.
+    names : (units,)
+    levels : (units,)
+        In dB relative to full scale.
+    """
+
+    vectors: NDArray[np.float32]
+    starts: NDArray[np.int_]
+    weights: NDArray[np.float64]
+    members: NDArray[np.int_]
+    partner: NDArray[np.int_]
+    names: tuple[str, ...]
+    levels: NDArray[np.float64]
+
+    @property
+    def size(self) -> int:
+        return len(self.starts)
+
+    @property
+    def in_reference(self) -> NDArray[np.bool_]:
+        return (self.members & 1) > 0
+
+    @property
+    def in_candidate(self) -> NDArray[np.bool_]:
+        return (self.members & 2) > 0
+
+
+@dataclass(frozen=True)
+class PairCounts:
+    """How many pairs enter each mean: of units of each side, and of cross pairs that are left out."""
+
+    reference: int
+    candidate: int
+    matched: int
+
+    def value(self, within_reference: Sum, across: Sum, within_candidate: Sum) -> Sum:
+        """Energy distance from sums of the kernel over ordered pairs (any array shape)::
+
+        2 mean K(x, y) - mean K(x, x') - mean K(y, y')
+        """
+        n, m = self.reference, self.candidate
+        return (
+            2 * across / (n * m - self.matched)
+            - within_reference / (n * (n - 1))
+            - within_candidate / (m * (m - 1))
+        )
+
+
+def pair_counts(pool: Pool) -> PairCounts:
+    """Of a pool: a unit in both sets and a matched pair take one pair each out of the cross term."""
+    shared = int((pool.members == 3).sum())
+    pairs = int((pool.partner >= 0).sum()) // 2
+    return PairCounts(int(pool.in_reference.sum()), int(pool.in_candidate.sum()), shared + pairs)
+
+
+def pool_of_vectors(
+    reference: ArrayLike, candidate: ArrayLike, *, paired: bool = False, groups: ArrayLike | None = None
+) -> Pool:
+    """A pool of files of one vector each, for who has vectors and no sounds.
+
+    ``reference`` is (n, numbers), ``candidate`` (m, numbers). ``paired``: they are matched row by row.
+    ``groups``, (n + m,) labels, makes the group the unit (one is never in both sets); not with ``paired``.
+    """
+    x, y = np.asarray(reference), np.asarray(candidate)
+    vectors = np.concatenate([x, y])
+    labels = np.arange(len(vectors)) if groups is None else np.asarray(groups)
+    order = np.argsort(labels, kind="stable")
+    _, starts, counts = np.unique(labels[order], return_index=True, return_counts=True)
+    partner = np.full(len(starts), -1)
+    if paired:
+        partner = np.concatenate([np.arange(len(x)) + len(x), np.arange(len(x))])
+    return Pool(
+        vectors=vectors[order],
+        starts=starts,
+        weights=np.repeat(1 / counts, counts),
+        members=np.where(order[starts] < len(x), 1, 2),
+        partner=partner,
+        names=tuple(f"{i:05d}" for i in range(len(starts))),
+        levels=np.zeros(len(starts)),
+    )
+
+
+def _group_function(groups: Any, role: str, sounds: int) -> Callable[[str, int], str] | None:
+    """From a sound's name and position to its group."""
+    if groups is None:
+        return None
+    if isinstance(groups, tuple) and len(groups) == 2:
+        groups = groups[role != "reference"]
+    if callable(groups):
+        return lambda name, _: str(groups(name))
+    if isinstance(groups, str):
+        if groups == "folder":
+            return lambda name, _: Path(name).parent.as_posix()
+        pattern = re.compile(groups)
+
+        def searched(name: str, _: int) -> str:
+            match = pattern.search(name)
+            if match is None or (pattern.groups and match.group(1) is None):
+                raise AudioError(f"groups: the pattern {groups!r} does not match {name!r} of the {role}")
+            return str(match.group(1) if pattern.groups else match.group(0))
+
+        return searched
+    if isinstance(groups, Mapping):
+
+        def looked_up(name: str, _: int) -> str:
+            for key in (name, Path(name).name):
+                if key in groups:
+                    return str(groups[key])
+            raise AudioError(f"groups: no group is given for {name!r} of the {role}")
+
+        return looked_up
+    labels = [str(label) for label in groups]
+    if len(labels) != sounds:
+        raise AudioError(
+            f"groups: {len(labels)} labels for the {sounds} sounds of the {role}; one each is needed "
+            "(where files are skipped, give a mapping from name to group)"
+        )
+    return lambda _, position: labels[position]
+
+
+def _units(loaded: SoundSet, role: str, groups: Any) -> dict[str, list[Sound]]:
+    """Unit name -> its sounds."""
+    group_of = _group_function(groups, role, len(loaded.sounds))
+    units: dict[str, list[Sound]] = defaultdict(list)
+    for position, sound in enumerate(loaded.sounds):
+        units[sound.name if group_of is None else group_of(sound.name, position)].append(sound)
+    if len(units) < 2:
+        raise AudioError(
+            f"{role}: groups put all {len(loaded.sounds)} sounds into one, and the group is the "
+            "draw: at least 2 groups a set are needed"
+        )
+    return units
+
+
+def _pair_key(name: str) -> str:
+    return Path(name).with_suffix("").as_posix()
+
+
+@dataclass(frozen=True, order=True)
+class _Unit:
+    """One draw, and where it belongs; ordered by content, then by what tells equal contents apart."""
+
+    content: tuple[str, ...]
+    member: int
+    name: str
+    sounds: tuple[Sound, ...] = field(compare=False)
+
+
+def make_pool(
+    reference: SoundSet, candidate: SoundSet, *, groups: Any = None, paired: bool | None = None
+) -> tuple[Pool, bool, int]:
+    """The units of both sets, in an order that depends on their content only.
+
+    A unit whose content is in both sets is one draw: it enters once, as a member of both.
+
+    Parameters
+    ----------
+    groups, paired
+        As in ``compare``.
+
+    Returns
+    -------
+    pool, whether there are pairs in it, number of units in both sets.
+
+    Raises
+    ------
+    AudioError
+        Groups that leave a sound without one or make fewer than two; pairs that are demanded and not there.
+    """
+    sides = [_units(reference, "reference", groups), _units(candidate, "candidate", groups)]
+    units = _sorted_units(*sides)
+    pairs = _pairs(units, groups=groups, paired=paired, sizes=(len(reference.sounds), len(candidate.sounds)))
+    index_of = {(unit.member, unit.name): i for i, unit in enumerate(units)}
+    partner = np.full(len(units), -1)
+    for one, other in pairs:
+        a, b = index_of[1, one], index_of[2, other]
+        partner[a], partner[b] = b, a
+    sounds = [sound for unit in units for sound in unit.sounds]
+    windows = [sum(len(sound.vectors) for sound in unit.sounds) for unit in units]
+    pool = Pool(
+        vectors=np.concatenate([sound.vectors for sound in sounds]).astype(np.float32),
+        starts=np.concatenate([[0], np.cumsum(windows)[:-1]]),
+        weights=np.concatenate(
+            [
+                np.full(len(sound.vectors), 1 / (len(sound.vectors) * len(unit.sounds)))
+                for unit in units
+                for sound in unit.sounds
+            ]
+        ),
+        members=np.array([unit.member for unit in units]),
+        partner=partner,
+        names=tuple(unit.name for unit in units),
+        levels=np.array([np.mean([sound.level_db for sound in unit.sounds]) for unit in units]),
+    )
+    return pool, bool(pairs), sum(unit.member == 3 for unit in units)
+
+
+def _sorted_units(reference: Mapping[str, list[Sound]], candidate: Mapping[str, list[Sound]]) -> list[_Unit]:
+    """Every unit once; what has the same content in both sets is a member of both, under its first name."""
+    contents = [
+        {name: tuple(sorted(sound.content for sound in sounds)) for name, sounds in side.items()}
+        for side in (reference, candidate)
+    ]
+    shared = Counter(contents[0].values()) & Counter(contents[1].values())
+    units = []
+    for member, side, content_of in ((1, reference, contents[0]), (2, candidate, contents[1])):
+        remaining = shared.copy()  # copies within a set: as many are shared as both sets hold
+        for name, content in content_of.items():
+            if remaining[content] == 0:
+                units.append(_Unit(content, member, name, tuple(side[name])))
+                continue
+            remaining[content] -= 1
+            if member == 1:
+                units.append(_Unit(content, 3, name, tuple(side[name])))
+    return sorted(units)
+
+
+def _pairs(
+    units: list[_Unit], *, groups: Any, paired: bool | None, sizes: tuple[int, int]
+) -> list[tuple[str, str]]:
+    """Names, (reference, candidate), of units that are two versions of one thing.
+
+    Files are paired if all names match, groups each if theirs does, arrays (which have no names of their own)
+    by position and only on demand.
+    """
+    left = [[unit.name for unit in units if unit.member == member] for member in (1, 2)]
+    keys = [{_pair_key(name) if groups is None else name: name for name in names} for names in left]
+    common = set(keys[0]) & set(keys[1])
+    named = groups is not None or all(not name.startswith("[") for names in left for name in names)
+    matched = bool(common) and len(keys[0]) == len(left[0]) == len(left[1]) == len(keys[1]) == len(common)
+    if paired is True and groups is None and not named:
+        if len(left[0]) != len(left[1]):
+            raise AudioError(
+                f"paired: {sizes[0]} reference and {sizes[1]} "
+                "candidate arrays; pairs need as many of both, in one order"
+            )
+        matched = True
+    elif paired is True and not matched and (left[0] or left[1]):
+        odd = sorted({*keys[0], *keys[1]} - common)
+        raise AudioError(
+            f"paired: {len(common)} names match, {len(odd)} do not, the first is {odd[0]!r}; "
+            "pairs need the same names below both folders (extensions may differ)"
+        )
+    if paired is False or not ((matched and (named or paired is True)) or groups is not None):
+        return []
+    return [(keys[0][key], keys[1][key]) for key in sorted(common)]
+
+
+def value_views(
+    pool: Pool, own: NDArray[np.float64] | None = None
+) -> tuple[list[NDArray[np.float64]], list[NDArray[np.float64]]]:
+    """Numbers as they are (for the test) and divided (for the value), a list over views each.
+
+    With ``own`` divisors, (numbers,), of a caller's embedding, all numbers are one view.
+    """
+    if own is not None:
+        return [pool.vectors.astype(float)], [pool.vectors / own]
+    scale, _ = constants()
+    plain, scaled = split_views(pool.vectors.astype(float)), split_views(pool.vectors / scale)
+    return list(plain.values()), list(scaled.values())
+
+
+def own_scale(loaded: SoundSet) -> NDArray[np.float64]:
+    """Divisors of a caller's embedding, from its spread over the windows of the reference."""
+    return divisors(np.concatenate([sound.vectors for sound in loaded.sounds]))

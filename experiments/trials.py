@@ -1,0 +1,201 @@
+"""What does every candidate distance find, order, overlook and cost, on every candidate embedding?
+
+Three sources that no choice of the recipe's test was made on (``study.sources``: 600 spoken digits, 240
+environmental sounds, 240 rendered notes, about a second each) and 11 rated sets; N = 20, 100 draws without an
+effect and 10 with each (``study.trials.Settings``). ``study.trials`` has the trials and their terms.
+
+Each trial is kept as a part (``study.parts``) under what it depends on: rows, code, settings.
+``experiments.statistics`` says why the benchmark of the shipped test is not a part of this.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, replace
+
+import numpy as np
+
+from study import distances, draws, embeddings, incumbents, sets, sources, trials
+from study import soundness as sound_pairs
+from study.agreement import agreement, spearman
+from study.draws import all_effects, small_effects
+from study.parts import Key, Part, computed
+from study.sources import SOURCES
+from study.trials import GENERAL_EMBEDDINGS, NAIVE, NETWORKS, PERMUTED, Settings
+
+DATA = ("digits", "sounds", "rated")
+TAKES = "under an hour"
+
+
+def options(parser: argparse.ArgumentParser) -> None:
+    """What the trials can be told."""
+    parser.add_argument(
+        "--embeddings",
+        metavar="A,B",
+        type=_embeddings,
+        help="which embeddings (default: the handcrafted ones and every network that is installed); "
+        "FILE.pt2: one that `python -m models export` wrote",
+    )
+    parser.add_argument(
+        "--sources",
+        metavar="A,B",
+        type=_sources,
+        default=sources.SOURCES,
+        help=f"of {', '.join(sources.SOURCES)} (default: all)",
+    )
+
+
+def _embeddings(text: str) -> tuple[str, ...]:
+    chosen = tuple(text.split(","))
+    if unknown := {c for c in chosen if not c.endswith(embeddings.EXPORTED)} - set(embeddings.NAMES):
+        raise argparse.ArgumentTypeError(
+            f"unknown {', '.join(sorted(unknown))}; see python -m experiments list"
+        )
+    return chosen
+
+
+def _sources(text: str) -> tuple[str, ...]:
+    chosen = tuple(text.split(","))
+    if unknown := set(chosen) - set(sources.SOURCES):
+        raise argparse.ArgumentTypeError(
+            f"unknown {', '.join(sorted(unknown))}; of {', '.join(sources.SOURCES)}"
+        )
+    return chosen
+
+
+def run(
+    *,
+    embeddings: tuple[str, ...] | None = None,
+    sources: tuple[str, ...] = SOURCES,
+    quick: bool = False,
+    workers: int = -1,
+    fresh: bool = False,
+) -> dict:
+    """Every trial on the ``sources``; ``embeddings`` None takes the handcrafted and what is installed."""
+    settings = Settings(sources=sources, embeddings=embeddings or GENERAL_EMBEDDINGS + networks())
+    if quick:
+        settings = replace(settings, files=210, null_draws=20, effect_draws=2, bias_draws=3, unit_trials=5)
+    return measure(settings, workers=workers, keep=not fresh)
+
+
+def networks() -> tuple[str, ...]:
+    """Networks that are installed, beside the handcrafted embeddings."""
+    return tuple(n for n in embeddings.installed() if n in NETWORKS)
+
+
+def measured_on(measured: Mapping) -> list[str]:
+    """The sets of recordings behind a result: instruments are rendered, and rated sets may be missing."""
+    wanted = (*measured["settings"]["sources"], "rated")
+    return [name for name in wanted if name != "instruments" and sets.available(name)]
+
+
+def measure(settings: Settings, *, workers: int = -1, keep: bool = True) -> dict:
+    """Run every trial on everything; parts done before (same code, data, settings) are read back.
+
+    Raises ``sets.MissingData`` naming what is missing: leave the source out, or bring it.
+    """
+    contents = computed(_parts(settings, workers), "trials", workers=workers, keep=keep)
+    # Named once, in this order: a name for every number would make the file ten times as long.
+    measured: dict = {
+        "settings": asdict(settings),
+        "effects": {name: all_effects(name) for name in settings.sources},
+    }
+    for key, content in contents.items():
+        level = measured
+        for word in key[:-1]:
+            level = level.setdefault(word, {})
+        if key[0] == "power":
+            content = {name: _packed(row, measured["effects"][key[1]]) for name, row in content.items()}
+        level[key[-1]] = content
+    if rated := sets.rated_names():
+        measured["rated"] = {
+            which: {
+                "ratings": (r := sets.rated(which)).ratings,
+                "laboratory": r.laboratory,
+                "figures": r.figures,
+                "metric": r.metric,
+                "files": [len(r.reference), *(len(s) for s in r.systems.values())],
+            }
+            for which in rated
+        }
+    return measured
+
+
+def _parts(settings: Settings, workers: int) -> dict[Key, Part]:
+    """Every trial, by where its content stands in the result."""
+    naive = tuple(e for e, _ in NAIVE)
+    every = (*settings.embeddings, *naive)
+    rows = sources.rows(settings.sources, every, files=settings.files, workers=workers)
+    rated = sets.rated_names()
+    # A part made by other code is made again.
+    code = sources.code_stamp(
+        spearman, distances, draws, embeddings, incumbents, sound_pairs, sources, trials
+    )
+    code += embeddings.contents(every)
+    amount = {k: v for k, v in asdict(settings).items() if k not in ("sources", "embeddings")}
+    planned = {}
+
+    def plan(key: Key, function: Callable, subject: tuple, data: str = "") -> None:
+        planned[key] = Part(function, (*subject, settings), [code, data, amount])
+
+    for e in every:
+        plan(("tones", e), trials.tones, (e,))
+        plan(("cost", e), trials.cost, (e,))
+        if rated:
+            plan(("ratings", e), trials.ratings, (e,), " ".join(rated))
+        if e in PERMUTED and "digits" in settings.sources:
+            plan(("soundness", e), trials.soundness, (e,))
+        if e not in naive and {"digits", "sounds"} <= set(settings.sources):
+            plan(("units", e), trials.units, (e,))
+    if rated:
+        plan(("shipped",), trials.shipped, (), " ".join(rated))
+    for (name, e), table in rows.items():
+        stamp = hashlib.sha256(table.versions["clean"].tobytes()).hexdigest()
+        plan(("power", name, e), trials.power, (table,), stamp)
+        if e not in naive:
+            plan(("nuisance", name, e), trials.nuisance, (table,), stamp)
+            plan(("robustness", name, e), trials.robustness, (table,), stamp)
+            if name == settings.sources[0]:
+                plan(("bias", name, e), trials.bias, (table,), stamp)
+        if e in PERMUTED:
+            plan(("permutation", name, e), trials.permutation, (table,), stamp)
+    return planned
+
+
+def _packed(row: dict, effects: tuple[str, ...]) -> dict:
+    """``found`` and ``curve`` of a row of ``power`` as lists in the order of the effects."""
+    curve = [row["curve"][e] for e in effects]
+    return {
+        **row,
+        "found": [row["found"][e][0] for e in effects],
+        "draws": [row["found"][e][1] for e in effects],
+        "curve": [None if value is None else round(value, 2) for value in curve],
+    }
+
+
+def summary(measured: Mapping) -> str:
+    """Power and agreement with listeners, a line each candidate, best power first."""
+    lines = []
+    for embedding in (*measured["settings"]["embeddings"], *(e for e, _ in NAIVE)):
+        powers = {s: tables[embedding] for s, tables in measured["power"].items()}
+        for name in next(iter(powers.values())):
+            shares = [
+                hits / count
+                for s, table in powers.items()
+                for e, hits, count in zip(
+                    measured["effects"][s], table[name]["found"], table[name]["draws"], strict=True
+                )
+                if e in small_effects(s)
+            ]
+            line = f"{np.mean(shares):.3f} found  {embedding} / {name}"
+            if "ratings" in measured:
+                each = [
+                    agreement(measured["ratings"][embedding][w][name], r["ratings"])
+                    for w, r in measured["rated"].items()
+                ]
+                known = [a["spearman"] for a in each if a]
+                line += f"  listeners {np.mean(known):.2f}" if known else ""
+            lines.append(line)
+    return "\n".join(sorted(lines, reverse=True))

@@ -1,0 +1,82 @@
+"""Agreement of a distance with listeners, and its uncertainty over laboratories.
+
+Conventions
+    rated set     the systems of one listening test: system -> mean rating, high for good.
+    values        system -> distance to the recordings, low for good; None where it is not defined.
+    laboratory    who made a listening test. Tests of one laboratory share listeners, systems and habits, so
+                  intervals draw whole laboratories.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache
+
+import numpy as np
+from scipy.stats import kendalltau, spearmanr
+
+
+def agreement(values: dict[str, float | None], rated: dict[str, float]) -> dict | None:
+    """Spearman, Kendall and the share of pairs ordered as the listeners did; None if undefined.
+
+    Distances fall as ratings rise. Pairs that listeners tie are left out; tied distances count half.
+    """
+    names = [s for s in rated if s in values]
+    if any(values[s] is None for s in names) or len(names) < 3:
+        return None
+    return dict(_agreement(tuple(-values[s] for s in names), tuple(rated[s] for s in names)))
+
+
+@lru_cache(maxsize=2**14)  # the report asks for the same ones many times
+def _agreement(mine: tuple[float, ...], rated: tuple[float, ...]) -> dict:
+    x, y = np.array(mine), np.array(rated)
+    first, second = np.triu_indices(len(x), 1)
+    order = np.sign(y[first] - y[second])
+    agree = np.sign(x[first] - x[second]) * order
+    return {
+        "spearman": spearman(x, y),
+        "kendall": float(kendalltau(x, y).statistic) if np.ptp(x) and np.ptp(y) else 0.0,
+        "pairs": float(np.mean((agree[order != 0] + 1) / 2)),
+        "systems": len(x),
+    }
+
+
+def laboratory_mean(
+    table: dict[str, dict],
+    laboratories: dict[str, str],
+    key: str,
+    *,
+    level: float = 0.95,
+    draws: int = 2000,
+    seed: int = 0,
+) -> dict:
+    """Mean over rated sets with a bootstrap interval over laboratories (all sets of one together).
+
+    ``table``: set -> what ``agreement`` gives, or a difference of two such. The mean is over sets.
+    """
+    names = [s for s in table if table[s] is not None]
+    labs = sorted({laboratories[s] for s in names})
+    groups = [[table[s][key] for s in names if laboratories[s] == lab] for lab in labs]
+    return {
+        "mean": float(np.mean([table[s][key] for s in names])),
+        "interval": bootstrap_interval(groups, level=level, draws=draws, seed=seed),
+        "sets": len(names),
+        "laboratories": len(labs),
+    }
+
+
+def bootstrap_interval(
+    groups: list[list[float]], *, level: float = 0.95, draws: int = 2000, seed: int = 0
+) -> list[float]:
+    """Percentile interval of the mean of all values, whole groups drawn with replacement."""
+    sums, counts = np.array([sum(g) for g in groups]), np.array([len(g) for g in groups])
+    chosen = np.random.default_rng(seed).integers(len(groups), size=(draws, len(groups)))
+    means = sums[chosen].sum(axis=1) / counts[chosen].sum(axis=1)
+    return np.quantile(means, [(1 - level) / 2, (1 + level) / 2]).tolist()
+
+
+def spearman(x: Sequence[float], y: Sequence[float]) -> float:
+    """Spearman's rank correlation; 0 where one side is constant and there is no order to agree with."""
+    x, y = np.asarray(x, float), np.asarray(y, float)
+    constant = np.ptp(x) == 0 or np.ptp(y) == 0
+    return 0.0 if constant else float(spearmanr(x, y).statistic)

@@ -1,0 +1,207 @@
+"""The package's public parts: how sounds are read, the evidence of a result, what other rooms build on."""
+
+import dataclasses
+import subprocess
+import sys
+import typing
+from pathlib import Path
+
+import librosa
+import numpy as np
+import pytest
+
+import audio_distance
+import metrics
+from audio_distance import Reading, energy, extraction, features, resampling, storage, units, views
+
+ROOT = Path(__file__).parents[1]
+RATE = 16000
+
+
+@pytest.fixture
+def sets(noise):
+    return [noise(seed) for seed in range(5)], [noise(seed) for seed in range(10, 14)]
+
+
+class TestFace:
+    def test_metrics_is_the_package(self):
+        assert metrics.__all__ == audio_distance.__all__ and metrics.__version__ == audio_distance.__version__
+        for name in audio_distance.__all__:
+            assert getattr(metrics, name) is getattr(audio_distance, name), name
+
+    def test_all_names_everything_public(self):
+        """What the package imports from its modules is what it offers."""
+        public = {name for name, thing in vars(audio_distance).items() if not name.startswith("_")}
+        modules = {name for name in public if isinstance(getattr(audio_distance, name), type(sys))}
+        assert public - modules == set(audio_distance.__all__)
+
+    def test_every_public_name_is_documented(self):
+        for name in audio_distance.__all__:
+            thing = getattr(audio_distance, name)
+            if callable(thing):
+                assert thing.__doc__ and len(thing.__doc__) > 60, name
+
+    def test_works_beside_another_metrics(self, tmp_path):
+        """A project may have a metrics.py of its own: the package never imports that name."""
+        (tmp_path / "metrics.py").write_text("raise RuntimeError('the wrong metrics')")
+        code = "import audio_distance, numpy as np; x = np.random.default_rng(0).normal(0, .1, (4, 8000));"
+        code += "print(audio_distance.compare(x[:2], x[2:], rate=16000).p_value)"
+        path = {"PYTHONPATH": f"{tmp_path}:{ROOT}"}
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=path)
+        assert done.returncode == 0, done.stderr
+        assert 0 < float(done.stdout) <= 1
+
+
+class TestReading:
+    def test_the_fields_are_keywords_of_every_function(self, sets):
+        reference, candidate = sets
+        reading = Reading(rate=RATE, peak_limit=2.0)
+        by_name = metrics.compare(reference, candidate, rate=RATE, peak_limit=2.0)
+        assert metrics.compare(reference, candidate, reading=reading) == by_name
+        assert (
+            metrics.compare_each(reference, {"candidate": candidate}, reading=reading)["candidate"] == by_name
+        )
+        assert metrics.distance(reference, candidate, reading=reading) == by_name.value
+        assert metrics.describe(reference, reading=reading).bandwidth_rate == RATE
+
+    def test_a_keyword_comes_before_the_reading(self, sets):
+        reading = Reading(rate=RATE, peak_limit=1e-3)
+        with pytest.raises(metrics.AudioError, match=r"the limit is 0\.001"):
+            metrics.distance(*sets, reading=reading)
+        assert np.isfinite(metrics.distance(*sets, reading=reading, peak_limit=1.0))
+
+    def test_a_pair_of_rates_is_for_the_reference_and_all_candidates(self, sets):
+        reference, candidate = sets
+        both = metrics.compare_each(reference, {"a": candidate, "b": candidate}, rate=(RATE, 8000))
+        assert both["a"].reference.rates == (RATE,) and both["b"].candidate.rates == (8000,)
+
+    def test_typing_knows_every_field(self):
+        fields = [field.name for field in dataclasses.fields(Reading)]
+        assert list(typing.get_type_hints(extraction.ReadingFields)) == fields
+
+    @pytest.mark.parametrize(
+        ("fields", "error", "message"),
+        [
+            ({"worker": 2}, TypeError, "unexpected keyword argument 'worker'; did you mean workers?"),
+            ({"zzz": 2}, TypeError, "unexpected keyword argument 'zzz'; there are rate, on_error"),
+            ({"workers": 0}, ValueError, "workers=0; at least 1 is needed"),
+            ({"on_error": "ignore"}, ValueError, "on_error='ignore'; it is 'raise' or 'skip'"),
+        ],
+    )
+    def test_what_cannot_be(self, sets, fields, error, message):
+        with pytest.raises(error, match=message.replace("?", r"\?")):
+            metrics.compare(*sets, rate=RATE, **fields)
+
+    def test_is_frozen(self):
+        with pytest.raises(dataclasses.FrozenInstanceError):
+            Reading().workers = 2
+
+
+class TestEvidence:
+    @pytest.mark.parametrize(("count", "exact"), [(4, True), (12, False)])
+    def test_the_p_value_can_be_counted_again(self, noise, count, exact):
+        x, y = [noise(i) for i in range(count)], [noise(50 + i) for i in range(count)]
+        result = metrics.compare(x, y, rate=RATE, permutations=199)
+        null = result.null_distribution
+        assert result.exact is exact and len(null) == result.permutations + (not exact)
+        assert null[0] == result.statistic
+        assert result.p_value == np.mean(null >= result.statistic - resampling.TIE)
+        assert len(result.null_values) == result.permutations
+        assert result.null_spread == result.null_values.std()
+        # The observed value is one of the arrangements if these are all there are. Its sums run in another
+        # order: 1e-12 is some thousand additions of numbers near 1 in float64.
+        among = np.abs(result.null_values - result.value).min() < 1e-12
+        assert among if exact else result.value not in result.null_values[1:]
+
+    def test_is_not_in_the_plain_dict(self, sets):
+        result = metrics.compare(*sets, rate=RATE)
+        assert not {"statistic", "null_distribution", "null_values", "leave_one_out"} & set(result.to_dict())
+        assert len(result.leave_one_out) == 9
+
+    def test_the_same_set_twice(self, sets):
+        result = metrics.compare(sets[0], sets[0], rate=RATE)
+        assert (result.p_value, result.value, result.null_spread) == (1.0, 0.0, 0.0)
+
+
+class TestParts:
+    def test_describe_signal_is_prepare_windows_embed(self, noise):
+        signal = noise(3, seconds=2.5)
+        vectors, level = metrics.describe_signal(signal, RATE)
+        prepared, expected = metrics.prepare(signal, RATE)
+        assert level == expected and vectors.shape == (3, 1032) and vectors.dtype == np.float32
+        assert np.array_equal(vectors, [metrics.embed(w) for w in metrics.windows(prepared)])
+
+    def test_split_views_takes_every_column_once(self):
+        numbers = np.arange(2 * 1032).reshape(2, 1032)
+        parts = metrics.split_views(numbers)
+        assert {name: part.shape[1] for name, part in parts.items()} == metrics.VIEWS
+        assert np.array_equal(np.concatenate(list(parts.values()), axis=1), numbers)
+        assert np.array_equal(metrics.split_views(numbers[0])["attack"], parts["attack"][0])
+
+    @pytest.mark.parametrize("grouped", [False, True])
+    def test_pool_of_vectors_is_what_compare_works_on(self, grouped):
+        rng = np.random.default_rng(5)
+        x, y = rng.normal(0, 0.1, (6, 400)), rng.normal(0, 0.1, (4, 400))
+        labels = ["a", "a", "b", "b", "c", "d", "e", "e", "f", "g"]
+        result = metrics.compare(
+            x,
+            y,
+            rate=RATE,
+            embedding=lambda s, r: s[:5],
+            groups=(labels[:6], labels[6:]) if grouped else None,
+        )
+        x, y = (np.float32(v[:, :5]) for v in (x, y))
+        pool = units.pool_of_vectors(x, y, groups=labels if grouped else None)
+        plain, scaled = units.value_views(pool, metrics.divisors(x))
+        # Units come in another order, so sums are rounded in another: 1e-12 for some hundred terms near 1.
+        observed = energy.observe(scaled, pool)
+        assert observed.value == pytest.approx(result.value, abs=1e-12)
+        assert observed.interval == pytest.approx(result.interval, abs=1e-9)
+        test = resampling.permutation_test(plain, scaled, pool, permutations=999, seed=0)
+        assert test.exact and test.p_value == result.p_value
+
+    def test_pairs_of_vectors(self):
+        pool = units.pool_of_vectors(np.zeros((3, 2)), np.ones((3, 2)), paired=True)
+        assert list(pool.partner) == [3, 4, 5, 0, 1, 2] and list(pool.members) == [1, 1, 1, 2, 2, 2]
+
+    @pytest.mark.parametrize(("rate", "low", "high"), [(8000, 0.0, 4000.0), (44100, 50.0, 14000.0)])
+    def test_mel_filters_at_any_rate(self, rate, low, high):
+        usual = librosa.filters.mel(
+            sr=rate, n_fft=1024, n_mels=32, fmin=low, fmax=high, norm=None, dtype=np.float64
+        )
+        ours = metrics.mel_filters(1024, 32, rate=rate, low_hz=low, high_hz=high)
+        np.testing.assert_allclose(ours, usual, atol=1e-9)  # corners to 1e-12 of their Hz, slopes above 1/40
+
+    def test_the_divisors_cannot_be_changed_by_a_caller(self):
+        with pytest.raises(ValueError, match="read-only"):
+            metrics.constants()[0][0] = 1.0
+
+    def test_a_shorter_signal_may_be_asked_for(self):
+        with pytest.raises(metrics.AudioError, match=r"10\.0 ms, and the limit is 20\.0 ms"):
+            features.check_signal(np.ones(160), RATE, shortest_seconds=0.02)
+
+
+class TestStorage:
+    def test_takes_the_place_at_the_end(self, tmp_path):
+        path = tmp_path / "deep" / "file.txt"
+        with storage.replacing(path) as part:
+            part.write_text("new")
+            assert not path.exists()
+        assert path.read_text() == "new" and list(path.parent.iterdir()) == [path]
+
+    def test_an_error_leaves_the_old_file(self, tmp_path):
+        path = tmp_path / "file.txt"
+        path.write_text("old")
+        with pytest.raises(KeyboardInterrupt), storage.replacing(path) as part:
+            part.write_text("half")
+            raise KeyboardInterrupt
+        assert path.read_text() == "old" and list(tmp_path.iterdir()) == [path]
+
+
+class TestMemory:
+    def test_the_allocator_is_set_in_workers_only(self, sets):
+        views.keep_freed_memory.cache_clear()
+        metrics.compare(*sets, rate=RATE, workers=1)
+        assert views.keep_freed_memory.cache_info().misses == 0
+        extraction._describe_batch([], None)
+        assert views.keep_freed_memory.cache_info().misses == 1

@@ -18,11 +18,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from scipy import ndimage
 
-from study.embeddings import mel_matrix
+from audio_distance import mel_filters
 
 PREPARED_PEAK = 0.5  # amplitude to which every signal is brought; full scale is 1
 FLOOR = 1e-8  # power; a sine of peak 0.5 has 1e3 to 1e4 in its band
@@ -98,13 +99,13 @@ class Spectrogram:
     def frames(self) -> int:
         return 1 + self.length // self.hop_length
 
-    @property
+    @cached_property
     def filters(self) -> np.ndarray:
         """Triangular mel bands with peak 1, (mels, n_fft // 2 + 1) float32.
 
         Peak 1, not area 1: then the sum over bands is about the power, which ``magnitude`` divides up again.
         """
-        return mel_matrix(self.rate, self.n_fft, self.mels, 0, self.rate / 2, norm="peak").T
+        return mel_filters(self.n_fft, self.mels, rate=self.rate, low_hz=0).astype(np.float32)
 
     def power(self, signal: np.ndarray) -> np.ndarray:
         """Power spectrogram of a signal that is brought to peak and length, (n_fft // 2 + 1, frames).

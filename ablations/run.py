@@ -46,6 +46,7 @@ import gen_audio
 import metrics
 from ablations import tasks
 from ablations.config import FOLDER, ConfigError, check_sweep, keys, register, with_model_types
+from audio_distance.storage import replacing
 from study import results
 
 MODEL = "model.safetensors"
@@ -243,11 +244,9 @@ def _curve(checkpoint: Path) -> dict[int, dict[str, float]]:
 
 
 def _keep_curve(checkpoint: Path, curve: Mapping[int, Mapping[str, float]]) -> None:
-    """The inverse of ``_curve``: whole or not at all."""
-    checkpoint.mkdir(parents=True, exist_ok=True)
-    part = checkpoint / f"curve.{os.getpid()}.part"
-    part.write_text(json.dumps(curve), encoding="utf-8")
-    os.replace(part, checkpoint / "curve.json")
+    """The inverse of ``_curve``."""
+    with replacing(checkpoint / "curve.json") as part:
+        part.write_text(json.dumps(curve), encoding="utf-8")
 
 
 def commit() -> str:

@@ -22,6 +22,7 @@ from sklearn.metrics import recall_score
 import metrics
 from ablations import splits
 from ablations.config import ConfigError
+from audio_distance import describe_signal
 
 PREDICTIONS = "predictions.csv"  # of a classification, one line a test file
 SMALLEST_PROBABILITY = 1e-6  # 0 for what is true would make the log loss infinite
@@ -187,5 +188,4 @@ def reliability(true_columns: np.ndarray, probabilities: np.ndarray) -> list[tup
 
 def embedded(sound: np.ndarray, rate: int) -> np.ndarray:
     """What the distance sees of a mono sound: ``metrics.embed`` over its divisors, (windows, 1032)."""
-    windows = metrics.windows(metrics.prepare(sound, rate)[0])
-    return np.stack([metrics.embed(window) for window in windows]) / metrics.constants()[0]
+    return describe_signal(sound, rate)[0] / metrics.constants()[0]

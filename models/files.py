@@ -8,29 +8,14 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-
-@contextmanager
-def replacing(path: Path) -> Iterator[Path]:
-    """A path beside ``path`` to write to, which takes its place at the end: whole or not at all.
-
-    The folder is made. The name holds the process, so that two that write the same do not collide; what an
-    interrupt leaves is removed.
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    stage = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        yield stage
-        os.replace(stage, path)
-    finally:
-        stage.unlink(missing_ok=True)
+from audio_distance.storage import replacing
 
 
 def write(
@@ -51,7 +36,7 @@ def write(
     """
     # One entry: safetensors writes several in random order.
     content = json.dumps({"version": version, **header})
-    with replacing(Path(path)) as stage:
+    with replacing(path) as stage:
         save_file({k: v.contiguous() for k, v in arrays.items()}, stage, metadata={kind: content})
         os.chmod(stage, 0o644)  # safetensors lets nobody else read
 

@@ -24,6 +24,7 @@ import numpy as np
 from scipy import ndimage
 
 from audio_distance import mel_filters
+from audio_distance.features import SILENCE_PEAK
 
 PREPARED_PEAK = 0.5  # amplitude to which every signal is brought; full scale is 1
 FLOOR = 1e-8  # power; a sine of peak 0.5 has 1e3 to 1e4 in its band
@@ -32,7 +33,6 @@ MOST_LOG_POWER = 15.0  # what a network makes up must not overflow
 INVERSIONS = ("uniform", "nnls", "regression")
 FITS = ("pad", "stretch")
 SHORTEST_SECONDS = 0.02  # a few periods of a low tone
-SILENCE_PEAK = 1e-6  # 30 dB below the last of 16 bits: nothing but rounding is left
 RIDGE = 0.1  # of the regression, on sums over all frames: only keeps it solvable
 MATCHES = 3  # multiplicative updates after which the bands of a magnitude are nearly the ones given
 

@@ -18,7 +18,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from models.files import replacing
+from audio_distance.storage import replacing
 
 Loss = Callable[[Tensor, int, torch.Generator], Mapping[str, Tensor]]
 WARM_UP = 0.05  # share of the steps in which the learning rate rises

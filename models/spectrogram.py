@@ -24,7 +24,7 @@ import numpy as np
 from scipy import ndimage
 
 from audio_distance import mel_filters
-from audio_distance.features import SILENCE_PEAK
+from audio_distance.features import check_signal
 
 PREPARED_PEAK = 0.5  # amplitude to which every signal is brought; full scale is 1
 FLOOR = 1e-8  # power; a sine of peak 0.5 has 1e3 to 1e4 in its band
@@ -264,21 +264,13 @@ def checked(signal: np.ndarray, rate: int) -> np.ndarray:
     Raises
     ------
     ValueError
-        For other than one dimension, less than ``SHORTEST_SECONDS``, numbers that are NaN or infinite, and
-        silence: a peak below ``SILENCE_PEAK``.
+        For other than one dimension, and for what the distance refuses too: NaN and infinity, silence, and
+        less than ``SHORTEST_SECONDS``.
     """
     signal = np.asarray(signal)
     if signal.ndim != 1:
         raise ValueError(f"a signal has the shape {signal.shape}; mono, (samples,), is expected")
-    if len(signal) < SHORTEST_SECONDS * rate:
-        raise ValueError(
-            f"a signal has {len(signal)} samples, {1000 * len(signal) / rate:.1f} ms at {rate} Hz; "
-            f"{1000 * SHORTEST_SECONDS:.0f} ms are the least. Likely an empty or broken file"
-        )
-    if not np.isfinite(signal).all():
-        raise ValueError(f"{np.sum(~np.isfinite(signal))} of {len(signal)} samples are NaN or infinite")
-    if np.abs(signal).max() < SILENCE_PEAK:
-        raise ValueError(f"a signal is silent: its peak is below {SILENCE_PEAK:g}")
+    check_signal(signal, rate, shortest_seconds=SHORTEST_SECONDS)
     return signal
 
 

@@ -273,10 +273,10 @@ def test_messages_of_options(changed, message):
 def test_messages_of_sounds(model):
     good = tones(9, 1)[0][0]
     for bad, message in (
-        (np.zeros(RATE), "sound 1: a signal is silent"),
-        (np.full(RATE, np.nan), "sound 1: 8000 of 8000 samples are NaN"),
+        (np.zeros(RATE), "sound 1: silent: peak 0"),
+        (np.full(RATE, np.nan), "sound 1: 8000 samples are NaN"),
         (np.ones((2, RATE)), r"sound 1: a signal has the shape \(2, 8000\)"),
-        (np.ones(5), "sound 1: a signal has 5 samples"),
+        (np.ones(5), "sound 1: too short: 5 samples"),
     ):
         with pytest.raises(ValueError, match=message):
             model.probabilities([good, bad], RATE)

@@ -176,8 +176,8 @@ def test_messages_of_spectrograms(arguments, message):
     ("signal", "message"),
     [
         (np.zeros((100, 2)), r"shape \(100, 2\); mono"),
-        (np.ones(10), "10 samples, 1.2 ms at 8000 Hz"),
-        (np.array([0.1] * 200 + [np.nan]), "1 of 201 samples are NaN"),
+        (np.ones(10), "too short: 10 samples, 1.2 ms, and the limit is 20.0 ms"),
+        (np.array([0.1] * 200 + [np.nan]), "1 samples are NaN or infinite, the first at 0.025 s"),
         (np.zeros(1000), "silent"),
     ],
 )
@@ -421,7 +421,7 @@ def test_messages_of_the_model(tones):
         trained("vector_quantised", tones).interpolate(*tones[0][:2], RATE, steps=3)
     with pytest.raises(ValueError, match="1 sounds; a set of at least 2"):
         next(model.train(tones[0][:1], RATE, seed=0))
-    with pytest.raises(ValueError, match=r"sound 0: 1 of \d+ samples are NaN"):
+    with pytest.raises(ValueError, match="sound 0: 1 samples are NaN"):
         broken = tones[0][0].copy()
         broken[5] = np.nan
         next(model.train([broken, *tones[0]], RATE, seed=0))
@@ -564,7 +564,7 @@ def test_messages_of_commands(line, message, tmp_path, capfd):
 
 
 def test_bad_sounds_are_named(arguments, tmp_path, capfd):
-    for name, message in (("empty", "no audio files"), ("short", "sound .*20 ms are the least")):
+    for name, message in (("empty", "no audio files"), ("short", "sound .*the limit is 20.0 ms")):
         folder = tmp_path / name
         folder.mkdir()
         if name == "short":

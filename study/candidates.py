@@ -1,12 +1,9 @@
 """The candidate distances by hand: examples to check, scenes to see what each is blind to.
 
-    python -m study.candidates    # the scenes for every candidate, into results/scenes.json; a minute
-
 Conventions
     example   two tiny sets, the value worked out in words, and its number: ``EXAMPLES``, tested.
-    scene     a change of a toy set in the plane: 60 points in three clusters, of which the candidate
-              has a fresh sample with one thing changed. A bar is the value in standard deviations of
-              ``NULLS`` fresh samples without a change; grey below 2, where one cannot tell.
+    scene     a change of a toy set in the plane (``experiments.scenes``). A bar is the value in standard
+              deviations of fresh samples without a change; grey below 2, where one cannot tell.
 """
 
 from __future__ import annotations

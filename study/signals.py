@@ -1,9 +1,7 @@
 """What the signals of notebooks 01 and 02 are made of: levels, spectra, wrapped samples, pictures.
 
-    $ python -m study.signals
-
-writes ``results/real_waveforms.json``, in about five seconds: what notebook 02 shows of recordings, which it
-reads there whether they are on the machine or not. Everything else is measured in the notebooks.
+What notebook 02 shows of recordings is measured by ``experiments.real_waveforms``; everything else is measured in
+the notebooks.
 
 Conventions
     signal      mono, floating point, (samples,), full scale 1.0; ``rate`` in Hz.

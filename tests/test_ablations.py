@@ -5,7 +5,9 @@ import os
 import shutil
 import subprocess
 import sys
+from contextlib import nullcontext
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import pytest
@@ -328,6 +330,37 @@ def test_mlflow_gets_the_same(config, tmp_path, monkeypatch):
     assert found.data.params["data.train"] == "10"
     history = mlflow.tracking.MlflowClient().get_metric_history(found.info.run_id, "distance")
     assert [point.step for point in history] == [1, 3]
+
+
+class Recorder(ModuleType):
+    """In place of a module: notes the calls of its functions, and is what ``with`` enters."""
+
+    def __init__(self, name):
+        super().__init__(name)
+        self.calls = []
+
+    def __getattr__(self, name):
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return lambda *values, **options: self.calls.append((name, values, options)) or nullcontext()
+
+
+def test_what_a_tracker_is_told(config, monkeypatch):
+    """The same without MLflow, which is no part of the test environment: what it would be called with."""
+    recorder = Recorder("mlflow")
+    monkeypatch.setitem(sys.modules, "mlflow", recorder)
+    distance = run.run(config("tracker=http://localhost:1"))
+    called = {}
+    for name, values, options in recorder.calls:
+        called.setdefault(name, []).append((values, options))
+    assert called["set_tracking_uri"] == [(("http://localhost:1",), {})]
+    assert called["set_experiment"] == [(("base",), {})]
+    assert called["start_run"] == [((), {"run_name": "base 0"})]
+    assert called["log_params"][0][0][0]["data.train"] == "10"
+    points = [(options["step"], values[0]) for values, options in called["log_metrics"]]
+    assert [step for step, _ in points] == [1, 3] and points[-1][1]["distance"] == pytest.approx(distance)
+    assert [Path(values[0]).name for values, _ in called["log_artifact"]] == ["config.yaml", "record.json"]
+    assert all(Path(values[0]).is_file() for values, _ in called["log_artifact"])
 
 
 def test_without_mlflow_it_says_what_to_install(config, monkeypatch):
@@ -682,7 +715,8 @@ def suite(pytester, runs):
                 regression({name})
             """
         )
-        return pytester.runpytest_inprocess("-p", "no:cacheprovider", "-W", "default", *options)
+        plugins = ("-p", "no:cacheprovider", "-p", "no:xdist")
+        return pytester.runpytest_inprocess(*plugins, "-W", "default", *options)
 
     return make
 

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from experiments import __main__ as command
-from experiments import challenge, scenes, statistics
-from study import draws, results, sources
+from experiments import challenge, real_audio, scenes, speed, statistics, trained, trials
+from study import draws, results, sets, sources
 from study.parts import Part, computed
 
 
@@ -101,6 +101,16 @@ def test_what_cannot_be_is_said_in_a_line(made, monkeypatch, capsys):
     assert "No module named 'torch'; autoencoders needs digits, PyTorch, Hydra" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("experiment", [challenge, real_audio, speed, statistics, trained, trials])
+def test_what_is_printed_is_of_what_is_kept(experiment):
+    kept = results.read(experiment.__name__.rpartition(".")[2])
+    lines = experiment.summary(kept).splitlines()
+    assert lines and all(line.strip() for line in lines)
+    if experiment in (trained, trials):
+        assert trials.measured_on(kept) == [name for name in kept["header"]["data"] if sets.available(name)]
+        assert len(lines) == sum(map(len, next(iter(kept["power"].values())).values()))
+
+
 # Experiments in small
 
 
@@ -110,9 +120,23 @@ def test_the_scenes_are_those_that_are_kept():
     assert results.plain(scenes.scene_values("mean_difference")) == pytest.approx(kept, rel=1e-5)
 
 
+# Values are near 1 and described in single precision, whose steps there are 6e-8: processors differ by less
+# than 1e-5, and other sounds or another recipe by more than 1e-3.
+AS_KEPT = 1e-4
+
+
 def test_the_challenge_is_what_is_kept(tmp_path):
     kept = results.read("challenge")["sets"]["clean"]["test1"]
-    assert challenge.measure(tmp_path, "clean", 0)["test1"]["value"] == pytest.approx(kept["value"], rel=1e-5)
+    assert challenge.measure(tmp_path, "clean", 0)["test1"]["value"] == pytest.approx(
+        kept["value"], abs=AS_KEPT
+    )
+
+
+def test_the_order_of_the_challenge_is_what_is_kept():
+    kept = results.read("statistics")["challenge_order"]
+    for row, before in zip(statistics.challenge_order(), kept, strict=True):
+        assert row.pop("overflow") == before.pop("overflow") and row.pop("right") and before.pop("right")
+        assert row == pytest.approx(before, abs=AS_KEPT)
 
 
 @pytest.fixture(scope="module")
@@ -158,6 +182,26 @@ def test_power_finds_what_is_planted_in_both_designs(digits):
     paired = statistics.paired_power(digits, 10, trials=2, frechet_trials=1)
     assert set(paired) == set(statistics.DISTORTED) and len(paired) == 24
     assert paired["pitch 1"]["this distance"] == [2, 2]
+
+
+def test_the_benchmark_puts_its_parts_together_as_they_are_kept(digits, monkeypatch):
+    """Every measurement is replaced by its kept content: names, order, and the lines that are printed."""
+    kept = results.read("statistics")
+    monkeypatch.setattr(statistics, "embed_digits", lambda: digits)
+    for size in ("power_20", "power_50"):
+        assert list(kept[size]) == list(statistics.EFFECTS)
+    assert list(kept["paired_power_10"]) == list(statistics.DISTORTED)
+    monkeypatch.setattr(statistics, "power", lambda _, size, **__: kept[f"power_{size}"])
+    monkeypatch.setattr(statistics, "paired_power", lambda _, size, **__: kept[f"paired_power_{size}"])
+    for name in ("bias", "false_alarms", "coverage", "silence", "soundness", "challenge_order"):
+        monkeypatch.setattr(statistics, name, lambda *_, name=name, **__: kept[name])
+    measured = statistics.run(quick=True)
+    del kept["header"]
+    assert list(measured) == list(kept) and measured == kept | {k: measured[k] for k in ("seconds", "files")}
+    text = statistics.summary(kept)
+    mean, error = statistics.mean_power(kept["power_20"], "this distance")
+    assert f"mean power, 32 effects, N=20: this distance {mean:.3f} +/- {error:.3f}; " in text
+    assert text.count("  right  ") + text.count("  WRONG  ") == len(kept["soundness"]) + 2
 
 
 # Parts

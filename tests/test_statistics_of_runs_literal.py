@@ -468,8 +468,8 @@ def test_permutation_of_13_pairs_is_exact_and_of_14_is_drawn():
 def test_permutation_needs_the_interval_too():
     """One run far off: every swap makes the mean smaller, and yet the mean is not known to be above 0."""
     candidate = np.array([0.1, 0.2, 0.1, 0.2, 0.1, 40.0])
-    for sign in (1, -1):
-        found = judge(np.zeros(6), sign * candidate, paired=True, test="permutation")
+    for unit in (1, -1, 0.01, -0.01):
+        found = judge(np.zeros(6), unit * candidate, paired=True, test="permutation")
         low, high = found.interval
         assert found.p_value == pytest.approx(1 / 32) and low < 0 < high
         assert found.verdict == "undecided"

@@ -218,7 +218,7 @@ def test_members_are_averaged_and_differ():
 
 
 @pytest.mark.parametrize("changed", [{"front_end": "mfcc_deltas"}, {"focal": 2.0}, {"members": 2}])
-def test_a_model_file_gives_the_same_chances(changed, tmp_path):
+def test_a_model_file_gives_the_same_probabilities(changed, tmp_path):
     """Focal loss too: what a file lacks is the loss, and prediction does not need it."""
     made = Classifier(**SMALL | {"steps": 5} | changed)
     signals, labels = tones(7, 12)

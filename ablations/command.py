@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from ablations.config import ConfigError
 from ablations.run import RunError
 from metrics import AudioError
-from study.sets import MissingData
+from study.datasets import MissingData
 
 
 def answer(

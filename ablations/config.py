@@ -45,7 +45,7 @@ VARIADIC = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)  # 
 class Data:
     """Which sounds are trained on, and which the result is compared with: never the same ones."""
 
-    name: str = "instruments"  # of study.sets (instruments, digits, sounds), a folder, a CSV file
+    name: str = "instruments"  # of study.datasets (instruments, digits, sounds), a folder, a CSV file
     labels: list[str] = field(default_factory=list)  # used at all; none: every label
     without: list[str] = field(default_factory=list)  # left out of training, not of the reference
     train: int = 120  # files drawn for training by the run's seed; 0 for a classifier: all there are

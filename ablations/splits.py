@@ -23,7 +23,7 @@ from scipy.sparse.csgraph import connected_components
 from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 
 from ablations.config import ConfigError
-from study import sets
+from study import datasets
 
 NOTES = 1152  # nine of each instrument
 
@@ -108,13 +108,13 @@ def _by_group(usable: np.ndarray, groups: np.ndarray, sizes: Sequence[int], rng)
 class Fold:
     """What is trained on and what is tested on. The checksum "reference" is of all that is tested in turn."""
 
-    train: sets.AudioSet
-    test: sets.AudioSet
+    train: datasets.AudioSet
+    test: datasets.AudioSet
     number: int
     checksums: dict[str, str]
 
 
-def fold(config: DictConfig, recordings: sets.AudioSet | None = None) -> Fold:
+def fold(config: DictConfig, recordings: datasets.AudioSet | None = None) -> Fold:
     """Training and test recordings of a run: fold ``seed`` modulo their number is held out.
 
     ``data.split_by`` is
@@ -153,7 +153,7 @@ def fold(config: DictConfig, recordings: sets.AudioSet | None = None) -> Fold:
     )
 
 
-def whole(config: DictConfig) -> sets.AudioSet:
+def whole(config: DictConfig) -> datasets.AudioSet:
     """All recordings whose label is wanted: what the folds are dealt from."""
     recordings = sounds(config.data)
     return recordings.subset(_usable(recordings, config.data))
@@ -165,13 +165,13 @@ def folds(config: DictConfig) -> int:
     return _parts(sounds(config.data)) if published else int(config.data.folds)
 
 
-def _parts(recordings: sets.AudioSet) -> int:
+def _parts(recordings: datasets.AudioSet) -> int:
     """Folds of the published division: one, where it is into training and test."""
     parts = set(recordings.folds)
     return 1 if parts == {"train", "test"} else max(1, len(parts))
 
 
-def _published(chosen: sets.AudioSet, groups: np.ndarray, config: DictConfig) -> np.ndarray:
+def _published(chosen: datasets.AudioSet, groups: np.ndarray, config: DictConfig) -> np.ndarray:
     """Which recordings the authors test on. Of digits all speakers are on both sides: that is their test."""
     parts = sorted(set(chosen.folds))
     if len(parts) < 2 or "" in parts:
@@ -193,7 +193,7 @@ def _published(chosen: sets.AudioSet, groups: np.ndarray, config: DictConfig) ->
     return test
 
 
-def _dealt(chosen: sets.AudioSet, groups: np.ndarray, config: DictConfig) -> np.ndarray:
+def _dealt(chosen: datasets.AudioSet, groups: np.ndarray, config: DictConfig) -> np.ndarray:
     """Which recordings are tested, (files,): the fold of the seed, labels in like shares."""
     data = config.data
     if data.folds < 2:
@@ -215,7 +215,7 @@ def _dealt(chosen: sets.AudioSet, groups: np.ndarray, config: DictConfig) -> np.
     return test
 
 
-def _joined(chosen: sets.AudioSet) -> np.ndarray:
+def _joined(chosen: datasets.AudioSet) -> np.ndarray:
     """A number a group, (files,); groups that hold a recording of the same content are one.
 
     Groups and contents are the nodes of a graph, each recording links its two: what hangs together is one.
@@ -227,12 +227,12 @@ def _joined(chosen: sets.AudioSet) -> np.ndarray:
     return connected_components(coo_array(links, shape=(nodes, nodes)), directed=False)[1][groups]
 
 
-def _contents(chosen: sets.AudioSet) -> np.ndarray:
+def _contents(chosen: datasets.AudioSet) -> np.ndarray:
     """A number a recording, (files,): equal for equal samples."""
     return np.unique([checksum([signal]) for signal in chosen.signals], return_inverse=True)[1]
 
 
-def _usable(recordings: sets.AudioSet, data: DictConfig) -> list[int]:
+def _usable(recordings: datasets.AudioSet, data: DictConfig) -> list[int]:
     """Places of the recordings whose label is wanted at all."""
     if unknown := {*data.labels, *data.without} - set(recordings.labels):
         raise ConfigError(
@@ -242,32 +242,32 @@ def _usable(recordings: sets.AudioSet, data: DictConfig) -> list[int]:
     return [i for i, label in enumerate(recordings.labels) if not data.labels or label in data.labels]
 
 
-def sounds(data: DictConfig) -> sets.AudioSet:
-    """A named set, a folder or a CSV file, as ``study.sets`` reads them.
+def sounds(data: DictConfig) -> datasets.AudioSet:
+    """A named set, a folder or a CSV file, as ``study.datasets`` reads them.
 
     ConfigError for a name that is none of these, and for a folder or table that cannot be read.
     """
     if data.name == "instruments":
         # Notes are made on demand, of all families in turn. Their number must not depend on what an
         # ablation changes, or the reference would be another one: so it goes in large steps.
-        share = len(data.labels) / len(sets.FAMILIES) if data.labels else 1.0
+        share = len(data.labels) / len(datasets.FAMILIES) if data.labels else 1.0
         count = NOTES
         while count * share < 1.3 * (data.reference + data.validation + data.train):
             count *= 2
-        if unknown := {*data.labels, *data.without} - set(sets.FAMILIES):
+        if unknown := {*data.labels, *data.without} - set(datasets.FAMILIES):
             raise ConfigError(
                 f"instruments have no label {', '.join(sorted(unknown))}; "
-                f"there are {', '.join(sets.FAMILIES)}"
+                f"there are {', '.join(datasets.FAMILIES)}"
             )
         return _instruments(count, data.split_seed, tuple(sorted(data.labels)))
     if data.name in ("digits", "sounds"):
-        return getattr(sets, data.name)()
+        return getattr(datasets, data.name)()
     options = {"seconds": data.segment_seconds, "rate": data.rate or None}
     try:
         if Path(data.name).is_dir():
-            return sets.folder(data.name, group_pattern=data.group_pattern, **options)
+            return datasets.folder(data.name, group_pattern=data.group_pattern, **options)
         if Path(data.name).suffix.lower() == ".csv":
-            return sets.table(data.name, **options)
+            return datasets.table(data.name, **options)
         raise ConfigError(
             f"data.name={data.name}: neither instruments, digits, sounds, nor a folder or a .csv file"
         )
@@ -276,9 +276,9 @@ def sounds(data: DictConfig) -> sets.AudioSet:
 
 
 @lru_cache(maxsize=1)  # a sweep in one process renders once
-def _instruments(count: int, seed: int, families: tuple[str, ...]) -> sets.AudioSet:
-    """``study.sets.instruments``, kept."""
-    return sets.instruments(count=count, seed=seed, families=families)
+def _instruments(count: int, seed: int, families: tuple[str, ...]) -> datasets.AudioSet:
+    """``study.datasets.instruments``, kept."""
+    return datasets.instruments(count=count, seed=seed, families=families)
 
 
 def checksum(signals: Sequence[np.ndarray]) -> str:

@@ -21,7 +21,16 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from audio_distance.audio import AudioError
-from audio_distance.views import FINE_BANDS, FINE_SIZES, PREPARED_RMS, RATE, VIEWS, embed, mel_edges
+from audio_distance.views import (
+    FINE_BANDS,
+    FINE_SIZES,
+    PREPARED_RMS,
+    RATE,
+    VIEW_COLUMNS,
+    VIEWS,
+    embed,
+    mel_edges,
+)
 
 RECIPE_VERSION = 1
 CONSTANTS_FILE = Path(__file__).with_name("constants.json")
@@ -157,8 +166,7 @@ def describe_signal(
 
 def split_views(vectors: NDArray[Any]) -> dict[str, NDArray[Any]]:
     """The columns of each view of (..., 1032) numbers, by name; views of the array, not copies."""
-    edges = np.cumsum(list(VIEWS.values()))[:-1]
-    return dict(zip(VIEWS, np.split(vectors, edges, axis=-1), strict=True))
+    return {view: vectors[..., columns] for view, columns in VIEW_COLUMNS.items()}
 
 
 # --------------------------------------------------------------------------------------------- scaling

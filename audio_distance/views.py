@@ -9,6 +9,7 @@ Conventions
 
 from __future__ import annotations
 
+import itertools
 import math
 from functools import cache, lru_cache
 
@@ -23,6 +24,10 @@ LOWEST_HZ = 30.0
 ENVELOPE_SIZES, ENVELOPE_BANDS = (256, 1024, 4096), 40
 FINE_SIZES, FINE_BANDS = (512, 1024, 2048), 24
 VIEWS = {"envelope": 480, "attack": 120, "fine structure": 432}
+VIEW_COLUMNS = {  # where the numbers of each view stand among all
+    view: slice(end - numbers, end)
+    for (view, numbers), end in zip(VIEWS.items(), itertools.accumulate(VIEWS.values()), strict=True)
+}
 
 
 def mel_filters(

@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 
-from study import embeddings, results, sets, sources
+from study import datasets, embeddings, results, sources
 from study.trials import GENERAL_DISTANCES
 
 NAMES = tuple(sorted(path.stem for path in Path(__file__).parent.glob("[!_]*.py")))
@@ -74,7 +74,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     resumes = bool({"runs", "fresh"} & _keywords(experiment))
     try:
         perform(name, experiment, rest)
-    except (sets.MissingData, embeddings.MissingNetwork) as error:
+    except (datasets.MissingData, embeddings.MissingNetwork) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     except ValueError as error:
@@ -155,7 +155,7 @@ def on_this_machine() -> str:
     installed = embeddings.installed()
     lines = [f"embedding  {e:18} {'here' if e in installed else 'not installed'}" for e in embeddings.NAMES]
     lines += [
-        f"source     {name:18} {'here' if sets.available(name) else 'missing'}"
+        f"source     {name:18} {'here' if datasets.available(name) else 'missing'}"
         for name in (*sources.SOURCES, "rated")
     ]
     lines += [f"distance   {name}" for name in GENERAL_DISTANCES]

@@ -41,7 +41,7 @@ from models import spectrogram
 from models.autoencoder import Autoencoder
 from models.classifier import Classifier
 from models.spectrogram import INVERSIONS, Spectrogram
-from study import results, sets
+from study import datasets, results
 from study.distances import nearest_neighbour_quality
 from study.signals import picture
 
@@ -281,7 +281,7 @@ def _faulty_trip(name: str, runs: str, data: Split) -> dict:
 def _recognisers(runs: str, workers: int) -> list[Classifier]:
     """For digits and for speakers, trained on every recording that is not held out."""
     config = config_of(f"vae_{BASE}", 0, runs=runs)
-    known = len(sets.digits()) - config.data.reference - config.data.validation
+    known = len(datasets.digits()) - config.data.reference - config.data.validation
     data = splits.split(config_of(f"vae_{BASE}", 0, runs=runs, overrides=[f"data.train={known}"]))
     options = {name: config.model[name] for name in ("seconds", "n_fft", "hop_length")}
     jobs = [delayed(_taught)(data, labels, options) for labels in (data.train_labels, data.train_groups)]
@@ -391,7 +391,7 @@ def _unseen(kind: str, runs: str, data: Split) -> dict:
     config = config_of(kind, 0, runs=runs, overrides=overrides)
     gate.run(config)
     unseen = {signal.tobytes() for signal in splits.split(config).reference}
-    whole = sets.digits()
+    whole = datasets.digits()
     speaker = next(g for s, g in zip(whole.signals, whole.groups, strict=True) if s.tobytes() in unseen)
     held = [s for s, g in zip(data.validation, data.validation_groups, strict=True) if g == speaker]
     taken = {signal.tobytes() for signal in held}

@@ -207,8 +207,7 @@ def vectors(folder: Path) -> np.ndarray:
     rows = []
     for path in sorted(folder.iterdir()):
         signal, rate = soundfile.read(path, dtype="float32")
-        prepared, _ = metrics.prepare(signal, rate, bandwidth_rate=rate)
-        rows.append(np.mean([metrics.embed(w) for w in metrics.windows(prepared)], axis=0))
+        rows.append(np.mean(metrics.describe_signal(signal, rate, bandwidth_rate=rate)[0], axis=0))
     return np.array(rows) / metrics.constants()[0]
 
 

@@ -43,8 +43,8 @@ from ablations.statistics import judge, mean_interval
 from models.classifier import DESCRIBED, Classifier, temperature
 from models.predict import Far
 from models.release import calibrated
-from study import sets
-from study.distortions import DISTORTIONS, SEVERITIES
+from study import datasets
+from study.datasets.distortions import DISTORTIONS, SEVERITIES
 
 DATA = ("digits", "sounds")
 NEEDS = ("PyTorch", "Hydra")
@@ -267,7 +267,7 @@ def _conditions(name: str, identity: str, config, usual: float | None, is_new: b
 Condition = tuple[str, int, Sequence[np.ndarray], Sequence[str], int]
 
 
-def changed(test: sets.AudioSet) -> Iterator[Condition]:
+def changed(test: datasets.AudioSet) -> Iterator[Condition]:
     """Kind, grade, signals, labels and rate of each new folder; first the recordings as they are."""
     yield "", 0, test.signals, test.labels, test.rate
     for kind in CHANGES:
@@ -289,7 +289,7 @@ def changed(test: sets.AudioSet) -> Iterator[Condition]:
         yield "classes missing", grade, some.signals, some.labels, some.rate
 
 
-def _each(change: Callable, test: sets.AudioSet) -> list[np.ndarray]:
+def _each(change: Callable, test: datasets.AudioSet) -> list[np.ndarray]:
     return [change(signal, rng=np.random.default_rng(i)) for i, signal in enumerate(test.signals)]
 
 

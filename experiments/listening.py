@@ -4,7 +4,7 @@
 (2,000 draws, seed 0).
 
 Conventions
-    rated set    systems with the mean rating listeners gave each, and recordings (``study.sets``).
+    rated set    systems with the mean rating listeners gave each, and recordings (``study.datasets``).
     measure      anything that gives every system of a rated set a number, low for good.
     family       measures of one idea, the letters (a) to (e) of ``FAMILIES``. One of them has to be
                  chosen, and what the best of many reaches on the sets it was chosen on flatters.
@@ -24,7 +24,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import lru_cache
-from itertools import combinations, pairwise, product
+from itertools import combinations, product
 
 import numpy as np
 import scipy.optimize
@@ -32,7 +32,7 @@ from scipy.spatial.distance import cdist
 
 import metrics
 from audio_distance import views
-from study import distances, embeddings, sets, sources, trials
+from study import datasets, distances, embeddings, sources, trials
 from study.agreement import agreement, laboratory_mean
 from study.distances import DISTANCES
 from study.parts import Part, computed
@@ -131,15 +131,13 @@ PREPARATIONS: dict[str, Callable[[np.ndarray], list[np.ndarray]]] = {
 
 def columns() -> dict[str, np.ndarray]:
     """Columns of the three views by part: each view, and each view in each frequency region."""
-    edges = np.cumsum([0, *metrics.VIEWS.values()])
-    parts, ranges = {}, dict(zip(metrics.VIEWS, pairwise(edges), strict=True))
-    for view, (start, stop) in ranges.items():
-        parts[view] = np.arange(start, stop)
+    parts = {}
+    for view, place in views.VIEW_COLUMNS.items():
+        parts[view] = np.arange(place.start, place.stop)
         bands = metrics.FINE_BANDS if view == "fine structure" else metrics.ENVELOPE_BANDS
-        mel = np.linspace(views.hz_to_mel(metrics.LOWEST_HZ), views.hz_to_mel(metrics.RATE / 2), bands + 2)
-        centres = np.resize(views.mel_to_hz(mel)[1:-1], stop - start)  # the band is the last axis
+        centres = np.resize(views.mel_edges(bands)[1:-1], metrics.VIEWS[view])  # the band is the last axis
         for region, (low, high) in REGIONS.items():
-            parts[f"{view} {region}"] = start + np.flatnonzero((centres >= low) & (centres < high))
+            parts[f"{view} {region}"] = place.start + np.flatnonzero((centres >= low) & (centres < high))
     return parts
 
 
@@ -168,7 +166,7 @@ def contributions(x: Sequence[np.ndarray], y: Sequence[np.ndarray]) -> tuple[np.
 
 def measure(which: str, networks: Sequence[str]) -> dict[str, dict[str, float]]:
     """Every measure and every part on one rated set: name -> system -> value."""
-    rated = sets.rated(which)
+    rated = datasets.rated(which)
     every = {"": rated.reference, **rated.systems}
     rate = min(audio.rate for audio in every.values())
     prepared = {
@@ -210,7 +208,9 @@ def measure(which: str, networks: Sequence[str]) -> dict[str, dict[str, float]]:
     return values
 
 
-def _of_files(each: np.ndarray, across: np.ndarray, rated: sets.RatedSet, system: str) -> dict[str, float]:
+def _of_files(
+    each: np.ndarray, across: np.ndarray, rated: datasets.RatedSet, system: str
+) -> dict[str, float]:
     """Other ways than the mean from contributions of files to a value."""
     ordered = np.sort(each)
     cut = len(each) // 10 or int(len(each) > 2)
@@ -438,17 +438,17 @@ def analyse(parts: Mapping[str, Values], ratings: Values, laboratories: Mapping[
 def run(*, workers: int = -1, fresh: bool = False) -> dict:
     """Measure all rated sets (parts that are there are read back) and analyse.
 
-    Raises ``sets.MissingData`` where there are none, and ValueError for fewer than three laboratories:
+    Raises ``datasets.MissingData`` where there are none, and ValueError for fewer than three laboratories:
     nothing could be left out twice.
     """
-    names = sets.rated_names()
+    names = datasets.rated_names()
     if not names:
-        sets.rated("any")  # raises, and says what to do
-    laboratories = {which: sets.rated(which).laboratory for which in names}
+        datasets.rated("any")  # raises, and says what to do
+    laboratories = {which: datasets.rated(which).laboratory for which in names}
     if len(set(laboratories.values())) < 3:
         raise ValueError(f"{len(set(laboratories.values()))} laboratories; leaving out two needs 3 or more")
     networks = [e for e in OTHERS if e in embeddings.installed()]
-    code = sources.code_stamp(distances, embeddings, sets, sources, sys.modules[__name__])
+    code = sources.code_stamp(distances, embeddings, datasets, sources, sys.modules[__name__])
     measured = computed(
         {(which,): Part(measure, (which, networks), [networks, code]) for which in names},
         "listening",
@@ -457,5 +457,5 @@ def run(*, workers: int = -1, fresh: bool = False) -> dict:
         unit="set",
     )
     by_part = {m: {w: measured[w,][m] for w in names} for m in measured[names[0],]}
-    analysed = analyse(by_part, {w: sets.rated(w).ratings for w in names}, laboratories)
+    analysed = analyse(by_part, {w: datasets.rated(w).ratings for w in names}, laboratories)
     return {"laboratories": laboratories, "networks": networks, **analysed}

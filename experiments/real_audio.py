@@ -1,7 +1,7 @@
 """What does a value mean? Distances between sounds that everybody knows.
 
 All 400 clips of ESC-10 in their ten classes, 600 recordings of the Free Spoken Digit Dataset by its six
-speakers (``study.sets`` says how to bring both), every set against every other and against itself in ten
+speakers (``study.datasets`` says how to bring both), every set against every other and against itself in ten
 random halves; and 200 digits against all clips. Seed 0.
 
 Conventions
@@ -24,7 +24,7 @@ import numpy as np
 from joblib import Parallel, delayed
 
 import metrics
-from study import sets
+from study import datasets
 
 DATA = ("sounds", "digits")
 TAKES = "two minutes"
@@ -51,7 +51,7 @@ def run() -> dict:
 def classes() -> dict[str, list[Path]]:
     """The ten classes of environmental sounds: name -> its clips."""
     clips = defaultdict(list)
-    for path in sets._files("sounds"):
+    for path in datasets.files("sounds"):
         clips[path.parent.name.split(" - ", 1)[1]].append(path)
     return dict(clips)
 
@@ -59,7 +59,7 @@ def classes() -> dict[str, list[Path]]:
 def speakers() -> dict[str, list[Path]]:
     """The six speakers: name -> ``REPETITIONS`` recordings of each digit."""
     recordings = defaultdict(list)
-    for path in sets._files("digits"):
+    for path in datasets.files("digits"):
         _, speaker, take = path.stem.split("_")
         if int(take) < REPETITIONS:
             recordings[speaker].append(path)
@@ -104,7 +104,7 @@ def table(named: Mapping[str, Sequence[Path]], groups: str, cache: str) -> dict:
 def digits_against_sounds(sounds: Mapping[str, Sequence[Path]], cache: str) -> dict:
     """Spoken digits against all environmental sounds."""
     rng = np.random.default_rng(SEED)
-    paths = sets._files("digits")
+    paths = datasets.files("digits")
     drawn = [paths[i] for i in np.sort(rng.choice(len(paths), DIGITS, replace=False))]
     clips = [path for some in sounds.values() for path in some]
     apart = metrics.compare(drawn, clips, groups=(FILE, RECORDING), seed=SEED, cache=cache)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 import soundfile
 
-from study import sets, signals
+from study import datasets, signals
 
 DATA = ("digits", "sounds")
 TAKES = "five seconds"
@@ -20,7 +20,7 @@ SOUNDS_SHOWN = ("Dog bark", "Sea waves")
 
 def run() -> dict:
     """All measurements; MissingData without the recordings."""
-    digits = sets.digits()
+    digits = datasets.digits()
     named = dict(zip(digits.names, digits.signals, strict=True))
     bases = signals.digit_bases(digits)
     pictures = {}
@@ -28,7 +28,7 @@ def run() -> dict:
         digit, speaker, _ = name.split("_")
         pictures[f'digit "{digit}", speaker {speaker}'] = signals.picture(named[name], digits.rate)
     for label in SOUNDS_SHOWN:
-        path = next(p for p in sets._files("sounds") if p.parent.name.endswith(label))
+        path = next(p for p in datasets.files("sounds") if p.parent.name.endswith(label))
         pictures[label.lower()] = signals.picture(*soundfile.read(path))
     example = named[DIGITS_SHOWN[0]]
     return {

@@ -26,7 +26,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from threadpoolctl import threadpool_limits
 
 import metrics
-from study import synthetic
+from study.datasets import synthetic
 
 DATA = ()
 NEEDS = ("PyTorch for the peer",)

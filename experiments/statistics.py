@@ -34,7 +34,7 @@ from tqdm import tqdm
 
 import gen_audio
 import metrics
-from study import sets, sources
+from study import datasets, sources
 from study.draws import draw, draw_groups
 from study.incumbents import VALUES, incumbent_p_values, own_interval, own_p_value, own_value, scaled
 from study.soundness import PAIRS
@@ -226,7 +226,7 @@ def _of_groups(digits: Rows, trial: int) -> tuple[float, float]:
 
 def _two_takes() -> np.ndarray:
     """200 digits under two independent noises of one strength, exchangeable pairs: (2, 200, 1032)."""
-    digits = sets.digits(count=200, rng=np.random.default_rng(1))
+    digits = datasets.digits(count=200, rng=np.random.default_rng(1))
     return np.stack(
         [
             [

@@ -17,7 +17,7 @@ from dataclasses import asdict, replace
 
 import numpy as np
 
-from study import distances, draws, embeddings, incumbents, sets, sources, trials
+from study import datasets, distances, draws, embeddings, incumbents, sources, trials
 from study import soundness as sound_pairs
 from study.agreement import agreement, spearman
 from study.draws import all_effects, small_effects
@@ -88,13 +88,13 @@ def networks() -> tuple[str, ...]:
 def measured_on(measured: Mapping) -> list[str]:
     """The sets of recordings behind a result: instruments are rendered, and rated sets may be missing."""
     wanted = (*measured["settings"]["sources"], "rated")
-    return [name for name in wanted if name != "instruments" and sets.available(name)]
+    return [name for name in wanted if name != "instruments" and datasets.available(name)]
 
 
 def measure(settings: Settings, *, workers: int = -1, keep: bool = True) -> dict:
     """Run every trial on everything; parts done before (same code, data, settings) are read back.
 
-    Raises ``sets.MissingData`` naming what is missing: leave the source out, or bring it.
+    Raises ``datasets.MissingData`` naming what is missing: leave the source out, or bring it.
     """
     contents = computed(_parts(settings, workers), "trials", workers=workers, keep=keep)
     # Named once, in this order: a name for every number would make the file ten times as long.
@@ -109,10 +109,10 @@ def measure(settings: Settings, *, workers: int = -1, keep: bool = True) -> dict
         if key[0] == "power":
             content = {name: _packed(row, measured["effects"][key[1]]) for name, row in content.items()}
         level[key[-1]] = content
-    if rated := sets.rated_names():
+    if rated := datasets.rated_names():
         measured["rated"] = {
             which: {
-                "ratings": (r := sets.rated(which)).ratings,
+                "ratings": (r := datasets.rated(which)).ratings,
                 "laboratory": r.laboratory,
                 "figures": r.figures,
                 "metric": r.metric,
@@ -128,7 +128,7 @@ def _parts(settings: Settings, workers: int) -> dict[Key, Part]:
     naive = tuple(e for e, _ in NAIVE)
     every = (*settings.embeddings, *naive)
     rows = sources.rows(settings.sources, every, files=settings.files, workers=workers)
-    rated = sets.rated_names()
+    rated = datasets.rated_names()
     # A part made by other code is made again.
     code = sources.code_stamp(
         spearman, distances, draws, embeddings, incumbents, sound_pairs, sources, trials

@@ -34,7 +34,7 @@ from ablations import run, splits
 from ablations.command import answer
 from ablations.config import FOLDER, ConfigError, load
 from ablations.run import MODEL, RunError
-from study.sets import folder
+from study.datasets import folder
 
 USES = ("sample", "reconstruct", "interpolate")
 

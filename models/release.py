@@ -21,7 +21,7 @@ from ablations import run, splits
 from ablations.config import ConfigError, load, replicates
 from ablations.cross_validation import Predictions, accuracy, folds, predictions
 from models.classifier import Classifier, temperature, tempered
-from study import sets
+from study import datasets
 
 
 def calibrated(predictions: Predictions) -> np.ndarray:
@@ -85,7 +85,7 @@ def release(name: str, overrides: Sequence[str], out: Path | str, *, workers: in
     return model
 
 
-def distances_held_out(config: DictConfig, model: Classifier, data: sets.AudioSet) -> list[float]:
+def distances_held_out(config: DictConfig, model: Classifier, data: datasets.AudioSet) -> list[float]:
     """Distance of each fold's test recordings to its others: how near a folder of the same kind is.
 
     A folder to be named is far where it lies beyond the largest of them (``models.predict``).

@@ -3,7 +3,7 @@
     python -m study.constants            # writes the file beside metrics.py, about a minute
     python -m study.constants --check    # makes them again and compares, writes nothing
 
-The audio is synthetic and seeded (``study.synthetic``): no download, no licence, no overlap with
+The audio is synthetic and seeded (``study.datasets.synthetic``): no download, no licence, no overlap with
 anything the distance is evaluated on. Six significant digits are kept, more than two machines' rounding
 can move, so the file is the same wherever it is made.
 """
@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import sys
 from pathlib import Path
 
@@ -20,7 +19,8 @@ import numpy as np
 from tqdm import tqdm
 
 import metrics
-from study import synthetic
+from audio_distance.storage import replacing
+from study.datasets import synthetic
 
 WINDOWS, SEED = 900, 0
 
@@ -29,7 +29,6 @@ def make(windows: int = WINDOWS, *, seed: int = SEED, progress: bool = False) ->
     """Content of the constants file, from ``windows`` synthetic one-second signals."""
     signals = tqdm(synthetic.windows(windows, seed=seed), total=windows, disable=not progress, leave=False)
     vectors = np.stack([metrics.embed(metrics.prepare(signal, metrics.RATE)[0]) for signal in signals])
-    parts = np.split(vectors, np.cumsum(list(metrics.VIEWS.values()))[:-1], axis=1)
     return {
         "recipe_version": metrics.RECIPE_VERSION,
         "made_by": "python -m study.constants",
@@ -37,7 +36,7 @@ def make(windows: int = WINDOWS, *, seed: int = SEED, progress: bool = False) ->
         "seed": seed,
         "divisors": {
             name: [float(f"{value:.6g}") for value in metrics.divisors(part)]
-            for name, part in zip(metrics.VIEWS, parts, strict=True)
+            for name, part in metrics.split_views(vectors).items()
         },
     }
 
@@ -49,10 +48,9 @@ def largest_change(first: dict, second: dict) -> float:
 
 
 def write(content: dict, path: Path) -> None:
-    """Atomically, as JSON."""
-    temporary = path.with_suffix(".part")
-    temporary.write_text(json.dumps(content, indent=0) + "\n", encoding="utf-8")
-    os.replace(temporary, path)
+    """As JSON, whole or not at all."""
+    with replacing(path) as part:
+        part.write_text(json.dumps(content, indent=0) + "\n", encoding="utf-8")
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from study.distortions import moment_matched
+from study.datasets.distortions import moment_matched
 from study.sources import GRADED, SHUFFLED, Rows
 
 GRADED_SMALL = tuple(f"{kind} {severity}" for kind in GRADED for severity in (1, 2))

@@ -22,7 +22,7 @@ import nbformat
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 
-from study import sets
+from study import datasets
 
 FOLDER = Path(__file__).resolve().parent.parent / "notebooks"
 
@@ -76,7 +76,7 @@ def _environment(profile: str) -> dict[str, str]:
     """Return the environment with the repository importable, without recordings and IPython settings."""
     imports = [str(FOLDER.parent), *filter(None, [os.environ.get("PYTHONPATH")])]
     return {
-        **{name: value for name, value in os.environ.items() if name != sets.ENVIRONMENT},
+        **{name: value for name, value in os.environ.items() if name != datasets.ENVIRONMENT},
         "PYTHONPATH": os.pathsep.join(imports),
         "PYTHONHASHSEED": "0",
         "IPYTHONDIR": profile,

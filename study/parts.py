@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,6 +17,7 @@ from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
 import metrics
+from audio_distance.storage import replacing
 from study import results
 
 Key = tuple[str, ...]
@@ -61,8 +60,5 @@ def _compute(place: Path, part: Part) -> None:
     """Compute a part and keep it, whole or not at all."""
     with threadpool_limits(1):
         content = results.plain(part.function(*part.arguments))
-    place.parent.mkdir(parents=True, exist_ok=True)
-    handle, stage = tempfile.mkstemp(dir=place.parent, suffix=".part")
-    with open(handle, "w", encoding="utf-8") as file:
+    with replacing(place) as part_file, part_file.open("w", encoding="utf-8") as file:
         json.dump(content, file)
-    os.replace(stage, place)

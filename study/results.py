@@ -25,7 +25,7 @@ from pathlib import Path
 import numpy as np
 
 import metrics
-from study import sets
+from study import datasets
 
 FOLDER = Path(__file__).parents[1] / "results"
 PACKAGES = ("numpy", "scipy", "soundfile", "soxr")
@@ -42,7 +42,7 @@ def write(
 ) -> Path:
     """Write ``content`` with its header, atomically; return the path.
 
-    ``data`` names the sets of ``study.sets`` that were measured on ("digits", "sounds"): their
+    ``data`` names the sets of ``study.datasets`` that were measured on ("digits", "sounds"): their
     files are hashed now. Raises ValueError for a number that is not finite, for a type JSON does
     not know, and for a content with a key "header".
     """
@@ -53,7 +53,7 @@ def write(
         "recipe": metrics.constants()[1],
         "seed": seed,
         "versions": versions(),
-        "data": {which: _fingerprint(which) for which in data},
+        "data": {which: datasets.fingerprint(which) for which in data},
     }
     text = json.dumps({"header": header, **plain(content)}, indent=1, ensure_ascii=False, allow_nan=False)
     # A list of plain values on one line.
@@ -107,14 +107,3 @@ def plain(value):
             raise ValueError(f"a result is {value}")
         return 0.0 if abs(value) < SMALLEST else float(f"{value:.{DIGITS}g}")
     raise ValueError(f"a result of type {type(value).__name__} cannot be kept: {value!r}")
-
-
-def _fingerprint(which: str) -> dict:
-    """Source, number of files and checksum of a set of recordings on this machine."""
-    wanted, paths = sets._wanted(which), sets._files(which)
-    folder = paths[0].parents[wanted.pattern.count("/")]
-    return {
-        "source": wanted.source,
-        "files": len(paths),
-        "sha256": sets._digest_or_none(folder, wanted),
-    }

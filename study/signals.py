@@ -1,7 +1,7 @@
 """What the signals of notebooks 01 and 02 are made of: levels, spectra, wrapped samples, pictures.
 
-What notebook 02 shows of recordings is measured by ``experiments.real_waveforms``; everything else is measured in
-the notebooks.
+What notebook 02 shows of recordings is measured by ``experiments.real_waveforms``; everything else is
+measured in the notebooks.
 
 Conventions
     signal      mono, floating point, (samples,), full scale 1.0; ``rate`` in Hz.
@@ -34,7 +34,8 @@ from matplotlib.figure import Figure
 import gen_audio
 import metrics
 from audio_distance import views
-from study import distortions, sets
+from study import datasets
+from study.datasets import distortions
 from study.plots import BLUE, FONT, GREY, ORANGE
 
 FIGURES = Path(__file__).parents[1] / "figures"
@@ -380,21 +381,21 @@ def delay_curve(bases: Sequence[Mapping], rate: int) -> dict[str, list[float]]:
 def instrument_bases(count: int = 32, pitch: int = 60) -> list[dict]:
     """Middle C of every fourth instrument: the same key of the 31 others is the yardstick."""
     programs = [128 * i // count for i in range(count)]
-    notes = [sets.note(program, pitch) for program in programs]
+    notes = [datasets.note(program, pitch) for program in programs]
     return [
         {
             "signal": notes[i],
             "others": [n for j, n in enumerate(notes) if j != i],
             "more": {
-                "same key, softer stroke": sets.note(program, pitch, velocity=60),
-                "one semitone higher": sets.note(program, pitch + 1),
+                "same key, softer stroke": datasets.note(program, pitch, velocity=60),
+                "one semitone higher": datasets.note(program, pitch + 1),
             },
         }
         for i, program in enumerate(programs)
     ]
 
 
-def digit_bases(digits: sets.AudioSet) -> list[dict]:
+def digit_bases(digits: datasets.AudioSet) -> list[dict]:
     """The first take of every digit by every speaker: the other nine digits are the yardstick."""
     named = dict(zip(digits.names, digits.signals, strict=True))
     speakers = sorted(set(digits.groups))
@@ -439,12 +440,12 @@ def _numbers(text: str) -> np.ndarray:
 
 def synthetic_pictures() -> dict[str, dict]:
     """Two tones and two notes, by title: always there."""
-    tone, clicks = (sets.tones("test1", overflow=o).signals[2][:16_000] for o in ("clip", "wrap"))
+    tone, clicks = (datasets.tones("test1", overflow=o).signals[2][:16_000] for o in ("clip", "wrap"))
     return {
         "tone, 325 Hz, clean": picture(tone, gen_audio.RATE),
         "the same tone, with clicks": picture(clicks, gen_audio.RATE),
-        "marimba, C4": picture(sets.note(12, 60), sets.INSTRUMENT_RATE),
-        "trumpet, C4": picture(sets.note(56, 60), sets.INSTRUMENT_RATE),
+        "marimba, C4": picture(datasets.note(12, 60), datasets.INSTRUMENT_RATE),
+        "trumpet, C4": picture(datasets.note(56, 60), datasets.INSTRUMENT_RATE),
     }
 
 
@@ -467,8 +468,8 @@ class Versions:
 def example_versions() -> Versions:
     """A note and changes of it: rendered here, so that no recording is carried by the notebook."""
     return Versions(
-        {"as played": sets.note(12, 60), **changes(sets.note(12, 60), sets.INSTRUMENT_RATE, 0)},
-        sets.INSTRUMENT_RATE,
+        {"as played": datasets.note(12, 60), **changes(datasets.note(12, 60), datasets.INSTRUMENT_RATE, 0)},
+        datasets.INSTRUMENT_RATE,
         "A marimba, C4, rendered from a sampled instrument.",
     )
 

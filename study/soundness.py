@@ -15,12 +15,12 @@ import soxr
 from scipy.signal import fftconvolve, lfilter
 
 import metrics
-from study import sets
-from study.distortions import DISTORTIONS, reverse
+from study import datasets
+from study.datasets.distortions import DISTORTIONS, reverse
 
 
 def _speech(count: int, rng) -> tuple[list[np.ndarray], int]:
-    digits = sets.digits(count=count, rng=rng)
+    digits = datasets.digits(count=count, rng=rng)
     order = rng.permutation(count)
     return [digits.signals[i] for i in order], digits.rate
 
@@ -98,7 +98,7 @@ def _two_digits(share):
     """Two of the ten digits, ``share`` of the candidate from the first one, half of the reference."""
 
     def make(size, rng):
-        digits = sets.digits()
+        digits = datasets.digits()
         label, signals = np.array(digits.labels), digits.signals
         one, other = (
             rng.permutation(np.flatnonzero(label == d)) for d in rng.permutation(np.unique(label))[:2]
@@ -117,7 +117,7 @@ def _one_repeated(size, rng):
 
 
 def _one_class_left(size, rng):
-    digits = sets.digits()
+    digits = datasets.digits()
     order = rng.permutation(len(digits.signals))
     label = np.array(digits.labels)
     y = [i for i in order[size:] if label[i] == label[order[0]]][:size]
@@ -125,7 +125,7 @@ def _one_class_left(size, rng):
 
 
 def _speakers(size, rng):
-    digits = sets.digits()
+    digits = datasets.digits()
     group = np.array(digits.groups)
     one, other = rng.permutation(np.unique(group))[:2]
     x, y = (rng.permutation(np.flatnonzero(group == g))[:size] for g in (one, other))

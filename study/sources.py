@@ -19,8 +19,6 @@ from __future__ import annotations
 
 import hashlib
 import inspect
-import os
-import tempfile
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
@@ -33,8 +31,11 @@ from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
 import metrics
-from study import distortions, embeddings, sets
-from study.distortions import DISTORTIONS, reverse, shuffle_segments
+from audio_distance import views
+from audio_distance.storage import replacing
+from study import datasets, embeddings
+from study.datasets import distortions
+from study.datasets.distortions import DISTORTIONS, reverse, shuffle_segments
 
 SOURCES = ("digits", "sounds", "instruments")
 FILES = {"digits": 600, "sounds": 240, "instruments": 240}
@@ -56,10 +57,7 @@ VERSIONS = (
     "dither",
     "resampled up and back",
 )
-_EDGES = [0, *np.cumsum(list(metrics.VIEWS.values())).tolist()]
-VIEW_COLUMNS = {
-    view.replace(" ", "_"): slice(a, b) for view, a, b in zip(metrics.VIEWS, _EDGES, _EDGES[1:], strict=False)
-}  # of three_views
+VIEW_COLUMNS = {view.replace(" ", "_"): columns for view, columns in views.VIEW_COLUMNS.items()}
 
 
 @dataclass(frozen=True)
@@ -92,19 +90,19 @@ def seeded(*key) -> np.random.Generator:
 
 @lru_cache(maxsize=3)
 def source(name: str, files: int | None = None) -> Source:
-    """Return a source; ``sets.MissingData`` where its recordings are not on this machine.
+    """Return a source; ``datasets.MissingData`` where its recordings are not on this machine.
 
     ``files`` lowers the number, for a quick look.
     """
     if name == "digits":
-        audio = sets.digits()
+        audio = datasets.digits()
         used = set(benchmark_digits().names)
         usable = [i for i, file in enumerate(audio.names) if file not in used]
     elif name == "sounds":
-        audio = sets.sounds()
+        audio = datasets.sounds()
         usable = list(range(len(audio)))
     elif name == "instruments":
-        audio = sets.instruments(count=FILES[name], seed=0)
+        audio = datasets.instruments(count=FILES[name], seed=0)
         usable = list(range(len(audio)))
     else:
         raise ValueError(f"no source {name!r}; there are {', '.join(SOURCES)}")
@@ -123,9 +121,9 @@ def source(name: str, files: int | None = None) -> Source:
     )
 
 
-def benchmark_digits(count: int = BENCHMARK_DIGITS) -> sets.AudioSet:
+def benchmark_digits(count: int = BENCHMARK_DIGITS) -> datasets.AudioSet:
     """The digits of ``experiments.statistics``; the trials leave them out."""
-    return sets.digits(count=count, rng=np.random.default_rng(0))
+    return datasets.digits(count=count, rng=np.random.default_rng(0))
 
 
 def damaged(version: str, signal: np.ndarray, rate: int, rng: np.random.Generator) -> np.ndarray:
@@ -162,7 +160,7 @@ def rows(
 ) -> dict[tuple[str, str], Rows]:
     """Embed every source with every embedding: (source, embedding) -> ``Rows``, from the cache.
 
-    Raises ``sets.MissingData`` and ``embeddings.MissingNetwork``.
+    Raises ``datasets.MissingData`` and ``embeddings.MissingNetwork``.
     """
     jobs, places = [], {}
     # A view is columns of three_views, and the mean over frames keeps them.
@@ -197,7 +195,7 @@ def rows(
     return tables
 
 
-def at_rate(audio: sets.AudioSet, rate: int) -> list[np.ndarray]:
+def at_rate(audio: datasets.AudioSet, rate: int) -> list[np.ndarray]:
     """The signals at a rate: arrays given together have one."""
     return [s if audio.rate == rate else soxr.resample(s, audio.rate, rate) for s in audio.signals]
 
@@ -233,15 +231,8 @@ def _described(known: Source, e: str) -> str:
 
 def store(path: Path, **arrays: np.ndarray) -> None:
     """Write an .npz whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, stage = tempfile.mkstemp(dir=path.parent, suffix=".part")
-    try:
-        with open(handle, "wb") as file:
-            np.savez(file, **arrays)
-        os.replace(stage, path)
-    except BaseException:
-        os.unlink(stage)
-        raise
+    with replacing(path) as part, part.open("wb") as file:
+        np.savez(file, **arrays)
 
 
 def _stamp(arrays: Iterable[np.ndarray]) -> str:

@@ -22,12 +22,12 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from itertools import combinations, pairwise
+from itertools import combinations
 
 import numpy as np
 
 import metrics
-from study import distances, embeddings, incumbents, sets, sources
+from study import datasets, distances, embeddings, incumbents, sources
 from study import soundness as sound_pairs
 from study.agreement import spearman
 from study.distances import DISTANCES, energy
@@ -88,9 +88,8 @@ def views_energy(reference: np.ndarray, candidate: np.ndarray, *, rng=None) -> f
     Rows of ``three_views``, (n, 1032). ``metrics`` takes the windows of a file apart; here a file
     is one vector, as for every candidate.
     """
-    edges = np.cumsum([0, *metrics.VIEWS.values()])
-    parts = [energy(reference[:, a:b], candidate[:, a:b]) for a, b in pairwise(edges)]
-    return float(np.mean(parts))
+    sides = zip(metrics.split_views(reference).values(), metrics.split_views(candidate).values(), strict=True)
+    return float(np.mean([energy(x, y) for x, y in sides]))
 
 
 def candidates(embedding: str, names: tuple[str, ...]) -> dict[str, Callable]:
@@ -304,7 +303,7 @@ def tones(embedding: str, settings: Settings) -> dict:
     tables = {}
     for overflow in ("wrap", "clip"):
         for which in ("background", "test1", "test2"):
-            audio = sets.tones(which, overflow=overflow)
+            audio = datasets.tones(which, overflow=overflow)
             tables[overflow, which] = np.stack(
                 [embeddings.file_vector(network, s, audio.rate) for s in audio.signals]
             )
@@ -338,7 +337,7 @@ def units(embedding: str, settings: Settings) -> dict:
     """
     network = embeddings.load(embedding)
     counts, trials = {}, settings.unit_trials
-    clips = sets.sounds()
+    clips = datasets.sounds()
     windows = [_frames(network, s, clips.rate) for s in clips.signals]
     for t in range(trials):
         chosen = seeded("units", t).permutation(len(windows))[:40]
@@ -348,7 +347,7 @@ def units(embedding: str, settings: Settings) -> dict:
         for unit, owners in (("frames", np.arange(len(owner))), ("files", owner)):
             inside = int((owner < 20).sum()) if unit == "frames" else 20
             _count(counts, unit, _unit_p_values(pooled, owners, inside, t))
-    digits = sets.digits()
+    digits = datasets.digits()
     groups = np.array([f"{g} {x}" for g, x in zip(digits.groups, digits.labels, strict=True)])
     picks = [draw_groups(groups, seeded("groups", t), count=16, files=4) for t in range(trials)]
     needed = np.unique(np.concatenate([np.concatenate(p) for p in picks]))
@@ -400,8 +399,8 @@ def ratings(embedding: str, settings: Settings) -> dict:
     One vector a file. Correlations are made of these values by ``agreement``.
     """
     network, result = embeddings.load(embedding), {}
-    for which in sets.rated_names():
-        rated = sets.rated(which)
+    for which in datasets.rated_names():
+        rated = datasets.rated(which)
         every = {"": rated.reference, **rated.systems}
         rate = min(audio.rate for audio in every.values())  # nobody gains by a wider band
         table = {
@@ -418,8 +417,8 @@ def ratings(embedding: str, settings: Settings) -> dict:
 def shipped(settings: Settings) -> dict:
     """``metrics.distance`` itself, windows and all, on the rated sets: set -> system -> value."""
     values = {}
-    for which in sets.rated_names():
-        rated = sets.rated(which)
+    for which in datasets.rated_names():
+        rated = datasets.rated(which)
         values[which] = {}
         for system, audio in rated.systems.items():
             rate = min(rated.reference.rate, audio.rate)

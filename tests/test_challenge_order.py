@@ -6,7 +6,7 @@ import soxr
 
 import gen_audio
 import metrics
-from study import sets
+from study import datasets
 
 
 def files(overflow):
@@ -31,7 +31,7 @@ def test_clean_test2_cannot_be_told_from_the_background_and_the_historic_one_can
 
 @pytest.fixture(scope="module")
 def notes():
-    return sets.instruments(count=24)
+    return datasets.instruments(count=24)
 
 
 def test_two_halves_of_one_source_and_a_damage(notes):

@@ -27,7 +27,7 @@ from models import classifier, classifier_network, predict, release
 from models.baselines import CepstralRegression, Majority
 from models.classifier import Classifier
 from models.spectrogram import Spectrogram
-from study import embeddings, sets
+from study import datasets, embeddings
 
 ROOT = Path(__file__).parents[1]
 RATE = 8000
@@ -385,7 +385,7 @@ def test_a_table_of_paths_labels_groups_and_folds(folder, tmp_path):
             writer.writerows(rows)
         return tmp_path / name
 
-    table = sets.table(written(lines), rate=4000)
+    table = datasets.table(written(lines), rate=4000)
     assert len(table) == 60 and table.rate == 4000 and set(table.groups) == set("0123456789")
     config = configured(written(lines), "data.split_by=published", "seed=1", "data.group_pattern=''")
     fold = splits.fold(config)
@@ -401,10 +401,10 @@ def test_a_table_of_paths_labels_groups_and_folds(folder, tmp_path):
         ([lines[0] | {"path": "none.wav"}], ("path", "label"), r"none\.wav: .*[Ll]eave it out"),
     ):
         with pytest.raises(ValueError, match=message):
-            sets.table(written(rows, columns=columns))
+            datasets.table(written(rows, columns=columns))
     (tmp_path / "latin.csv").write_bytes("path,label\nä.wav,ö\n".encode("latin-1"))
     with pytest.raises(ValueError, match=r"latin\.csv: no CSV file that can be read"):
-        sets.table(tmp_path / "latin.csv")
+        datasets.table(tmp_path / "latin.csv")
 
 
 def test_published_digits_with_a_copy_in_both_parts(monkeypatch):
@@ -413,13 +413,13 @@ def test_published_digits_with_a_copy_in_both_parts(monkeypatch):
     parts = ("train", "train", "train", "test", "test", "test")
 
     def made(signals):
-        return sets.AudioSet("digits", tuple(signals), RATE, names, tuple(labels), ("a",) * 6, "", parts)
+        return datasets.AudioSet("digits", tuple(signals), RATE, names, tuple(labels), ("a",) * 6, "", parts)
 
     config = load(["folds=digits"], config_name="classifier")
-    monkeypatch.setattr(sets, "digits", lambda: made(signals))
+    monkeypatch.setattr(datasets, "digits", lambda: made(signals))
     fold = splits.fold(config)
     assert fold.test.names == ("3", "4", "5") and splits.folds(config) == 1  # one speaker on both sides
-    monkeypatch.setattr(sets, "digits", lambda: made([*signals[:5], signals[0]]))
+    monkeypatch.setattr(datasets, "digits", lambda: made([*signals[:5], signals[0]]))
     with pytest.raises(ConfigError, match="1 training files share their recording with a test file"):
         splits.fold(config)
 

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 import scipy.signal
 
-from study import distortions
-from study.distortions import DISTORTIONS, SEVERITIES
+from study.datasets import distortions
+from study.datasets.distortions import DISTORTIONS, SEVERITIES
 
 NAMES = sorted(DISTORTIONS)
 LENGTH_CHANGES = {"speed", "leading_silence"}

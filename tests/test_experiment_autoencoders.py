@@ -14,7 +14,7 @@ from ablations import run
 from experiments import autoencoders
 from models.autoencoder import CollapseWarning
 from models.classifier import Classifier
-from study import plots, results, sets, tables
+from study import datasets, plots, results, tables
 
 RATE = 8000
 MODELS = ("simple", "residual", "vector_quantised")  # all five train in test_models.py
@@ -36,7 +36,7 @@ def tones():
         labels.append(str(label))
         groups.append("abc"[group])
     names = tuple(f"{i:03d}" for i in range(216))
-    return sets.AudioSet("digits", tuple(signals), RATE, names, tuple(labels), tuple(groups), "made here")
+    return datasets.AudioSet("digits", tuple(signals), RATE, names, tuple(labels), tuple(groups), "made here")
 
 
 @pytest.fixture(scope="module")
@@ -54,7 +54,7 @@ def found(tmp_path_factory):
 
     with pytest.MonkeyPatch.context() as patch, warnings.catch_warnings():
         warnings.simplefilter("ignore", CollapseWarning)  # a few steps teach nothing
-        patch.setattr(sets, "digits", functools.cache(tones))
+        patch.setattr(datasets, "digits", functools.cache(tones))
         patch.setattr(autoencoders, "config_of", small)
         patch.setattr(autoencoders, "BANDS", (24,))
         patch.setattr(autoencoders, "MODELS", MODELS)

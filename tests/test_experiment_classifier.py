@@ -11,7 +11,7 @@ pytest.importorskip("hydra", reason='pip install -e ".[gate]"')
 
 from ablations import run
 from experiments import classifier
-from study import plots, results, sets, tables
+from study import datasets, plots, results, tables
 
 RATE = 8000
 SIZES = {"n_fft": 256, "hop_length": 128, "mels": 24, "coefficients": 8, "width": 2, "steps": 10, "batch": 8}
@@ -31,7 +31,7 @@ def tones(name):
         fold = str(min(group, 1)) if name == "sounds" else ("test" if i < 9 else "train")
         columns.append((signal, f"{i:03d}", "abc"[label], f"{name}{group}", fold))
     signals, names, labels, groups, folds = zip(*columns, strict=True)
-    return sets.AudioSet(name, signals, RATE, names, labels, groups, "made here", folds)
+    return datasets.AudioSet(name, signals, RATE, names, labels, groups, "made here", folds)
 
 
 @pytest.fixture(scope="module")
@@ -48,8 +48,8 @@ def found(tmp_path_factory):
 
     with pytest.MonkeyPatch.context() as patch:
         for name in ("digits", "sounds"):
-            patch.setattr(sets, name, functools.cache(functools.partial(tones, name)))
-        patch.setattr(sets, "instruments", lambda **_: tones("instruments"))
+            patch.setattr(datasets, name, functools.cache(functools.partial(tones, name)))
+        patch.setattr(datasets, "instruments", lambda **_: tones("instruments"))
         patch.setattr(classifier, "load", small)
         patch.setattr(classifier, "LADDER", ("majority", "cepstral", "single", ""))
         patch.setattr(classifier, "CHANGES", ("noise",))

@@ -8,7 +8,7 @@ import pytest
 
 from experiments import __main__ as command
 from experiments import challenge, real_audio, scenes, speed, statistics, trained, trials
-from study import draws, results, sets, sources
+from study import datasets, draws, results, sources
 from study.parts import Part, computed
 
 
@@ -107,7 +107,8 @@ def test_what_is_printed_is_of_what_is_kept(experiment):
     lines = experiment.summary(kept).splitlines()
     assert lines and all(line.strip() for line in lines)
     if experiment in (trained, trials):
-        assert trials.measured_on(kept) == [name for name in kept["header"]["data"] if sets.available(name)]
+        here = [name for name in kept["header"]["data"] if datasets.available(name)]
+        assert trials.measured_on(kept) == here
         assert len(lines) == sum(map(len, next(iter(kept["power"].values())).values()))
 
 

@@ -18,6 +18,7 @@ ROOMS = {  # what each may import of this repository
     "experiments": {*DISTANCE, "gen_audio", "study", "ablations", "models", "experiments"},
     "report": {*DISTANCE, "gen_audio", "study", "experiments", "report"},
 }
+FLOORS = ("study/datasets", "study/embeddings")  # packages of a room that know nothing else of it
 TORCH = {"torch", "models"}  # a room that imports PyTorch is as heavy as PyTorch
 
 
@@ -29,14 +30,19 @@ def files(room):
     return found or [ROOT / f"{room}.py"]
 
 
-def imported(path):
-    """Top-level names of every import, wherever in the file it stands."""
+def modules(path):
+    """Full names of every import, wherever in the file it stands; "from a import b" may be a.b."""
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
-            yield from (alias.name.split(".")[0] for alias in node.names)
+            yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"{path}: relative import"
-            yield node.module.split(".")[0]
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def imported(path):
+    """Top-level names of every import."""
+    return {name.split(".")[0] for name in modules(path)}
 
 
 def imported_at_once(path):
@@ -51,8 +57,21 @@ def imported_at_once(path):
 @pytest.mark.parametrize(("room", "allowed"), ROOMS.items())
 def test_a_room_imports_only_what_lies_before_it(room, allowed):
     for path in files(room):
-        own = set(imported(path)) & {*ROOMS, "notebooks", "tests"}
-        assert own <= allowed, f"{path.name} imports {', '.join(sorted(own - allowed))}"
+        own = imported(path) & {*ROOMS, "notebooks", "tests"}
+        assert own <= allowed, f"{path.relative_to(ROOT)} imports {', '.join(sorted(own - allowed))}"
+
+
+def test_the_folders_of_a_room_are_seen():
+    assert {ROOT / "study" / "datasets" / "audio_set.py", ROOT / "study" / "results.py"} <= {*files("study")}
+
+
+@pytest.mark.parametrize("floor", FLOORS)
+def test_what_is_measured_with_knows_nothing_of_what_is_measured(floor):
+    name = floor.replace("/", ".")
+    for path in files(floor):
+        of_the_room = {module for module in modules(path) if module.startswith("study.")}
+        others = {module for module in of_the_room if not f"{module}.".startswith(f"{name}.")}
+        assert not others, f"{path.relative_to(ROOT)} imports {', '.join(sorted(others))}"
 
 
 def test_torch_is_only_imported_on_demand_outside_of_models():

@@ -8,7 +8,7 @@ import pytest
 import metrics
 from experiments import __main__ as command
 from experiments import listening
-from study import distances, sets
+from study import datasets, distances
 
 LABORATORIES = {f"set {i}": f"laboratory {i % 5}" for i in range(40)}
 SYSTEMS = [f"system {i}" for i in range(6)]
@@ -177,7 +177,7 @@ def test_without_rated_sets_it_says_so(monkeypatch, capsys):
 
 
 def test_two_laboratories_are_too_few(monkeypatch):
-    monkeypatch.setattr(sets, "rated_names", lambda: ("one", "two"))
-    monkeypatch.setattr(sets, "rated", lambda name: type("Rated", (), {"laboratory": name}))
+    monkeypatch.setattr(datasets, "rated_names", lambda: ("one", "two"))
+    monkeypatch.setattr(datasets, "rated", lambda name: type("Rated", (), {"laboratory": name}))
     with pytest.raises(ValueError, match="3 or more"):
         listening.run()

@@ -9,7 +9,7 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from study import notebooks, sets
+from study import datasets, notebooks
 
 COMMITTED = sorted(notebooks.FOLDER.glob("*.ipynb"))
 MACHINE_PATH = re.compile(r"(?:(?<![\w./])|file://)/(?:home|root|tmp|work|Users|usr)/\w|\b[A-Z]:\\{1,2}\w{2}")
@@ -99,16 +99,16 @@ def test_runs_this_interpreter_beside_the_notebook_with_the_repository(tmp_path)
 
 def test_no_output_depends_on_the_recordings(tmp_path, monkeypatch):
     """With ``AUDIO_DATA`` set the notebook is what it is without."""
-    source = "from study import sets; print(sets.rated_names())"
+    source = "from study import sets; print(datasets.rated_names())"
     contents = []
     for value in ("", str(tmp_path / "data")):
         (tmp_path / "data" / "rated" / "one").mkdir(parents=True, exist_ok=True)
         (tmp_path / "data" / "rated" / "one" / "ratings.json").write_text("{}")
-        monkeypatch.setenv(sets.ENVIRONMENT, value)
+        monkeypatch.setenv(datasets.ENVIRONMENT, value)
         path = write(tmp_path, source)
         notebooks.execute(path)
         contents.append(code_cells(path)[0]["outputs"])
-    assert sets.rated_names() == ("one",)  # here, where the variable is seen
+    assert datasets.rated_names() == ("one",)  # here, where the variable is seen
     assert contents[0] == contents[1]
 
 

@@ -324,7 +324,7 @@ class TestImports:
         assert found <= {name}  # its own name only where it runs as a script
 
     def test_data_flows_one_way(self):
-        for path in (ROOT / "study").glob("*.py"):
+        for path in (ROOT / "study").rglob("*.py"):
             assert not self.imported(path) & {"ablations", "models", "songs", "tests", "notebooks"}, path.name
 
     def test_importing_starts_no_work_and_no_heavy_library(self):

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 import gen_audio
 import metrics
 from experiments import real_waveforms
-from study import results, sets, signals
+from study import datasets, results, signals
 
 RATE = 16_000
 TONE = np.sin(2 * np.pi * 500 * np.arange(RATE) / RATE)  # 1 s, peak 1
@@ -186,11 +186,11 @@ class TestPictures:
 
     def test_the_example_is_rendered(self, monkeypatch):
         """No recording is carried by the notebook, nor needed."""
-        monkeypatch.setattr(sets, "_files", None)
+        monkeypatch.setattr(datasets.recordings, "files", None)
         assert "as played" in signals.example_versions().signals
 
     @pytest.mark.skipif(
-        not (sets.available("digits") and sets.available("sounds")), reason="needs the recordings"
+        not (datasets.available("digits") and datasets.available("sounds")), reason="needs the recordings"
     )
     def test_committed_results_are_what_is_measured(self):
         measured, committed = results.plain(real_waveforms.run()), results.read("real_waveforms")

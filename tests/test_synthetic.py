@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 import pytest
 
-from study import synthetic
+from study.datasets import synthetic
 
 # Sines and transforms round differently between machines, by far less than 1e-5.
 RMS_OF_THE_FIRST = [0.15875, 0.174409, 0.134027, 0.092421, 0.055816]

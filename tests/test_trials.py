@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+from types import ModuleType
 
 import numpy as np
 import pytest
@@ -10,7 +11,17 @@ import metrics
 from audio_distance.units import pool_of_vectors
 from experiments import __main__ as command
 from experiments import trials as experiment
-from study import candidates, contrast, distances, embeddings, incumbents, sets, soundness, sources, trials
+from study import (
+    candidates,
+    contrast,
+    datasets,
+    distances,
+    embeddings,
+    incumbents,
+    soundness,
+    sources,
+    trials,
+)
 from study.agreement import agreement, laboratory_mean
 from study.draws import draw
 from study.sources import GRADED, Rows, seeded
@@ -280,6 +291,19 @@ def test_a_changed_distortion_is_computed_again(cache, monkeypatch):
     assert asked == ["noise 1"]
 
 
+def test_the_stamp_of_a_package_is_of_all_its_files(tmp_path):
+    for name in ("__init__", "part"):
+        (tmp_path / f"{name}.py").write_text("")
+    package, module = ModuleType("package"), ModuleType("part")
+    package.__file__, module.__file__ = str(tmp_path / "__init__.py"), str(tmp_path / "part.py")
+    before = sources.code_stamp(package), sources.code_stamp(module)
+    (tmp_path / "part.py").write_text("changed = True")
+    assert sources.code_stamp(package) != before[0] and sources.code_stamp(module) != before[1]
+    after = sources.code_stamp(module)
+    (tmp_path / "__init__.py").write_text("changed = True")
+    assert sources.code_stamp(module) == after  # a module's is of its own file
+
+
 def test_an_embedding_by_view_is_part_of_three_views():
     signal = np.random.default_rng(0).normal(0, 0.1, 8000).astype(np.float32)
     whole = embeddings.file_vector(embeddings.load("three_views"), signal, 8000)
@@ -301,9 +325,9 @@ def test_unknown_source():
         sources.source("birds")
 
 
-@pytest.mark.skipif(not sets.available("digits"), reason="digits are not on this machine")
+@pytest.mark.skipif(not datasets.available("digits"), reason="digits are not on this machine")
 def test_digits_are_none_of_the_benchmarks():
-    used = sets.digits(count=sources.BENCHMARK_DIGITS, rng=np.random.default_rng(0))
+    used = datasets.digits(count=sources.BENCHMARK_DIGITS, rng=np.random.default_rng(0))
     known = {signal.tobytes() for signal in used.signals}
     assert not any(signal.tobytes() in known for signal in sources.source("digits").signals)
 
@@ -333,7 +357,7 @@ def test_misuse_is_named(arguments, message, capsys):
 
 def test_missing_recordings_are_named(monkeypatch, capsys, tmp_path, cache):
     monkeypatch.delenv("AUDIO_DATA", raising=False)
-    monkeypatch.setattr(sets, "_cache", lambda: tmp_path)
+    monkeypatch.setattr(datasets.recordings, "cache_folder", lambda: tmp_path)
     sources.source.cache_clear()
     assert command.main(["trials", "--quick", "--sources", "sounds"]) == 1
     assert "AUDIO_DATA" in capsys.readouterr().err
@@ -364,7 +388,7 @@ def test_parts_are_resumed(cache, monkeypatch):
 
     kept = made(("instruments",), ("log_mel",))
     monkeypatch.setattr(sources, "rows", lambda names, e, **_: kept)
-    monkeypatch.setattr(sets, "rated_names", lambda: ())
+    monkeypatch.setattr(datasets, "rated_names", lambda: ())
     first = experiment.measure(settings, workers=1)
     parts = sorted(cache.rglob("*.json"))
     assert parts and not list(cache.rglob("*.part"))

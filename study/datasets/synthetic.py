@@ -24,11 +24,11 @@ import scipy.signal
 RATE = 22_050  # Hz
 LENGTH = RATE  # samples: 1 s
 PEAK = 0.5  # of full scale
-QUIETEST_SOURCE = -30.0  # dB
-FLOOR_RANGE = (-90.0, -40.0)  # dB
-LOW_PASS_SHARE = 0.4
+QUIETEST_SOURCE = -30.0  # dB, of a mixture
+FLOOR_RANGE = (-90.0, -40.0)  # dB against the mixture, as recordings have
+LOW_PASS_SHARE = 0.4  # of the windows
 LOW_PASS_RANGE = (1_500.0, 10_000.0)  # Hz
-MOST_HARMONICS = 40
+MOST_HARMONICS = 40  # keeps low tones cheap
 
 
 def windows(count: int = 900, *, seed: int = 0) -> Iterator[np.ndarray]:
@@ -51,7 +51,7 @@ def window(index: int, *, seed: int = 0) -> np.ndarray:
     kHz, as recordings of a lower bandwidth have. A window depends on ``(seed, index)`` alone, both
     from 0 to 2^32 - 1 (ValueError otherwise).
     """
-    rng = np.random.RandomState([seed, index])
+    rng = np.random.RandomState([seed, index])  # draws below are in order: another would make other windows
     mixture = np.zeros(LENGTH)
     for _ in range(rng.randint(1, 4)):
         source = SOURCES[rng.randint(len(SOURCES))](rng)
@@ -105,7 +105,7 @@ def harmonic_tone(rng: np.random.RandomState) -> np.ndarray:
     step = 2 if rng.uniform() < 0.3 else 1
     highest = min(MOST_HARMONICS, int(0.5 * RATE / pitch.max()))
     order = np.arange(1, highest + 1, step)
-    start = rng.uniform(0.0, 2 * np.pi, MOST_HARMONICS)[: len(order)]
+    start = rng.uniform(0.0, 2 * np.pi, MOST_HARMONICS)[: len(order)]  # as many draws for every pitch
     phase = 2 * np.pi * np.cumsum(pitch) / RATE
     return _gain(slope * np.log2(order)) @ np.sin(order[:, None] * phase + start[:, None])
 
@@ -139,20 +139,22 @@ def voiced_pulses(rng: np.random.RandomState) -> np.ndarray:
     cross-faded.
     """
     pitch = _pitch(rng, 60.0, 350.0, semitones=6.0, vibrato=0.3)
+    # A pulse wherever the phase, in cycles, passes a whole number.
     pulses = np.diff(np.floor(np.cumsum(pitch) / RATE), prepend=-1.0)
     pulses *= 1.0 + 0.1 * rng.standard_normal(LENGTH)
     pulses += _gain(rng.uniform(-60.0, -20.0)) * rng.standard_normal(LENGTH)  # breath
-    pulses -= pulses.mean()
+    pulses -= pulses.mean()  # or the low-pass would turn them into an offset
     pulses = scipy.signal.lfilter([1.0], [1.0, -rng.uniform(0.5, 0.97)], pulses)
     count = rng.randint(1, 5)
     vowels = np.stack([_vowel(rng, pulses) for _ in range(count)])
-    position = np.linspace(0.0, count - 1.0, LENGTH)
+    position = np.linspace(0.0, count - 1.0, LENGTH)  # weights fall linearly from vowel to vowel
     weights = np.maximum(0.0, 1.0 - np.abs(position - np.arange(count)[:, None]))
     return np.sum(weights * vowels, axis=0)
 
 
 def _vowel(rng: np.random.RandomState, pulses: np.ndarray) -> np.ndarray:
-    formants = np.array([(250, 900), (900, 2_300), (2_300, 3_200), (3_300, 4_500)], float)
+    """Pulses through four two-pole resonators, of radius exp(-pi bandwidth / rate) (Klatt 1980)."""
+    formants = np.array([(250, 900), (900, 2_300), (2_300, 3_200), (3_300, 4_500)], float)  # Hz
     for frequency in rng.uniform(formants[:, 0], formants[:, 1]):
         radius = np.exp(-np.pi * rng.uniform(50.0, 250.0) / RATE)
         poles = [1.0, -2 * radius * np.cos(2 * np.pi * frequency / RATE), radius**2]
@@ -217,6 +219,7 @@ def _onsets(rng: np.random.RandomState, most: int) -> np.ndarray:
 
 
 def _shaped_noise(rng: np.random.RandomState, magnitude: np.ndarray) -> np.ndarray:
+    """Gaussian noise with these magnitudes, (LENGTH // 2 + 1,), and no mean."""
     spectrum = scipy.fft.rfft(rng.standard_normal(LENGTH)) * magnitude
     spectrum[0] = 0.0
     return scipy.fft.irfft(spectrum, LENGTH)
@@ -229,6 +232,7 @@ def _log_uniform(
 
 
 def _gain(level: np.ndarray | float) -> np.ndarray | float:
+    """The amplitude of a level in dB."""
     return 10.0 ** (level / 20.0)
 
 

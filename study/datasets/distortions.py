@@ -44,7 +44,7 @@ SEVERITIES: dict[str, tuple] = {}
 FILTER_ORDER = 4  # of a pass; each filter passes forwards and backwards
 PREDELAY = 0.005  # s, from the direct sound to the tail
 DROPOUT_SECONDS = (0.010, 0.020)
-MU = 255.0
+MU = 255.0  # of ITU-T G.711
 OVERLAP = 4  # frames over each sample, in pitch and griffin_lim
 FFT_SIZE = 512  # of griffin_lim
 MOMENTUM = 0.99  # Perraudin, Balazs and Sondergaard 2013, doi:10.1109/WASPAA.2013.6701851
@@ -114,6 +114,7 @@ def quantisation(signal, rate, bits, rng):
 def mu_law(signal, rate, levels, rng):
     """Round to so many mu-law levels (mu = 255) of the signal's peak; telephony has 256."""
     peak = _peak(signal)
+    # F(x) = sgn x log(1 + mu |x|) / log(1 + mu) and its inverse; 0 is a level, so one fewer lies above it.
     companded = np.sign(signal) * np.log1p(MU * np.abs(signal) / peak) / np.log1p(MU)
     rounded = np.clip(np.round(companded * levels / 2), -levels / 2, levels / 2 - 1) * 2 / levels
     return peak * np.sign(rounded) * np.expm1(np.abs(rounded) * np.log1p(MU)) / MU
@@ -159,6 +160,7 @@ def reverberation(signal, rate, room, rng):
     """
     decay, level = room
     length = round(decay * rate)
+    # RT60: after ``decay`` seconds 60 dB lower, a factor of 10^-3 in amplitude.
     tail = rng.standard_normal(length) * 10.0 ** (-3.0 * np.arange(length) / length)
     tail *= 10.0 ** (level / 20.0) / np.sqrt(np.sum(tail**2))
     response = np.concatenate([[1.0], np.zeros(round(PREDELAY * rate)), tail])
@@ -178,14 +180,18 @@ def speed(signal, rate, factor, rng):
 def pitch(signal, rate, semitones, rng):
     """Raise the pitch by so many semitones at the same length, by a phase vocoder.
 
-    Its window is the power of two nearest to 50 ms.
+    It makes the signal longer by a factor at the same pitch (Flanagan and Golden 1966,
+    doi:10.1002/j.1538-7305.1966.tb01706.x), which resampling then undoes, raising the pitch. Its
+    window is the power of two nearest to 50 ms.
     """
     factor = 2.0 ** (semitones / 12.0)
     size = 2 ** round(np.log2(0.05 * rate))
     spectrum = _spectrum(signal, size)
+    # What the phase of a bin gains from frame to frame: what its centre does, and a rest within +-pi.
     expected = 2 * np.pi * (size // OVERLAP) * np.arange(len(spectrum))[:, None] / size
     change = np.diff(np.angle(spectrum), axis=1) - expected
-    advance = expected + (change + np.pi) % (2 * np.pi) - np.pi  # of the phase, from frame to frame
+    advance = expected + (change + np.pi) % (2 * np.pi) - np.pi
+    # Frames are read at fractions: magnitudes between two frames, phases by adding up the gains.
     place = np.arange(0.0, spectrum.shape[1] - 1, 1.0 / factor)
     frame, share = place.astype(int), place % 1.0
     magnitude = np.abs(spectrum)
@@ -226,6 +232,7 @@ def griffin_lim(signal, rate, iterations, rng):
     before = 0.0
     for _ in range(iterations):
         rebuilt = _spectrum(_waveform(magnitude * phase, FFT_SIZE), FFT_SIZE)
+        # Fast Griffin-Lim goes on in the direction of the last step; only the phase is kept.
         phase = rebuilt - MOMENTUM / (1.0 + MOMENTUM) * before
         phase /= np.maximum(np.abs(phase), np.finfo(float).tiny)
         before = rebuilt
@@ -348,6 +355,7 @@ def change_weights(
         raise ValueError(f"weights are {weights}; they are 0 or more, and not all 0")
     exact = np.array([n * weight / total for weight in weights.values()])
     counts = np.floor(exact).astype(int)
+    # Those with the largest remainder get what rounding down has left over.
     counts[np.argsort(counts - exact, kind="stable")[: n - counts.sum()]] += 1
     chosen = []
     for label, count in zip(weights, counts, strict=True):
@@ -383,6 +391,7 @@ def moment_matched(rows: np.ndarray, n: int, rng: np.random.Generator) -> np.nda
     if rows.ndim != 2 or len(rows) < 2 or n < 1:
         raise ValueError(f"rows have shape {rows.shape} and n is {n}; at least 2 rows and 1 are needed")
     centre = rows.mean(axis=0)
+    # z (X - mean) / sqrt(m - 1), z normal, has the covariance of X, and no d x d matrix is factored.
     return centre + rng.standard_normal((n, len(rows))) @ (rows - centre) / np.sqrt(len(rows) - 1)
 
 
@@ -404,7 +413,7 @@ def moment_matched_signals(signals: Sequence[np.ndarray], rng: np.random.Generat
     return fakes
 
 
-# Parts
+# Parts of the above
 
 
 def _checked(signal: np.ndarray) -> np.ndarray:
@@ -419,10 +428,12 @@ def _checked(signal: np.ndarray) -> np.ndarray:
 
 
 def _peak(signal: np.ndarray) -> float:
+    """Largest modulus, and 1 for a silent signal, which is divided by it."""
     return float(np.max(np.abs(signal))) or 1.0  # silence stays silence
 
 
 def _events(density: float, signal: np.ndarray, rate: int) -> int:
+    """``density`` a second over the signal, one at least."""
     return max(1, round(density * len(signal) / rate))
 
 
@@ -437,6 +448,7 @@ def _waveform(spectrum: np.ndarray, size: int) -> np.ndarray:
 
 
 def _filtered(signal: np.ndarray, share: float, kind: str) -> np.ndarray:
+    """Butterworth at a share of the Nyquist frequency, forwards and backwards: no phase, twice the slope."""
     sections = scipy.signal.butter(FILTER_ORDER, share, kind, output="sos")
     return scipy.signal.sosfiltfilt(sections, signal, padlen=min(50, len(signal) - 1))
 
@@ -446,6 +458,7 @@ def _resampled(signal: np.ndarray, rate: float, target: float) -> np.ndarray:
 
 
 def _fitted(signal: np.ndarray, like: np.ndarray) -> np.ndarray:
+    """Cut or padded with zeros at the end, to the length of another."""
     return np.pad(signal[: len(like)], (0, max(0, len(like) - len(signal))))
 
 

@@ -36,9 +36,8 @@ COPY audio_distance/__init__.py audio_distance/audio.py audio_distance/command.p
      audio_distance/constants.json audio_distance/description.py audio_distance/distance.py audio_distance/energy.py \
      audio_distance/extraction.py audio_distance/features.py audio_distance/kernel.py audio_distance/resampling.py \
      audio_distance/storage.py audio_distance/units.py audio_distance/views.py audio_distance/
-COPY study/__init__.py study/embeddings.py study/
-COPY models/__init__.py models/classifier.py models/files.py models/labels.py models/predict.py models/residual.py \
-     models/spectrogram.py models/train.py models/
+COPY models/__init__.py models/classifier.py models/classifier_network.py models/files.py models/labels.py \
+     models/predict.py models/spectrogram.py models/train.py models/
 
 USER 10001:10001
 ENTRYPOINT ["python", "-m", "models.predict"]

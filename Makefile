@@ -5,11 +5,17 @@ RUN := $(VENV)/bin/python
 INSTALL := $(VENV)/bin/pip install --quiet --disable-pip-version-check -c constraints.txt
 REPORT := $(VENV)/.report
 ALL := $(VENV)/.all
+# Processes that share the tests file by file; 0: no others.
+WORKERS ?= 0
 
-.PHONY: help report test study bench gate models distance constants lint docs clean
+# Processors that lack instructions, stood in for by variables that the libraries read (experiments/processors.py).
+WITHOUT_AVX512 := OPENBLAS_CORETYPE=Haswell NPY_DISABLE_CPU_FEATURES=X86_V4,AVX512_ICL,AVX512_SPR ATEN_CPU_CAPABILITY=avx2
+WITHOUT_AVX2 := OPENBLAS_CORETYPE=Prescott NPY_DISABLE_CPU_FEATURES=X86_V3,X86_V4,AVX512_ICL,AVX512_SPR ATEN_CPU_CAPABILITY=default
+
+.PHONY: help report test test-processors study bench gate models distance constants lint docs clean
 
 help:  ## print this map
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
 
 $(REPORT): requirements.txt constraints.txt
 	$(PYTHON) -m venv --clear $(VENV)
@@ -27,7 +33,14 @@ report: $(REPORT)  ## test sets, results of the challenge, notebooks, figures an
 	$(RUN) -m report
 
 test: $(ALL)  ## all tests (under 10 minutes)
-	$(RUN) -m pytest
+	$(RUN) -m pytest -n $(WORKERS) --dist loadfile
+
+test-processors: $(ALL)  ## all tests as this processor is, without AVX512 and without AVX2 (under half an hour)
+	@for setting in "" "$(WITHOUT_AVX512)" "$(WITHOUT_AVX2)"; do \
+	    echo "processor: $${setting:-as it is}"; \
+	    env -u OPENBLAS_CORETYPE -u NPY_DISABLE_CPU_FEATURES -u ATEN_CPU_CAPABILITY $$setting \
+	        $(RUN) -m pytest || exit 1; \
+	done
 
 study: $(ALL)  ## results on real audio: known sounds, all candidates (needs AUDIO_DATA, under an hour)
 	$(RUN) -m experiments real_audio

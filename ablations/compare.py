@@ -22,7 +22,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from ablations.run import RunError, read
-from ablations.statistics import LEVEL, TESTS, Verdict, judge_each
+from ablations.statistics import ALPHA, TESTS, Verdict, judge_each
 
 
 @dataclass(frozen=True)
@@ -83,12 +83,12 @@ def _config(place: Path) -> str:
 
 
 def _same(things: Mapping[Path, object], what: str, of) -> None:
-    """RunError naming the runs that differ from the most."""
-    found: dict[object, list[str]] = {}
+    """RunError naming the runs whose ``of(thing)`` is not that of the most."""
+    places_by_value: dict[object, list[str]] = {}
     for place, thing in things.items():
-        found.setdefault(of(thing), []).append(place.name)
-    if len(found) > 1:
-        groups = sorted(found.values(), key=len, reverse=True)
+        places_by_value.setdefault(of(thing), []).append(place.name)
+    if len(places_by_value) > 1:
+        groups = sorted(places_by_value.values(), key=len, reverse=True)
         place = next(iter(things)).parent
         raise RunError(
             f"{place}: seeds {', '.join(groups[0])} and {', '.join(s for g in groups[1:] for s in g)} have "
@@ -122,16 +122,36 @@ def compare(
     floor: float | str = 0.0,
     paired: bool | None = None,
     higher_is_better: bool = False,
-    level: float = LEVEL,
+    level: float = ALPHA,
     look: int = 1,
     looks: int = 1,
     test: str = "t",
 ) -> dict[str, Verdict]:
     """Judge every candidate against the baseline; several are corrected by Holm.
 
-    ``paired=None`` pairs where every candidate shares two or more seeds with the baseline. Raises
-    ``RunError`` for runs that were measured by another recipe or against other recordings, for candidates
-    of one name, and as ``statistics.judge``.
+    Parameters
+    ----------
+    baseline, candidates : RunSet
+        As ``load`` reads them.
+    margin, floor : float or str
+        In the metric's unit, or a share of the baseline's mean, "5%".
+    paired : bool, optional
+        By default seeds are paired where every candidate shares two or more with the baseline.
+    higher_is_better, level, look, looks, test
+        As ``statistics.judge``.
+
+    Returns
+    -------
+    dict of Verdict
+        By the candidates' names.
+
+    Raises
+    ------
+    RunError
+        For runs that were measured by another recipe or against other recordings, and for pairs that
+        share fewer than two seeds; for candidates of one name.
+    ValueError
+        As ``statistics.judge``.
     """
     names = [c.name for c in candidates]
     if repeated := sorted({name for name in names if names.count(name) > 1}):
@@ -182,12 +202,11 @@ def absolute(amount: float | str, mean: float) -> float:
 def add_run_options(parser: argparse.ArgumentParser) -> None:
     """What ``compare`` and ``plan`` ask alike: which number of which runs, at which level."""
     parser.add_argument("--metric", default="distance", help="a number of metrics.json, or curve:STEP:NAME")
-    parser.add_argument("--level", type=float, default=LEVEL, help="error rate (default %(default)s)")
+    parser.add_argument("--level", type=float, default=ALPHA, help="error rate (default %(default)s)")
     parser.add_argument("--runs", default="runs", help="folder of all runs (default %(default)s)")
 
 
-def main(arguments: Sequence[str]) -> int:
-    """Print a line a candidate; the exit code is the worst of theirs: worse, then undecided."""
+def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m ablations compare",
         description="Is a model worse than the baseline? Each side is all seeds of a name.",
@@ -207,6 +226,12 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--look", default="1/1", help="2/3: the second of three looks planned beforehand")
     parser.add_argument("--test", choices=TESTS, default="t", help="where p is from (default %(default)s)")
     parser.add_argument("--json", action="store_true", help="everything, for another program")
+    return parser
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Print a line a candidate; the exit code is the worst of theirs: worse, then undecided."""
+    parser = _parser()
     options = parser.parse_args(arguments)
     try:
         look, looks = (int(part) for part in options.look.split("/"))

@@ -18,7 +18,7 @@ from scipy import stats
 
 from ablations.compare import RunSet, absolute, add_run_options, load
 from ablations.run import read
-from ablations.statistics import LEVEL, POWER, power, seeds_needed, smallest_p
+from ablations.statistics import ALPHA, POWER, power, seeds_needed, smallest_p
 
 
 @dataclass(frozen=True)
@@ -62,13 +62,28 @@ def plan(
     *,
     margin: float | str,
     power_wanted: float = POWER,
-    level: float = LEVEL,
+    level: float = ALPHA,
     metric: str = "distance",
 ) -> Plan:
     """Seeds and files needed to find a worsening by ``margin``, from pilot runs.
 
-    With ``other``, runs of the same seeds of a second model, the spread is that of the differences.
-    Raises ValueError for a margin of 0, and for fewer than 3 seeds, which tell nothing of the spread.
+    Parameters
+    ----------
+    pilot : RunSet
+        Three seeds or more of the baseline.
+    other : RunSet, optional
+        The same seeds of a second model: then the spread is that of the differences in pairs.
+    margin : float or str
+        The worsening that must not be missed, in the metric's unit or as a share, "5%".
+    power_wanted, level : float
+        Chance to find it; error rate of the verdicts.
+    metric : str
+        What ``pilot`` holds. How much of the spread is sampling is known of the distance alone.
+
+    Raises
+    ------
+    ValueError
+        For a margin of 0, and for fewer than 3 seeds, which tell nothing of the spread.
     """
     values = np.array(list(pilot.values.values()))
     effect = absolute(margin, float(values.mean()))
@@ -87,14 +102,15 @@ def plan(
     parts = [file_variance(side) if metric == "distance" else None for side in sides]
     known = None not in parts and spread > 0
     share = min(1.0, sum(parts) / spread**2) if known else None
-    found = {}
+    seeds_by_files = {}
     for files in sorted({count // 2, count, 2 * count, 4 * count}):
         if share is None:
             changed = spread if files == count else None
         else:
+            # The model's part of the variance stays, the files' part goes with 1 / files.
             changed = spread * np.sqrt(1 - share + share * count / files)
         if changed is not None and files >= 2:
-            found[files] = seeds_needed(
+            seeds_by_files[files] = seeds_needed(
                 effect, changed, paired=paired, power_wanted=power_wanted, level=level
             )
     return Plan(
@@ -104,7 +120,7 @@ def plan(
         paired=paired,
         power=power_wanted,
         level=level,
-        seeds=found,
+        seeds=seeds_by_files,
         now=power(len(values), effect, spread, paired=paired, level=level),
         files=count,
         pilot_seeds=len(values),
@@ -120,13 +136,13 @@ def _files(side: RunSet) -> int:
 def file_variance(side: RunSet) -> float | None:
     """Variance of the distance by the choice of generated files; None where the runs do not tell.
 
-    A run measures the halves of its files apart: their values differ by twice as many files' worth on
-    each side, so a quarter of the squared difference estimates the variance of the whole.
+    A run measures its even and its odd files apart. Each half has twice the variance v of the whole, so their
+    difference has 4 v, and a quarter of its square estimates v.
     """
-    found = [read(side.folder / str(seed), "metrics.json").get("halves") for seed in side.values]
-    if not all(isinstance(halves, list) and len(halves) == 2 for halves in found):
+    halves_of_runs = [read(side.folder / str(seed), "metrics.json").get("halves") for seed in side.values]
+    if not all(isinstance(halves, list) and len(halves) == 2 for halves in halves_of_runs):
         return None
-    return float(np.mean([(a - b) ** 2 / 4 for a, b in found]))
+    return float(np.mean([(a - b) ** 2 / 4 for a, b in halves_of_runs]))
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -147,12 +163,12 @@ def main(arguments: Sequence[str]) -> int:
         for name in (options.pilot, options.other)
         if name is not None
     ]
-    found = plan(
+    planned = plan(
         *sides,
         margin=options.margin,
         power_wanted=options.power,
         level=options.level,
         metric=options.metric,
     )
-    print(found)
-    return 2 if all(seeds is None for seeds in found.seeds.values()) else 0
+    print(planned)
+    return 2 if all(seeds is None for seeds in planned.seeds.values()) else 0

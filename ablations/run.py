@@ -10,9 +10,9 @@ Conventions
                      is not made again; with another one it is an error: one name is one model.
 
 A model is what ``model._target_`` names: anything with ``train(signals, rate, *, seed)``, which yields steps,
-and either ``sample(count, *, seed)``, sounds, or ``chances(signals, rate)`` of the labels it learned. Its
-``train`` may take ``labels=`` too, and ``checkpoint=``, a file to write to and to go on from after an
-interrupt; it may have ``report()``, numbers for metrics.json.
+and either ``sample(count, *, seed)``, sounds, or ``probabilities(signals, rate)``, (sounds, labels), of its
+``names``. Its ``train`` may take ``labels=`` too, and ``checkpoint=``, a file to write to and to go on from
+after an interrupt; it may have ``report()``, numbers for metrics.json, and ``save(path)``.
 
 A run is written to a hidden folder beside its place and renamed at the end, so it is there whole or not at
 all, whoever is interrupted and whoever else runs at the same time.
@@ -33,6 +33,7 @@ import tempfile
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import hydra
 from hydra.errors import CompactHydraException
@@ -44,7 +45,8 @@ from tqdm import tqdm
 import gen_audio
 import metrics
 from ablations import tasks
-from ablations.config import FOLDER, ConfigError, check_sweep, keys, register
+from ablations.config import FOLDER, ConfigError, check_sweep, keys, register, with_model_types
+from audio_distance.storage import replacing
 from study import results
 
 MODEL = "model.safetensors"
@@ -57,9 +59,19 @@ class RunError(CompactHydraException, ValueError):
 
 
 def run(config: DictConfig) -> float:
-    """Make one run, unless it is there; return its distance, or what else its task is told by.
+    """Make one run, unless it is there.
 
-    Raises ``RunError`` if the place holds a run of another config, and what data and model raise.
+    Returns
+    -------
+    float
+        The number its task is told by (``tasks``): the distance, or the error rate. Lower is better.
+
+    Raises
+    ------
+    RunError
+        If the place holds a run of another config, or a damaged one.
+    ConfigError
+        For data or a model that cannot be; and whatever data and model raise themselves.
     """
     place = folder(config)
     wanted = identity(config)
@@ -70,7 +82,7 @@ def run(config: DictConfig) -> float:
     try:
         content = results.plain(_make(config, stage, place, wanted))  # as it will be read
         try:
-            os.rename(stage, place)
+            os.rename(stage, place)  # fails where a folder that is not empty is in place
         except OSError:
             if not place.exists():
                 raise
@@ -84,7 +96,7 @@ def run(config: DictConfig) -> float:
 
 
 def in_parallel(jobs: Sequence, *, workers: int, what: str) -> list:
-    """Results of joblib's ``delayed`` jobs, in order, with a progress bar."""
+    """Results of joblib's ``delayed`` jobs, in order, with a progress bar; ``workers`` -1: one a core."""
     done = Parallel(n_jobs=workers, return_as="generator")(jobs)
     return list(tqdm(done, total=len(jobs), desc=what, unit="job", disable=None))
 
@@ -106,15 +118,15 @@ def find(config: DictConfig) -> Path:
 
 
 def identity(config: DictConfig) -> str:
-    """SHA-256 of the resolved config without ``runs`` and ``tracker``."""
+    """SHA-256 of the resolved config without ``runs`` and ``tracker``: what is made, not where."""
     content = OmegaConf.to_container(config, resolve=True)
     kept = {key: value for key, value in content.items() if key not in ELSEWHERE}
     return hashlib.sha256(json.dumps(kept, sort_keys=True).encode()).hexdigest()
 
 
 def _known(place: Path, config: DictConfig, wanted: str) -> float:
-    """The number of a run that is there; RunError if it is another model's."""
-    record, found = (read(place, name) for name in ("record.json", "metrics.json"))
+    """The number of a run that is there; RunError, with the keys that differ, if it is another model's."""
+    record, numbers = (read(place, name) for name in ("record.json", "metrics.json"))
     if record.get("identity") != wanted:
         old = OmegaConf.load(place / "config.yaml")
         change = difflib.ndiff(
@@ -125,7 +137,7 @@ def _known(place: Path, config: DictConfig, wanted: str) -> float:
             f"{place} holds a run of another config; give this one another name=. "
             f"There (-) and here (+): {' '.join(differs)}"
         )
-    return float(found[record["headline"]])
+    return float(numbers[record["headline"]])
 
 
 def read(place: Path, name: str) -> dict:
@@ -138,11 +150,13 @@ def read(place: Path, name: str) -> dict:
 
 
 def _whole(place: Path, files: Iterable[str]) -> None:
+    """RunError for a run that lacks a file."""
     if missing := [file for file in files if not (place / file).exists()]:
         raise RunError(f"{place} lacks {', '.join(missing)}; likely copied half: delete it and run again")
 
 
 def _table(path: Path) -> dict:
+    """A JSON file that holds an object; RunError for another one."""
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
@@ -160,25 +174,7 @@ def _make(config: DictConfig, stage: Path, place: Path, wanted: str) -> dict:
     started = time.perf_counter()
     model = instantiate(config.model)  # first: its mistakes show at once, and data may take a while
     task = tasks.of(model, config)
-    known = inspect.signature(model.train).parameters
-    checkpoint = _checkpoint(place, wanted)
-    options = {"labels": task.train_labels, "checkpoint": checkpoint / "state"}
-    steps = model.train(
-        task.train, task.rate, seed=config.seed, **{k: v for k, v in options.items() if k in known}
-    )
-    curve = _curve(checkpoint)
-    last, result = 0, None
-    for last in tqdm(steps, total=getattr(model, "steps", None), desc=str(place), leave=False, disable=None):
-        result = None
-        if last in config.evaluate and last not in curve:
-            result = task.result(model)
-            curve[last] = task.measure(result)
-            if "checkpoint" in known:
-                _keep_curve(checkpoint, curve)
-    if result is None:
-        result = task.result(model)
-    if last not in curve:
-        curve[last] = task.measure(result)
+    last, result, curve = _trained(model, task, config, place, _checkpoint(place, wanted))
     content = {
         **curve[last],
         **task.write(result, stage),
@@ -205,6 +201,34 @@ def _make(config: DictConfig, stage: Path, place: Path, wanted: str) -> dict:
     return content
 
 
+def _trained(
+    model, task: tasks.Generation | tasks.Classification, config: DictConfig, place: Path, checkpoint: Path
+) -> tuple[int, Any, dict[int, dict[str, float]]]:
+    """Train a model; its last step, what it made then, and what was measured, by step.
+
+    An interrupted training yields its last kept step again and goes on; what was measured before is kept too.
+    """
+    known = inspect.signature(model.train).parameters
+    options = {"labels": task.train_labels, "checkpoint": checkpoint / "state"}
+    steps = model.train(
+        task.train, task.rate, seed=config.seed, **{k: v for k, v in options.items() if k in known}
+    )
+    curve = _curve(checkpoint)
+    last, result = 0, None
+    for last in tqdm(steps, total=getattr(model, "steps", None), desc=str(place), leave=False, disable=None):
+        result = None  # of an earlier step
+        if last in config.evaluate and last not in curve:
+            result = task.result(model)
+            curve[last] = task.measure(result)
+            if "checkpoint" in known:
+                _keep_curve(checkpoint, curve)
+    if result is None:
+        result = task.result(model)
+    if last not in curve:
+        curve[last] = task.measure(result)
+    return last, result, curve
+
+
 def _checkpoint(place: Path, wanted: str) -> Path:
     """Folder in which an unfinished training of this config waits."""
     return place.with_name(f".{place.name}.{wanted[:12]}.checkpoint")
@@ -220,10 +244,9 @@ def _curve(checkpoint: Path) -> dict[int, dict[str, float]]:
 
 
 def _keep_curve(checkpoint: Path, curve: Mapping[int, Mapping[str, float]]) -> None:
-    checkpoint.mkdir(parents=True, exist_ok=True)
-    part = checkpoint / f"curve.{os.getpid()}.part"
-    part.write_text(json.dumps(curve), encoding="utf-8")
-    os.replace(part, checkpoint / "curve.json")
+    """The inverse of ``_curve``."""
+    with replacing(checkpoint / "curve.json") as part:
+        part.write_text(json.dumps(curve), encoding="utf-8")
 
 
 def commit() -> str:
@@ -296,7 +319,8 @@ def _hydra_arguments(arguments: Sequence[str]) -> tuple[str, list[str]]:
 
 
 def _reported(config: DictConfig) -> float:
-    """``run`` with a line on the terminal."""
+    """``run`` of what Hydra composed, with a line on the terminal."""
+    config = with_model_types(config)
     number = run(config)
     name = read(folder(config), "record.json")["headline"].replace("_", " ")
     print(f"{folder(config)}: {name} {number:.4f}", flush=True)

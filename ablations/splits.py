@@ -46,40 +46,48 @@ class Split:
 def split(config: DictConfig) -> Split:
     """The parts of the data, which share no file, and with ``data.split_by=group`` no group.
 
-    Reference and validation depend on ``data.split_seed`` alone. Training files are drawn by ``seed`` from
-    all others, so equal seeds of two configs draw alike where their data are alike. By default speakers,
-    recordings and programs are on all sides: the question is the model's, not that of generalising.
+    Reference and validation depend on ``data.split_seed`` alone, so all seeds are measured against the same
+    recordings. Training files are drawn by ``seed`` from all others, so equal seeds of two configs draw alike
+    where their data are alike: that is what makes them pairs. By default speakers, recordings and programs
+    are on all sides: the question is what a model makes, not whether it generalises.
+
+    Raises
+    ------
+    ConfigError
+        For labels that are not there, too few files for what is wanted, an unknown ``split_by``, and data
+        that cannot be read.
     """
     data = config.data
-    found = sounds(data)
-    labels = found.labels
-    usable = _usable(found, data)
+    recordings = sounds(data)
+    labels = recordings.labels
+    usable = _usable(recordings, data)
     rng = np.random.default_rng([data.split_seed, 0])
     sizes = (data.reference, data.validation)
     if data.split_by == "file":
         reference, validation, pool = np.split(rng.permutation(usable), np.cumsum(sizes))
     elif data.split_by == "group":
-        reference, validation, pool = _by_group(np.array(usable), np.array(found.groups), sizes, rng)
+        reference, validation, pool = _by_group(np.array(usable), np.array(recordings.groups), sizes, rng)
     else:
         raise ConfigError(f"data.split_by={data.split_by}: neither file nor group")
     pool = pool[[labels[i] not in data.without for i in pool]] if len(pool) else pool
     if len(reference) < data.reference or len(validation) < data.validation or len(pool) < data.train:
+        groups = len({recordings.groups[i] for i in usable})
         raise ConfigError(
             f"data {data.name} has {len(usable)} usable files"
-            f"{f' in {len({found.groups[i] for i in usable})} groups' if data.split_by == 'group' else ''}, "
+            f"{f' in {groups} groups' if data.split_by == 'group' else ''}, "
             f"{len(pool)} of them for training; {data.reference} for reference, "
             f"{data.validation} for validation and {data.train} for training are wanted"
         )
     training = np.random.default_rng([config.seed, 1]).permutation(pool)[: data.train]
     parts = {"train": training, "reference": reference, "validation": validation}
-    chosen = {name: [found.signals[i] for i in part] for name, part in parts.items()}
+    chosen = {name: [recordings.signals[i] for i in part] for name, part in parts.items()}
     return Split(
         **chosen,
         train_labels=[labels[i] for i in training],
-        train_groups=[found.groups[i] for i in training],
+        train_groups=[recordings.groups[i] for i in training],
         validation_labels=[labels[i] for i in validation],
-        validation_groups=[found.groups[i] for i in validation],
-        rate=found.rate,
+        validation_groups=[recordings.groups[i] for i in validation],
+        rate=recordings.rate,
         checksums={name: checksum(part) for name, part in chosen.items() if part},
     )
 
@@ -147,8 +155,8 @@ def fold(config: DictConfig, recordings: datasets.AudioSet | None = None) -> Fol
 
 def whole(config: DictConfig) -> datasets.AudioSet:
     """All recordings whose label is wanted: what the folds are dealt from."""
-    found = sounds(config.data)
-    return found.subset(_usable(found, config.data))
+    recordings = sounds(config.data)
+    return recordings.subset(_usable(recordings, config.data))
 
 
 def folds(config: DictConfig) -> int:
@@ -157,9 +165,9 @@ def folds(config: DictConfig) -> int:
     return _parts(sounds(config.data)) if published else int(config.data.folds)
 
 
-def _parts(found: datasets.AudioSet) -> int:
+def _parts(recordings: datasets.AudioSet) -> int:
     """Folds of the published division: one, where it is into training and test."""
-    parts = set(found.folds)
+    parts = set(recordings.folds)
     return 1 if parts == {"train", "test"} else max(1, len(parts))
 
 
@@ -186,6 +194,7 @@ def _published(chosen: datasets.AudioSet, groups: np.ndarray, config: DictConfig
 
 
 def _dealt(chosen: datasets.AudioSet, groups: np.ndarray, config: DictConfig) -> np.ndarray:
+    """Which recordings are tested, (files,): the fold of the seed, labels in like shares."""
     data = config.data
     if data.folds < 2:
         raise ConfigError(f"data.folds={data.folds}; at least 2 are needed, one to test on and one to learn")
@@ -207,7 +216,10 @@ def _dealt(chosen: datasets.AudioSet, groups: np.ndarray, config: DictConfig) ->
 
 
 def _joined(chosen: datasets.AudioSet) -> np.ndarray:
-    """A number a group, (files,); groups that hold a recording of the same content are one."""
+    """A number a group, (files,); groups that hold a recording of the same content are one.
+
+    Groups and contents are the nodes of a graph, each recording links its two: what hangs together is one.
+    """
     _, groups = np.unique(chosen.groups, return_inverse=True)
     contents = _contents(chosen)
     nodes = groups.max() + 1 + contents.max() + 1
@@ -220,18 +232,21 @@ def _contents(chosen: datasets.AudioSet) -> np.ndarray:
     return np.unique([checksum([signal]) for signal in chosen.signals], return_inverse=True)[1]
 
 
-def _usable(found: datasets.AudioSet, data: DictConfig) -> list[int]:
+def _usable(recordings: datasets.AudioSet, data: DictConfig) -> list[int]:
     """Places of the recordings whose label is wanted at all."""
-    if unknown := {*data.labels, *data.without} - set(found.labels):
+    if unknown := {*data.labels, *data.without} - set(recordings.labels):
         raise ConfigError(
             f"data {data.name} has no label {', '.join(sorted(unknown))}; "
-            f"it has {', '.join(sorted(set(found.labels)))}"
+            f"it has {', '.join(sorted(set(recordings.labels)))}"
         )
-    return [i for i, label in enumerate(found.labels) if not data.labels or label in data.labels]
+    return [i for i, label in enumerate(recordings.labels) if not data.labels or label in data.labels]
 
 
 def sounds(data: DictConfig) -> datasets.AudioSet:
-    """A named set, a folder or a CSV file, as ``study.datasets`` reads them."""
+    """A named set, a folder or a CSV file, as ``study.datasets`` reads them.
+
+    ConfigError for a name that is none of these, and for a folder or table that cannot be read.
+    """
     if data.name == "instruments":
         # Notes are made on demand, of all families in turn. Their number must not depend on what an
         # ablation changes, or the reference would be another one: so it goes in large steps.
@@ -262,10 +277,12 @@ def sounds(data: DictConfig) -> datasets.AudioSet:
 
 @lru_cache(maxsize=1)  # a sweep in one process renders once
 def _instruments(count: int, seed: int, families: tuple[str, ...]) -> datasets.AudioSet:
+    """``study.datasets.instruments``, kept."""
     return datasets.instruments(count=count, seed=seed, families=families)
 
 
 def checksum(signals: Sequence[np.ndarray]) -> str:
+    """SHA-256 of the samples of signals, one after the other."""
     digest = hashlib.sha256()
     for signal in signals:
         digest.update(np.ascontiguousarray(signal).tobytes())

@@ -32,11 +32,11 @@ from functools import lru_cache
 import numpy as np
 from scipy import stats
 
-LEVEL = 0.05
-POWER = 0.8
-MOST_SEEDS = 10_000
+ALPHA = 0.05  # significance level: share of false verdicts that is accepted
+POWER = 0.8  # Cohen's convention
+MOST_SEEDS = 10_000  # more than anybody trains
 TESTS = ("t", "permutation")
-PERMUTATIONS = 9_999
+PERMUTATIONS = 9_999  # where there are more rearrangements than that
 
 
 @dataclass(frozen=True)
@@ -111,7 +111,7 @@ def judge(
     margin: float = 0.0,
     floor: float = 0.0,
     higher_is_better: bool = False,
-    level: float = LEVEL,
+    level: float = ALPHA,
     look: int = 1,
     looks: int = 1,
     test: str = "t",
@@ -189,7 +189,7 @@ def judge_each(
     p_margins = dict(zip(names, holm([alone[n].p_margin for n in names]), strict=True))
     smallest = dict(zip(names, holm([alone[n].smallest_p for n in names]), strict=True))
     sign = -1.0 if settings.get("higher_is_better") else 1.0
-    found = {}
+    verdicts = {}
     for name, verdict in alone.items():
         _, error, degrees = _effect(
             sign * np.array(verdict.baseline), sign * np.array(verdict.candidate), verdict.paired
@@ -201,8 +201,8 @@ def judge_each(
             smallest_p=smallest[name],
             comparisons=count,
         )
-        found[name] = _decide(corrected, error, degrees)
-    return found
+        verdicts[name] = _decide(corrected, error, degrees)
+    return verdicts
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
@@ -214,7 +214,7 @@ def holm(p_values: Sequence[float]) -> list[float]:
     return adjusted.tolist()
 
 
-def spent(look: int, looks: int, *, level: float = LEVEL) -> float:
+def spent(look: int, looks: int, *, level: float = ALPHA) -> float:
     """The level that look number ``look`` of ``looks`` may use, so that all together keep ``level``.
 
     Cumulated level after the share t of all looks: 2 - 2 Phi(z / sqrt t), the O'Brien-Fleming-like
@@ -237,7 +237,7 @@ def smallest_p(baselines: int, candidates: int, *, paired: bool) -> float:
     return min(1.0, 2 / count)
 
 
-def power(seeds: int, effect: float, spread: float, *, paired: bool, level: float = LEVEL) -> float:
+def power(seeds: int, effect: float, spread: float, *, paired: bool, level: float = ALPHA) -> float:
     """Chance that a true ``effect`` is called worse with ``seeds`` a side: noncentral t, upper tail.
 
     ``spread``: standard deviation over seeds, of the differences if paired, else of one side.
@@ -252,7 +252,12 @@ def power(seeds: int, effect: float, spread: float, *, paired: bool, level: floa
 
 
 def seeds_needed(
-    effect: float, spread: float, *, paired: bool, power_wanted: float = POWER, level: float = LEVEL
+    effect: float,
+    spread: float,
+    *,
+    paired: bool,
+    power_wanted: float = POWER,
+    level: float = ALPHA,
 ) -> int | None:
     """Fewest seeds a side with which a true ``effect`` is called worse so often; None: over 10,000.
 
@@ -337,7 +342,7 @@ def _p_value(a: np.ndarray, b: np.ndarray, paired: bool, test: str, seed: int) -
         if error == 0.0:
             return 1.0 if effect == 0.0 else 0.0
         return float(2 * stats.t.sf(abs(effect) / error, degrees))
-    found = stats.permutation_test(
+    result = stats.permutation_test(
         (b, a),
         lambda x, y, axis=-1: x.mean(axis=axis) - y.mean(axis=axis),
         permutation_type="samples" if paired else "independent",
@@ -345,7 +350,7 @@ def _p_value(a: np.ndarray, b: np.ndarray, paired: bool, test: str, seed: int) -
         n_resamples=PERMUTATIONS,
         rng=np.random.default_rng(seed),
     )
-    return float(found.pvalue)
+    return float(result.pvalue)
 
 
 def _decide(verdict: Verdict, error: float, degrees: float) -> Verdict:
@@ -370,7 +375,7 @@ def _quantile(level: float, degrees: float) -> float:
     return float(stats.t.isf(level / 2, degrees))
 
 
-def mean_interval(values: Sequence[float], *, level: float = LEVEL) -> list[float]:
+def mean_interval(values: Sequence[float], *, level: float = ALPHA) -> list[float]:
     """Low and high of the mean of ``values`` (two or more independent ones), Student's t."""
     half = _quantile(level, len(values) - 1) * np.std(values, ddof=1) / math.sqrt(len(values))
     return [float(np.mean(values) - half), float(np.mean(values) + half)]

@@ -1,7 +1,7 @@
 """What a run measures: the sounds a model makes, or how it names sounds it has not heard.
 
 Conventions
-    task      what a model can do decides: ``sample`` makes it a ``Generation``, ``chances`` a
+    task      what a model can do decides: ``sample`` makes it a ``Generation``, ``probabilities`` a
               ``Classification``. Both hold the data of a config, and tell a ``result`` of a model, numbers
               of it (``measure``), and what is kept of it in files (``write``).
     headline  the number a task is told by; lower is better. ``files`` are what ``write`` makes.
@@ -22,19 +22,20 @@ from sklearn.metrics import recall_score
 import metrics
 from ablations import splits
 from ablations.config import ConfigError
+from audio_distance import describe_signal
 
 PREDICTIONS = "predictions.csv"  # of a classification, one line a test file
-SMALLEST = 1e-6  # a chance of 0 for what is true would make the loss infinite
-BINS = 10  # of chances
+SMALLEST_PROBABILITY = 1e-6  # 0 for what is true would make the log loss infinite
+BINS = 10  # of the reliability diagram, as is usual
 
 
 def of(model, config: DictConfig) -> Generation | Classification:
     """The task of a model. ConfigError for one that can do neither."""
     if hasattr(model, "sample"):
         return Generation(config)
-    if hasattr(model, "chances"):
+    if hasattr(model, "probabilities"):
         return Classification(config)
-    raise ConfigError(f"{type(model).__name__} has neither sample nor chances: nothing to measure")
+    raise ConfigError(f"{type(model).__name__} has neither sample nor probabilities: nothing to measure")
 
 
 class Generation:
@@ -64,13 +65,15 @@ class Generation:
 
         A model that makes silence or NaN is refused by ``metrics``: a run has no number then.
         """
-        found = metrics.compare(
+        # Seeds are judged by their values, so few permutations do: nobody reads this p.
+        comparison = metrics.compare(
             self.reference, result, rate=self.rate, workers=1, permutations=99, cache=False
         )
-        views = {name.replace(" ", "_"): float(value) for name, value in found.views.items()}
-        return {"distance": float(found.value), **views}
+        views = {name.replace(" ", "_"): float(value) for name, value in comparison.views.items()}
+        return {"distance": float(comparison.value), **views}
 
     def write(self, result: Sequence[np.ndarray], stage: Path) -> dict:
+        """Keep the sounds and their embedding below ``stage``; further numbers for metrics.json."""
         (stage / "audio").mkdir()
         for i, sound in enumerate(result):
             path = stage / "audio" / f"{i:05d}.flac"
@@ -91,7 +94,7 @@ class Classification:
 
     metrics.json holds, of the fold that is held out, ``error_rate``, ``accuracy``, ``balanced_accuracy`` (the
     mean recall), ``log_loss`` in nats and ``calibration_error``; ``recall`` by label; the sizes. What each
-    file was taken for is in predictions.csv: path, label, group, then the chance of each label.
+    file was taken for is in predictions.csv: path, label, group, then the probability of each label.
     """
 
     headline = "error_rate"
@@ -105,62 +108,84 @@ class Classification:
 
     @cached_property
     def names(self) -> list[str]:
+        """Labels of either side, sorted: the columns of all probabilities."""
         return sorted({*self.train_labels, *self.test.labels})
 
     def result(self, model) -> np.ndarray:
         """Chances of all labels, (test files, labels); 0 for one that was not trained on."""
-        found = model.chances(self.test.signals, self.rate)
-        chances = np.zeros((len(found), len(self.names)))
-        chances[:, [self.names.index(name) for name in model.names]] = found
-        return chances
+        learned = model.probabilities(self.test.signals, self.rate)
+        probabilities = np.zeros((len(learned), len(self.names)))
+        probabilities[:, [self.names.index(name) for name in model.names]] = learned
+        return probabilities
 
     def measure(self, result: np.ndarray) -> dict:
+        """``scores`` of probabilities, and the sizes of the fold."""
         return {**self.facts, **scores(self.test.labels, result, self.names)}
 
     def write(self, result: np.ndarray, stage: Path) -> dict:
+        """Keep the probabilities below ``stage``; no further numbers for metrics.json."""
         with (stage / PREDICTIONS).open("w", newline="", encoding="utf-8") as file:
             writer = csv.writer(file, lineterminator="\n")
             writer.writerow(["path", "label", "group", *self.names])
             for row in zip(self.test.names, self.test.labels, self.test.groups, result, strict=True):
-                writer.writerow([*row[:3], *(f"{chance:.6g}" for chance in row[3])])
+                writer.writerow([*row[:3], *(f"{probability:.6g}" for probability in row[3])])
         return {}
 
 
-def scores(labels: Sequence[str], chances: np.ndarray, names: Sequence[str]) -> dict:
-    """How good chances, (files, names), of true ``labels`` are; see ``Classification``."""
-    found = np.array([list(names).index(label) for label in labels])
-    taken = chances.argmax(axis=1)
-    recall = recall_score(found, taken, labels=np.unique(found), average=None)
-    right = float((found == taken).mean())
-    likely = np.clip(chances, SMALLEST, 1)
+def scores(labels: Sequence[str], probabilities: np.ndarray, names: Sequence[str]) -> dict:
+    """How good predictions are, as numbers of metrics.json.
+
+    Parameters
+    ----------
+    labels : sequence of str, (files,)
+        The true ones, each among ``names``.
+    probabilities : array, (files, names)
+        Rows sum to 1. What is taken for an answer is the likeliest.
+
+    Returns
+    -------
+    dict
+        ``error_rate``, ``accuracy``; ``balanced_accuracy``, the mean recall of the labels that occur, so that
+        frequent ones count no more; ``log_loss`` in nats; ``calibration_error``; ``recall`` by label.
+    """
+    true_columns = np.array([list(names).index(label) for label in labels])
+    predicted = probabilities.argmax(axis=1)
+    present = np.unique(true_columns)
+    recall = recall_score(true_columns, predicted, labels=present, average=None)
+    accuracy = float((true_columns == predicted).mean())
+    of_the_truth = np.clip(probabilities, SMALLEST_PROBABILITY, 1)[np.arange(len(labels)), true_columns]
     return {
-        "error_rate": 1 - right,
-        "accuracy": right,
+        "error_rate": 1 - accuracy,
+        "accuracy": accuracy,
         "balanced_accuracy": float(recall.mean()),
-        "log_loss": -float(np.log(likely[np.arange(len(found)), found]).mean()),
-        "calibration_error": calibration_error(found, chances),
-        "recall": {names[i]: float(value) for i, value in zip(np.unique(found), recall, strict=True)},
+        "log_loss": -float(np.log(of_the_truth).mean()),
+        "calibration_error": calibration_error(true_columns, probabilities),
+        "recall": {names[i]: float(value) for i, value in zip(present, recall, strict=True)},
     }
 
 
-def calibration_error(found: np.ndarray, chances: np.ndarray) -> float:
+def calibration_error(true_columns: np.ndarray, probabilities: np.ndarray) -> float:
     """Expected calibration error (Naeini et al. 2015): |accuracy - confidence| over ten equal bins, weighted.
 
-    ``found`` are the true columns of ``chances``, (files, labels).
+    ``true_columns``, (files,), are those of ``probabilities``, (files, labels), that should have been chosen.
     """
-    return sum(abs(right - sure) * count for sure, right, count in reliability(found, chances)) / len(found)
+    bins = reliability(true_columns, probabilities)
+    return sum(abs(accuracy - confidence) * files for confidence, accuracy, files in bins) / len(true_columns)
 
 
-def reliability(found: np.ndarray, chances: np.ndarray) -> list[tuple[float, float, int]]:
-    """Of each bin of the likeliest chance that is not empty: its mean, the share that was right, count."""
-    sure, right = chances.max(axis=1), chances.argmax(axis=1) == found
-    places = np.minimum((sure * BINS).astype(int), BINS - 1)
+def reliability(true_columns: np.ndarray, probabilities: np.ndarray) -> list[tuple[float, float, int]]:
+    """The reliability diagram: mean confidence, accuracy and files of each bin that is not empty.
+
+    A file's confidence is the probability of its likeliest label.
+    """
+    confidence, right = probabilities.max(axis=1), probabilities.argmax(axis=1) == true_columns
+    bins = np.minimum((confidence * BINS).astype(int), BINS - 1)  # 1.0 belongs to the last one
     return [
-        (float(sure[places == k].mean()), float(right[places == k].mean()), int((places == k).sum()))
-        for k in np.unique(places)
+        (float(confidence[bins == k].mean()), float(right[bins == k].mean()), int((bins == k).sum()))
+        for k in np.unique(bins)
     ]
 
 
 def embedded(sound: np.ndarray, rate: int) -> np.ndarray:
-    windows = metrics.windows(metrics.prepare(sound, rate)[0])
-    return np.stack([metrics.embed(window) for window in windows]) / metrics.constants()[0]
+    """What the distance sees of a mono sound: ``metrics.embed`` over its divisors, (windows, 1032)."""
+    return describe_signal(sound, rate)[0] / metrics.constants()[0]

@@ -305,7 +305,7 @@ def _recognised(
     and then only the share of sounds that the recogniser is ``SURE`` of is told.
     """
     torch.set_num_threads(1)
-    probabilities = recognisers["digit"].chances(sounds, data.rate)
+    probabilities = recognisers["digit"].probabilities(sounds, data.rate)
     digits = [recognisers["digit"].names[i] for i in probabilities.argmax(axis=1)]
     speakers = recognisers["speaker"].predict(sounds, data.rate)
     cells = Counter(zip(digits, speakers, strict=True))

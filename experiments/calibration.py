@@ -23,7 +23,7 @@ from joblib import Parallel, delayed
 from scipy import stats
 from tqdm import tqdm
 
-from ablations.statistics import LEVEL, POWER, judge, judge_each, seeds_needed
+from ablations.statistics import ALPHA, POWER, judge, judge_each, seeds_needed
 from study.sources import seeded
 
 DATA = ()
@@ -166,7 +166,7 @@ def run(*, trials: int = TRIALS, workers: int = -1) -> dict:
         },
     }
     done = Parallel(n_jobs=workers, return_as="generator")(jobs.values())
-    measured: dict = {"level": LEVEL, "trials": trials}
+    measured: dict = {"level": ALPHA, "trials": trials}
     for key, value in zip(jobs, tqdm(done, total=len(jobs), desc="calibration", unit="cell"), strict=True):
         table = measured
         for word in key[:-1]:

@@ -37,11 +37,12 @@ import metrics
 from ablations import run as gate
 from ablations import splits, tasks
 from ablations.config import load, replicates
+from ablations.cross_validation import Predictions, accuracy, predictions
 from ablations.run import MODEL
 from ablations.statistics import judge, mean_interval
 from models.classifier import DESCRIBED, Classifier, temperature
 from models.predict import Far
-from models.release import Predictions, accuracy, predictions
+from models.release import calibrated
 from study import datasets
 from study.datasets.distortions import DISTORTIONS, SEVERITIES
 
@@ -183,17 +184,16 @@ def _division(group: Sequence) -> dict:
     """The whole classifier on one division: accuracy, recall, confusions, calibration, cost."""
     predicted = predictions(group)
     tables = [gate.read(gate.find(config), "metrics.json") for config in group]
-    calibrated = predicted.calibrated()
-    taken = predicted.chances.argmax(axis=1)
+    taken = predicted.probabilities.argmax(axis=1)
     return {
         **accuracy(predicted),
         "files": len(predicted.labels),
         "names": predicted.names,
-        "recall": tasks.scores(predicted.labels, predicted.chances, predicted.names)["recall"],
-        "confusion": confusion_matrix(predicted.found, taken, labels=np.arange(len(predicted.names))),
-        "raw": _calibration(predicted, predicted.chances),
-        "calibrated": _calibration(predicted, calibrated) if len(group) > 1 else None,
-        "temperature": temperature(predicted.chances, predicted.found),
+        "recall": tasks.scores(predicted.labels, predicted.probabilities, predicted.names)["recall"],
+        "confusion": confusion_matrix(predicted.true_columns, taken, labels=np.arange(len(predicted.names))),
+        "raw": _calibration(predicted, predicted.probabilities),
+        "calibrated": _calibration(predicted, calibrated(predicted)) if len(group) > 1 else None,
+        "temperature": temperature(predicted.probabilities, predicted.true_columns),
         "seconds": [table["seconds"] for table in tables],
         "parameters": tables[0]["model"]["parameters"],
         "rate": group[0].model.rate,
@@ -207,7 +207,7 @@ def _calibration(predicted: Predictions, probabilities: np.ndarray) -> dict:
     return {
         "log_loss": scores["log_loss"],
         "error": scores["calibration_error"],
-        "bins": tasks.reliability(predicted.found, probabilities),
+        "bins": tasks.reliability(predicted.true_columns, probabilities),
     }
 
 
@@ -238,7 +238,7 @@ def _conditions(name: str, identity: str, config, usual: float | None, is_new: b
     first: dict[str, float] = {}
     rows = []
     for kind, grade, signals, labels, rate in changed(fold.test):
-        probabilities = model.chances(signals, rate)
+        probabilities = model.probabilities(signals, rate)
         right = probabilities.argmax(axis=1) == [model.names.index(label) for label in labels]
         number = {"accuracy": float(right.mean()), "confidence": float(probabilities.max(axis=1).mean())}
         first = first or number

@@ -84,7 +84,11 @@ def use(command: str, arguments: Sequence[str]) -> int:
 
 
 def _inputs(paths: Sequence[str], config, rate: int) -> tuple[list[str], list[np.ndarray]]:
-    """Names and signals of a folder, of files, or of what the config holds out for validation."""
+    """Names and signals of a folder, of files, or of what the config holds out for validation.
+
+    The first two that are held out have different labels, if there are two. ValueError for another rate than
+    the model's, and for a file that cannot be read.
+    """
     if not paths:
         data = splits.split(config)
         if not data.validation:
@@ -94,9 +98,9 @@ def _inputs(paths: Sequence[str], config, rate: int) -> tuple[list[str], list[np
         order = [0, other, *(i for i in range(1, len(labels)) if i != other)]
         return [f"{i:05d}_{labels[i]}.wav" for i in order], [data.validation[i] for i in order]
     if len(paths) == 1 and Path(paths[0]).is_dir():
-        found = folder(paths[0])
-        _same_rate(found.rate, rate, paths[0])
-        return [str(Path(name).with_suffix(".wav")) for name in found.names], list(found.signals)
+        recordings = folder(paths[0])
+        _same_rate(recordings.rate, rate, paths[0])
+        return [str(Path(name).with_suffix(".wav")) for name in recordings.names], list(recordings.signals)
     names, signals = [], []
     for path in paths:
         try:
@@ -109,10 +113,10 @@ def _inputs(paths: Sequence[str], config, rate: int) -> tuple[list[str], list[np
     return names, signals
 
 
-def _same_rate(found: int, wanted: int, path: str) -> None:
-    if found != wanted:
+def _same_rate(own: int, wanted: int, path: str) -> None:
+    if own != wanted:
         raise ValueError(
-            f"{path}: {found} Hz, and the model was trained at {wanted} Hz; resample, for instance with "
+            f"{path}: {own} Hz, and the model was trained at {wanted} Hz; resample, for instance with "
             "soxr or ffmpeg"
         )
 

@@ -24,13 +24,13 @@ from tqdm import tqdm
 
 from models import files, prior, spectrogram, vae
 from models.labels import indices
-from models.spectrogram import LEVEL, Spectrogram, Statistics
+from models.spectrogram import PREPARED_PEAK, Spectrogram, Statistics
 from models.train import train
 
 VERSION = 1  # of the model file
 KIND = "autoencoder"
 ACTIVE = 0.01  # variance of a latent's mean over sounds, above which it says something (Burda et al. 2016)
-DECODED = 100  # sounds at once
+DECODED = 100  # sounds at once: what bounds the memory
 PRIORS = ("normal", "mixture")
 
 
@@ -62,7 +62,7 @@ class Autoencoder:
         Of the training. ``threads`` belongs to the result: sums in another order differ in the last digit.
     """
 
-    EVERY = 100  # steps between two checkpoints
+    EVERY = 100  # steps from one checkpoint to the next
 
     def __init__(
         self,
@@ -90,6 +90,7 @@ class Autoencoder:
         learning_rate: float,
         threads: int,
     ) -> None:
+        # In the order of the signature, which is that of the model file's header.
         self.options = {name: value for name, value in locals().items() if name != "self"}
         vars(self).update(self.options)
         if network not in vae.NETWORKS:
@@ -110,10 +111,25 @@ class Autoencoder:
         labels: Sequence[str] | None = None,
         checkpoint: Path | None = None,
     ) -> Iterator[int]:
-        """Learn from mono signals at ``rate`` Hz; yields the step, from 0: the model as it was drawn.
+        """Learn a set of sounds; yields the number of each step, from 0: the model as it was drawn.
 
-        After each the model can be sampled. ValueError for fewer than two sounds, and for what
-        ``models.spectrogram`` and ``models.train`` refuse.
+        After each the model can be sampled.
+
+        Parameters
+        ----------
+        signals : sequence of arrays, (samples,)
+            Mono, at ``rate`` Hz.
+        seed : int
+            Of weights, order, latents and the mixture.
+        labels : sequence of str, optional
+            One a signal; the prior learns to draw sounds of each.
+        checkpoint : path, optional
+            A file to keep the state in every ``EVERY`` steps, and to go on from if it is there.
+
+        Raises
+        ------
+        ValueError
+            For fewer than two sounds, and for what ``models.spectrogram`` and ``models.train`` refuse.
         """
         if len(signals) < 2:
             raise ValueError(f"{len(signals)} sounds; a set of at least 2 is needed")
@@ -158,32 +174,36 @@ class Autoencoder:
         self._warn_of_collapse()
 
     def weight_of_kl(self, step: int) -> float:
+        """Of a step: it rises from 0, for in full it empties the latents before they are of use.
+
+        KL annealing, Bowman et al. 2016.
+        """
         return self.kl_weight * min(1.0, step / max(1, self.warm_up))
 
     def report(self) -> dict[str, float]:
         """The last parts of the loss; how many latents say something, or the perplexity of the codes."""
-        found = dict(self.parts)
-        found["parameters"] = sum(p.numel() for p in self.modules.parameters())
+        numbers = dict(self.parts)
+        numbers["parameters"] = sum(p.numel() for p in self.modules.parameters())
         latents = self.encode(self.table)
         if self.is_quantised:
-            found["perplexity"] = float(vae.perplexity(latents, self.codes))
-            found["codes_used"] = len(torch.unique(latents))
+            numbers["perplexity"] = float(vae.perplexity(latents, self.codes))
+            numbers["codes_used"] = len(torch.unique(latents))
         else:
-            found["active"] = int((latents.var(dim=0) > ACTIVE).sum())
-            found["latents"] = self.network_.latent
-        return found
+            numbers["active"] = int((latents.var(dim=0) > ACTIVE).sum())
+            numbers["latents"] = self.network_.latent
+        return numbers
 
     def collapsed(self) -> str:
         """What has collapsed, in words; empty if nothing has."""
-        found = self.report()
-        if self.is_quantised and found["perplexity"] < 0.05 * self.codes:
+        numbers = self.report()
+        if self.is_quantised and numbers["perplexity"] < 0.05 * self.codes:
             return (
-                f"the codes have collapsed: their perplexity is {found['perplexity']:.1f} of {self.codes}; "
+                f"the codes have collapsed: their perplexity is {numbers['perplexity']:.1f} of {self.codes}; "
                 "lower model.codes or train longer"
             )
-        if not self.is_quantised and found["active"] < 0.1 * found["latents"]:
+        if not self.is_quantised and numbers["active"] < 0.1 * numbers["latents"]:
             return (
-                f"the posterior has collapsed: {found['active']} of {found['latents']} latents speak; "
+                f"the posterior has collapsed: {numbers['active']} of {numbers['latents']} latents speak; "
                 "lower model.kl_weight, or raise model.warm_up or model.free_bits"
             )
         return ""
@@ -196,10 +216,12 @@ class Autoencoder:
 
     @property
     def is_waveform(self) -> bool:
+        """Whether the network works on samples, and there is no spectrogram."""
         return self.network == "waveform"
 
     @property
     def is_quantised(self) -> bool:
+        """Whether the latents are codes, which have a prior of their own."""
         return self.network == "vector_quantised"
 
     @property
@@ -222,14 +244,14 @@ class Autoencoder:
             length = round(self.seconds * rate)
             checked = [spectrogram.checked(signal, rate) for signal in signals]
             cut = [np.pad(s[:length], (0, max(0, length - len(s)))) / np.abs(s).max() for s in checked]
-            return torch.from_numpy(LEVEL * np.stack(cut).astype(np.float32))[:, None]
+            return torch.from_numpy(PREPARED_PEAK * np.stack(cut).astype(np.float32))[:, None]
         return self._normalised([self.spectrogram.log_mel(signal) for signal in signals])
 
     def _normalised(self, bands: Sequence[np.ndarray]) -> Tensor:
         return torch.from_numpy(self.statistics.normalise(np.stack(bands)))[:, None]
 
     def synthesise(self, x: Tensor, *, progress: bool = False) -> list[np.ndarray]:
-        """The way back: sounds of ``seconds``."""
+        """The way back from (count, 1, ...): sounds of ``seconds``."""
         if self.is_waveform:
             return [signal[0] for signal in x.numpy()]
         shown = tqdm(x.numpy(), desc="sounds", leave=False, disable=None if progress else True)
@@ -252,6 +274,7 @@ class Autoencoder:
 
     @torch.no_grad()
     def decode(self, latent: Tensor) -> Tensor:
+        """What ``synthesise`` takes, (count, 1, ...), from latents or codes."""
         self.network_.eval()
         return torch.cat([self.network_.decode(part) for part in latent.split(DECODED)])
 
@@ -260,6 +283,7 @@ class Autoencoder:
         return [self.names[i] if self.is_conditional else "" for i in self._drawn(count, seed)]
 
     def _drawn(self, count: int, seed: int) -> np.ndarray:
+        """Indices of labels, (count,), from a stream of their own: ``draw_labels`` draws them again."""
         shares = np.bincount(self.index, minlength=len(self.names)) / len(self.index)
         return np.random.default_rng([seed, 2]).choice(len(self.names), size=count, p=shares)
 
@@ -283,6 +307,7 @@ class Autoencoder:
         return self.synthesise(self.decode(latent), progress=progress)
 
     def _completed(self, upper: Tensor, generator: torch.Generator) -> Tensor:
+        """All latents: a prior describes the upper ones, the network draws the others given these."""
         self.network_.eval()
         return self.network_.complete(upper, generator)
 
@@ -312,7 +337,7 @@ class Autoencoder:
     # --------------------------------------------------------------------------------- kept and loaded
 
     def save(self, path: Path | str) -> None:
-        """Write the model file."""
+        """Write the model file; equal models give equal bytes."""
         arrays = {f"modules.{name}": value for name, value in self.modules.state_dict().items()}
         if self.statistics is not None:
             arrays |= {f"statistics.{k}": torch.from_numpy(v) for k, v in vars(self.statistics).items()}
@@ -383,6 +408,6 @@ class Autoencoder:
         return self._fitted[1]
 
     def _key(self) -> str:
-        """Names the training: options, seed and data."""
+        """Names the training, for its checkpoint: options, seed and data."""
         content = json.dumps([self.options, self.seed, self.rate, self.names], sort_keys=True).encode()
         return hashlib.sha256(content + self.table.numpy().tobytes() + self.index.tobytes()).hexdigest()

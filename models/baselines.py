@@ -26,16 +26,16 @@ class Baseline:
 
 
 class Majority(Baseline):
-    """Says the commonest label of the training set, whatever it hears; chances are the labels' shares."""
+    """Says the commonest label of the training set, whatever it hears; its probabilities are the shares."""
 
     def train(
         self, signals: Sequence[np.ndarray], rate: int, *, labels: Sequence[str], seed: int
     ) -> Iterator[int]:
-        found, self.names = indices(labels, len(signals))
-        self.shares = np.bincount(found) / len(found)
+        classes, self.names = indices(labels, len(signals))
+        self.shares = np.bincount(classes) / len(classes)
         yield 1
 
-    def chances(self, signals: Sequence[np.ndarray], rate: int) -> np.ndarray:
+    def probabilities(self, signals: Sequence[np.ndarray], rate: int) -> np.ndarray:
         return np.tile(self.shares, (len(signals), 1))
 
 
@@ -48,15 +48,16 @@ class CepstralRegression(Baseline):
     def train(
         self, signals: Sequence[np.ndarray], rate: int, *, labels: Sequence[str], seed: int
     ) -> Iterator[int]:
-        found, self.names = indices(labels, len(signals))
+        classes, self.names = indices(labels, len(signals))
         self.pipeline = make_pipeline(StandardScaler(), LogisticRegression(max_iter=2000))
-        self.pipeline.fit(_described(signals, rate), found)
+        self.pipeline.fit(_described(signals, rate), classes)
         yield 1
 
-    def chances(self, signals: Sequence[np.ndarray], rate: int) -> np.ndarray:
+    def probabilities(self, signals: Sequence[np.ndarray], rate: int) -> np.ndarray:
         return self.pipeline.predict_proba(_described(signals, rate))
 
 
 def _described(signals: Sequence[np.ndarray], rate: int) -> np.ndarray:
+    """(sounds, 120): of 20 coefficients, their differences and second differences, mean and deviation."""
     embedding = embeddings.load("mfcc")
     return np.stack([embeddings.file_vector(embedding, signal, rate) for signal in signals])

@@ -1,19 +1,20 @@
-"""A small classifier of sounds: spectrogram in, chances of each label out.
+"""A small classifier of sounds: spectrogram in, probabilities of each label out.
 
 Conventions
-    signal       mono float32, (samples,), of any length; each call states its rate in Hz. It is resampled to
-                 ``rate`` of the classifier, cut where it is silent at both ends, and brought to ``LEVEL``
-                 peak: how loud and how long a recording is says nothing.
-    window       ``seconds`` of a signal, (samples,): what the network sees at once. Training draws it at
-                 random (``crop``); prediction averages over ``crops`` of them, spread evenly. A shorter
-                 signal is padded with silence.
-    picture      what the front end makes of a window, (channels, bands, frames); ``models.residual``.
-    label        a name, one a sound; classes are the sorted names.
-    chances      (sounds, classes), rows sum to 1, tempered: p ** (1 / temperature), normalised (Guo et al.
-                 2017). The temperature is 1 until ``calibrate`` has been called with predictions of sounds
-                 that were not trained on.
-    independent  what judges a generator's sounds has seen neither them nor the recordings they are compared
-                 with: it is trained on other recordings, and states its rate on real ones beside each rate.
+    signal         mono float32, (samples,), of any length; each call states its rate in Hz. It is cut where
+                   it is silent at both ends, resampled to ``rate`` of the classifier, and brought to one
+                   peak: how loud and how long a recording is says nothing.
+    window         ``seconds`` of a signal, (samples,): what the network sees at once. Training draws it at
+                   random (``crop``); prediction averages over ``crops`` of them, spread evenly. A shorter
+                   signal is padded with silence.
+    picture        what the front end makes of a window, (channels, bands, frames); see
+                   ``models.classifier_network``.
+    label          a name, one a sound; classes are the sorted names.
+    probabilities  (sounds, classes), rows sum to 1, tempered: p ** (1 / temperature), normalised (Guo et al.
+                   2017). The temperature is 1 until ``calibrate`` has been called with predictions of sounds
+                   that were not trained on.
+    independent    what judges a generator's sounds has seen neither them nor the recordings they are compared
+                   with: it is trained on other recordings, and its accuracy on real ones stands beside.
 
 A model file (safetensors) holds everything prediction needs: weights, front end, labels, temperature,
 version, and what the training set is like (``metrics.Description``), to tell when new sounds are far from it.
@@ -37,18 +38,19 @@ from torch.nn import functional as F
 
 import metrics
 from models import files
+from models.classifier_network import FRONT_ENDS, Embedder, FrontEnd, ResNet, focal_loss, hide, window
 from models.labels import indices
-from models.residual import FRONT_ENDS, Embedder, FrontEnd, Residual, focal_loss, hide, window
-from models.spectrogram import LEVEL, Spectrogram, checked
+from models.spectrogram import PREPARED_PEAK, Spectrogram, checked
 from models.train import train
 
 VERSION = 1  # of the model file
 KIND = "classifier"
 TRIM = 1e-3  # of the peak: what is quieter at both ends is cut
-TEMPERATURES = (0.05, 20.0)
-AT_ONCE = 64  # windows
+TEMPERATURES = (0.05, 20.0)  # between which it is looked for
+SMALLEST_PROBABILITY = 1e-12  # its logarithm is finite
+AT_ONCE = 64  # windows in a batch of prediction
 SEEDS_APART = 1000  # between members, so that runs of neighbouring seeds share none
-DESCRIBED = 100  # sounds of a set; the model file describes its training set
+DESCRIBED = 100  # sounds of a training set that its model file describes
 
 
 class Classifier:
@@ -66,8 +68,8 @@ class Classifier:
     width, dropout : int, float
         Channels of the first of four stages, which double; share of features dropped in training.
     members : int
-        Networks that are trained from other seeds, one after the other, and whose chances are averaged. More
-        help where recordings are few.
+        Networks that are trained from other seeds, one after the other, and whose probabilities are averaged
+        (Lakshminarayanan et al. 2017). More help where recordings are few.
     normalise : bool
         Bring each band to mean 0 and deviation 1 over the training set; False divides by a constant.
     trim : bool
@@ -141,12 +143,28 @@ class Classifier:
         seed: int,
         checkpoint: Path | None = None,
     ) -> Iterator[int]:
-        """Learn from mono signals at ``rate`` Hz and their labels; yields the step.
+        """Learn to name sounds; yields the number of each step, from 1, over all members.
 
-        ValueError for fewer than two labels, and for what ``models.spectrogram.checked`` refuses.
+        Parameters
+        ----------
+        signals : sequence of arrays, (samples,)
+            Mono, at ``rate`` Hz, each as long as it is.
+        labels : sequence of str
+            One a signal; their sorted names become the classes.
+        seed : int
+            Of weights, order, windows and everything else that is drawn.
+        checkpoint : path, optional
+            A file to keep the state in every ``EVERY`` steps (one a member, its number appended), and to go
+            on from if it is there: to the same weights, to the bit.
+
+        Raises
+        ------
+        ValueError
+            For fewer than two labels, for what ``models.spectrogram.checked`` refuses, and for the
+            checkpoint of another training.
         """
         torch.set_num_threads(self.threads)
-        found, names = indices(labels, len(signals))
+        classes, names = indices(labels, len(signals))
         if len(names) < 2:
             raise ValueError(f"the sounds have the label {names[0]!r} alone; there is nothing to tell apart")
         self._build(rate if self.rate == 0 else self.rate, names, seed)
@@ -154,11 +172,12 @@ class Classifier:
         if self.normalise:
             self.front_end_.fit(pictures)
         pictures = [self.front_end_.normalised(picture[None])[0] for picture in pictures]
-        targets = F.one_hot(torch.from_numpy(found), len(names)).float()
+        targets = F.one_hot(torch.from_numpy(classes), len(names)).float()
 
         options = {"batch": self.batch, "learning_rate": self.learning_rate}
         options |= {"weight_decay": self.weight_decay, "rows": len(pictures), "every": self.EVERY}
-        key = hashlib.sha256(json.dumps([self.options, seed, names]).encode() + found.tobytes())
+        # What the training depends on: another's checkpoint must not be gone on from.
+        key = hashlib.sha256(json.dumps([self.options, seed, names]).encode() + classes.tobytes())
         for picture in pictures:
             key.update(picture.numpy().tobytes())
         for number, network in enumerate(self.networks):
@@ -175,8 +194,10 @@ class Classifier:
                 yield number * self.steps_each + step
 
     def _loss(self, network, pictures, targets, rows: Tensor, step: int, generator) -> dict[str, Tensor]:
+        # A numpy generator anew at each step, from the one whose state a checkpoint keeps.
         rng = np.random.default_rng(int(torch.randint(2**62, (1,), generator=generator)))
         x, wanted = self._batch([pictures[i] for i in rows], targets[rows], rng)
+        # Dropout by hand: torch's own draws from the global generator.
         kept = torch.from_numpy(rng.random((len(x), network.features)) >= self.dropout)
         features = network.embed(x) * kept / (1 - self.dropout)
         return {"total": focal_loss(network.last(features), wanted, self.focal)}
@@ -196,23 +217,28 @@ class Classifier:
         return x, targets
 
     def report(self) -> dict[str, float]:
+        """Numbers for metrics.json: how many parameters all members have."""
         return {"parameters": sum(p.numel() for p in self.networks.parameters())}
 
     # ------------------------------------------------------------------------------------ prediction
 
     def prepared(self, signals: Sequence[np.ndarray], rate: int) -> list[np.ndarray]:
-        """Signals at the classifier's rate and level, without silence at the ends; errors say which."""
-        found = []
+        """Signals at the classifier's rate and peak, without silence at the ends.
+
+        ValueError, with the number of the sound, for what ``models.spectrogram.checked`` refuses, and for one
+        of which resampling leaves nothing.
+        """
+        prepared = []
         for i, signal in enumerate(signals):
             try:
-                found.append(self._prepared(signal, rate))
+                prepared.append(self._prepared(signal, rate))
             except ValueError as error:
                 raise ValueError(f"sound {i}: {error}" if len(signals) > 1 else str(error)) from None
-        return found
+        return prepared
 
     def _prepared(self, signal: np.ndarray, rate: int) -> np.ndarray:
         signal = checked(np.asarray(signal, np.float32), rate)
-        if self.trim:
+        if self.trim:  # at its own rate: a resampler rings before the first sound
             loud = np.flatnonzero(np.abs(signal) > TRIM * np.abs(signal).max())
             signal = signal[loud[0] : loud[-1] + 1]
         if rate != self.rate_:
@@ -222,7 +248,7 @@ class Classifier:
             raise ValueError(
                 f"nothing is left of a signal at {rate} Hz when it is resampled to {self.rate_} Hz"
             )
-        return (signal * np.float32(LEVEL / peak)).astype(np.float32)
+        return (signal * np.float32(PREPARED_PEAK / peak)).astype(np.float32)
 
     def windows(self, signal: np.ndarray) -> np.ndarray:
         """What a prediction is averaged over, (windows, samples), of a prepared signal."""
@@ -234,22 +260,25 @@ class Classifier:
         starts = [over // 2] if self.crops == 1 else np.linspace(0, over, self.crops).round().astype(int)
         return np.stack([signal[start : start + length] for start in starts])
 
-    def chances(self, signals: Sequence[np.ndarray], rate: int) -> np.ndarray:
-        """(sounds, classes) float64. ValueError for what ``prepared`` refuses."""
-        raw, _ = self._seen(signals, rate)
+    def probabilities(self, signals: Sequence[np.ndarray], rate: int) -> np.ndarray:
+        """Of each label, (sounds, classes) float64, columns as ``names``. ValueError as ``prepared``."""
+        raw, _ = self._forward(signals, rate)
         return tempered(raw, self.temperature)
 
     def embed(self, signals: Sequence[np.ndarray], rate: int) -> np.ndarray:
         """What the last layers see, averaged over windows, (sounds, features of all members) float32."""
-        return self._seen(signals, rate)[1]
+        return self._forward(signals, rate)[1]
 
     def predict(self, signals: Sequence[np.ndarray], rate: int) -> list[str]:
         """The likeliest label of each sound."""
-        return [self.names[i] for i in self.chances(signals, rate).argmax(axis=1)]
+        return [self.names[i] for i in self.probabilities(signals, rate).argmax(axis=1)]
 
     @torch.no_grad()
-    def _seen(self, signals: Sequence[np.ndarray], rate: int) -> tuple[np.ndarray, np.ndarray]:
-        """Chances before tempering, and features, of each sound."""
+    def _forward(self, signals: Sequence[np.ndarray], rate: int) -> tuple[np.ndarray, np.ndarray]:
+        """Probabilities before tempering, and features, of each sound.
+
+        All windows of all sounds go through the networks in batches; then each sound averages its own.
+        """
         torch.set_num_threads(self.threads)
         self.networks.eval()
         parts = [self.windows(signal) for signal in self.prepared(signals, rate)]
@@ -257,24 +286,30 @@ class Classifier:
             [(network.last(e := network.embed(picture)).softmax(dim=1), e) for network in self.networks]
             for picture in map(self.front_end_, torch.from_numpy(np.concatenate(parts)).split(AT_ONCE))
         ]
-        chances = torch.cat([torch.stack([c for c, _ in batch]).mean(dim=0) for batch in seen])
+        probabilities = torch.cat([torch.stack([c for c, _ in batch]).mean(dim=0) for batch in seen])
         features = torch.cat([torch.cat([e for _, e in batch], dim=1) for batch in seen])
         bounds = np.cumsum([len(part) for part in parts])[:-1]
         return tuple(
             np.stack([part.mean(axis=0) for part in np.split(table.numpy(), bounds)])
-            for table in (chances.double(), features)
+            for table in (probabilities.double(), features)
         )
 
-    def calibrate(self, chances: np.ndarray, labels: Sequence[str]) -> float:
-        """Set, and return, the temperature that makes ``chances`` of these ``labels`` most likely.
+    def calibrate(self, probabilities: np.ndarray, labels: Sequence[str]) -> float:
+        """Set, and return, the temperature at which these ``labels`` are most likely.
 
-        They must be of sounds that the network which gave them was not trained on.
+        ``probabilities``, (sounds, classes), must be of sounds that the network which gave them was not
+        trained on, for instance of ``ablations.cross_validation``. ValueError as ``temperature``.
         """
-        self.temperature = temperature(chances, [self.names.index(label) for label in labels])
+        self.temperature = temperature(probabilities, [self.names.index(label) for label in labels])
         return self.temperature
 
     def describe(self, signals: Sequence[np.ndarray], rate: int, *, seed: int) -> metrics.Description:
-        """What ``DESCRIBED`` of these sounds, drawn at random, are like up to the classifier's rate."""
+        """What these sounds are like to the distance, to tell whether others are near.
+
+        Of ``DESCRIBED`` of them, drawn by ``seed``: enough for the distance, and the model file stays small.
+        Up to the classifier's rate, above which it hears nothing itself. A peak above full scale is no reason
+        to refuse a sound that can be named.
+        """
         order = np.sort(np.random.default_rng([seed, 4]).permutation(len(signals))[:DESCRIBED])
         return metrics.describe(
             [signals[i] for i in order],
@@ -304,10 +339,10 @@ class Classifier:
         for number in range(self.members):
             with torch.random.fork_rng(devices=[]):
                 torch.manual_seed(seed + SEEDS_APART * number)
-                self.networks.append(Residual(self.front_end_.channels, self.width, len(names)))
+                self.networks.append(ResNet(self.front_end_.channels, self.width, len(names)))
 
     def save(self, path: Path | str) -> None:
-        """Write the model file."""
+        """Write the model file; equal models give equal bytes. See the module for what it holds."""
         arrays = {f"networks.{k}": v for k, v in self.networks.state_dict().items()}
         arrays |= {f"front_end.{k}": v for k, v in self.front_end_.learned().items()}
         header = {
@@ -319,6 +354,7 @@ class Classifier:
         }
         if self.described is not None:
             table = self.described.to_arrays()
+            # Texts, integers and single numbers have no place among tensors: they go into the header.
             plain = {k: v for k, v in table.items() if v.dtype.kind == "f" and v.ndim}
             arrays |= {f"described.{k}": torch.from_numpy(v) for k, v in plain.items()}
             header["described"] = {k: [str(v.dtype), v.tolist()] for k, v in table.items() if k not in plain}
@@ -341,7 +377,7 @@ class Classifier:
         return model
 
     def export(self, path: Path | str) -> None:
-        """Write the embedding as a program of its own: a window at ``LEVEL`` peak in, features out.
+        """Write the embedding as a program of its own: a window of peak ``PREPARED_PEAK`` in, features out.
 
         A ``torch.export`` archive that needs PyTorch and nothing of this repository, (1, samples) ->
         (1, features); the entry ``embedding.json`` says rate, window and dimension.
@@ -353,7 +389,7 @@ class Classifier:
             "rate": self.rate_,
             "window": self.length,
             "dimension": sum(network.features for network in self.networks),
-            "level": LEVEL,
+            "level": PREPARED_PEAK,
             "trim": TRIM if self.trim else 0.0,
             "labels": self.names,
             "facts": self.facts,
@@ -361,24 +397,38 @@ class Classifier:
         torch.export.save(program, path, extra_files={"embedding.json": json.dumps(about)})
 
 
-def tempered(chances: np.ndarray, temperature: float) -> np.ndarray:
-    """chances ** (1 / temperature), rows summing to 1."""
-    logs = np.log(np.clip(chances, 1e-12, None)) / temperature
+def tempered(probabilities: np.ndarray, temperature: float) -> np.ndarray:
+    """probabilities ** (1 / temperature), rows summing to 1: above 1 less sure, below it surer."""
+    logs = np.log(np.clip(probabilities, SMALLEST_PROBABILITY, None)) / temperature
     powers = np.exp(logs - logs.max(axis=1, keepdims=True))
     return powers / powers.sum(axis=1, keepdims=True)
 
 
-def temperature(chances: np.ndarray, found: Sequence[int]) -> float:
-    """The temperature that makes the true columns ``found`` of ``chances`` most likely (Guo et al. 2017).
+def temperature(probabilities: np.ndarray, true_columns: Sequence[int]) -> float:
+    """The temperature that makes the true labels most likely (temperature scaling, Guo et al. 2017).
 
-    ValueError for none, and for chances that are not (sounds, classes).
+    One number for all classes, so it changes how sure the classifier is and never what it says.
+
+    Parameters
+    ----------
+    probabilities : array, (sounds, classes)
+        Of sounds that the classifier was not trained on; on its training set it is surer than it may be.
+    true_columns : sequence of int, (sounds,)
+        The column of each sound's true label.
+
+    Raises
+    ------
+    ValueError
+        For no sounds, and for probabilities of another shape.
     """
-    chances, found = np.asarray(chances, float), np.asarray(found)
-    if chances.ndim != 2 or len(chances) != len(found) or len(found) == 0:
-        raise ValueError(f"{len(found)} labels for chances of the shape {chances.shape}")
+    probabilities, true_columns = np.asarray(probabilities, float), np.asarray(true_columns)
+    if probabilities.ndim != 2 or len(probabilities) != len(true_columns) or len(true_columns) == 0:
+        raise ValueError(f"{len(true_columns)} labels for probabilities of the shape {probabilities.shape}")
 
-    def loss(log_temperature: float) -> float:
-        rows = tempered(chances, np.exp(log_temperature))
-        return -float(np.log(np.clip(rows[np.arange(len(rows)), found], 1e-12, None)).mean())
+    def log_loss(log_temperature: float) -> float:
+        rows = tempered(probabilities, np.exp(log_temperature))
+        of_the_truth = rows[np.arange(len(rows)), true_columns]
+        return -float(np.log(np.clip(of_the_truth, SMALLEST_PROBABILITY, None)).mean())
 
-    return float(np.exp(minimize_scalar(loss, bounds=np.log(TEMPERATURES), method="bounded").x))
+    # Over its logarithm: halving and doubling the temperature are equal steps.
+    return float(np.exp(minimize_scalar(log_loss, bounds=np.log(TEMPERATURES), method="bounded").x))

@@ -15,15 +15,30 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
+from audio_distance.storage import replacing
+
 
 def write(
     path: Path | str, arrays: Mapping[str, Tensor], header: Mapping, *, kind: str, version: int
 ) -> None:
-    """Write a model file. Equal arrays and headers give equal bytes."""
+    """Write a model file, whole or not at all. Equal arrays and headers give equal bytes.
+
+    Parameters
+    ----------
+    path : path
+        Is replaced if it is there.
+    arrays : mapping
+        Tensors by name, of any shape and type that safetensors knows.
+    header : mapping
+        Of what JSON can hold: all that is needed, beside the arrays, to build the model again.
+    kind, version
+        Of the model; ``read`` asks for the same.
+    """
     # One entry: safetensors writes several in random order.
     content = json.dumps({"version": version, **header})
-    save_file({k: v.contiguous() for k, v in arrays.items()}, path, metadata={kind: content})
-    os.chmod(path, 0o644)  # safetensors lets nobody else read
+    with replacing(path) as stage:
+        save_file({k: v.contiguous() for k, v in arrays.items()}, stage, metadata={kind: content})
+        os.chmod(stage, 0o644)  # safetensors lets nobody else read
 
 
 def read(path: Path | str, *, kind: str, version: int) -> tuple[dict, dict[str, Tensor]]:

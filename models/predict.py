@@ -1,12 +1,13 @@
 """Names for sounds: ``python -m models predict MODEL FILE|FOLDER ... [--csv out.csv]``
 
 Conventions
-    row      one file: path, label, the chance of the label, then the chance of each; or its error, with the
-             other columns empty. Rows are written as they come, in sorted order; nothing is kept in memory.
+    row      one file: path, label, its probability, then the probability of each label; or its error, with
+             the other columns empty. Rows are written as they come, in sorted order, and not kept in memory.
     warning  when the files are far from what the model was trained on. Its accuracy was measured on
-             recordings like those; elsewhere it does not hold, and the chances flatter.
-    far      p < ``LEVEL``, and the distance is more than ``TIMES`` the largest that held-out recordings of
-             the model's own data have, plus ``LEAST``.
+             recordings like those; elsewhere it does not hold, and the probabilities flatter.
+    far      p < ``ALPHA``, and the distance is more than ``NEAR_FACTOR`` times the largest that
+             held-out recordings of the model's own data have, plus ``NEAR_MARGIN``: with enough files p alone
+             tells any two folders apart.
 
 Files are opened for reading only. Any rate, length and number of channels; formats as ``metrics`` reads
 them, 8-bit files too.
@@ -29,9 +30,9 @@ from tqdm import tqdm
 import metrics
 from audio_distance import audio
 
-LEVEL = 0.05
-TIMES = 2.0
-LEAST = 0.02
+ALPHA = 0.05
+NEAR_FACTOR = 2.0
+NEAR_MARGIN = 0.02  # in units of the distance: held-out recordings may lie at 0
 COMPARED = 100  # files of a folder that are compared with the training set, drawn at random
 READING = {"minimum_bits": 8, "peak_limit": np.inf}  # what a name survives, though a distance would not
 
@@ -48,7 +49,7 @@ class Far:
 
     @property
     def is_far(self) -> bool:
-        return self.p_value < LEVEL and self.distance > TIMES * max(self.near, 0.0) + LEAST
+        return self.p_value < ALPHA and self.distance > NEAR_FACTOR * max(self.near, 0.0) + NEAR_MARGIN
 
     def __str__(self) -> str:
         interval = "" if self.interval is None else " ({:.3f} to {:.3f})".format(*self.interval)
@@ -58,10 +59,15 @@ class Far:
         )
 
 
-def found_files(inputs: Sequence[str]) -> list[Path]:
-    """Audio files, sorted: the ones named, and all below the folders named, as ``metrics`` lists a set.
+def audio_files(inputs: Sequence[str]) -> list[Path]:
+    """Audio files, sorted and each once: the ones named, and all below the folders named.
 
-    ValueError for a path that is not there, and for a folder without audio.
+    A folder is listed as ``metrics`` lists a set: by the endings that it reads, without what is hidden.
+
+    Raises
+    ------
+    ValueError
+        For a path that is not there, and for a folder without audio.
     """
     files: set[Path] = set()
     for name in inputs:
@@ -76,18 +82,21 @@ def found_files(inputs: Sequence[str]) -> list[Path]:
 
 
 def rows(model, files: Sequence[Path]) -> Iterator[dict[str, str]]:
-    """What each file is taken for, one after the other; a file that cannot be read or named has an error."""
+    """What each file is taken for, one after the other, as ``columns``.
+
+    A file that cannot be read or named has an error in its row: one of a thousand must not end the others.
+    """
     for file in files:
         row = dict.fromkeys(columns(model), "") | {"path": str(file)}
         try:
             samples, rate = metrics.read(file, **READING)
-            chances = model.chances([samples.mean(axis=1)], rate)[0]
+            probabilities = model.probabilities([samples.mean(axis=1)], rate)[0]
         except (metrics.AudioError, ValueError, OSError) as error:
             yield row | {"error": " ".join(str(error).split())}
             continue
-        best = int(chances.argmax())
-        numbers = {_column(name): f"{x:.6f}" for name, x in zip(model.names, chances, strict=True)}
-        yield row | {"label": model.names[best], "probability": f"{chances[best]:.6f}"} | numbers
+        best = int(probabilities.argmax())
+        numbers = {_column(name): f"{x:.6f}" for name, x in zip(model.names, probabilities, strict=True)}
+        yield row | {"label": model.names[best], "probability": f"{probabilities[best]:.6f}"} | numbers
 
 
 def columns(model) -> list[str]:
@@ -100,28 +109,41 @@ def _column(name: str) -> str:
 
 
 def how_far(model, files: Sequence[Path], *, seed: int = 0) -> Far | None:
-    """Distance of the files to the model's training set; None where nothing can be told.
+    """Distance of the files to the model's training set.
 
-    That is for a model that describes none, and for fewer than two files that can be read.
+    Parameters
+    ----------
+    model : Classifier
+        With ``described``, what its training set is like.
+    files : sequence of paths
+        ``COMPARED`` of them, drawn by ``seed``, are compared; what cannot be read is left out.
+
+    Returns
+    -------
+    Far or None
+        None where nothing can be told: for a model that describes no training set, and for fewer than two
+        files that can be read.
     """
     if model.described is None or len(files) < 2:
         return None
     order = np.random.default_rng(seed).permutation(len(files))[:COMPARED]
     chosen = [files[i] for i in np.sort(order)]
     try:
-        found = metrics.compare(
+        comparison = metrics.compare(
             model.described, chosen, on_error="skip", paired=False, progress=False, **READING
         )
     except metrics.AudioError:
         return None
     near = max(model.facts.get("held_out", [0.0]))
-    return Far(found.value, found.interval, found.p_value, near, found.candidate.files)
+    return Far(comparison.value, comparison.interval, comparison.p_value, near, comparison.candidate.files)
 
 
 def write(model, files: Sequence[Path], path: Path, *, key: str) -> Iterator[dict[str, str]]:
     """``rows``, written to a CSV file on the way; goes on where an interrupted one stopped.
 
-    The file appears when all is done; until then it is a hidden one beside it that names ``key``, the model.
+    ``path`` appears when all is done. Until then the rows are in a hidden file beside it, which an interrupt
+    leaves there on purpose. Its name has ``key``, a digest of model and files, so that another model's rows
+    are never gone on from.
     """
     part = path.with_name(f".{path.name}.{key[:12]}.part")
     done = {row["path"]: row for row in _written(part, columns(model))}
@@ -166,7 +188,7 @@ def main(arguments: Sequence[str]) -> int:
         "--no-distance", action="store_true", help="do not compare the files with the training set"
     )
     options = parser.parse_args(arguments)
-    files = found_files(options.input)
+    files = audio_files(options.input)
     out = Path(options.csv) if options.csv else None
     if out is not None and out.exists():
         raise ValueError(f"{out} is there already; give another name to --csv, or remove it")
@@ -196,6 +218,7 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def _tell(far: Far | None, model) -> None:
+    """On stderr, so that it is read where the names go to a file or a pipe."""
     if far is None or not far.is_far:
         if far is not None:
             print(f"near the training set: {far}", file=sys.stderr)

@@ -39,9 +39,21 @@ class Mixture:
 
 
 def fit_mixture(latents: np.ndarray, labels: np.ndarray, *, components: int, seed: int) -> Mixture:
-    """Fit full covariances to the rows of each label (indices from 0); fewer components where rows are few.
+    """Fit Gaussian mixtures to the latents of each label.
 
-    ValueError for a label with fewer than two rows.
+    Parameters
+    ----------
+    latents : array, (count, latents)
+        Draws of the posterior rather than its means: what is decoded later is a draw too.
+    labels : array, (count,)
+        Indices from 0.
+    components : int
+        At most: 20 rows are needed for each, and all labels have equally many.
+
+    Raises
+    ------
+    ValueError
+        For a label with fewer than two rows.
     """
     names = range(int(labels.max()) + 1)
     tables = [latents[labels == name] for name in names]
@@ -85,11 +97,11 @@ class CodePrior(nn.Module):
     @torch.no_grad()
     def draw(self, labels: Tensor, generator: torch.Generator) -> Tensor:
         """Codes of one sound a label, (count, tokens)."""
-        found, state = [self._first(len(labels))], None
+        codes, state = [self._first(len(labels))], None
         for place in range(self.tokens):
-            logits, state = self(found[-1], labels, place=place, state=state)
-            found.append(torch.multinomial(logits[:, -1].softmax(dim=1), 1, generator=generator))
-        return torch.cat(found[1:], dim=1)
+            logits, state = self(codes[-1], labels, place=place, state=state)
+            codes.append(torch.multinomial(logits[:, -1].softmax(dim=1), 1, generator=generator))
+        return torch.cat(codes[1:], dim=1)
 
     def _first(self, count: int) -> Tensor:
         return torch.full((count, 1), self.code.num_embeddings - 1)

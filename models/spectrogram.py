@@ -3,7 +3,7 @@
 Conventions
     signal       mono float32, (samples,), at ``rate`` Hz, which never has a default.
     log-mel      natural logarithm of the power in each mel band, (mels, frames), of a signal brought to
-                 ``LEVEL`` peak (the distance leaves level out) and to a fixed length.
+                 the peak ``PREPARED_PEAK`` (the distance leaves level out) and to a fixed length.
     normalised   log-mel minus the mean of each band over the training set, divided by its standard
                  deviation. Both are kept in ``Statistics`` and undone on the way back.
     magnitude    modulus of the short-time Fourier transform, (n_fft // 2 + 1, frames).
@@ -18,18 +18,21 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from scipy import ndimage
 
-from study.embeddings import mel_matrix
+from audio_distance import mel_filters
+from audio_distance.features import check_signal
 
-LEVEL = 0.5  # peak to which a signal is brought
+PREPARED_PEAK = 0.5  # amplitude to which every signal is brought; full scale is 1
 FLOOR = 1e-8  # power; a sine of peak 0.5 has 1e3 to 1e4 in its band
 LEAST_DEVIATION = 0.1  # a band that is silent in the whole set must not be divided by nothing
 MOST_LOG_POWER = 15.0  # what a network makes up must not overflow
 INVERSIONS = ("uniform", "nnls", "regression")
 FITS = ("pad", "stretch")
+SHORTEST_SECONDS = 0.02  # a few periods of a low tone
 RIDGE = 0.1  # of the regression, on sums over all frames: only keeps it solvable
 MATCHES = 3  # multiplicative updates after which the bands of a magnitude are nearly the ones given
 
@@ -38,9 +41,24 @@ MATCHES = 3  # multiplicative updates after which the bands of a magnitude are n
 class Spectrogram:
     """A kind of log-mel spectrogram.
 
-    ``rate`` in Hz, ``n_fft`` and ``hop_length`` in samples, ``seconds`` the length of every sound. ``fit``
-    says how a sound comes to it: "pad" cuts or pads with silence; "stretch" resizes the spectrogram, which
-    image tools do and which loses the tempo. ValueError for numbers that make no spectrogram.
+    Parameters
+    ----------
+    rate : int
+        Hz. No default: a spectrogram read at another rate is of another sound.
+    n_fft, hop_length : int
+        Window of the transform (Hann) and the step between two, in samples.
+    mels : int
+        Triangular bands from 0 Hz to half the rate, on Slaney's mel scale.
+    seconds : float
+        The length of every sound.
+    fit : "pad" or "stretch"
+        How a sound comes to that length. "pad" cuts it or adds silence; "stretch" resizes the spectrogram,
+        as image tools do, which loses the tempo.
+
+    Raises
+    ------
+    ValueError
+        For numbers that make no spectrogram, or one that cannot be come back from.
     """
 
     rate: int
@@ -81,16 +99,22 @@ class Spectrogram:
     def frames(self) -> int:
         return 1 + self.length // self.hop_length
 
-    @property
+    @cached_property
     def filters(self) -> np.ndarray:
-        """Triangular mel bands with peak 1, (mels, n_fft // 2 + 1)."""
-        return mel_matrix(self.rate, self.n_fft, self.mels, 0, self.rate / 2, norm="peak").T
+        """Triangular mel bands with peak 1, (mels, n_fft // 2 + 1) float32.
+
+        Peak 1, not area 1: then the sum over bands is about the power, which ``magnitude`` divides up again.
+        """
+        return mel_filters(self.n_fft, self.mels, rate=self.rate, low_hz=0).astype(np.float32)
 
     def power(self, signal: np.ndarray) -> np.ndarray:
-        """Power spectrogram of a signal that is brought to the length, (n_fft // 2 + 1, frames)."""
-        import librosa  # takes seconds, and who only needs the bands (models.residual) needs none of it
+        """Power spectrogram of a signal that is brought to peak and length, (n_fft // 2 + 1, frames).
 
-        signal = checked(signal, self.rate) * (LEVEL / np.abs(signal).max())
+        ValueError for what ``checked`` refuses.
+        """
+        import librosa  # takes seconds, and the classifier's front end needs the bands alone
+
+        signal = checked(signal, self.rate) * (PREPARED_PEAK / np.abs(signal).max())
         if self.fit == "stretch":
             power = np.abs(librosa.stft(_at_least(signal, self.n_fft), **self._transform)) ** 2
             return ndimage.zoom(power, (1, self.frames / power.shape[1]), order=1, mode="nearest")
@@ -148,20 +172,22 @@ class Statistics:
 
 
 def powers(signals: Sequence[np.ndarray], spectrogram: Spectrogram) -> list[np.ndarray]:
-    """Power spectrograms of signals; an error says which signal."""
-    found = []
+    """Power spectrogram of each signal. ValueError for what ``checked`` refuses, with the signal's number."""
+    made = []
     for i, signal in enumerate(signals):
         try:
-            found.append(spectrogram.power(signal))
+            made.append(spectrogram.power(signal))
         except ValueError as error:
             raise ValueError(f"sound {i}: {error}") from None
-    return found
+    return made
 
 
 def statistics(powers: Iterable[np.ndarray], spectrogram: Spectrogram) -> Statistics:
     """Learn ``Statistics`` from power spectrograms, (bins, frames) each, in two passes over a sequence.
 
-    The regression is ridge regression by its normal equations, so the set is never in memory at once.
+    The regression is ridge regression by its normal equations: (X X' + RIDGE) W = X Y' with the bands of a
+    frame and its neighbours in X and the log power of the bins in Y. Sums over frames are enough for both
+    sides, so the frames of all sounds are never in one matrix.
     """
     powers = list(powers)
     tables = [np.log(spectrogram.filters @ power + FLOOR) for power in powers]
@@ -170,6 +196,7 @@ def statistics(powers: Iterable[np.ndarray], spectrogram: Spectrogram) -> Statis
     width, bins = 3 * spectrogram.mels + 1, len(powers[0])
     left, right = np.zeros((width, width)), np.zeros((width, bins))
     for table, power in zip(tables, powers, strict=True):
+        # The floor of a bin lies below that of a band, in which there are several.
         context = _context((table - mean[:, None]) / deviation[:, None])
         left += context @ context.T
         right += context @ np.log(power + FLOOR / 10).T
@@ -184,16 +211,30 @@ def magnitude(
     inversion: str,
     learned: Statistics | None = None,
 ) -> np.ndarray:
-    """Magnitudes of all bins from the bands of a log-mel, (bins, frames).
+    """Magnitudes of all bins from the bands of a log-mel.
 
-    ``inversion`` is one of
+    There are more bins than bands, so it is a guess, and the three ways guess differently.
 
-    - "uniform": each band's power evenly over its triangle. Voices lose their harmonics.
-    - "nnls": the least squares that are not negative, as in librosa.
-    - "regression": predicted by ``learned``, then corrected until the bands fit (the multiplicative
-      updates of Lee and Seung 2001 for the power of one column).
+    Parameters
+    ----------
+    log_mel : array, (mels, frames)
+        Not normalised.
+    inversion : str
+        - "uniform": each band's power evenly over its triangle. Voices lose their harmonics.
+        - "nnls": the least squares that are not negative, as in librosa.
+        - "regression": predicted by ``learned``, then corrected until the bands fit (the multiplicative
+          updates of Lee and Seung 2001 for the power of one column).
+    learned : Statistics
+        Of the training set, for "regression".
 
-    ValueError for another one.
+    Returns
+    -------
+    array, (n_fft // 2 + 1, frames)
+
+    Raises
+    ------
+    ValueError
+        For another inversion, and for "regression" without ``learned``.
     """
     power = np.exp(np.clip(log_mel, np.log(FLOOR), MOST_LOG_POWER)).astype(np.float64)
     filters = spectrogram.filters
@@ -204,31 +245,32 @@ def magnitude(
 
         return np.sqrt(librosa.util.nnls(filters, power))
     if inversion == "regression" and learned is not None:
-        found = np.exp(learned.regression.T @ _context(learned.normalise(log_mel))).astype(np.float64)
-        found = np.minimum(found, np.exp(MOST_LOG_POWER))
-        reach = filters.sum(axis=0)[:, None]
-        heard = reach > 0
+        guess = np.exp(learned.regression.T @ _context(learned.normalise(log_mel))).astype(np.float64)
+        guess = np.minimum(guess, np.exp(MOST_LOG_POWER))
+        weight = filters.sum(axis=0)[:, None]
+        heard = weight > 0  # the bins at 0 Hz and at half the rate are in no band
         for _ in range(MATCHES):
-            ratio = filters.T @ (power / (filters @ found + FLOOR))
-            found = np.where(heard, found * ratio / np.where(heard, reach, 1.0), found)
-        return np.sqrt(found)
+            # Lee and Seung 2001, equation 5: each bin times the mean ratio of wanted to present power over
+            # the bands that hear it.
+            ratio = filters.T @ (power / (filters @ guess + FLOOR))
+            guess = np.where(heard, guess * ratio / np.where(heard, weight, 1.0), guess)
+        return np.sqrt(guess)
     raise ValueError(f"inversion is {inversion!r}; there are {', '.join(INVERSIONS)}")
 
 
 def checked(signal: np.ndarray, rate: int) -> np.ndarray:
-    """The signal, if it is one. ValueError for other than one dimension, too short, NaN, silence."""
+    """The signal, if it is one that a model can learn from or name.
+
+    Raises
+    ------
+    ValueError
+        For other than one dimension, and for what the distance refuses too: NaN and infinity, silence, and
+        less than ``SHORTEST_SECONDS``.
+    """
     signal = np.asarray(signal)
     if signal.ndim != 1:
         raise ValueError(f"a signal has the shape {signal.shape}; mono, (samples,), is expected")
-    if len(signal) < 0.02 * rate:
-        raise ValueError(
-            f"a signal has {len(signal)} samples, {1000 * len(signal) / rate:.1f} ms at {rate} Hz; "
-            "20 ms are the least. Likely an empty or broken file"
-        )
-    if not np.isfinite(signal).all():
-        raise ValueError(f"{np.sum(~np.isfinite(signal))} of {len(signal)} samples are NaN or infinite")
-    if np.abs(signal).max() < 1e-6:
-        raise ValueError("a signal is silent: its peak is below 1e-6")
+    check_signal(signal, rate, shortest_seconds=SHORTEST_SECONDS)
     return signal
 
 

@@ -12,17 +12,18 @@ Conventions
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
+from audio_distance.storage import replacing
+
 Loss = Callable[[Tensor, int, torch.Generator], Mapping[str, Tensor]]
 WARM_UP = 0.05  # share of the steps in which the learning rate rises
 LARGEST_GRADIENT = 100.0  # norm; larger ones are scaled down to it
-BETAS = (0.9, 0.99)
+BETAS = (0.9, 0.99)  # second moments over 100 steps; with Adam's .999 over 1,000, a whole training here
 
 
 def train(
@@ -39,11 +40,35 @@ def train(
     every: int = 100,
     key: str = "",
 ) -> Iterator[tuple[int, dict[str, float]]]:
-    """Minimise ``loss`` over the parameters of ``module``; yields each step and its parts.
+    """Minimise ``loss`` over the parameters of ``module`` by AdamW (Loshchilov and Hutter 2019).
 
-    The learning rate rises over the first steps and falls to 0 along a cosine. With a checkpoint that is
-    there, training goes on from it; its step is yielded again. With 0 steps nothing is yielded. ValueError
-    for numbers that train nothing, for a loss that is not finite, and for another training's checkpoint.
+    The learning rate rises over the first steps and falls to 0 along a cosine.
+
+    Parameters
+    ----------
+    rows : int
+        Of the data; each minibatch is ``batch`` of them, drawn with replacement.
+    learning_rate : float
+        Its highest.
+    seed : int
+        Of the minibatches and of all that ``loss`` draws.
+    checkpoint : path, optional
+        If it is there, training goes on from it, and its step is yielded again.
+    every : int
+        Steps after which it is written.
+    key : str
+        Names the training.
+
+    Yields
+    ------
+    step, parts
+        From 1, and the scalars of ``loss`` as floats. Nothing with 0 steps.
+
+    Raises
+    ------
+    ValueError
+        For numbers that train nothing, for a loss that is not finite, for another training's checkpoint and
+        for what is no checkpoint.
     """
     if rows < 1 or steps < 0 or batch < 1 or not learning_rate > 0:
         raise ValueError(
@@ -62,15 +87,15 @@ def train(
         for group in optimiser.param_groups:
             group["lr"] = learning_rate * schedule(step, steps)
         module.train()  # again and again: who looks at the model between two steps may have changed it
-        found = loss(torch.randint(rows, (batch,), generator=generator), step, generator)
-        parts = {name: float(value.detach()) for name, value in found.items() if value.ndim == 0}
+        losses = loss(torch.randint(rows, (batch,), generator=generator), step, generator)
+        parts = {name: float(value.detach()) for name, value in losses.items() if value.ndim == 0}
         if not math.isfinite(parts["total"]):
             raise ValueError(
                 f"the loss is {parts['total']} at step {step} ({parts}); likely the learning rate, "
                 f"{learning_rate}, is too high"
             )
         optimiser.zero_grad(set_to_none=True)
-        found["total"].backward()
+        losses["total"].backward()
         nn.utils.clip_grad_norm_(module.parameters(), LARGEST_GRADIENT)
         optimiser.step()
         if checkpoint is not None and step % every == 0 and step < steps:
@@ -79,7 +104,7 @@ def train(
 
 
 def schedule(step: int, steps: int) -> float:
-    """Share of the learning rate at a step: linear to 1, then half a cosine down to 0."""
+    """Share of the learning rate at a step from 1: linear to 1, then half a cosine down to 0 at the last."""
     rise = max(1, round(WARM_UP * steps))
     if step <= rise:
         return step / rise
@@ -87,20 +112,16 @@ def schedule(step: int, steps: int) -> float:
 
 
 def _keep(path: Path, key: str, module, optimiser, generator, step: int, parts: dict) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    stage = path.with_name(f"{path.name}.{os.getpid()}.part")
-    torch.save(
-        {
-            "key": key,
-            "step": step,
-            "parts": parts,
-            "module": module.state_dict(),
-            "optimiser": optimiser.state_dict(),
-            "generator": generator.get_state(),
-        },
-        stage,
-    )
-    os.replace(stage, path)
+    state = {
+        "key": key,
+        "step": step,
+        "parts": parts,
+        "module": module.state_dict(),
+        "optimiser": optimiser.state_dict(),
+        "generator": generator.get_state(),
+    }
+    with replacing(path) as stage:
+        torch.save(state, stage)
 
 
 def _restore(path: Path, key: str, module, optimiser, generator) -> tuple[int, dict[str, float]]:

@@ -28,7 +28,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-SMALLEST_LOG_DEVIATION = -3.0
+SMALLEST_LOG_DEVIATION = -3.0  # a likelihood may not grow without end on one band that is nearly constant
 LOG_VARIANCES = (-8.0, 4.0)  # a posterior outside of these overflows or is a point
 RESOLUTIONS = ((1024, 256), (512, 128), (128, 32))  # n_fft and hop length, in samples
 
@@ -76,6 +76,7 @@ class Network(nn.Module):
     def loss(self, x: Tensor, *, generator: torch.Generator) -> dict[str, Tensor]:
         """``reconstruction`` and ``kl`` in nats a sound, and ``kl_each``, (latents,), before free bits."""
         mean, log_variance = self.posterior(x)
+        # KL(N(mean, variance) | N(0, 1)) of each latent over the batch: Kingma and Welling 2014, appendix B.
         each = 0.5 * (mean**2 + log_variance.exp() - 1 - log_variance).mean(dim=0)
         latent = draw(mean, log_variance, generator)
         return {
@@ -85,7 +86,7 @@ class Network(nn.Module):
         }
 
     def reconstruction(self, x: Tensor, middle: Tensor) -> Tensor:
-        """Half the squared error, summed over a sound: a Gaussian of unit variance."""
+        """Half the squared error, summed over a sound: a Gaussian of unit variance, without its constant."""
         return 0.5 * ((x - middle) ** 2).flatten(1).sum(dim=1).mean()
 
     def enlarge(self, x: Tensor) -> Tensor:
@@ -163,7 +164,7 @@ class Hierarchical(Residual):
         self.relative = nn.Conv2d(8 * w, 2 * self.grid, 3, padding=1)
         self.join = nn.Conv2d(4 * w + self.grid, 4 * w, 1)
         self.decoder = nn.Sequential(*expanding(w))
-        for layer in (self.prior, self.relative):
+        for layer in (self.prior, self.relative):  # at first the grid is N(0, 1), whatever lies above it
             nn.init.zeros_(layer.weight)
             nn.init.zeros_(layer.bias)
 
@@ -192,11 +193,13 @@ class Hierarchical(Residual):
         spread = self.spread(draw(mean, log_variance, generator))
         mean, log_variance, relative = self._lower(features, spread)
         _, narrower = relative
-        # KL between two Gaussians, the first's mean at the second's plus relative[0] deviations.
+        # KL between two Gaussians, the first's mean at the second's plus relative[0] deviations: Vahdat and
+        # Kautz 2020, equation 2.
         below = 0.5 * (relative[0] ** 2 + narrower.exp() - 1 - narrower).mean(dim=0).flatten()
         lower = draw(mean, log_variance, generator)
         return {
             "reconstruction": self.reconstruction(x, self._decoded(spread, lower)),
+            # A field of the grid says less than a latent above, and there are many more of them.
             "kl": above.clamp(min=self.free_bits).sum() + below.clamp(min=self.free_bits / 10).sum(),
             "kl_each": torch.cat([above, below]).detach(),
         }
@@ -275,12 +278,14 @@ class VectorQuantised(Network):
         return features.permute(0, 3, 2, 1)
 
     def _nearest(self, fields: Tensor) -> Tensor:
+        """Codes of fields, (count, length, height): |b|^2 - 2 f b, which has the minimum of |f - b|^2."""
         flat = fields.flatten(0, 2)
         squared = (self.book**2).sum(dim=1) - 2 * flat @ self.book.T
         return squared.argmin(dim=1).unflatten(0, fields.shape[:3])
 
     @torch.no_grad()
     def _follow(self, flat: Tensor, nearest: Tensor, generator: torch.Generator) -> None:
+        """Move each vector to the mean of what was nearest to it, of late; restart the ones nobody uses."""
         chosen = F.one_hot(nearest, self.codes).to(flat.dtype)
         self.uses.lerp_(chosen.sum(dim=0), 1 - self.decay)
         self.sums.lerp_(chosen.T @ flat, 1 - self.decay)
@@ -326,10 +331,12 @@ class Waveform(Network):
         self.log_scale = nn.Parameter(torch.zeros(()))
 
     def reconstruction(self, x: Tensor, middle: Tensor) -> Tensor:
+        """Nats a sound of a Laplace likelihood of the spectra's mean error, without its constant."""
         errors = []
         for n_fft, hop in RESOLUTIONS:
             if n_fft <= x.shape[-1]:
                 real, made = (spectrum(signal[:, 0], n_fft, hop) for signal in (x, middle))
+                # Spectral convergence in L1, and the distance of the logarithms: Yamamoto et al. 2020.
                 errors.append((real - made).abs().mean() / real.mean() + (log(real) - log(made)).abs().mean())
         scale = self.log_scale.clamp(min=SMALLEST_LOG_DEVIATION)
         return x.shape[-1] * (torch.stack(errors).mean() * (-scale).exp() + scale)
@@ -344,6 +351,7 @@ class Block(nn.Module):
             *(nn.GroupNorm(4, channels), nn.SiLU(), nn.Conv2d(channels, channels, 3, padding=1)),
             *(nn.GroupNorm(4, channels), nn.SiLU(), nn.Conv2d(channels, channels, 3, padding=1)),
         )
+        # A block begins as the identity, so that depth costs nothing at the start.
         nn.init.zeros_(self.layers[-1].weight)
         nn.init.zeros_(self.layers[-1].bias)
 
@@ -380,7 +388,7 @@ def expanding(width: int, *, first: tuple[int, int] = (2, 2)) -> list[nn.Module]
 
 
 def draw(mean: Tensor, log_variance: Tensor, generator: torch.Generator) -> Tensor:
-    """Of a Gaussian, so that gradients pass to mean and variance."""
+    """A draw of a Gaussian through which gradients pass to mean and variance (reparametrised)."""
     return mean + (0.5 * log_variance).exp() * torch.randn(mean.shape, generator=generator)
 
 

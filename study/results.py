@@ -7,17 +7,16 @@ Conventions
     header    under the key ``"header"``: ``made_by`` (the command), ``recipe`` of the distance,
               ``seed`` or null, ``versions`` of the packages that numbers depend on, ``data`` (name
               of a set -> its source, number of files and SHA-256 over names and contents).
-    rounding  numbers are kept to six significant digits, and what is below 1e-9 becomes 0: two
-              processors differ in later digits, and a file made twice should be the same text.
+    rounding  numbers are kept to six significant digits, and what is below 1e-9 becomes 0. Where two
+              processors round to either side of a digit, the file that is there stays: one made again
+              is written only if it says something else (see ``says_the_same``).
 """
 
 from __future__ import annotations
 
 import json
 import math
-import os
 import re
-import tempfile
 from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
@@ -25,11 +24,14 @@ from pathlib import Path
 import numpy as np
 
 import metrics
+from audio_distance.storage import replacing
 from study import datasets
 
 FOLDER = Path(__file__).parents[1] / "results"
 PACKAGES = ("numpy", "scipy", "soundfile", "soxr")
 DIGITS, SMALLEST = 6, 1e-9
+# How far numbers lie apart that say the same: one to ten units of the last digit kept, or ten SMALLEST.
+RELATIVE, ABSOLUTE = 10.0 ** (1 - DIGITS), 10 * SMALLEST
 
 
 def write(
@@ -40,7 +42,7 @@ def write(
     seed: int | None = None,
     data: Sequence[str] = (),
 ) -> Path:
-    """Write ``content`` with its header, atomically; return the path.
+    """Write ``content`` with its header, atomically, unless the file there says the same; return the path.
 
     ``data`` names the sets of ``study.datasets`` that were measured on ("digits", "sounds"): their
     files are hashed now. Raises ValueError for a number that is not finite, for a type JSON does
@@ -55,20 +57,35 @@ def write(
         "versions": versions(),
         "data": {which: datasets.fingerprint(which) for which in data},
     }
-    text = json.dumps({"header": header, **plain(content)}, indent=1, ensure_ascii=False, allow_nan=False)
+    found = {"header": header, **plain(content)}
+    path = FOLDER / f"{name}.json"
+    if says_the_same(_there(path), found):
+        return path
+    text = json.dumps(found, indent=1, ensure_ascii=False, allow_nan=False)
     # A list of plain values on one line.
     text = re.sub(r"\[\s+([^\[\]{}]*?)\s+\]", lambda m: "[" + re.sub(r"\n\s+", " ", m[1]) + "]", text)
-    FOLDER.mkdir(exist_ok=True)
-    handle, stage = tempfile.mkstemp(prefix=f".{name}_", dir=FOLDER)
+    with replacing(path) as part:
+        part.write_text(text + "\n", encoding="utf-8", newline="\n")
+    return path
+
+
+def says_the_same(one, other) -> bool:
+    """Whether two contents of plain types are equal up to what rounding on another processor moves."""
+    if isinstance(one, dict) and isinstance(other, dict):
+        return list(one) == list(other) and all(says_the_same(one[key], other[key]) for key in one)
+    if isinstance(one, list) and isinstance(other, list):
+        return len(one) == len(other) and all(map(says_the_same, one, other))
+    if isinstance(one, float) and isinstance(other, float):
+        return math.isclose(one, other, rel_tol=RELATIVE, abs_tol=ABSOLUTE)
+    return type(one) is type(other) and one == other
+
+
+def _there(path: Path):
+    """The content of a result file; None if there is none, or a damaged one."""
     try:
-        with open(handle, "w", encoding="utf-8", newline="\n") as file:
-            file.write(text + "\n")
-        os.chmod(stage, 0o644)  # mkstemp lets nobody else read
-        os.replace(stage, FOLDER / f"{name}.json")
-    except BaseException:
-        os.unlink(stage)
-        raise
-    return FOLDER / f"{name}.json"
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (FileNotFoundError, ValueError):
+        return None
 
 
 def versions() -> dict[str, str]:

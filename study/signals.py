@@ -261,7 +261,8 @@ def changes(signal: np.ndarray, rate: int, seed: int) -> dict[str, np.ndarray]:
 def raw_distance(x: np.ndarray, y: np.ndarray) -> float:
     """Euclidean distance of the samples; the shorter signal ends in zeros."""
     length = max(len(x), len(y))
-    return float(np.linalg.norm(np.pad(x, (0, length - len(x))) - np.pad(y, (0, length - len(y)))))
+    difference = np.pad(x, (0, length - len(x))) - np.pad(y, (0, length - len(y)))
+    return float(np.linalg.norm(difference.astype(float)))  # a sum in float32 differs by processor
 
 
 def description(signal: np.ndarray, rate: int) -> dict[str, np.ndarray]:

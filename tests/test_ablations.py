@@ -112,12 +112,49 @@ def test_a_wrong_key_in_a_file_lists_what_exists(tmp_path):
         load(["ablation=odd"], folder=tmp_path / "configs")
 
 
+def test_the_constructor_of_a_model_is_its_schema(own_configs, monkeypatch):
+    """Of one's own too: keys, what is required, types; a number in another type is the same setting."""
+    monkeypatch.syspath_prepend(own_configs)
+    (own_configs / "own_model.py").write_text(
+        "class Own:\n    def __init__(self, *, sharpness: float, deep: bool = False, sizes=(1, 2)): pass\n"
+        "def open_ended(**options): pass\n"
+    )
+    mine = f"hydra.searchpath=[file://{own_configs}]"
+
+    def written(text):
+        (own_configs / "model" / "own.yaml").write_text(text)
+        return load([mine, "model=own"]).model
+
+    assert written("_target_: own_model.Own\nsharpness: 2\nsizes: [3]\n") == {
+        "_target_": "own_model.Own",
+        "sharpness": 2.0,
+        "sizes": [3],
+    }
+    assert type(load([mine, "model=own", "model.sharpness=3"]).model.sharpness) is float
+    assert written("_target_: own_model.open_ended\nanything: 1\n").anything == 1
+    for text, message in (
+        (
+            "_target_: own_model.Own\nsharpnes: 2.0\n",
+            "no option model.sharpnes; did you mean model.sharpness?",
+        ),
+        ("_target_: own_model.Own\ndeep: true\n", "own_model.Own needs model.sharpness"),
+        ("_target_: own_model.Own\nsharpness: very\n", "model.sharpness='very' is no float"),
+        ("_target_: own_model.Other\n", "own_model.Other cannot be imported: .*no attribute 'Other'"),
+        ("_target_: no_model.Own\n", "no_model.Own cannot be imported: No module named"),
+        ("sharpness: 2.0\n", "model._target_ is missing"),
+    ):
+        with pytest.raises(ConfigError, match=message):
+            written(text)
+
+
 def test_a_sweep_is_checked_to_its_last_run():
     check_sweep(["seed=range(0,3)", "ablation=base,refactor"], config_name="base")
     with pytest.raises(ConfigError, match="many"):
         check_sweep(["seed=0,1,many"], config_name="base")
     with pytest.raises(ConfigError, match="ablation"):
         check_sweep(["seed=0,1", "ablation=base,bse"], config_name="base")
+    with pytest.raises(ConfigError, match=r"model\.steps='many' is no int"):
+        check_sweep(["seed=0,1", "model.steps=3,many"], config_name="base")
 
 
 def test_keys():

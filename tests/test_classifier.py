@@ -2,7 +2,6 @@
 
 import csv
 import hashlib
-import json
 import subprocess
 import sys
 from pathlib import Path
@@ -21,10 +20,10 @@ from hypothesis import strategies as st
 from safetensors.torch import load_file, save_file
 
 import metrics
-from ablations import compare, run, splits, tasks
+from ablations import compare, cross_validation, run, splits, tasks
 from ablations.config import ConfigError, load
 from models import __main__ as command
-from models import classifier, predict, release, residual
+from models import classifier, classifier_network, predict, release
 from models.baselines import CepstralRegression, Majority
 from models.classifier import Classifier
 from models.spectrogram import Spectrogram
@@ -66,7 +65,7 @@ def model():
     for _ in made.train(signals, RATE, labels=labels, seed=0):
         pass
     fresh, names = tones(1, 30)
-    made.calibrate(made.chances(fresh, RATE), names)
+    made.calibrate(made.probabilities(fresh, RATE), names)
     made.described = made.describe(signals, RATE, seed=0)
     made.facts = {"data": "tones", "accuracy": 0.9, "held_out": [0.01]}
     return made
@@ -85,14 +84,16 @@ def folder(tmp_path_factory):
 # Front ends
 
 
-@pytest.mark.parametrize("kind", residual.FRONT_ENDS)
+@pytest.mark.parametrize("kind", classifier_network.FRONT_ENDS)
 def test_front_ends_are_those_of_librosa(kind):
     """float32 transforms of 256 points: relative error below 1e-5, of logarithms up to 15."""
     spectrogram = Spectrogram(RATE, 256, 128, 24, 0.5)
     signal = np.pad(tone(np.random.default_rng(0), "middle"), (0, 4000))[:4000]
-    found = residual.FrontEnd(kind, spectrogram, coefficients=8).bands(torch.from_numpy(signal)[None])[0]
+    found = classifier_network.FrontEnd(kind, spectrogram, coefficients=8).bands(
+        torch.from_numpy(signal)[None]
+    )[0]
     power = np.abs(librosa.stft(signal, n_fft=256, hop_length=128)) ** 2
-    bands = np.log(spectrogram.filters @ power + residual.FLOOR)
+    bands = np.log(spectrogram.filters @ power + classifier_network.FLOOR)
     wanted = bands[None]
     if kind != "log_mel":
         cepstra = librosa.feature.mfcc(S=bands, n_mfcc=8)
@@ -101,17 +102,17 @@ def test_front_ends_are_those_of_librosa(kind):
     np.testing.assert_allclose(found.numpy(), wanted, atol=1e-4)
 
 
-@given(st.integers(1, 5000), st.sampled_from(residual.FRONT_ENDS))
+@given(st.integers(1, 5000), st.sampled_from(classifier_network.FRONT_ENDS))
 @settings(max_examples=20, deadline=None)
 def test_a_front_end_takes_any_length(length, kind):
-    front_end = residual.FrontEnd(kind, Spectrogram(RATE, 256, 128, 24, 0.5), coefficients=8)
+    front_end = classifier_network.FrontEnd(kind, Spectrogram(RATE, 256, 128, 24, 0.5), coefficients=8)
     found = front_end(torch.zeros(2, length))
     assert found.shape[:2] == (2, front_end.channels) and torch.isfinite(found).all()
     assert found.shape[3] == 1 + max(length, 256) // 128
 
 
 def test_fit_gives_mean_0_and_deviation_1():
-    front_end = residual.FrontEnd("log_mel", Spectrogram(RATE, 256, 128, 24, 0.5), coefficients=8)
+    front_end = classifier_network.FrontEnd("log_mel", Spectrogram(RATE, 256, 128, 24, 0.5), coefficients=8)
     rng = np.random.default_rng(0)
     pictures = [
         front_end.bands(torch.from_numpy(rng.normal(size=4000).astype(np.float32))[None])[0] for _ in range(3)
@@ -127,19 +128,20 @@ def test_fit_gives_mean_0_and_deviation_1():
 
 def test_a_window_is_cut_or_padded_with_silence():
     picture, silence = torch.arange(20.0).reshape(1, 2, 10), torch.full((1, 2, 1), -7.0)
-    middle = residual.window(picture, 4, silence)
+    middle = classifier_network.window(picture, 4, silence)
     np.testing.assert_array_equal(middle[0], [[3, 4, 5, 6], [13, 14, 15, 16]])
-    longer = residual.window(picture, 13, silence)
+    longer = classifier_network.window(picture, 13, silence)
     np.testing.assert_array_equal(longer[0, 0], [-7, *range(10), -7, -7])
     starts = {
-        int(residual.window(picture, 4, silence, np.random.default_rng(i))[0, 0, 0]) for i in range(100)
+        int(classifier_network.window(picture, 4, silence, np.random.default_rng(i))[0, 0, 0])
+        for i in range(100)
     }
     assert starts == set(range(7))  # each is missed with probability (6/7)^100 = 2e-7
 
 
 def test_hiding_takes_strips_at_the_mean_and_nothing_else():
     x = torch.ones(50, 1, 20, 30)
-    residual.hide(x, np.random.default_rng(0))
+    classifier_network.hide(x, np.random.default_rng(0))
     hidden = x == 0
     bands, frames = hidden.all(dim=3).sum(dim=2), hidden.all(dim=2).sum(dim=2)
     assert bands.max() == 4 and frames.max() == 6  # a fifth of each, in 50 draws
@@ -147,12 +149,12 @@ def test_hiding_takes_strips_at_the_mean_and_nothing_else():
 
 
 def test_focal_loss_in_closed_form():
-    """At equal logits each chance is 1/4, so the loss is (3/4)^2 log 4; without exponent cross entropy."""
+    """At equal logits each class has 1/4, so the loss is (3/4)^2 log 4; without exponent cross entropy."""
     targets = torch.eye(4)
-    assert residual.focal_loss(torch.zeros(4, 4), targets, 2.0) == pytest.approx(0.5625 * np.log(4))
+    assert classifier_network.focal_loss(torch.zeros(4, 4), targets, 2.0) == pytest.approx(0.5625 * np.log(4))
     logits = torch.randn(4, 4, generator=torch.Generator().manual_seed(0))
     wanted = torch.nn.functional.cross_entropy(logits, torch.arange(4))
-    assert residual.focal_loss(logits, targets, 0.0) == pytest.approx(float(wanted))
+    assert classifier_network.focal_loss(logits, targets, 0.0) == pytest.approx(float(wanted))
 
 
 # Training and prediction
@@ -161,26 +163,26 @@ def test_focal_loss_in_closed_form():
 def test_it_tells_tones_apart(model):
     fresh, labels = tones(3, 30)
     assert np.mean(np.array(model.predict(fresh, RATE)) == labels) >= 0.9
-    np.testing.assert_allclose(model.chances(fresh, RATE).sum(axis=1), 1, atol=1e-12)
+    np.testing.assert_allclose(model.probabilities(fresh, RATE).sum(axis=1), 1, atol=1e-12)
     assert model.embed(fresh, RATE).shape == (30, 8 * SMALL["width"])
 
 
 def test_rate_level_length_and_silence_do_not_matter(model):
     """Chances move by less than 0.05 when a tone is resampled; by nothing when it is louder or late."""
     signals, _ = tones(4, 6)
-    plain = model.chances(signals, RATE)
-    np.testing.assert_allclose(model.chances([0.01 * s for s in signals], RATE), plain, atol=1e-5)
+    plain = model.probabilities(signals, RATE)
+    np.testing.assert_allclose(model.probabilities([0.01 * s for s in signals], RATE), plain, atol=1e-5)
     late = [np.pad(s, (700, 300)) for s in signals]
-    np.testing.assert_allclose(model.chances(late, RATE), plain, atol=1e-12)
+    np.testing.assert_allclose(model.probabilities(late, RATE), plain, atol=1e-12)
     higher = [soxr.resample(s, RATE, 44100) for s in signals]
-    np.testing.assert_allclose(model.chances(higher, 44100), plain, atol=0.05)
+    np.testing.assert_allclose(model.probabilities(higher, 44100), plain, atol=0.05)
     assert model.windows(np.ones(10 * RATE, np.float32)).shape == (model.crops, RATE // 4)
 
 
 def test_each_sound_is_judged_alone(model):
     signals, _ = tones(5, 8)
-    together = model.chances(signals, RATE)
-    alone = np.concatenate([model.chances([s], RATE) for s in signals])
+    together = model.probabilities(signals, RATE)
+    alone = np.concatenate([model.probabilities([s], RATE) for s in signals])
     np.testing.assert_allclose(together, alone, atol=1e-6)  # float32, another size of batch
 
 
@@ -209,14 +211,14 @@ def test_members_are_averaged_and_differ():
     for each in (made, alone):
         steps = list(each.train(signals, RATE, labels=labels, seed=0))
         assert steps == list(range(1, each.steps + 1))
-    first = alone.chances(signals, RATE)
-    made.networks, both = made.networks[:1], made.chances(signals, RATE)
-    np.testing.assert_array_equal(made.chances(signals, RATE), first)
+    first = alone.probabilities(signals, RATE)
+    made.networks, both = made.networks[:1], made.probabilities(signals, RATE)
+    np.testing.assert_array_equal(made.probabilities(signals, RATE), first)
     assert np.abs(both - first).max() > 1e-3
 
 
 @pytest.mark.parametrize("changed", [{"front_end": "mfcc_deltas"}, {"focal": 2.0}, {"members": 2}])
-def test_a_model_file_gives_the_same_chances(changed, tmp_path):
+def test_a_model_file_gives_the_same_probabilities(changed, tmp_path):
     """Focal loss too: what a file lacks is the loss, and prediction does not need it."""
     made = Classifier(**SMALL | {"steps": 5} | changed)
     signals, labels = tones(7, 12)
@@ -224,7 +226,7 @@ def test_a_model_file_gives_the_same_chances(changed, tmp_path):
         pass
     made.save(tmp_path / "model")
     again = Classifier.load(tmp_path / "model")
-    np.testing.assert_array_equal(again.chances(signals, RATE), made.chances(signals, RATE))
+    np.testing.assert_array_equal(again.probabilities(signals, RATE), made.probabilities(signals, RATE))
 
 
 def test_a_model_file_holds_everything(model, tmp_path):
@@ -271,13 +273,13 @@ def test_messages_of_options(changed, message):
 def test_messages_of_sounds(model):
     good = tones(9, 1)[0][0]
     for bad, message in (
-        (np.zeros(RATE), "sound 1: a signal is silent"),
-        (np.full(RATE, np.nan), "sound 1: 8000 of 8000 samples are NaN"),
+        (np.zeros(RATE), "sound 1: silent: peak 0"),
+        (np.full(RATE, np.nan), "sound 1: 8000 samples are NaN"),
         (np.ones((2, RATE)), r"sound 1: a signal has the shape \(2, 8000\)"),
-        (np.ones(5), "sound 1: a signal has 5 samples"),
+        (np.ones(5), "sound 1: too short: 5 samples"),
     ):
         with pytest.raises(ValueError, match=message):
-            model.chances([good, bad], RATE)
+            model.probabilities([good, bad], RATE)
     with pytest.raises(ValueError, match="the label 'low' alone"):
         next(Classifier(**SMALL).train([good, good], RATE, labels=["low", "low"], seed=0))
 
@@ -286,26 +288,26 @@ def test_messages_of_sounds(model):
 
 
 def test_the_temperature_is_found_that_was_planted():
-    """Labels are drawn from chances that are then sharpened by 1/3: the standard error of log T is 0.02."""
+    """Labels are drawn from rows that are then sharpened by 1/3: the standard error of log T is 0.02."""
     rng = np.random.default_rng(0)
     true = classifier.tempered(rng.dirichlet(np.ones(4), size=4000), 1.0)
     found = [rng.choice(4, p=row) for row in true]
     assert classifier.temperature(classifier.tempered(true, 1 / 3), found) == pytest.approx(3.0, rel=0.1)
     assert classifier.temperature(true, found) == pytest.approx(1.0, rel=0.1)
-    with pytest.raises(ValueError, match=r"2 labels for chances of the shape \(3, 4\)"):
+    with pytest.raises(ValueError, match=r"2 labels for probabilities of the shape \(3, 4\)"):
         classifier.temperature(true[:3], [0, 1])
 
 
 def test_the_calibration_error_in_closed_form():
     """Eight sounds at 0.8 of which half are right, two at 0.6 that are right: 0.8 * 0.3 + 0.2 * 0.4."""
-    chances = np.array([[0.8, 0.2]] * 8 + [[0.6, 0.4]] * 2)
+    probabilities = np.array([[0.8, 0.2]] * 8 + [[0.6, 0.4]] * 2)
     found = np.array([0, 1] * 4 + [0, 0])
-    assert tasks.calibration_error(found, chances) == pytest.approx(0.32)
+    assert tasks.calibration_error(found, probabilities) == pytest.approx(0.32)
 
 
 def test_scores_count_what_is_missing():
-    chances = np.array([[0.6, 0.3, 0.1], [0.2, 0.7, 0.1], [0.5, 0.4, 0.1]])
-    found = tasks.scores(["a", "b", "b"], chances, ["a", "b", "c"])
+    probabilities = np.array([[0.6, 0.3, 0.1], [0.2, 0.7, 0.1], [0.5, 0.4, 0.1]])
+    found = tasks.scores(["a", "b", "b"], probabilities, ["a", "b", "c"])
     assert found["accuracy"] == pytest.approx(2 / 3) and found["balanced_accuracy"] == pytest.approx(0.75)
     assert found["recall"] == pytest.approx({"a": 1.0, "b": 0.5})
     assert found["log_loss"] == pytest.approx(-np.log([0.6, 0.7, 0.4]).mean())
@@ -429,9 +431,9 @@ def test_baselines():
     signals, labels = tones(0, 31)  # one more "low"
     for made, least in ((Majority(), 0.33), (CepstralRegression(), 0.9)):
         assert list(made.train(signals, RATE, labels=labels, seed=0)) == [1]
-        chances = made.chances(tones(1, 30)[0], RATE)
-        np.testing.assert_allclose(chances.sum(axis=1), 1)
-        taken = [made.names[i] for i in chances.argmax(axis=1)]
+        probabilities = made.probabilities(tones(1, 30)[0], RATE)
+        np.testing.assert_allclose(probabilities.sum(axis=1), 1)
+        taken = [made.names[i] for i in probabilities.argmax(axis=1)]
         assert np.mean(np.array(taken) == tones(1, 30)[1]) >= least
 
 
@@ -451,7 +453,7 @@ def test_a_run_holds_what_it_took_each_file_for(folder, tmp_path):
     )
     assert set(record["data"]) == {"train", "test", "reference"} and record["headline"] == "error_rate"
     fold = splits.fold(config)
-    again = Classifier.load(place / run.MODEL).chances(fold.test.signals, fold.test.rate)
+    again = Classifier.load(place / run.MODEL).probabilities(fold.test.signals, fold.test.rate)
     saved = [[float(row[name]) for name in sorted(LABELS)] for row in rows]
     np.testing.assert_allclose(again, saved, atol=1e-5)
 
@@ -467,7 +469,7 @@ def test_the_gate_compares_classifiers_by_fold(folder, tmp_path, capsys):
 
 
 def test_a_model_without_a_task_is_refused():
-    with pytest.raises(ConfigError, match="object has neither sample nor chances"):
+    with pytest.raises(ConfigError, match="object has neither sample nor probabilities"):
         tasks.of(object(), None)
 
 
@@ -495,12 +497,14 @@ def test_a_release_is_scored_on_what_it_had_not_heard(released, folder, capsys):
     assert found.facts["accuracy"] == pytest.approx(1 - np.mean(errors))
     assert found.facts["files"] == 60 and found.facts["split_by"] == "group"
     assert found.temperature != 1 and len(found.facts["held_out"]) == 5 and len(found.described) == 60
-    known = release.predictions(configs)
+    known = cross_validation.predictions(configs)
     assert sorted(known.paths) == sorted(p.relative_to(folder).as_posix() for p in folder.rglob("*.wav"))
     for fold in range(5):  # its temperature comes from the other folds alone
         here = known.folds == fold
-        others = classifier.temperature(known.chances[~here], known.found[~here])
-        np.testing.assert_allclose(known.calibrated()[here], classifier.tempered(known.chances[here], others))
+        others = classifier.temperature(known.probabilities[~here], known.true_columns[~here])
+        np.testing.assert_allclose(
+            release.calibrated(known)[here], classifier.tempered(known.probabilities[here], others)
+        )
     assert command.main(["release", "classifier", *overrides, "--out", str(path)]) == 2
     assert "is there already" in capsys.readouterr().err
     assert command.main(["release", "classifier_majority", "--out", str(path.with_name("m"))]) == 2
@@ -549,8 +553,10 @@ def test_predict_names_a_folder_and_touches_nothing(released, recordings, tmp_pa
     ]
     assert "silent" in rows["silent.wav"]["error"] and "unreadable" in rows["broken.wav"]["error"]
     assert rows["silent.wav"]["label"] == rows["silent.wav"]["p(low)"] == ""
-    chances = [float(rows["a.wav"][f"p({name})"]) for name in sorted(LABELS)]
-    assert sum(chances) == pytest.approx(1, abs=1e-5) and max(chances) == float(rows["a.wav"]["probability"])
+    probabilities = [float(rows["a.wav"][f"p({name})"]) for name in sorted(LABELS)]
+    assert sum(probabilities) == pytest.approx(1, abs=1e-5) and max(probabilities) == float(
+        rows["a.wav"]["probability"]
+    )
     assert snapshot(recordings) == before and [p.name for p in out.parent.iterdir()] == ["names.csv"]
     assert "5 files named" in capsys.readouterr().out
     assert command.main(["predict", str(released[0]), str(recordings), "--csv", str(out)]) == 2
@@ -577,7 +583,7 @@ def test_predict_prints_and_explains(released, recordings, tmp_path, capsys):
 
 
 def test_predict_goes_on_where_it_stopped(model, recordings, tmp_path, monkeypatch):
-    files = [p for p in predict.found_files([str(recordings)]) if p.name not in ("silent.wav", "broken.wav")]
+    files = [p for p in predict.audio_files([str(recordings)]) if p.name not in ("silent.wav", "broken.wav")]
     out = tmp_path / "names.csv"
     steps = predict.write(model, files, out, key="k")
     first = [next(steps), next(steps)]
@@ -673,10 +679,3 @@ def test_every_rung_of_the_ladder_changes_one_thing():
     for one, other in pairs:
         assert sum(options[one][key] != options[other][key] for key in options[""]) == 1, (one, other)
     assert len(options) == 12
-
-
-def test_the_schema_has_the_options_of_the_class():
-    made = load(config_name="classifier", overrides=["folds=sounds"]).model
-    known = Classifier(**{k: v for k, v in made.items() if k != "_target_"}).options
-    assert set(known) == set(made) - {"_target_"}
-    assert json.dumps(known)

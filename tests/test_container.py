@@ -146,9 +146,7 @@ def test_the_build_sees_what_it_copies_and_nothing_else():
 
 def imported(path):
     """Names of the modules that a file imports, functions' imports too."""
-    tree = ast.parse((ROOT / path).read_text())
-    # Of the study only the mel bands are used; its networks are imported where they are asked for.
-    for node in tree.body if path.startswith("study/") else ast.walk(tree):
+    for node in ast.walk(ast.parse((ROOT / path).read_text())):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
@@ -303,7 +301,7 @@ def test_modules_of_training_studies_and_tests_are_not_there(image):
         "pytest",
         "librosa",
         "sklearn",
-        "study.sources",
+        "study",
         "experiments",
         "ablations",
         "gen_audio",
@@ -329,9 +327,9 @@ def test_every_file_of_a_folder_is_named_and_nothing_else_is_written(image, mode
     assert not any(row["error"] for row in rows.values())
     assert "to the training set" in found.stderr  # it was compared with it
     samples, rate = soundfile.read(sounds / "a.wav", dtype="float32")
-    chances = model[0].chances([samples], rate)[0]
-    assert rows["a.wav"]["label"] == model[0].names[chances.argmax()]
-    assert float(rows["a.wav"]["p(high)"]) == pytest.approx(chances[0], abs=1e-6)
+    probabilities = model[0].probabilities([samples], rate)[0]
+    assert rows["a.wav"]["label"] == model[0].names[probabilities.argmax()]
+    assert float(rows["a.wav"]["p(high)"]) == pytest.approx(probabilities[0], abs=1e-6)
 
 
 def test_a_broken_file_is_told_and_the_others_are_named(image, model, sounds, tmp_path):

@@ -53,9 +53,9 @@ def test_an_unknown_name_is_answered_with_the_nearest(name, meant, capsys):
 @pytest.mark.parametrize("name", command.NAMES)
 def test_help_tells_what_is_measured_and_what_it_takes(name, capsys):
     if "PyTorch" in command.facts(name).needs:
-        pytest.importorskip("torch", reason="pip install -r requirements-models.txt")
+        pytest.importorskip("torch", reason='pip install -e ".[models]"')
     if "Hydra" in command.facts(name).needs:
-        pytest.importorskip("hydra", reason="pip install -r requirements-ablations.txt")
+        pytest.importorskip("hydra", reason='pip install -e ".[gate]"')
     with pytest.raises(SystemExit, match="0"):
         command.main([name, "--help"])
     text = capsys.readouterr().out

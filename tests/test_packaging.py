@@ -168,6 +168,18 @@ def local(name):
     ]
 
 
+def started(names):
+    """These modules and all that they import as they start, those of this repository in turn."""
+    found, waiting, seen = set(names), list(names), set()
+    while waiting:
+        for path in set(local(waiting.pop())) - seen:
+            seen.add(path)
+            further = set(imported(path, on_demand=False))
+            found |= further
+            waiting += further
+    return found
+
+
 def test_the_package_imports_what_it_asks_for():
     names = {name for path in (ROOT / "audio_distance").glob("*.py") for name in imported(path)}
     assert from_elsewhere(names) == {*by_name(PROJECT["dependencies"]), *extra("m4a")}
@@ -181,20 +193,29 @@ def test_requirements_txt_is_what_the_report_needs():
 def test_make_report_imports_nothing_else():
     """The modules that the Makefile runs for it, all that these import as they start, and the notebooks."""
     recipe = re.search(r"^report:.*\n((?:\t.*\n)+)", (ROOT / "Makefile").read_text(), re.M)[1]
-    commands = re.findall(r"\$\(RUN\) -m (\S+)", recipe)
+    commands = re.findall(r"\$\(RUN\) -m (\S+)(?: ([a-z]\w*))?", recipe)
     assert len(commands) >= 3
-    names = {name for command in commands for name in (command, f"{command}.__main__")}
+    # ``-m experiments challenge`` runs experiments/__main__.py, which imports experiments/challenge.py.
+    names = {f"{room}{part}" for room, word in commands for part in ("", ".__main__", f".{word}")}
     names |= {name for path in (ROOT / "notebooks").glob("*.ipynb") for name in imported(path)}
-    waiting, seen = list(names), set()
-    while waiting:
-        for path in set(local(waiting.pop())) - seen:
-            seen.add(path)
-            further = set(imported(path, on_demand=False))
-            names |= further
-            waiting += further
-    found, needed = from_elsewhere(names), by_name(PROJECT["dependencies"]) | extra("report")
+    found, needed = from_elsewhere(started(names)), by_name(PROJECT["dependencies"]) | extra("report")
     assert {"numpy", "nbclient", "jinja2", "matplotlib"} < found
     assert found <= set(needed), f"not in requirements.txt: {sorted(found - set(needed))}"
+
+
+@pytest.mark.parametrize(
+    ("command", "extras", "some"),
+    [
+        ("ablations.__main__", ("gate",), {"hydra-core", "scikit-learn"}),
+        ("models.train", ("models",), {"torch"}),
+        ("models.release", ("models", "gate"), {"torch", "hydra-core"}),
+    ],
+)
+def test_a_room_starts_with_its_extras(command, extras, some):
+    needed = by_name(PROJECT["dependencies"]).keys() | {name for one in extras for name in extra(one)}
+    found = from_elsewhere(started({command}))
+    assert some <= found
+    assert found <= needed, f"not in {', '.join(extras)}: {sorted(found - needed)}"
 
 
 def test_every_requirement_has_its_pin():

@@ -187,6 +187,29 @@ def test_results_are_written_whole_or_not_at_all(tmp_path, monkeypatch):
         results.read("two")
 
 
+def test_a_result_made_again_is_written_only_if_it_says_something_else(tmp_path, monkeypatch):
+    """Two processors round 0.1234565 to either side."""
+    monkeypatch.setattr(results, "FOLDER", tmp_path)
+    content = {"rows": [{"value": 0.123456, "share": -2.42097e-05, "n": 3, "p": 0.01}], "name": "x"}
+    path = results.write("one", content, made_by="me")
+    before = path.read_bytes()
+    rounded = {"rows": [{"value": 0.123457, "share": -2.42087e-05, "n": 3, "p": 0.01}], "name": "x"}
+    assert results.write("one", rounded, made_by="me") == path and path.read_bytes() == before
+    for key, value in {"value": 0.12346, "share": -2.44e-05, "n": 4, "p": 0.02}.items():
+        path.write_bytes(before)
+        results.write("one", {**content, "rows": [{**content["rows"][0], key: value}]}, made_by="me")
+        assert results.read("one")["rows"][0][key] == value
+    for other in ({**content, "rows": []}, {**content, "more": 1}, {"rows": content["rows"]}):
+        path.write_bytes(before)
+        results.write("one", other, made_by="me")
+        assert path.read_bytes() != before
+    results.write("one", content, made_by="you")
+    assert results.read("one")["header"]["made_by"] == "you"
+    path.write_bytes(before[:50])  # damaged
+    results.write("one", content, made_by="me")
+    assert path.read_bytes() == before
+
+
 # Figures and links
 
 

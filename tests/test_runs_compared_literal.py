@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-pytest.importorskip("hydra", reason="pip install -r requirements-ablations.txt")
+pytest.importorskip("hydra", reason='pip install -e ".[gate]"')
 
 from ablations import compare, plan
 from ablations.compare import RunSet

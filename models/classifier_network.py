@@ -22,7 +22,7 @@ from torch.nn import functional as F
 from models.spectrogram import Spectrogram
 
 FRONT_ENDS = ("log_mel", "mfcc", "mfcc_deltas")
-FLOOR = 1e-4  # power in a band, 80 dB below a sine of peak 0.5: what is quieter is the recorder's
+FLOOR = 1e-4  # power in a band, 80 dB below a sine of peak 0.5: what is quieter is the recorder's noise
 DELTA_WIDTH = 9  # frames, as librosa's deltas
 LEAST_DEVIATION = 0.1  # a band that never changes must not be divided by nothing
 
@@ -99,7 +99,10 @@ class FrontEnd(nn.Module):
 
 
 def slopes(bands: int) -> np.ndarray:
-    """Weights of first and second difference in turn, (2 bands, 1, DELTA_WIDTH): fits as librosa's deltas."""
+    """Weights of first and second difference in turn, (2 bands, 1, DELTA_WIDTH), for a grouped convolution.
+
+    A fit of a polynomial to ``DELTA_WIDTH`` frames (Savitzky and Golay 1964), as librosa's deltas.
+    """
     impulse = np.zeros(2 * DELTA_WIDTH + 1)
     impulse[DELTA_WIDTH] = 1.0
     half = slice(DELTA_WIDTH - DELTA_WIDTH // 2, DELTA_WIDTH + DELTA_WIDTH // 2 + 1)
@@ -108,8 +111,12 @@ def slopes(bands: int) -> np.ndarray:
     return np.tile(np.array(pair, np.float32)[:, None], (bands, 1, 1))
 
 
-class Stage(nn.Module):
-    """Two convolutions beside a shortcut (He et al. 2016), at half the resolution for stride 2."""
+class ResidualBlock(nn.Module):
+    """Two convolutions beside a shortcut (He et al. 2016), at half the resolution for stride 2.
+
+    The shortcut averages before it takes every second value, which loses nothing (ResNet-D, He et al. 2019).
+    (count, channels, bands, frames) -> (count, out, bands / stride, frames / stride).
+    """
 
     def __init__(self, channels: int, out: int, stride: int) -> None:
         super().__init__()
@@ -129,10 +136,12 @@ class Stage(nn.Module):
         return F.relu(self.layers(x) + self.shortcut(x))
 
 
-class Residual(nn.Module):
-    """Four stages; mean over bands, then mean plus maximum over time. Any number of frames.
+class ResNet(nn.Module):
+    """A residual network (He et al. 2016) of four blocks, for pictures of any number of frames.
 
-    (count, channels, bands, frames) -> logits, (count, classes).
+    (count, channels, bands, frames) -> logits, (count, classes). After the last block the mean over bands,
+    then mean plus maximum over time (Kong et al. 2020): the mean hears what lasts, the maximum what happens
+    once. ``width`` is the channels of the first block; the last has ``features``, eight times as many.
     """
 
     def __init__(self, channels: int, width: int, classes: int) -> None:
@@ -140,8 +149,8 @@ class Residual(nn.Module):
         self.features = 8 * width
         self.stages = nn.Sequential(
             *(nn.Conv2d(channels, width, 3, 2, 1, bias=False), nn.BatchNorm2d(width), nn.ReLU()),
-            *(Stage(width, width, 1), Stage(width, 2 * width, 2)),
-            *(Stage(2 * width, 4 * width, 2), Stage(4 * width, 8 * width, 2)),
+            *(ResidualBlock(width, width, 1), ResidualBlock(width, 2 * width, 2)),
+            *(ResidualBlock(2 * width, 4 * width, 2), ResidualBlock(4 * width, 8 * width, 2)),
         ).to(memory_format=torch.channels_last)  # a fifth faster on a CPU
         self.last = nn.Linear(self.features, classes)
 
@@ -167,7 +176,10 @@ class Embedder(nn.Module):
 
 
 def window(picture: Tensor, frames: int, silence: Tensor, rng=None) -> Tensor:
-    """``frames`` of a picture, from a random place, or the middle without ``rng``; silence where it ends."""
+    """``frames`` of a picture, (channels, bands, frames), from a random place, or the middle without ``rng``.
+
+    A shorter picture is padded with ``silence``, (channels, bands, 1), on both sides.
+    """
     over = picture.shape[2] - frames
     if over >= 0:
         start = over // 2 if rng is None else int(rng.integers(over + 1))
@@ -184,7 +196,11 @@ def window(picture: Tensor, frames: int, silence: Tensor, rng=None) -> Tensor:
 
 
 def hide(x: Tensor, rng) -> None:
-    """Set a strip of up to a fifth of the bands, and of the frames, of each picture to the mean, in place."""
+    """Set a strip of up to a fifth of the bands, and of the frames, of each picture to the mean, in place.
+
+    SpecAugment (Park et al. 2019) without its warp of time. ``x`` is normalised, (count, channels, bands,
+    frames), so the mean is 0: a value that says nothing.
+    """
     for axis in (2, 3):
         most = x.shape[axis] // 5
         width = rng.integers(most + 1, size=len(x))
@@ -197,7 +213,11 @@ def hide(x: Tensor, rng) -> None:
 
 
 def focal_loss(logits: Tensor, targets: Tensor, exponent: float) -> Tensor:
-    """Mean of -(1 - p) ** exponent log p over sounds, weighted by ``targets``, (count, classes)."""
-    log_chances = F.log_softmax(logits, dim=1)
-    weights = targets * (1 - log_chances.exp()) ** exponent if exponent else targets
-    return -(weights * log_chances).sum(dim=1).mean()
+    """Mean of -(1 - p) ** exponent log p over sounds, weighted by ``targets``, (count, classes).
+
+    Lin et al. 2017: what is sure already counts less. With exponent 0 it is the cross entropy; targets may be
+    shares, as mixup makes them.
+    """
+    log_probabilities = F.log_softmax(logits, dim=1)
+    weights = targets * (1 - log_probabilities.exp()) ** exponent if exponent else targets
+    return -(weights * log_probabilities).sum(dim=1).mean()

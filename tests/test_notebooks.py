@@ -100,7 +100,7 @@ def test_runs_this_interpreter_beside_the_notebook_with_the_repository(tmp_path)
 
 def test_no_output_depends_on_the_recordings(tmp_path, monkeypatch):
     """With ``AUDIO_DATA`` set the notebook is what it is without."""
-    source = "from study import sets; print(datasets.rated_names())"
+    source = "from study import datasets; print(datasets.rated_names())"
     contents = []
     for value in ("", str(tmp_path / "data")):
         (tmp_path / "data" / "rated" / "one").mkdir(parents=True, exist_ok=True)

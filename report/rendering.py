@@ -5,7 +5,8 @@ Conventions
                not there is undefined, and its section is left out. Any other name that is unknown
                is an error, so no number can go missing silently.
     numbers    come from results, or from the code they describe (``recipe``); the template holds
-               none, and rounding is done by its filters.
+               none, and ``report.numbers`` rounds them.
+    tables     are made by ``report.tables``, which notebooks show too; the template holds no row.
 """
 
 from __future__ import annotations
@@ -58,6 +59,7 @@ def nearest(table: Mapping) -> dict:
 
 
 def farthest(table: Mapping) -> dict:
+    """The pair of different sets with the largest distance: names and value."""
     return _extreme(table, np.argmax)
 
 

@@ -32,10 +32,7 @@ ENV PYTHONDONTWRITEBYTECODE=1 \
     PYTHONUNBUFFERED=1
 
 COPY LICENSE metrics.py ./
-COPY audio_distance/__init__.py audio_distance/audio.py audio_distance/command.py audio_distance/comparison.py \
-     audio_distance/constants.json audio_distance/description.py audio_distance/distance.py audio_distance/energy.py \
-     audio_distance/extraction.py audio_distance/features.py audio_distance/kernel.py audio_distance/resampling.py \
-     audio_distance/storage.py audio_distance/units.py audio_distance/views.py audio_distance/
+COPY audio_distance/*.py audio_distance/constants.json audio_distance/
 COPY models/__init__.py models/classifier.py models/classifier_network.py models/files.py models/labels.py \
      models/predict.py models/spectrogram.py models/train.py models/
 

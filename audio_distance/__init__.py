@@ -16,7 +16,6 @@ from audio_distance.audio import AudioError, read
 from audio_distance.comparison import Comparison, Contribution, Difference, Side
 from audio_distance.description import Description
 from audio_distance.distance import compare, compare_each, describe, difference, distance
-from audio_distance.extraction import Reading
 from audio_distance.features import (
     RECIPE_VERSION,
     constants,
@@ -26,6 +25,7 @@ from audio_distance.features import (
     split_views,
     windows,
 )
+from audio_distance.reading import Reading
 from audio_distance.storage import cache_folder
 from audio_distance.views import RATE, VIEWS, embed, mel_filters
 

@@ -25,8 +25,9 @@ from audio_distance.audio import AudioError
 from audio_distance.comparison import Comparison, Contribution, Difference, Side, warnings_of
 from audio_distance.description import Description, SoundSet
 from audio_distance.energy import band_contributions, level_difference, observe
-from audio_distance.extraction import Embedding, Reading, ReadingFields, load_sets
+from audio_distance.extraction import Embedding, load_sets
 from audio_distance.features import audible_numbers, constants
+from audio_distance.reading import Reading, ReadingFields
 from audio_distance.resampling import jackknife_interval, jackknife_variance, permutation_test
 from audio_distance.units import make_pool, own_scale, value_views
 from audio_distance.views import RATE, VIEWS

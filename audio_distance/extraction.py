@@ -1,15 +1,12 @@
 """From sources to described sets: every file of every set once, cached by content, shared among processes.
 
 Conventions
-    Reading       how the sounds of a call are read; one for all its sets.
     common rate   the lowest sample rate of all sets, in Hz: all are described below half of it.
     order         sounds keep the sorted order of their set, whatever the number of processes.
 """
 
 from __future__ import annotations
 
-import dataclasses
-import difflib
 import hashlib
 import io
 import itertools
@@ -20,7 +17,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypedDict
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,85 +25,13 @@ from numpy.typing import NDArray
 from audio_distance.audio import AudioError, Source, list_set, rate_of, read_source
 from audio_distance.description import Description, Sound, SoundSet, write_npz
 from audio_distance.features import constants, describe_signal, prepare, resample
+from audio_distance.reading import Reading
 from audio_distance.storage import cache_folder
 from audio_distance.views import RATE, VIEWS, keep_freed_memory
 
 PARALLEL_SECONDS = 60.0  # of audio; below it starting processes costs more than it saves
 
 Embedding = Callable[[NDArray[np.float32], int], Any]
-
-
-@dataclass(frozen=True)
-class Reading:
-    """How the sounds of a call are read. Every function that reads takes one, or its fields as keywords.
-
-    >>> strict = Reading(minimum_bits=24, workers=2)
-    >>> strict == Reading().changed(minimum_bits=24, workers=2)
-    True
-
-    Parameters
-    ----------
-    rate : int or (int, int), optional
-        Sample rate of arrays in Hz, one for all sets, or one for the reference and one for the candidates;
-        files carry their own. It has no default, because a rate that is guessed wrong changes the result
-        without a word.
-    on_error : "raise" or "skip"
-        One bad file stops the run and all bad files are named; "skip" leaves them out and counts them.
-    workers : int, optional
-        Processes; by default all cores once there is a minute of audio. No result depends on it.
-    cache : bool or path
-        Keep embeddings in the user's cache folder (``cache_folder()``) or the folder given, keyed by the
-        content of each file; an interrupted run resumes from them. Off by default: nothing is written
-        unasked.
-    progress : bool, optional
-        Progress bar; by default only on a terminal.
-    minimum_bits : int
-        Refuse linear files of fewer bits. 16 by default: the noise of 8 bits, about 50 dB below the sound,
-        counts as a difference.
-    peak_limit : float
-        Refuse float samples beyond it. 1.0 by default, full scale: more is often integers stored as float.
-
-    Raises
-    ------
-    ValueError
-        An ``on_error`` that is neither word, or fewer than one worker.
-    """
-
-    rate: int | tuple[int, int] | Sequence[int] | None = None
-    on_error: str = "raise"
-    workers: int | None = None
-    cache: bool | str | os.PathLike[str] = False
-    progress: bool | None = None
-    minimum_bits: int = 16
-    peak_limit: float = 1.0
-
-    def __post_init__(self) -> None:
-        if self.on_error not in {"raise", "skip"}:
-            raise ValueError(f"on_error={self.on_error!r}; it is 'raise' or 'skip'")
-        if self.workers is not None and self.workers < 1:
-            raise ValueError(f"workers={self.workers}; at least 1 is needed")
-
-    def changed(self, **fields: Any) -> Reading:
-        """The same with other values of some fields; TypeError names one that does not exist."""
-        known = [field.name for field in dataclasses.fields(self)]
-        for name in fields:
-            if name not in known:
-                near = difflib.get_close_matches(name, known, n=1)
-                hint = f"; did you mean {near[0]}?" if near else f"; there are {', '.join(known)}"
-                raise TypeError(f"unexpected keyword argument {name!r}{hint}")
-        return dataclasses.replace(self, **fields)
-
-
-class ReadingFields(TypedDict, total=False):
-    """The fields of ``Reading`` as keyword arguments, for type checkers and editors."""
-
-    rate: int | tuple[int, int] | Sequence[int] | None
-    on_error: str
-    workers: int | None
-    cache: bool | str | os.PathLike[str]
-    progress: bool | None
-    minimum_bits: int
-    peak_limit: float
 
 
 @dataclass(frozen=True)
@@ -172,8 +97,9 @@ def load_sets(
                 problems[index].append(f"{item.name}: {error}")
     common = next(iter(fixed.values()), min(header_rates, default=RATE))
     job = _Job(common, embedding, _made(reading.cache), reading.minimum_bits, reading.peak_limit)
-    every = [item for items in usable for item in items]
-    described = iter(list(_described(every, job, workers=reading.workers, progress=reading.progress)))
+    # One queue for all sets: a small set does not leave processes idle beside a large one.
+    queue = [item for items in usable for item in items]
+    described = iter(list(_described(queue, job, workers=reading.workers, progress=reading.progress)))
     sets = []
     for index, (source, (name, _, passed)) in enumerate(zip(sources.values(), listed, strict=True)):
         if isinstance(source, Description):
@@ -183,14 +109,27 @@ def load_sets(
         problems[index] += [result for result in results if isinstance(result, str)]
         sounds = tuple(result for result in results if isinstance(result, Sound))
         sets.append(SoundSet(name, sounds, tuple(sorted(problems[index])), passed, bool(fixed)))
-    bad = [f"  {list(sources)[i]}: {line}" for i in sorted(problems) for line in sorted(problems[i])]
-    if bad and reading.on_error == "raise":
+    if reading.on_error == "raise":
+        count = sum(len(items) for _, items, _ in listed)
+        _raise_for([(role, problems[index]) for index, role in enumerate(sources)], count)
+    _refuse_unfit(list(sources), sets)
+    return sets, common
+
+
+def _raise_for(problems: Sequence[tuple[str, Sequence[str]]], count: int) -> None:
+    """Name every file of every set that cannot be measured, of ``count``; nothing if there is none."""
+    bad = [f"  {role}: {line}" for role, lines in problems for line in sorted(lines)]
+    if bad:
         raise AudioError(
-            f"{len(bad)} of {sum(len(items) for _, items, _ in listed)} files cannot be measured:\n"
+            f"{len(bad)} of {count} files cannot be measured:\n"
             + "\n".join(bad)
             + '\nMend or remove them, or leave them out: on_error="skip", or --skip.'
         )
-    for role, loaded in zip(sources, sets, strict=True):
+
+
+def _refuse_unfit(roles: Sequence[str], sets: Sequence[SoundSet]) -> None:
+    """Sets of fewer than two sounds, and vectors of more than one length."""
+    for role, loaded in zip(roles, sets, strict=True):
         if len(loaded.sounds) < 2:
             raise AudioError(
                 f"{role}: {len(loaded.sounds)} usable sound(s) in {loaded.name}, and a distance "
@@ -200,7 +139,6 @@ def load_sets(
     widths = {sound.vectors.shape[1] for loaded in sets for sound in loaded.sounds}
     if len(widths) > 1:
         raise AudioError(f"the embedding gave vectors of different lengths: {sorted(widths)}")
-    return sets, common
 
 
 def _opened(source: Any) -> Any:

@@ -71,7 +71,7 @@ def check_signal(signal: NDArray[Any], rate: int, *, shortest_seconds: float = S
     if seconds < shortest_seconds:
         raise AudioError(
             f"too short: {len(signal)} samples, {1e3 * seconds:.1f} ms, and the limit is "
-            f"{1e3 * shortest_seconds:.1f} ms (one analysis frame); likely cut by mistake"
+            f"{1e3 * shortest_seconds:.1f} ms; likely cut by mistake"
         )
 
 

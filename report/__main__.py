@@ -11,9 +11,9 @@ from __future__ import annotations
 
 import argparse
 import difflib
-import os
 import sys
 
+from audio_distance.storage import replacing
 from report import notebooks, rendering
 from study import results
 
@@ -51,9 +51,8 @@ def _check(text: str) -> int:
 def _write(text: str, measured: dict[str, dict]) -> int:
     """Save the figures, then the page, whole or not at all."""
     figures = rendering.draw(measured)
-    stage = rendering.REPORT.with_suffix(".part")
-    stage.write_text(text, encoding="utf-8")
-    os.replace(stage, rendering.REPORT)
+    with replacing(rendering.REPORT) as part:
+        part.write_text(text, encoding="utf-8")
     print(f"{rendering.REPORT.name} and {len(figures)} figures from {', '.join(measured)}")
     return 0
 

@@ -22,6 +22,7 @@ import nbformat
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 
+from audio_distance.storage import replacing
 from study import datasets
 
 FOLDER = Path(__file__).resolve().parent.parent / "notebooks"
@@ -66,9 +67,8 @@ def execute(path: Path, *, timeout: int = 300) -> float:
         cell.metadata.pop("execution", None)
     notebook.metadata["language_info"] = {"name": "python"}
     notebook.metadata["kernelspec"] = {"display_name": "Python 3", "language": "python", "name": "python3"}
-    temporary = path.with_suffix(".part")
-    nbformat.write(notebook, temporary)
-    os.replace(temporary, path)
+    with replacing(path) as part:
+        nbformat.write(notebook, part)
     return time.perf_counter() - started
 
 

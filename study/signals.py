@@ -271,13 +271,12 @@ def description(signal: np.ndarray, rate: int) -> dict[str, np.ndarray]:
     The views are those of ``metrics.embed``, each number divided by its bundled constant; a long sound
     is the mean of its windows.
     """
-    prepared, _ = metrics.prepare(signal, rate)
-    embedded = np.mean([metrics.embed(window) for window in metrics.windows(prepared)], axis=0)
-    parts = np.split(embedded / metrics.constants()[0], np.cumsum(list(metrics.VIEWS.values()))[:-1])
+    windows, _ = metrics.describe_signal(signal, rate)
+    views = metrics.split_views(windows.mean(axis=0) / metrics.constants()[0])
     return {
         "mean spectrum": mean_spectrum(signal, rate),
         "mean log-mel": log_mel(signal, rate).mean(axis=1),
-        **dict(zip(metrics.VIEWS, parts, strict=True)),
+        **views,
     }
 
 

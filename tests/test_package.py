@@ -12,7 +12,7 @@ import pytest
 
 import audio_distance
 import metrics
-from audio_distance import Reading, energy, extraction, features, resampling, storage, units, views
+from audio_distance import Reading, energy, extraction, features, reading, resampling, storage, units, views
 
 ROOT = Path(__file__).parents[1]
 RATE = 16000
@@ -55,20 +55,20 @@ class TestFace:
 class TestReading:
     def test_the_fields_are_keywords_of_every_function(self, sets):
         reference, candidate = sets
-        reading = Reading(rate=RATE, peak_limit=2.0)
+        ready = Reading(rate=RATE, peak_limit=2.0)
         by_name = metrics.compare(reference, candidate, rate=RATE, peak_limit=2.0)
-        assert metrics.compare(reference, candidate, reading=reading) == by_name
+        assert metrics.compare(reference, candidate, reading=ready) == by_name
         assert (
-            metrics.compare_each(reference, {"candidate": candidate}, reading=reading)["candidate"] == by_name
+            metrics.compare_each(reference, {"candidate": candidate}, reading=ready)["candidate"] == by_name
         )
-        assert metrics.distance(reference, candidate, reading=reading) == by_name.value
-        assert metrics.describe(reference, reading=reading).bandwidth_rate == RATE
+        assert metrics.distance(reference, candidate, reading=ready) == by_name.value
+        assert metrics.describe(reference, reading=ready).bandwidth_rate == RATE
 
     def test_a_keyword_comes_before_the_reading(self, sets):
-        reading = Reading(rate=RATE, peak_limit=1e-3)
+        ready = Reading(rate=RATE, peak_limit=1e-3)
         with pytest.raises(metrics.AudioError, match=r"the limit is 0\.001"):
-            metrics.distance(*sets, reading=reading)
-        assert np.isfinite(metrics.distance(*sets, reading=reading, peak_limit=1.0))
+            metrics.distance(*sets, reading=ready)
+        assert np.isfinite(metrics.distance(*sets, reading=ready, peak_limit=1.0))
 
     def test_a_pair_of_rates_is_for_the_reference_and_all_candidates(self, sets):
         reference, candidate = sets
@@ -77,7 +77,7 @@ class TestReading:
 
     def test_typing_knows_every_field(self):
         fields = [field.name for field in dataclasses.fields(Reading)]
-        assert list(typing.get_type_hints(extraction.ReadingFields)) == fields
+        assert list(typing.get_type_hints(reading.ReadingFields)) == fields
 
     @pytest.mark.parametrize(
         ("fields", "error", "message"),

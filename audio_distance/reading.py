@@ -1,0 +1,83 @@
+"""How the sounds of a call are read: one ``Reading`` for all its sets, in place of seven keywords each."""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, TypedDict
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How the sounds of a call are read. Every function that reads takes one, or its fields as keywords.
+
+    >>> strict = Reading(minimum_bits=24, workers=2)
+    >>> strict == Reading().changed(minimum_bits=24, workers=2)
+    True
+
+    Parameters
+    ----------
+    rate : int or (int, int), optional
+        Sample rate of arrays in Hz, one for all sets, or one for the reference and one for the candidates;
+        files carry their own. It has no default, because a rate that is guessed wrong changes the result
+        without a word.
+    on_error : "raise" or "skip"
+        One bad file stops the run and all bad files are named; "skip" leaves them out and counts them.
+    workers : int, optional
+        Processes; by default all cores once there is a minute of audio. No result depends on it.
+    cache : bool or path
+        Keep embeddings in the user's cache folder (``cache_folder()``) or the folder given, keyed by the
+        content of each file; an interrupted run resumes from them. Off by default: nothing is written
+        unasked.
+    progress : bool, optional
+        Progress bar; by default only on a terminal.
+    minimum_bits : int
+        Refuse linear files of fewer bits. 16 by default: the noise of 8 bits, about 50 dB below the sound,
+        counts as a difference.
+    peak_limit : float
+        Refuse float samples beyond it. 1.0 by default, full scale: more is often integers stored as float.
+
+    Raises
+    ------
+    ValueError
+        An ``on_error`` that is neither word, or fewer than one worker.
+    """
+
+    rate: int | tuple[int, int] | Sequence[int] | None = None
+    on_error: str = "raise"
+    workers: int | None = None
+    cache: bool | str | os.PathLike[str] = False
+    progress: bool | None = None
+    minimum_bits: int = 16
+    peak_limit: float = 1.0
+
+    def __post_init__(self) -> None:
+        if self.on_error not in {"raise", "skip"}:
+            raise ValueError(f"on_error={self.on_error!r}; it is 'raise' or 'skip'")
+        if self.workers is not None and self.workers < 1:
+            raise ValueError(f"workers={self.workers}; at least 1 is needed")
+
+    def changed(self, **fields: Any) -> Reading:
+        """The same with other values of some fields; TypeError names one that does not exist."""
+        known = [field.name for field in dataclasses.fields(self)]
+        for name in fields:
+            if name not in known:
+                near = difflib.get_close_matches(name, known, n=1)
+                hint = f"; did you mean {near[0]}?" if near else f"; there are {', '.join(known)}"
+                raise TypeError(f"unexpected keyword argument {name!r}{hint}")
+        return dataclasses.replace(self, **fields)
+
+
+class ReadingFields(TypedDict, total=False):
+    """The fields of ``Reading`` as keyword arguments, for type checkers and editors."""
+
+    rate: int | tuple[int, int] | Sequence[int] | None
+    on_error: str
+    workers: int | None
+    cache: bool | str | os.PathLike[str]
+    progress: bool | None
+    minimum_bits: int
+    peak_limit: float

@@ -32,6 +32,7 @@ class Sound:
     seconds: float
     level_db: float  # of the sounding part, relative to full scale
     vectors: NDArray[np.float32]  # (windows, numbers)
+    notes: tuple[str, ...] = ()  # what to know of its file, though it was read; no part of ``content``
 
 
 @dataclass(frozen=True)
@@ -77,21 +78,24 @@ class Description:
 
         ``vectors`` (windows, 1032) float32; ``owners`` (windows,), the position of each window's sound;
         one value a sound: ``names``, ``contents`` (digests), ``rates`` (Hz), ``seconds``, ``levels`` (dB
-        relative to full scale); ``skipped`` (files,); 0-d: ``bandwidth_rate`` (Hz), ``recipe``, ``name``.
+        relative to full scale) and, if there are any, ``notes`` (a line each); ``skipped`` (files,); 0-d:
+        ``bandwidth_rate`` (Hz), ``recipe``, ``name``.
         """
         rows = [(s.name, s.content, s.rate, s.seconds, s.level_db) for s in self.sounds]
         columns = zip(_COLUMNS.items(), zip(*rows, strict=True), strict=True)
+        notes = ["\n".join(sound.notes) for sound in self.sounds]
         return {
             "vectors": np.concatenate([sound.vectors for sound in self.sounds]),
             "owners": np.repeat(np.arange(len(self)), [len(sound.vectors) for sound in self.sounds]),
             **{key: np.array(column, kind) for (key, kind), column in columns},
+            **({"notes": np.array(notes, str)} if any(notes) else {}),
             "skipped": np.array(self.skipped, str),
             **{key: np.array(getattr(self, key)) for key in ("bandwidth_rate", "recipe", "name")},
         }
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, Any]) -> Description:
-        """From what ``to_arrays`` gives (``skipped`` may be missing).
+        """From what ``to_arrays`` gives (``skipped`` and ``notes`` may be missing).
 
         Raises ``AudioError`` if arrays are missing or do not fit each other, are of another recipe or
         width, or not finite.
@@ -101,6 +105,7 @@ class Description:
             vectors, owners = np.asarray(arrays["vectors"], np.float32), np.asarray(arrays["owners"], int)
             columns: list[NDArray[Any]] = [np.asarray(arrays[key], kind) for key, kind in _COLUMNS.items()]
             skipped = tuple(np.asarray(arrays.get("skipped", ()), str).tolist())
+            notes = np.asarray(arrays.get("notes", [""] * len(columns[0])), str)
         except (KeyError, TypeError, ValueError) as error:
             raise AudioError(f"not a described set, or a damaged one ({error!r})") from None
         if recipe != constants()[1]:
@@ -113,13 +118,14 @@ class Description:
         if bad := int((~np.isfinite(vectors)).any(axis=1).sum()):
             raise AudioError(f"{bad} of {len(vectors)} windows hold NaN or infinite numbers; likely damaged")
         starts = np.flatnonzero(np.diff(owners.ravel(), prepend=-1))
-        fitting = owners.shape == vectors.shape[:1] and {c.shape for c in columns} == {starts.shape}
+        fitting = owners.shape == vectors.shape[:1] and {c.shape for c in [*columns, notes]} == {starts.shape}
         if not fitting or not starts.size or not np.array_equal(owners[starts], np.arange(len(starts))):
             raise AudioError(
                 f"arrays that do not fit: {len(vectors)} windows, {owners.size} owners, and "
                 f"{', '.join(f'{c.size} {key}' for key, c in zip(_COLUMNS, columns, strict=True))}"
             )
-        rows = zip(*(c.tolist() for c in columns), np.split(vectors, starts[1:]), strict=True)
+        lines = [tuple(text.split("\n")) if text else () for text in notes.tolist()]
+        rows = zip(*(c.tolist() for c in columns), np.split(vectors, starts[1:]), lines, strict=True)
         return cls(name, rate, recipe, skipped, tuple(Sound(*row) for row in rows))
 
     def save(self, path: str | os.PathLike[str]) -> None:

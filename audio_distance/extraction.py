@@ -23,6 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from audio_distance.audio import AudioError, Source, list_set, rate_of, read_source
+from audio_distance.containers import CHECKS
 from audio_distance.description import Description, Sound, SoundSet, write_npz
 from audio_distance.features import constants, describe_signal, prepare, resample
 from audio_distance.reading import Reading
@@ -238,20 +239,20 @@ def describe_source(source: Source, job: _Job) -> Sound | str:
         if job.cache is not None and source.path is not None and job.embedding is None:
             # All that the result depends on: content, recipe, and what the reading would refuse.
             key = hashlib.sha256(data)
-            key.update(f"{constants()[1]} {job.bandwidth_rate} {job.minimum_bits} {job.peak_limit}".encode())
+            facts = f"{constants()[1]} {job.bandwidth_rate} {job.minimum_bits} {job.peak_limit} {CHECKS}"
+            key.update(facts.encode())
             entry = job.cache / f"{key.hexdigest()}.npz"
             if (kept := _load_entry(entry, source.name)) is not None:
                 return kept
-        samples = read_source(source, data, minimum_bits=job.minimum_bits, peak_limit=job.peak_limit)
-        rate = rate_of(source)
-        mono = samples.mean(axis=1)
+        signal = read_source(source, data, minimum_bits=job.minimum_bits, peak_limit=job.peak_limit)
+        rate, mono = signal.rate, signal.samples.mean(axis=1)
         if job.embedding is None:
             vectors, level = describe_signal(mono, rate, bandwidth_rate=job.bandwidth_rate)
         else:
             _, level = prepare(mono, rate, bandwidth_rate=job.bandwidth_rate)
             vectors = _embed_with(job.embedding, mono, rate, job.bandwidth_rate)
         digest = hashlib.sha256(np.ascontiguousarray(mono).tobytes() + str(rate).encode()).hexdigest()
-        sound = Sound(source.name, digest, rate, len(mono) / rate, level, vectors)
+        sound = Sound(source.name, digest, rate, len(mono) / rate, level, vectors, signal.notes)
         if entry is not None:
             _save_entry(entry, sound)
         return sound
@@ -286,12 +287,12 @@ def _load_entry(path: Path, name: str) -> Sound | None:
         with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as entry:
             vectors, facts = entry["vectors"], json.loads(str(entry["facts"]))
         if vectors.ndim == 2 and vectors.shape[1] == sum(VIEWS.values()) and np.all(np.isfinite(vectors)):
-            return Sound(name=name, vectors=vectors, **facts)
+            return Sound(name=name, vectors=vectors, **{**facts, "notes": tuple(facts["notes"])})
     except Exception:  # absent or damaged, in any of a dozen ways: it is made again
         return None
     return None
 
 
 def _save_entry(path: Path, sound: Sound) -> None:
-    facts = {key: getattr(sound, key) for key in ("content", "rate", "seconds", "level_db")}
+    facts = {key: getattr(sound, key) for key in ("content", "rate", "seconds", "level_db", "notes")}
     write_npz(path, vectors=sound.vectors, facts=json.dumps(facts))

@@ -164,7 +164,7 @@ def whiten(view: NDArray[np.float64], weights: NDArray[np.float64]) -> NDArray[n
     Notes
     -----
     The ridge, a tenth of the mean variance, keeps directions that the sample hardly shows from counting as
-    much as the others; without it the statistic is dominated by noise once there are fewer units than numbers.
+    much as the others: with fewer units than numbers these would be most of the statistic.
     """
     weighted = np.sqrt(weights)[:, None] * (view - weights @ view)
     # Of the two ways to the same axes the one with the smaller matrix.

@@ -197,6 +197,8 @@ def warnings_of(
         lines.append(
             f"{pairs} pairs of {unit} found by name: the test swaps them (paired=False switches this off)"
         )
+    if pool.pairing:
+        lines.append(pool.pairing)
     for side, loaded in (("reference", reference), ("candidate", candidate)):
         if loaded.skipped:
             lines.append(

@@ -28,7 +28,7 @@ import numpy as np
 from tqdm import tqdm
 
 import metrics
-from audio_distance import audio
+from audio_distance.sources import list_folder
 
 ALPHA = 0.05
 NEAR_FACTOR = 2.0
@@ -73,7 +73,7 @@ def audio_files(inputs: Sequence[str]) -> list[Path]:
     for name in inputs:
         path = Path(name)
         if path.is_dir():
-            files.update(source.path for source in audio.list_folder(path, "predict")[0])
+            files.update(source.path for source in list_folder(path, "predict").sources)
         elif path.exists():
             files.add(path)
         else:

@@ -35,7 +35,8 @@ def rate_of(source: Source) -> int:
         with _open_av(source.path) as container:
             return int(container.streams.audio[0].rate)
     try:
-        whole = io.BytesIO(source.data or b"") if source.path is None else str(source.path)
+        # As bytes: soundfile cannot encode a name that is not UTF-8.
+        whole = io.BytesIO(source.data or b"") if source.path is None else os.fsencode(source.path)
         return int(soundfile.info(whole).samplerate)
     except (soundfile.SoundFileError, OSError) as error:
         raise AudioError(f"unreadable ({error}); likely not audio, or damaged") from None

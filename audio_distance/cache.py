@@ -2,8 +2,8 @@
 
 Conventions
     entry      the file of one sound, named by a digest of all that its description depends on.
-    failure    of the cache, never of a sound: whatever is wrong with a folder or an entry, the sound is described
-               as if there were none, and the run ends with a warning about the cache.
+    failure    of the cache, never of a sound: whatever is wrong with a folder or an entry, the sound is
+               described as if there were none, and the run ends with a warning about the cache.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from audio_distance.storage import cache_folder
 
 
 def cache_or_none(cache: bool | str | os.PathLike[str]) -> Path | None:
-    """The cache folder, made if it is not there; None without a cache, or with a warning if there can be none."""
+    """The cache folder, made if it is not there; None without a cache, and with a warning if it cannot be."""
     if not cache:
         return None
     try:
@@ -67,8 +67,8 @@ def warn_of(failures: Iterable[str], folder: Path | None) -> None:
     reasons = Counter(reason for reason in failures if reason)
     if reasons:
         _warn(
-            f"{reasons.total()} described sounds could not be kept in {folder} ({', '.join(sorted(reasons))}); the "
-            "result is the same, and the next run describes them again"
+            f"{reasons.total()} described sounds could not be kept in {folder} ({', '.join(sorted(reasons))})"
+            "; the result is the same, and the next run describes them again"
         )
 
 

@@ -3,7 +3,8 @@
 Conventions
     exit code    0 measured, 1 input that cannot be measured, 2 wrong use of the command, 130 interrupted.
     output       the table, or JSON, on standard output, with escapes for what its encoding lacks; errors,
-                 warnings and progress on standard error. A reader who leaves early (``| head``) changes no code.
+                 warnings and progress on standard error. A reader who leaves early (``| head``) changes
+                 no code.
 """
 
 from __future__ import annotations
@@ -63,8 +64,8 @@ def _parser(prog: str) -> argparse.ArgumentParser:
         "--paired",
         choices=("auto", "yes", "no"),
         default="auto",
-        help="files of the same name are two versions of one thing (default: if all match; yes: all must, but "
-        "for those whose partner --skip leaves out)",
+        help="files of the same name are two versions of one thing (default: if all match; yes: all must, "
+        "but for those whose partner --skip leaves out)",
     )
     parser.add_argument("--permutations", type=int, default=999, metavar="N", help="default 999")
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="of the permutations, default 0")

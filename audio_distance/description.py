@@ -119,7 +119,7 @@ class Description:
         """From what ``to_arrays`` gives (``skipped`` may be missing).
 
         Raises ``AudioError`` if arrays are missing or do not fit each other, are of another recipe or
-        width, or hold what no sound has: numbers, levels, lengths and rates that are not finite or out of range.
+        width, or hold what no sound has: numbers, levels, lengths and rates not finite or out of range.
         """
         try:
             recipe, name, rate = str(arrays["recipe"]), str(arrays["name"]), int(arrays["bandwidth_rate"])
@@ -193,7 +193,7 @@ def read_npz(path: str | os.PathLike[str]) -> dict[str, NDArray[Any]]:
             if unpacked > limit:
                 raise AudioError(
                     f"{path}: {size:,} bytes that unpack to {unpacked:,}, and the limit is {limit:,} "
-                    f"({UNPACKED_TIMES} times the file, at least {UNPACKED_BYTES:,}); not written by this package"
+                    f"({UNPACKED_TIMES} times the file, at least {UNPACKED_BYTES:,}); not written here"
                 )
             if packed.testzip() is None:
                 opened.seek(0)

@@ -39,14 +39,14 @@ PATH_HEADERS = frozenset(
 )
 _SET_FORMS = "Give a folder, a .csv or .txt file list, a list of paths, or arrays with rate=."
 _SOUND_FORMS = (
-    "a sound in memory is an array, a pair (signal, rate), a row {'array': ..., 'sampling_rate': ...}, or the "
-    "bytes of a whole file"
+    "a sound in memory is an array, a pair (signal, rate), a row {'array': ..., 'sampling_rate': ...}, "
+    "or the bytes of a whole file"
 )
 
 
 @dataclass(frozen=True)
 class Source:
-    """One sound that has not been read yet: one of ``path``, ``data`` and ``array``, or none and a ``fault``."""
+    """One sound that has not been read yet: a ``path``, ``data``, an ``array``, or a ``fault``."""
 
     name: str
     path: Path | None = None
@@ -104,11 +104,11 @@ def list_set(source: Any, role: str, rate: int | None) -> Listing:
 
 
 def fault_of(path: Path) -> str:
-    """Why ``path`` cannot be read as a file, told without opening it (a FIFO would wait for ever); "" if it can."""
+    """Why ``path`` cannot be read as a file, "" if it can; without opening it, where a FIFO would wait."""
     try:
         mode = path.stat().st_mode
     except (OSError, ValueError) as error:  # ValueError: a NUL byte in the path
-        if path.is_symlink():
+        if os.path.islink(path):
             return f"a link to {printable(os.readlink(path))}, which cannot be followed ({_reason(error)})"
         return _reason(error)
     if stat.S_ISDIR(mode):
@@ -134,7 +134,7 @@ def _article(thing: Any) -> str:
     return f"{'an' if kind[:1].lower() in 'aeiou' else 'a'} {kind}"
 
 
-# --------------------------------------------------------------------------------------------- folders, paths
+# -------------------------------------------------------------------------------------------- folders, paths
 
 
 def _list_path(path: Path, role: str) -> Listing:
@@ -142,9 +142,7 @@ def _list_path(path: Path, role: str) -> Listing:
     try:
         path.stat()
     except FileNotFoundError:
-        raise AudioError(
-            f"{role}: {shown} does not exist (looked in {Path.cwd()}). {_SET_FORMS}"
-        ) from None
+        raise AudioError(f"{role}: {shown} does not exist (looked in {Path.cwd()}). {_SET_FORMS}") from None
     except (OSError, ValueError) as error:
         raise AudioError(f"{role}: {shown} cannot be found ({_reason(error)}). {_SET_FORMS}") from None
     if path.is_dir():
@@ -160,9 +158,9 @@ def _list_path(path: Path, role: str) -> Listing:
 def list_folder(folder: Path, role: str) -> Listing:
     """Audio files below ``folder``, by extension, sorted; folders that are links are followed.
 
-    A folder that is reached in two ways, by links or by a loop of them, counts once, by its own name if it has
-    one below ``folder``. Folders that cannot be opened, links that lead nowhere and what has an extension of
-    audio and is no file are sources with a fault.
+    A folder that is reached in two ways, by links or by a loop of them, counts once, by its own name if it
+    has one below ``folder``. Folders that cannot be opened, links that lead nowhere and what has an extension
+    of audio and is no file are sources with a fault.
     """
     paths, unread, passed = [], [], 0
     errors: list[OSError] = []
@@ -226,14 +224,14 @@ def _sources(paths: Sequence[Path], folder: Path | None = None) -> list[Source]:
     return [Source(name, path, fault=fault_of(path)) for name, path in zip(names, paths, strict=True)]
 
 
-# -------------------------------------------------------------------------------------------------- file lists
+# ------------------------------------------------------------------------------------------------ file lists
 
 
 def _list_file(path: Path, role: str) -> list[Source]:
     """Paths of a file list, relative to the working directory, else to the list's folder.
 
-    Of a ``.csv`` the column with a name of ``PATH_HEADERS``, else the first; of a ``.txt`` the whole line. Lines
-    that are empty or begin with # are left out, unless # begins the name of a file.
+    Of a ``.csv`` the column with a name of ``PATH_HEADERS``, else the first; of a ``.txt`` the whole line.
+    Lines that are empty or begin with # are left out, unless # begins the name of a file.
     """
     where = f"{role}: the file list {printable(str(path))}"
     if fault := fault_of(path):
@@ -257,16 +255,16 @@ def _list_file(path: Path, role: str) -> list[Source]:
         number, entry = missing[0]
         more = f" (then lines {', '.join(str(n) for n, _ in missing[1:6])})" if len(missing) > 1 else ""
         raise AudioError(
-            f"{role}: {len(missing)} of {len(entries)} files in {printable(str(path))} do not exist, the first "
-            f"is {_shortened(entry.strip()) or 'an empty name'} in line {number}{more}. "
-            f"{_likely(entry, path.parent)}Paths are taken relative to the working directory ({Path.cwd()}) or "
-            "to the list's folder."
+            f"{role}: {len(missing)} of {len(entries)} files in {printable(str(path))} do not exist, the "
+            f"first is {_shortened(entry.strip()) or 'an empty name'} in line {number}{more}. "
+            f"{_likely(entry, path.parent)}Paths are taken relative to the working directory ({Path.cwd()}) "
+            "or to the list's folder."
         )
     return _sources(found)
 
 
 def _lines(path: Path, where: str) -> list[tuple[int, str]]:
-    """Line numbers and lines, which end where editors end them: a name may hold what Unicode calls a line end."""
+    """Line numbers and lines as editors end them: a name may hold what Unicode calls an end of line."""
     data = path.read_bytes()
     if data[:2] in {b"\xff\xfe", b"\xfe\xff"}:
         raise AudioError(
@@ -278,7 +276,8 @@ def _lines(path: Path, where: str) -> list[tuple[int, str]]:
     except UnicodeDecodeError as error:
         number = data.count(b"\n", 0, error.start) + 1
         raise AudioError(
-            f"{where} is not UTF-8 in line {number} ({error}); likely saved by a spreadsheet in another encoding"
+            f"{where} is not UTF-8 in line {number} ({error}); likely saved by a spreadsheet in another "
+            "encoding"
         ) from None
     lines = list(enumerate(io.StringIO(text, newline=None), 1))
     for number, line in lines:
@@ -297,8 +296,8 @@ def _rows(lines: Sequence[tuple[int, str]], where: str) -> Iterator[tuple[int, l
             number = reader.line_num + 1
     except csv.Error as error:
         raise AudioError(
-            f"{where} cannot be split into columns in line {number} ({error}); likely a quote that is not closed, "
-            'or not doubled inside of quotes ("say ""hello"".wav")'
+            f"{where} cannot be split into columns in line {number} ({error}); likely a quote that is not "
+            'closed, or not doubled inside of quotes ("say ""hello"".wav")'
         ) from None
 
 
@@ -317,7 +316,7 @@ def _is_left_out(row: Sequence[str], folder: Path) -> bool:
 
 
 def _found(entry: str, folder: Path) -> Path | None:
-    """The file or folder that an entry of a list in ``folder`` names; spaces around it rarely belong to it."""
+    """What an entry of a list in ``folder`` names; spaces around it rarely belong to the name."""
     for name in (entry.strip(), entry.rstrip("\n")):
         for path in (Path(name), folder / name):
             if name and os.path.exists(
@@ -336,7 +335,7 @@ def _likely(entry: str, folder: Path) -> str:
     if _found(entry.strip("\"' \n"), folder) is not None:
         return "Likely the quotes around it: a .txt list has none. "
     if not Path(entry.strip()).suffix:
-        return f"Likely a header: the column with the paths is called path, file, or {len(PATH_HEADERS) - 2} others. "
+        return f"If it is a header: a column of paths is known as {', '.join(sorted(PATH_HEADERS))}. "
     return ""
 
 
@@ -345,7 +344,7 @@ def _shortened(text: str, longest: int = 120) -> str:
     return text if len(text) <= longest else f"{text[:longest]}... ({len(text)} characters)"
 
 
-# -------------------------------------------------------------------------------------------- sounds in memory
+# ------------------------------------------------------------------------------------------ sounds in memory
 
 
 def _refuse_one_sound(source: Any, role: str) -> None:
@@ -362,13 +361,13 @@ def _refuse_one_sound(source: Any, role: str) -> None:
     if isinstance(source, Mapping):
         keys = ", ".join(map(str, list(source)[:5]))
         raise AudioError(
-            f"{role}: {_article(source)} with the keys {keys}; a set is a list: of its values, or of rows like it"
+            f"{role}: {_article(source)} with the keys {keys}; a set is a list of its values, or of such rows"
         )
-    shape = getattr(source, "shape", ())
+    shape = tuple(getattr(source, "shape", ()))
     if len(shape) == 2 and shape[1] <= MOST_CHANNELS < shape[0]:
         raise AudioError(
-            f"{role}: an array of shape {tuple(shape)} is likely one signal of {shape[1]} channels given as the "
-            "set; give a list of signals"
+            f"{role}: an array of shape {shape} is likely one signal of {shape[1]} channels given as the set"
+            "; give a list of signals"
         )
 
 
@@ -378,24 +377,24 @@ def _list_memory(items: Sequence[Any], role: str, rate: int | None) -> list[Sour
         raise AudioError(f"{role}: {fault}")
     width = len(str(len(items)))
     sources = [_in_memory(item, f"[{i:0{width}d}]") for i, item in enumerate(items)]
-    if all(np.ndim(item) == 0 and isinstance(item, (int, float, np.generic)) for item in items):
+    if all(isinstance(item, (int, float, np.generic)) or getattr(item, "ndim", 1) == 0 for item in items):
         raise AudioError(
-            f"{role}: a set of arrays is a list of signals, and this one holds single values; likely one signal "
-            "given as the set"
+            f"{role}: a set of arrays is a list of signals, and this one holds single values; likely one "
+            "signal given as the set"
         )
     strays = [i for i, item in enumerate(items) if isinstance(item, (str, os.PathLike))]
     if strays:
         other = next(i for i in range(len(items)) if i not in set(strays))
         raise AudioError(
-            f"{role}: paths and arrays in one list: [{strays[0]}] is {_shortened(str(items[strays[0]]))!r} and "
-            f"[{other}] is {_article(items[other])}; give one or the other"
+            f"{role}: paths and arrays in one list: [{strays[0]}] is {_shortened(str(items[strays[0]]))!r} "
+            f"and [{other}] is {_article(items[other])}; give one or the other"
         )
     unrated = next((source for source in sources if source.array is not None and not source.rate), None)
     if unrated is not None and rate is None:
         raise AudioError(
-            f"{role}: arrays need rate= in Hz (one number, or a pair for reference and candidate), or a rate each, "
-            f"as in (signal, rate), and {unrated.name} has none; a rate that is guessed wrong changes the result "
-            "silently."
+            f"{role}: arrays need rate= in Hz (one number, or a pair for reference and candidate) or a rate "
+            f"each, as in (signal, rate), and {unrated.name} has none; a rate that is guessed wrong changes "
+            "the result silently."
         )
     if rate is None:
         return sources
@@ -431,7 +430,7 @@ def _in_memory(item: Any, name: str) -> Source:
 
 
 def _of_row(row: Mapping[Any, Any], name: str) -> Source:
-    """A row of ``datasets``: decoded, not decoded (bytes, or the path of a file), or with one of these as "audio"."""
+    """A row of ``datasets``: decoded, not decoded (bytes, or a path), or with one of these as "audio"."""
     if "array" in row and "sampling_rate" in row:
         return _of_array(_channels_last(_array(row["array"])), name, row["sampling_rate"])
     if row.get("bytes") is not None:
@@ -483,7 +482,7 @@ def _array(signal: Any) -> NDArray[Any]:
     By what they can do, not by what they are: nothing is imported for it.
     """
     if np.ma.is_masked(signal):
-        raise AudioError(f"{int(np.ma.count_masked(signal))} samples are masked; fill or cut them")
+        raise AudioError(f"{int(np.ma.getmaskarray(signal).sum())} samples are masked; fill or cut them")
     if hasattr(signal, "detach"):
         signal = signal.detach()
         signal = signal.cpu() if hasattr(signal, "cpu") else signal
@@ -501,8 +500,8 @@ def _channels_last(array: NDArray[Any]) -> NDArray[Any]:
 def samples_of(array: NDArray[Any], peak_limit: float) -> NDArray[np.float32]:
     """An array as (samples, channels) float32; integers by their full scale.
 
-    One row, (1, samples), is mono as tensors have it. ``AudioError`` for what is no sound, and for float samples
-    beyond ``peak_limit``.
+    One row, (1, samples), is mono as tensors have it. ``AudioError`` for what is no sound, and for float
+    samples beyond ``peak_limit``.
     """
     if array.ndim not in (1, 2) or array.dtype.kind not in "fiu":
         raise AudioError(
@@ -519,8 +518,8 @@ def samples_of(array: NDArray[Any], peak_limit: float) -> NDArray[np.float32]:
     if array.dtype.kind in "iu":
         if array.dtype.itemsize not in (2, 4) or array.dtype.kind == "u":
             raise AudioError(
-                f"array of type {array.dtype}; integer samples must be int16 or int32, whose full scale is known: "
-                "samples of 16 bits are .astype(numpy.int16)"
+                f"array of type {array.dtype}; integer samples must be int16 or int32, whose full scale is "
+                "known: samples of 16 bits are .astype(numpy.int16)"
             )
         return np.atleast_2d((array / -float(np.iinfo(array.dtype).min)).astype(np.float32).T).T
     samples = np.atleast_2d(array.astype(np.float32).T).T

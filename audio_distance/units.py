@@ -282,7 +282,10 @@ def _pairs(
     takes part in no pair; every other name without a partner is an error.
     """
     left = [[unit.name for unit in units if unit.member == member] for member in (1, 2)]
-    in_memory = [groups is None and all(map(_IN_MEMORY.fullmatch, names)) for names in left]
+    in_memory = [
+        groups is None and all(_IN_MEMORY.fullmatch(sound.name) for sound in side.sounds)
+        for side in (reference, candidate)
+    ]
     if paired is False or (paired is None and any(in_memory)) or not any(left):
         return [], ""
     if paired is True and groups is None:
@@ -298,12 +301,13 @@ def _pairs(
     alone = [[keys[i][key] for key in odd[i] if key in lost[i]] for i in (0, 1)]
     strays = [[keys[i][key] for key in odd[i] if key not in lost[i]] for i in (0, 1)]
     double = [sorted({name for name in left[i] if keys[i][key_of(name)] != name}) for i in (0, 1)]
+    unit = "files" if groups is None else "groups"
     rest = "; ".join(
-        f"{len(names)} of the {role} {what}, the first: {names[0]!r}"
+        f"{len(names)} {unit} of the {role} {what}, the first: {names[0]!r}"
         for what, of_both in (
-            ("had a partner that was left out", alone),
-            ("have none", strays),
-            ("have the name of another", double),
+            ("whose partner was left out", alone),
+            ("without a partner", strays),
+            ("under a name that is used twice", double),
         )
         for role, names in zip(("reference", "candidate"), of_both, strict=True)
         if names
@@ -311,14 +315,14 @@ def _pairs(
     demandable = bool(common) and not any([*strays, *double])
     if paired is True:
         if demandable:
-            return pairs, f"not in a pair: {rest}"
+            return pairs, f"in no pair: {rest}"
         raise AudioError(
             f"paired: {len(common)} names match, {sum(map(len, odd))} do not ({rest}); "
             "pairs need the same names below both folders (extensions may differ)"
         )
     if 2 * len(common) < max(1, min(map(len, left))):
         return [], ""  # hardly meant to match
-    way = "paired=True pairs the others" if demandable else "pairs need all of them"
+    way = "paired=True pairs the others" if demandable else "for pairs, all must"
     return [], f"not compared in pairs, though {len(common)} names match ({way}): {rest}"
 
 
@@ -336,7 +340,8 @@ def _refuse_unlike(in_memory: Sequence[bool], reference: SoundSet, candidate: So
     sizes = [len(side.sounds) + len(side.skipped) for side in (reference, candidate)]
     if in_memory[0] and sizes[0] != sizes[1]:
         raise AudioError(
-            f"paired: {sizes[0]} reference and {sizes[1]} candidate arrays; pairs need as many of both, in one order"
+            f"paired: {sizes[0]} reference and {sizes[1]} candidate arrays; pairs need as many of both, in "
+            "one order"
         )
 
 

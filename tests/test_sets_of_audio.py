@@ -532,7 +532,7 @@ class TestCache:
             assert metrics.compare(real, made, cache=where) == metrics.compare(real, made)
 
     def test_a_folder_that_may_only_be_read(self, real, made, tmp_path, monkeypatch, counted):
-        """What it holds is used, and what it lacks is described. (Root may write anywhere, so it is pretended.)"""
+        """What it holds is used, and what it lacks is described. (Pretended: root may write anywhere.)"""
         expected = self.measure(real, made, tmp_path)
         files(tmp_path / "cache")[0].unlink()
         counted.clear()

@@ -35,9 +35,11 @@ def rate_of(source: Source) -> int:
         with _open_av(source.path) as container:
             return int(container.streams.audio[0].rate)
     try:
-        # As bytes: soundfile cannot encode a name that is not UTF-8.
-        whole = io.BytesIO(source.data or b"") if source.path is None else os.fsencode(source.path)
-        return int(soundfile.info(whole).samplerate)
+        if source.path is None:
+            return int(soundfile.info(io.BytesIO(source.data or b"")).samplerate)
+        # As bytes, where paths are bytes: soundfile cannot encode a name that is not UTF-8.
+        path = os.fsencode(source.path) if os.name == "posix" else str(source.path)
+        return int(soundfile.info(path).samplerate)
     except (soundfile.SoundFileError, OSError) as error:
         raise AudioError(f"unreadable ({error}); likely not audio, or damaged") from None
 

@@ -218,7 +218,7 @@ def _written(part: Path, names: Sequence[str], *, errors: bool = False) -> list[
                 return []
             for cells in reader:
                 # Cut between two cells, a row has too few of them, or its error is not there yet.
-                is_whole = None not in cells.values() and (cells["label"] or cells["error"])
+                is_whole = None not in [*cells, *cells.values()] and (cells["label"] or cells["error"])
                 if is_whole and (errors or not cells["error"]):
                     found.append(_as_row(cells))
         except csv.Error:  # the last line, cut inside of a cell

@@ -15,6 +15,7 @@ import soundfile
 import metrics
 from models import predict
 
+ROOT = str(Path(metrics.__file__).parent)
 RATE = 16000
 ODD = [
     "=1+1.wav",
@@ -90,7 +91,11 @@ def test_an_interrupt_at_any_byte_loses_at_most_the_row_that_it_cuts(model, here
     assert len(ends) == len(expected)
     for cut in range(0, len(data), 7):
         part.write_bytes(data[:cut])
-        kept = sum(end < cut and not row["error"] for end, row in zip(ends, expected, strict=True))
+        # Whole behind the last quote, and before the two of the last cell, where all but "" is there.
+        kept = sum(
+            (end < cut or cut == end - 1) and not row["error"]
+            for end, row in zip(ends, expected, strict=True)
+        )
         read.clear()
         assert list(predict.write(model, paths(), here / "out.csv", key="k")) == expected
         assert len(read) == len(paths()) - kept

@@ -161,7 +161,8 @@ import sys, types
 import numpy as np
 model = types.SimpleNamespace(names=["one"], probabilities=lambda s, rate: np.array([[1.0]]), temperature=2.0,
                               described=None, facts={})
-sys.modules["models.classifier"] = types.SimpleNamespace(Classifier=types.SimpleNamespace(load=lambda _: model))
+loaded = types.SimpleNamespace(load=lambda _: model)
+sys.modules["models.classifier"] = types.SimpleNamespace(Classifier=loaded)
 from models import predict
 try:
     sys.exit(predict.main(sys.argv[1:]))

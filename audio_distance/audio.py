@@ -7,59 +7,50 @@ Conventions
 
 from __future__ import annotations
 
+import hashlib
 import io
 import os
-import struct
 from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
 
+from audio_distance.containers import Part, contents, kind_of, refuse_rate, tag_length
 from audio_distance.errors import AudioError
 from audio_distance.sources import Source, fault_of, refuse_out_of_range, samples_of
 
 
+@dataclass(frozen=True)
+class Signal:
+    """One sound that has been read."""
+
+    samples: NDArray[np.float32]  # (samples, channels), full scale 1.0
+    rate: int  # Hz
+    notes: tuple[str, ...] = ()  # what to know of a file that was read all the same: see ``containers``
+
+
 def rate_of(source: Source) -> int:
     """Sample rate from the header; raises AudioError with the reason if there is none."""
-    if source.array is not None:
-        return source.rate
-    import soundfile
-
     if source.fault:
         raise AudioError(source.fault)
-    if (len(source.data or b"") if source.path is None else source.path.stat().st_size) == 0:
-        raise AudioError("0 bytes; likely an interrupted copy or a disk that was full")
-    if source.path is not None and source.path.suffix.lower() in {".m4a", ".mp4", ".aac"}:
-        with _open_av(source.path) as container:
-            return int(container.streams.audio[0].rate)
-    try:
-        if source.path is None:
-            return int(soundfile.info(io.BytesIO(source.data or b"")).samplerate)
-        # As bytes, where paths are bytes: soundfile cannot encode a name that is not UTF-8.
-        path = os.fsencode(source.path) if os.name == "posix" else str(source.path)
-        return int(soundfile.info(path).samplerate)
-    except (soundfile.SoundFileError, OSError) as error:
-        raise AudioError(f"unreadable ({error}); likely not audio, or damaged") from None
+    if source.array is not None:
+        return source.rate
+    with source.opened() as file, _as_refusal("not audio, or damaged"):
+        if not file.read(1):
+            raise AudioError("0 bytes; likely an interrupted copy or a disk that was full")
+        file.seek(0)
+        kind = _kind_of_file(file)
+        file.seek(0)
+        if kind in _BY_AV:
+            with _open_av(file) as container:
+                return refuse_rate(container.streams.audio[0].rate)
+        import soundfile
 
-
-def _open_av(path: Path) -> Any:
-    """A container of PyAV, which reads what libsndfile does not; optional, because it brings 100 MB."""
-    try:
-        import av
-    except ModuleNotFoundError:
-        raise AudioError(
-            f"{path.suffix} needs the optional package av (pip install av), which is not installed"
-        ) from None
-    try:
-        container = av.open(str(path))
-    except (av.FFmpegError, OSError) as error:
-        raise AudioError(f"unreadable ({error}); likely not audio, or damaged") from None
-    if not container.streams.audio:
-        container.close()
-        raise AudioError("holds no audio stream")
-    return container
+        return refuse_rate(soundfile.info(file).samplerate)
 
 
 def read(
@@ -72,101 +63,147 @@ def read(
     path = Path(path)
     source = Source(str(path), path, fault=fault_of(path))
     try:
-        rate = rate_of(source)
-        samples = read_source(source, path.read_bytes(), minimum_bits=minimum_bits, peak_limit=peak_limit)
+        signal = read_source(source, source.read(), minimum_bits=minimum_bits, peak_limit=peak_limit)
     except OSError as error:
         raise AudioError(f"unreadable ({error})") from None
-    return samples, rate
+    return signal.samples, signal.rate
 
 
-def read_source(source: Source, data: bytes, *, minimum_bits: int, peak_limit: float) -> NDArray[np.float32]:
-    """Samples as (samples, channels) float32, or AudioError with value, limit and likely cause.
+def read_source(source: Source, data: bytes, *, minimum_bits: int, peak_limit: float) -> Signal:
+    """A sound, or AudioError with value, limit and likely cause.
 
     ``data`` is what the file holds (empty for an array): read once by the caller, who also hashes it.
     """
     if source.array is not None:
-        return samples_of(source.array, peak_limit)
-    if source.path is not None and source.path.suffix.lower() in {".m4a", ".mp4", ".aac"}:
-        with _open_av(source.path) as container:
-            import av
+        return Signal(samples_of(source.array, peak_limit), source.rate)
+    if not data:
+        raise AudioError("0 bytes; likely an interrupted copy or a disk that was full")
+    with _as_refusal("damaged or truncated"):
+        checked = contents(data)
+        parts = [_decode(part, minimum_bits, peak_limit) for part in checked.parts]
+    shapes = sorted({(part.rate, part.samples.shape[1]) for part in parts})
+    if len(shapes) > 1:
+        seen = " and ".join(f"{rate} Hz with {channels} channel(s)" for rate, channels in shapes)
+        raise AudioError(f"joined from files of {seen}; a sound has one rate")
+    samples = parts[0].samples if len(parts) == 1 else np.concatenate([part.samples for part in parts])
+    return Signal(samples, refuse_rate(parts[0].rate), checked.notes)
 
-            try:
-                frames = [frame.to_ndarray() for frame in _frames_as_float(container)]
-            except av.FFmpegError as error:
-                raise AudioError(f"unreadable ({error}); likely damaged or truncated") from None
-        if not frames:
-            raise AudioError("holds no samples; likely truncated")
-        return np.concatenate(frames, axis=1).T.astype(np.float32, copy=False)
+
+_BY_AV = {"mp4", "adts"}  # all others by libsndfile
+_BLOCK = (
+    2**22
+)  # samples of all channels that are decoded at once: a header may promise more than memory holds
+
+
+@contextmanager
+def _as_refusal(cause: str) -> Iterator[None]:
+    """Whatever a decoder raises, and they raise much, becomes the refusal of one file."""
+    try:
+        yield
+    except AudioError:
+        raise
+    except Exception as error:
+        text = str(error) or type(error).__name__
+        raise AudioError(f"unreadable ({text}); likely {cause}") from None
+
+
+def _kind_of_file(file: BinaryIO) -> str:
+    """``containers.kind_of``, behind the tags in front."""
+    while True:
+        head = file.read(32)
+        tag = tag_length(head)
+        if (kind := kind_of(head)) or not tag:
+            return kind
+        file.seek(tag - len(head), os.SEEK_CUR)
+
+
+def _decode(part: Part, minimum_bits: int, peak_limit: float) -> Signal:
+    """One stream, and all of it."""
+    if kind_of(part.data[:32]) in _BY_AV:
+        signal = _decode_by_av(part.data)
+    else:
+        signal = _decode_by_soundfile(part.data, minimum_bits, peak_limit)
+    samples, seconds = signal.samples, len(signal.samples) / signal.rate
+    if len(samples) < part.least:
+        raise AudioError(f"damaged: {len(samples)} of at least {part.least} samples could be read")
+    if abs(seconds - (part.seconds or seconds)) > 0.1:
+        raise AudioError(f"damaged: the frames last {part.seconds:.2f} s, and {seconds:.2f} s could be read")
+    if part.digest and (width := {8: 1, 16: 2, 24: 3}.get(part.bits)):
+        # Exact: float32 holds 24 bits, and the scale is a power of two.
+        integers = (samples * np.float32(2 ** (part.bits - 1))).astype("<i4")
+        whole = np.ascontiguousarray(integers.view(np.uint8).reshape(-1, 4)[:, :width])
+        if (found := hashlib.md5(whole.data, usedforsecurity=False).digest()) != part.digest:
+            raise AudioError(
+                f"damaged: the header gives the MD5 {part.digest.hex()[:8]}..., {len(samples)} samples have "
+                f"{found.hex()[:8]}...; likely a faulty copy, or a header that promises too few"
+            )
+    return signal
+
+
+def _decode_by_soundfile(data: bytes, minimum_bits: int, peak_limit: float) -> Signal:
     import soundfile
 
-    _refuse_truncated(data)
+    with soundfile.SoundFile(io.BytesIO(data)) as file:
+        if file.subtype in {"PCM_U8", "PCM_S8", "DPCM_8"} and minimum_bits > 8:
+            raise AudioError(
+                f"8-bit samples ({file.subtype}), and the limit is {minimum_bits} bits: their noise, "
+                "about 50 dB below the sound, would count as a difference. Likely an export setting; "
+                "convert the source again, or pass minimum_bits=8"
+            )
+        blocks: list[NDArray[np.float32]] = []
+        size = max(1, _BLOCK // file.channels)
+        while not blocks or len(blocks[-1]) == size:
+            blocks.append(file.read(size, dtype="float32", always_2d=True))
+        samples: NDArray[np.float32] = blocks[0] if len(blocks) == 1 else np.concatenate(blocks)
+        if len(samples) < file.frames < 2**62:
+            raise AudioError(f"truncated: {len(samples)} of {file.frames} samples could be read")
+        if file.subtype in {"FLOAT", "DOUBLE"}:
+            refuse_out_of_range(samples, peak_limit)
+        return Signal(samples, file.samplerate)
+
+
+def _open_av(file: BinaryIO) -> Any:
+    """A container of PyAV, which reads what libsndfile does not; optional, because it brings 100 MB."""
     try:
-        with soundfile.SoundFile(io.BytesIO(data)) as file:
-            if file.subtype in {"PCM_U8", "PCM_S8", "DPCM_8"} and minimum_bits > 8:
-                raise AudioError(
-                    f"8-bit samples ({file.subtype}), and the limit is {minimum_bits} bits: their noise, "
-                    "about 50 dB below the sound, would count as a difference. Likely an export setting; "
-                    "convert the source again, or pass minimum_bits=8"
-                )
-            expected, is_float = file.frames, file.subtype in {"FLOAT", "DOUBLE"}
-            samples: NDArray[np.float32] = file.read(dtype="float32", always_2d=True)
-    except (soundfile.SoundFileError, OSError) as error:
-        raise AudioError(f"unreadable ({error}); likely damaged or truncated") from None
-    if len(samples) < expected < 2**62:
-        raise AudioError(f"truncated: {len(samples)} of {expected} samples could be read")
-    if is_float:
-        refuse_out_of_range(samples, peak_limit)
-    return samples
-
-
-def _frames_as_float(container: Any) -> Iterator[Any]:
-    import av
-
-    resampler = av.AudioResampler(format="fltp")
-    for frame in container.decode(audio=0):
-        yield from resampler.resample(frame)
-
-
-def _refuse_truncated(data: bytes) -> None:
-    """libsndfile reads a cut file as a shorter one without a word; compare sizes with the headers."""
-    promised, start = _promised_samples(data)
-    held = len(data) - start
-    if promised > held and promised % 2**32 < 0xFFFFFF00:  # streams write no size
+        import av
+    except ModuleNotFoundError:
         raise AudioError(
-            f"truncated: the header promises {promised} bytes of samples, "
-            f"the file holds {held}; likely an interrupted copy"
+            "AAC (m4a, mp4, aac) needs the optional package av (pip install av), which is not installed"
+        ) from None
+    container = av.open(file)
+    if not container.streams.audio:
+        container.close()
+        raise AudioError("holds no audio stream")
+    return container
+
+
+def _decode_by_av(data: bytes) -> Signal:
+    with _open_av(io.BytesIO(data)) as container:
+        import av
+
+        stream = container.streams.audio[0]
+        resampler = av.AudioResampler(format="fltp")
+        blocks: list[NDArray[np.float32]] = []
+        rates: set[int] = set()
+        packets = 0
+        for packet in container.demux(stream):
+            packets += packet.size > 0
+            if packet.is_corrupt:
+                raise AudioError(f"truncated: packet {packets} is not whole; likely an interrupted copy")
+            for frame in packet.decode():
+                rates.add(frame.sample_rate)
+                blocks += [block.to_ndarray() for block in resampler.resample(frame)]
+        promised = float(stream.duration * stream.time_base) if stream.frames and stream.duration else 0.0
+        if packets < stream.frames:
+            raise AudioError(f"truncated: {packets} of {stream.frames} packets are there")
+    if not blocks:
+        raise AudioError("holds no samples; likely truncated")
+    if len(rates) > 1:
+        raise AudioError(f"changes its rate on the way ({' and '.join(map(str, sorted(rates)))} Hz)")
+    samples = np.concatenate(blocks, axis=1).T.astype(np.float32, copy=False)
+    (rate,) = rates
+    if promised and abs(len(samples) / rate - promised) > 0.1:
+        raise AudioError(
+            f"the header promises {promised:.2f} s, and {len(samples) / rate:.2f} s could be read"
         )
-    if data[:4] == b"OggS":
-        last = data.rfind(b"OggS")
-        page = data[last : last + 27 + 255]
-        lengths = page[27 : 27 + page[26]] if len(page) >= 27 else b""
-        if len(page) < 27 or last + 27 + len(lengths) + sum(lengths) > len(data):
-            raise AudioError("truncated: the last Ogg page is cut; likely an interrupted copy")
-
-
-def _promised_samples(data: bytes) -> tuple[int, int]:
-    """Bytes of samples after the header of a WAV, RF64, W64, AIFF or AU file, and where they start."""
-    if data[:4] == b".snd" and len(data) >= 12:
-        start, size = struct.unpack_from(">II", data, 4)
-        return size, start
-    # Form, layout of a chunk's head, first chunk, name of the samples' chunk, alignment.
-    for form, head, position, samples, align in (
-        (b"RIFF", "<4sI", 12, b"data", 2),
-        (b"RF64", "<4sI", 12, b"data", 2),
-        (b"FORM", ">4sI", 12, b"SSND", 2),
-        (b"riff", "<16sQ", 40, b"data", 8),
-    ):
-        if not data.startswith(form):
-            continue
-        long_size = None
-        while position + struct.calcsize(head) <= len(data):
-            name, size = struct.unpack_from(head, data, position)
-            position += struct.calcsize(head)
-            if form == b"riff":  # W64 counts the head as well
-                size = max(0, size - struct.calcsize(head))
-            if name == b"ds64" and position + 16 <= len(data):
-                long_size = struct.unpack_from("<Q", data, position + 8)[0]
-            if name[:4] == samples:
-                return (long_size if size == 0xFFFFFFFF and long_size is not None else size), position
-            position += -(-size // align) * align
-    return 0, 0
+    return Signal(samples, rate)

@@ -16,6 +16,7 @@ from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 
+from audio_distance.containers import CHECKS
 from audio_distance.description import Sound, fault_of_sound, read_npz, write_npz
 from audio_distance.features import constants
 from audio_distance.storage import cache_folder
@@ -38,7 +39,7 @@ def cache_or_none(cache: bool | str | os.PathLike[str]) -> Path | None:
 def entry_of(folder: Path, data: bytes, *, bandwidth_rate: int, minimum_bits: int, peak_limit: float) -> Path:
     """Where a file of this content is kept: by content, recipe, and what the reading would refuse."""
     key = hashlib.sha256(data)
-    key.update(f"{constants()[1]} {bandwidth_rate} {minimum_bits} {peak_limit}".encode())
+    key.update(f"{constants()[1]} {bandwidth_rate} {minimum_bits} {peak_limit} {CHECKS}".encode())
     return folder / f"{key.hexdigest()}.npz"
 
 
@@ -46,7 +47,9 @@ def load_entry(entry: Path, name: str) -> Sound | None:
     """The sound that is kept, under the name it has now; None if it has to be described."""
     try:
         arrays = read_npz(entry)
-        sound = Sound(name=name, vectors=arrays["vectors"], **json.loads(str(arrays["facts"])))
+        facts = json.loads(str(arrays["facts"]))
+        facts["notes"] = tuple(facts["notes"])
+        sound = Sound(name=name, vectors=arrays["vectors"], **facts)
         return None if fault_of_sound(sound) else sound
     except Exception:  # absent or damaged, in any of a dozen ways: it is made again
         return None
@@ -54,7 +57,7 @@ def load_entry(entry: Path, name: str) -> Sound | None:
 
 def save_entry(entry: Path, sound: Sound) -> str:
     """Keep a sound; "" or why that failed."""
-    facts = {key: getattr(sound, key) for key in ("content", "rate", "seconds", "level_db")}
+    facts = {key: getattr(sound, key) for key in ("content", "rate", "seconds", "level_db", "notes")}
     try:
         write_npz(entry, vectors=sound.vectors, facts=json.dumps(facts))
     except OSError as error:

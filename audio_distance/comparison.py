@@ -204,6 +204,8 @@ def warnings_of(
             lines.append(
                 f"{len(loaded.skipped)} files of the {side} were left out, the first: {loaded.skipped[0]}"
             )
+        notes = Counter(note for sound in loaded.sounds for note in sound.notes)
+        lines += [f"{count} files of the {side}: {note}" for note, count in sorted(notes.items())]
         copies = len(loaded.sounds) - len({sound.content for sound in loaded.sounds})
         if copies:
             lines.append(f"{copies} files of the {side} are copies of others in it")

@@ -18,9 +18,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from audio_distance.containers import RATES
 from audio_distance.errors import AudioError
 from audio_distance.features import constants
-from audio_distance.sources import HIGHEST_RATE, LOWEST_RATE, fault_of
+from audio_distance.sources import fault_of
 from audio_distance.storage import replacing
 from audio_distance.views import RATE, VIEWS
 
@@ -35,6 +36,7 @@ class Sound:
     seconds: float
     level_db: float  # of the sounding part, relative to full scale
     vectors: NDArray[np.float32]  # (windows, numbers)
+    notes: tuple[str, ...] = ()  # what to know of its file, though it was read; no part of ``content``
 
 
 @dataclass(frozen=True)
@@ -59,8 +61,8 @@ def fault_of_sound(sound: Sound) -> str:
         return f"a level of {sound.level_db} dB"
     if not 0 < sound.seconds < math.inf:
         return f"a length of {sound.seconds} s"
-    if not LOWEST_RATE <= sound.rate <= HIGHEST_RATE:
-        return f"a rate of {sound.rate} Hz, outside {LOWEST_RATE} to {HIGHEST_RATE} Hz"
+    if not RATES[0] <= sound.rate <= RATES[1]:
+        return f"a rate of {sound.rate} Hz, outside {RATES[0]} to {RATES[1]} Hz"
     if sound.vectors.ndim != 2 or sound.vectors.shape[1] != sum(VIEWS.values()) or not len(sound.vectors):
         return f"vectors of shape {sound.vectors.shape}; (windows, {sum(VIEWS.values())}) is needed"
     if not np.all(np.isfinite(sound.vectors)):
@@ -102,21 +104,24 @@ class Description:
 
         ``vectors`` (windows, 1032) float32; ``owners`` (windows,), the position of each window's sound;
         one value a sound: ``names``, ``contents`` (digests), ``rates`` (Hz), ``seconds``, ``levels`` (dB
-        relative to full scale); ``skipped`` (files,); 0-d: ``bandwidth_rate`` (Hz), ``recipe``, ``name``.
+        relative to full scale) and, if there are any, ``notes`` (a line each); ``skipped`` (files,); 0-d:
+        ``bandwidth_rate`` (Hz), ``recipe``, ``name``.
         """
         rows = [(s.name, s.content, s.rate, s.seconds, s.level_db) for s in self.sounds]
         columns = zip(_COLUMNS.items(), zip(*rows, strict=True), strict=True)
+        notes = ["\n".join(sound.notes) for sound in self.sounds]
         return {
             "vectors": np.concatenate([sound.vectors for sound in self.sounds]),
             "owners": np.repeat(np.arange(len(self)), [len(sound.vectors) for sound in self.sounds]),
             **{key: np.array(column, kind) for (key, kind), column in columns},
+            **({"notes": np.array(notes, str)} if any(notes) else {}),
             "skipped": np.array(self.skipped, str),
             **{key: np.array(getattr(self, key)) for key in ("bandwidth_rate", "recipe", "name")},
         }
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, Any]) -> Description:
-        """From what ``to_arrays`` gives (``skipped`` may be missing).
+        """From what ``to_arrays`` gives (``skipped`` and ``notes`` may be missing).
 
         Raises ``AudioError`` if arrays are missing or do not fit each other, are of another recipe or
         width, or hold what no sound has: numbers, levels, lengths and rates not finite or out of range.
@@ -126,6 +131,7 @@ class Description:
             vectors, owners = np.asarray(arrays["vectors"], np.float32), np.asarray(arrays["owners"], int)
             columns: list[NDArray[Any]] = [np.asarray(arrays[key], kind) for key, kind in _COLUMNS.items()]
             skipped = tuple(np.asarray(arrays.get("skipped", ()), str).tolist())
+            notes = np.asarray(arrays.get("notes", [""] * len(columns[0])), str)
         except (KeyError, TypeError, ValueError) as error:
             raise AudioError(f"not a described set, or a damaged one ({error!r})") from None
         if recipe != constants()[1]:
@@ -133,22 +139,21 @@ class Description:
                 f"described with recipe {recipe}, and this package has {constants()[1]}: describe the "
                 "set again from its audio"
             )
-        if not LOWEST_RATE <= rate <= RATE:
-            raise AudioError(
-                f"bandwidth_rate {rate} Hz is outside {LOWEST_RATE} to {RATE} Hz; likely damaged"
-            )
+        if not RATES[0] <= rate <= RATE:
+            raise AudioError(f"bandwidth_rate {rate} Hz is outside {RATES[0]} to {RATE} Hz; likely damaged")
         if vectors.ndim != 2 or vectors.shape[1] != sum(VIEWS.values()):
             raise AudioError(f"vectors of shape {vectors.shape}; (windows, {sum(VIEWS.values())}) is needed")
         if bad := int((~np.isfinite(vectors)).any(axis=1).sum()):
             raise AudioError(f"{bad} of {len(vectors)} windows hold NaN or infinite numbers; likely damaged")
         starts = np.flatnonzero(np.diff(owners.ravel(), prepend=-1))
-        fitting = owners.shape == vectors.shape[:1] and {c.shape for c in columns} == {starts.shape}
+        fitting = owners.shape == vectors.shape[:1] and {c.shape for c in [*columns, notes]} == {starts.shape}
         if not fitting or not starts.size or not np.array_equal(owners[starts], np.arange(len(starts))):
             raise AudioError(
                 f"arrays that do not fit: {len(vectors)} windows, {owners.size} owners, and "
                 f"{', '.join(f'{c.size} {key}' for key, c in zip(_COLUMNS, columns, strict=True))}"
             )
-        rows = zip(*(c.tolist() for c in columns), np.split(vectors, starts[1:]), strict=True)
+        lines = [tuple(text.split("\n")) if text else () for text in notes.tolist()]
+        rows = zip(*(c.tolist() for c in columns), np.split(vectors, starts[1:]), lines, strict=True)
         sounds = tuple(Sound(*row) for row in rows)
         for sound in sounds:
             if fault := fault_of_sound(sound):

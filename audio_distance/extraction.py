@@ -252,16 +252,15 @@ def describe_source(source: Source, job: _Job) -> _Outcome:
             )
             if (kept := load_entry(entry, source.name)) is not None:
                 return _Outcome(kept)
-        samples = read_source(source, data, minimum_bits=job.minimum_bits, peak_limit=job.peak_limit)
-        rate = rate_of(source)
-        mono = samples.mean(axis=1)
+        signal = read_source(source, data, minimum_bits=job.minimum_bits, peak_limit=job.peak_limit)
+        rate, mono = signal.rate, signal.samples.mean(axis=1)
         if job.embedding is None:
             vectors, level = describe_signal(mono, rate, bandwidth_rate=job.bandwidth_rate)
         else:
             _, level = prepare(mono, rate, bandwidth_rate=job.bandwidth_rate)
             vectors = _embed_with(job.embedding, mono, rate, job.bandwidth_rate)
         digest = hashlib.sha256(np.ascontiguousarray(mono).tobytes() + str(rate).encode()).hexdigest()
-        sound = Sound(source.name, digest, rate, len(mono) / rate, level, vectors)
+        sound = Sound(source.name, digest, rate, len(mono) / rate, level, vectors, signal.notes)
         return _Outcome(sound, not_kept="" if entry is None else save_entry(entry, sound))
     except (AudioError, OSError) as error:
         return _Outcome(None, f"{source.name}: {printable(str(error))}")

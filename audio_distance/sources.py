@@ -17,11 +17,12 @@ import stat
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
 
+from audio_distance.containers import RATES
 from audio_distance.errors import AudioError
 from audio_distance.output import printable
 
@@ -29,7 +30,6 @@ EXTENSIONS = frozenset(
     {".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".m4a", ".mp4", ".aac"}
     | {".aif", ".aiff", ".aifc", ".au", ".caf", ".w64", ".rf64"}
 )
-LOWEST_RATE, HIGHEST_RATE = 1000, 768_000  # Hz
 MOST_CHANNELS = 64  # more is a matrix that lies on its side
 
 # Of the column with the paths, in a list's first line, as pandas, Kaggle and Hugging Face write it.
@@ -55,11 +55,16 @@ class Source:
     data: bytes | None = None  # of a whole file
     fault: str = ""  # why it cannot be read
 
+    def opened(self) -> BinaryIO:
+        """The file, its bytes as one, or an empty one of an array; AudioError or OSError if there is none."""
+        if self.fault:
+            raise AudioError(self.fault)
+        return io.BytesIO(self.data or b"") if self.path is None else self.path.open("rb")
+
     def read(self) -> bytes:
-        """What the file holds; nothing of an array. OSError if it has gone or cannot be read."""
-        if self.path is not None:
-            return self.path.read_bytes()
-        return self.data or b""
+        """All that is in the file."""
+        with self.opened() as file:
+            return file.read()
 
 
 @dataclass(frozen=True)
@@ -456,14 +461,10 @@ def _of_array(array: NDArray[Any], name: str, rate: Any = None) -> Source:
 def _fault_of_rate(rate: Any) -> str:
     """Why no sound has this sample rate; "" if it can be one."""
     try:
-        possible = LOWEST_RATE <= rate <= HIGHEST_RATE
+        possible = RATES[0] <= rate <= RATES[1]
     except (TypeError, ValueError):
         return f"rate {rate!r} is no number of Hz"
-    return (
-        ""
-        if possible
-        else f"rate {rate} Hz is outside {LOWEST_RATE} to {HIGHEST_RATE} Hz. Was it given in kHz?"
-    )
+    return "" if possible else f"rate {rate} Hz is outside {RATES[0]} to {RATES[1]} Hz. Was it given in kHz?"
 
 
 def _whole(file: Any) -> bytes:

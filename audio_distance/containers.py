@@ -1,0 +1,743 @@
+"""What a container promises, against what it holds.
+
+Decoders are made to play on: they read a damaged file as a shorter one, or as another, without a word. Most
+containers carry the evidence (sizes, counts, checksums), so it is read here, beside the decoder.
+
+Conventions
+    data       the bytes of a whole file; what it is, these decide, never its name.
+    part       one stream of a file: a file that was joined from several is read part by part.
+    promised   by the header; held, by the file. Where they differ, an ``AudioError`` gives both.
+    note       what a reader of the result should know of a file that was read all the same.
+
+Sources: RFC 3533 (Ogg), RFC 9639 (FLAC), ISO 11172-3 and 13818-7 (MPEG, ADTS), ISO 14496-12 (MP4), the LAME
+tag (gabriel.mp3-tech.org), Microsoft's RIFF, EBU 3306 (RF64), Apple's AIFF and CAF, Sony's W64, Sun's AU.
+"""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from audio_distance.errors import AudioError
+
+RATES = (1000, 768_000)  # Hz, the limits of files and arrays alike
+
+CHECKS = 2  # version of what is refused here: what was read under another may be damaged
+
+NO_LENGTH = "the header gives no length: read to the end of the file, whether or not it is whole"
+JOINED = "several files joined end to end: all of them are heard"
+
+
+@dataclass(frozen=True)
+class Part:
+    """One stream: what the decoder is given, and what must come out."""
+
+    data: bytes
+    least: int = 0  # samples of a channel, at least
+    digest: bytes = b""  # MD5 of the samples as little-endian integers of ``bits`` bits
+    bits: int = 0
+    seconds: float = 0.0  # to within .1 s; 0: not known
+
+
+@dataclass(frozen=True)
+class Contents:
+    """A file that keeps its promises."""
+
+    parts: tuple[Part, ...]
+    notes: tuple[str, ...] = ()
+
+
+def kind_of(head: bytes) -> str:
+    """The container that the first 12 bytes of a file show, "" if it is none of those known here."""
+    if head[:4] in {b"RIFF", b"RIFX", b"RF64"}:
+        return "wav" if head[8:12] == b"WAVE" else ""
+    if head[:4] == b"FORM":
+        return "aiff" if head[8:12] in {b"AIFF", b"AIFC"} else ""
+    if head[4:8] == b"ftyp":
+        return "mp4"
+    if head[:2] > b"\xff\xe0" and head[1] & 0xE0 == 0xE0:  # eleven bits of synchronisation, then the layer
+        return "mpeg" if head[1] & 6 else "adts"
+    return _MAGIC.get(head[:4], "")
+
+
+def tag_length(data: bytes, position: int = 0) -> int:
+    """Bytes of the tag (ID3, APE, Lyrics3) at a position, 0 if there is none."""
+    head = data[position : position + 32]
+    if head[:3] == b"ID3" and len(head) >= 10 and max(head[6:10]) < 128:
+        size = sum(byte << shift for byte, shift in zip(head[6:10], (21, 14, 7, 0), strict=True))
+        return size + (20 if head[5] & 0x10 else 10)
+    if head[:8] == b"APETAGEX" and len(head) == 32:
+        size, flags = struct.unpack_from("<I4xI", head, 12)
+        return 32 + (size if flags & 0x20000000 else 0)  # a head before its items, or a foot behind them
+    if head[:3] == b"TAG":
+        return 128
+    if head[:11] == b"LYRICSBEGIN":
+        end = data.find(b"LYRICS200", position)
+        return end + 9 - position if end >= 0 else 0
+    return 0
+
+
+def contents(data: bytes) -> Contents:
+    """The parts of a file, each as its decoder is to be given it; AudioError if it breaks its promises."""
+    while kind_of(data[:12]) == "" and (tag := tag_length(data)):  # an ID3 tag may precede anything
+        data = data[tag:]
+    check = _CHECKS.get(kind_of(data[:12]))
+    return Contents((Part(data),)) if check is None else check(data)
+
+
+def refuse_rate(rate: float) -> int:
+    """The rate in whole Hz, within the limits of ``RATES``."""
+    if not RATES[0] <= rate <= RATES[1]:
+        raise AudioError(
+            f"the header gives a rate of {rate:g} Hz, outside {RATES[0]} to {RATES[1]} Hz; likely a damaged "
+            "header, or a file that holds no sound"
+        )
+    return int(rate)
+
+
+# Chunks: WAV, RF64, W64, AIFF, CAF
+
+
+class _Layout(NamedTuple):
+    """How the chunks of a container lie."""
+
+    head: str  # name and size
+    first: int  # where the first chunk begins
+    samples: bytes  # name of the chunk of samples
+    align: int  # chunks begin at multiples
+    own: int = 0  # what a size counts of the head
+
+
+_RIFF = _Layout("<4sI", 12, b"data", 2)
+_RIFX = _Layout(">4sI", 12, b"data", 2)
+_AIFF = _Layout(">4sI", 12, b"SSND", 2)
+_CAF = _Layout(">4sq", 8, b"data", 1)
+_W64_REST = bytes.fromhex("f3acd3118cd100c04f8edb8a")  # all names of W64 but "riff" end like this
+_W64 = _Layout("<16sQ", 40, b"data" + _W64_REST, 8, own=24)
+
+# What programs write that cannot know a size: some subtract their header, of fewer than 256 bytes.
+_PLACEHOLDERS = (0x7FFFF000, 2_000_000_000, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF)
+
+
+@dataclass(frozen=True)
+class _Chunks:
+    found: dict[
+        bytes, tuple[int, int]
+    ]  # name -> start of the content and its size, of the first of each name
+    start: int  # of the samples
+    size: int  # promised
+    end: int  # where the chunk behind the samples begins
+
+    def content(self, data: bytes, name: bytes) -> bytes:
+        start, size = self.found.get(name, (0, 0))
+        return data[start : start + size]
+
+
+def _walk(data: bytes, layout: _Layout) -> _Chunks:
+    """All chunks; AudioError if there are no samples among them."""
+    found: dict[bytes, tuple[int, int]] = {}
+    position, length, behind = layout.first, struct.calcsize(layout.head), 0
+    while position + length <= len(data):
+        name, size = struct.unpack_from(layout.head, data, position)
+        position += length
+        size -= layout.own
+        if size < 0 and name != layout.samples:
+            break
+        found.setdefault(name, (position, size))
+        padded = position - layout.first + size  # W64 and RIFF begin at multiples of their alignment
+        position = layout.first + -(-padded // layout.align) * layout.align
+        if name == layout.samples:
+            behind = position
+            if size < 0:
+                break
+    if layout.samples not in found:
+        raise AudioError("the file holds no chunk of samples; likely truncated")
+    return _Chunks(found, *found[layout.samples], behind)
+
+
+def _is_placeholder(size: int) -> bool:
+    return size < 0 or size >= 2**62 or any(0 <= value - size < 256 for value in _PLACEHOLDERS)
+
+
+def _refuse_cut(promised: int, held: int) -> None:
+    if promised > held:
+        raise AudioError(
+            f"truncated: the header promises {promised} bytes of samples, "
+            f"the file holds {held}; likely an interrupted copy"
+        )
+
+
+def _named(data: bytes, position: int, length: int = 4) -> bool:
+    """Does a chunk's name stand here? Letters, digits and spaces, which samples hardly ever are."""
+    name = data[position : position + length]
+    return len(name) == length and name.replace(b" ", b"").isalnum()  # of ASCII
+
+
+def _refuse_more(data: bytes, chunks: _Chunks, layout: _Layout, end: int) -> None:
+    """What lies behind the samples must be chunks up to ``end`` of the form, tags, or little."""
+    position, length = chunks.end, struct.calcsize(layout.head)
+    # A chunk of odd size that was not padded, as some programs write it.
+    if position < end and not _named(data, position) and _named(data, chunks.start + chunks.size):
+        position = chunks.start + chunks.size
+    while position < len(data):
+        rest = len(data) - position
+        if tag := tag_length(data, position):
+            position += tag
+        elif _named(data, position) and position + length <= len(data):
+            size = struct.unpack_from(layout.head, data, position)[1] - layout.own
+            if size < 0:
+                break
+            position += length + -(-size // layout.align) * layout.align
+        elif rest <= 64 or not any(data[position:]):
+            return
+        else:
+            raise AudioError(
+                f"the header promises {chunks.size} bytes of samples, and {rest} bytes behind them are no "
+                "chunk; likely a damaged header, or a file that was joined from parts"
+            )
+
+
+def _wav(data: bytes) -> Contents:
+    """RIFF, RIFX and RF64; several end to end are parts."""
+    layout = _RIFX if data[:4] == b"RIFX" else _RIFF
+    order = layout.head[0]
+    chunks = _walk(data, layout)
+    size, held = chunks.size, len(data) - chunks.start
+    long_sizes = chunks.content(data, b"ds64")
+    if size == 0xFFFFFFFF and len(long_sizes) >= 16:
+        size = struct.unpack_from("<Q", long_sizes, 8)[0]
+    block = _block_of_format(chunks.content(data, b"fmt "), order)
+    nothing = size == 0 and held >= block and not _named(data, chunks.start)
+    if nothing or (size > held and _is_placeholder(size)):
+        size = held // block * block
+        sizes = struct.pack(order + "I", min(size, 0xFFFFFFFF))
+        whole = struct.pack(order + "I", min(chunks.start + size - 8, 0xFFFFFFFF))
+        start = b"RIFX" if order == ">" else b"RIFF"
+        data = start + whole + data[8 : chunks.start - 4] + sizes + data[chunks.start :]
+        return Contents((Part(data),), (NO_LENGTH,))
+    _refuse_cut(size, held)
+    # A size that is wrong in the form's own head, as some programs leave it, loses no samples.
+    end = max(8 + struct.unpack_from(order + "I", data, 4)[0], chunks.start + size)
+    if data[end : end + 4] in {b"RIFF", b"RIFX"} and data[end + 8 : end + 12] == b"WAVE":
+        return _joined(_wav(data[:end]), _wav(data[end:]))
+    _refuse_more(data, _Chunks(chunks.found, chunks.start, size, _even(chunks.start + size)), layout, end)
+    return Contents((Part(data),))
+
+
+def _even(position: int) -> int:
+    return position + position % 2
+
+
+def _w64(data: bytes) -> Contents:
+    chunks = _walk(data, _W64)
+    held = len(data) - chunks.start
+    block = _block_of_format(chunks.content(data, b"fmt " + _W64_REST), "<")
+    if chunks.size > held and _is_placeholder(chunks.size + 24):
+        size = held // block * block
+        data = data[: chunks.start - 8] + struct.pack("<Q", size + 24) + data[chunks.start :]
+        return Contents((Part(data),), (NO_LENGTH,))
+    _refuse_cut(chunks.size, held)
+    _refuse_more(data, chunks, _W64, len(data))
+    return Contents((Part(data[: chunks.start + chunks.size]),))  # libsndfile takes what follows for samples
+
+
+def _block_of_format(content: bytes, order: str) -> int:
+    """Bytes of a block (a sample of each channel) of a ``fmt `` chunk whose fields agree with each other."""
+    if len(content) < 16:
+        raise AudioError("the header has no whole chunk fmt; likely truncated or damaged")
+    fields: tuple[int, ...] = struct.unpack_from(order + "HHIIHH", content)
+    tag, channels, rate, bytes_a_second, block, bits = fields
+    if tag == 0xFFFE and len(content) >= 26:
+        tag = struct.unpack_from(order + "H", content, 24)[0]
+    if not channels or not block:
+        raise AudioError(f"the header gives {channels} channels in blocks of {block} bytes; it is damaged")
+    samples = 1  # of a channel in a block
+    if tag in {1, 3, 6, 7}:
+        expected = channels * -(-bits // 8)
+        if block != expected:
+            raise AudioError(
+                f"the header contradicts itself: {channels} channels of {bits} bits are {expected} bytes, "
+                f"and it gives blocks of {block}; likely damaged"
+            )
+        allowed = {1: range(1, 33), 3: (32, 64), 6: (8,), 7: (8,)}[tag]
+        if bits not in allowed:
+            raise AudioError(
+                f"the header gives {bits} bits to format {tag}, which has none such; it is damaged"
+            )
+    elif tag in {2, 17, 49} and len(content) >= 20:  # MS and IMA ADPCM, GSM 6.10
+        samples = struct.unpack_from(order + "H", content, 18)[0]
+    else:
+        samples = 0
+    expected_rate = rate * block / max(1, samples)
+    if samples and abs(bytes_a_second - expected_rate) > (
+        0 if samples == 1 else max(2, 0.01 * expected_rate)
+    ):
+        raise AudioError(
+            f"the header contradicts itself: {rate} Hz in blocks of {block} bytes are {expected_rate:.0f} "
+            f"bytes a second, and it gives {bytes_a_second}; likely damaged"
+        )
+    refuse_rate(rate)
+    return block
+
+
+_AIFC_BYTES = {b"fl32": 4, b"FL32": 4, b"fl64": 8, b"FL64": 8, b"alaw": 1, b"ALAW": 1, b"ulaw": 1, b"ULAW": 1}
+_AIFC_LINEAR = {b"NONE", b"twos", b"sowt", b"raw ", b"in24", b"in32", b"23ni", b"42ni"}
+
+
+def _aiff(data: bytes) -> Contents:
+    """AIFF and AIFC, whose sizes count the samples twice: in bytes, and one by one."""
+    chunks = _walk(data, _AIFF)
+    _refuse_cut(chunks.size, len(data) - chunks.start)
+    common = chunks.content(data, b"COMM")
+    if len(common) < 18:
+        raise AudioError("the header has no whole chunk COMM; likely truncated or damaged")
+    channels, count, bits = struct.unpack_from(">HIH", common)
+    coding = common[18:22] if data[8:12] == b"AIFC" else b"NONE"
+    width = _AIFC_BYTES.get(coding, -(-bits // 8) if coding in _AIFC_LINEAR else 0)
+    held = chunks.size - 8 - struct.unpack_from(">I", data, chunks.start)[0] if chunks.size >= 8 else 0
+    if width and held - count * channels * width not in (0, 1):  # 1: a padding that was counted
+        raise AudioError(
+            f"the header contradicts itself: {count} samples of {channels} channels are "
+            f"{count * channels * width} bytes, and the chunk of samples has {held}; likely damaged"
+        )
+    end = max(8 + struct.unpack_from(">I", data, 4)[0], chunks.start + chunks.size)
+    if data[end : end + 4] == b"FORM" and data[end + 8 : end + 12] in {b"AIFF", b"AIFC"}:
+        return _joined(_aiff(data[:end]), _aiff(data[end:]))
+    _refuse_more(data, chunks, _AIFF, end)
+    return Contents((Part(data),))
+
+
+def _caf(data: bytes) -> Contents:
+    chunks = _walk(data, _CAF)
+    held = len(data) - chunks.start
+    description = chunks.content(data, b"desc")
+    if len(description) < 32:
+        raise AudioError("the header has no whole chunk desc; likely truncated or damaged")
+    rate, coding, _, packet, _, channels, bits = struct.unpack_from(">d4sIIIII", description)
+    refuse_rate(rate)
+    if coding == b"lpcm" and (packet != channels * -(-bits // 8) or not packet):
+        raise AudioError(
+            f"the header contradicts itself: {channels} channels of {bits} bits, and packets of {packet} "
+            "bytes; likely damaged"
+        )
+    if chunks.size == -1:  # by the format's rule, if the samples are its last chunk
+        size = 4 + (held - 4) // max(1, packet) * max(1, packet)
+        data = data[: chunks.start - 8] + struct.pack(">q", size) + data[chunks.start : chunks.start + size]
+        return Contents((Part(data),), (NO_LENGTH,))
+    _refuse_cut(chunks.size, held)
+    if coding == b"lpcm" and (chunks.size - 4) % packet:  # 4: the edit count
+        raise AudioError(
+            f"the header contradicts itself: {chunks.size - 4} bytes of samples are no whole number of "
+            f"{packet}-byte packets; likely damaged"
+        )
+    _refuse_more(data, chunks, _CAF, len(data))
+    return Contents((Part(data),))
+
+
+def _au(data: bytes) -> Contents:
+    """One header and then samples to the end, little-endian if its magic is written backwards."""
+    order = ">" if data[:4] == b".snd" else "<"
+    if len(data) < 24:
+        raise AudioError(f"truncated: the header has 24 bytes, the file holds {len(data)}")
+    start, size = struct.unpack_from(order + "II", data, 4)
+    held = len(data) - start
+    if start < 24 or held <= 0:
+        raise AudioError(
+            f"the header puts the samples at byte {start} of {len(data)}; likely truncated or damaged"
+        )
+    if size == 0xFFFFFFFF:
+        return Contents((Part(data),), (NO_LENGTH,))
+    _refuse_cut(size, held)
+    if held > size and data[start + size : start + size + 4] == data[:4]:
+        return _joined(_au(data[: start + size]), _au(data[start + size :]))
+    if held - size > 64 and any(data[start + size :]):
+        raise AudioError(
+            f"the header promises {size} bytes of samples, and the file holds {held}; likely a damaged header"
+        )
+    return Contents((Part(data[: start + size]),))
+
+
+def _joined(*several: Contents) -> Contents:
+    """Files end to end."""
+    notes = dict.fromkeys(note for one in several for note in (*one.notes, JOINED))
+    return Contents(tuple(part for one in several for part in one.parts), tuple(notes))
+
+
+# Ogg
+
+_REVERSED = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))  # the bits of each byte
+
+
+def _ogg_checksum(page: bytes) -> int:
+    """Ogg's CRC-32 is zlib's with the bits in the other order, and without its two inversions."""
+    mirrored = zlib.crc32(page.translate(_REVERSED), 0xFFFFFFFF) ^ 0xFFFFFFFF
+    return int(f"{mirrored:032b}"[::-1], 2)
+
+
+def _ogg(data: bytes) -> Contents:
+    """Every page whole, in sequence, up to the one that ends its stream; chained streams are parts."""
+    position, starts = 0, [0]
+    following: dict[int, int] = {}  # serial number of a stream that has not ended -> its next page
+    begun = False  # a page that does not begin a stream has been seen in this part
+    cut = "truncated: the last Ogg page is cut; likely an interrupted copy"
+    while position < len(data):
+        head = data[position : position + 27]
+        if head[:4] != b"OggS" or len(head) < 27:
+            if data.find(b"OggS", position + 1) >= 0:
+                raise AudioError(f"damaged: what lies at byte {position} is no Ogg page, and pages follow")
+            if not following:  # a tag, or padding, behind the last page
+                break
+            raise AudioError(cut)
+        flags, serial, number, checksum, segments = struct.unpack_from("<xB8xIIIB", head, 4)
+        lengths = data[position + 27 : position + 27 + segments]
+        end = position + 27 + segments + sum(lengths)
+        if len(lengths) < segments or end > len(data):
+            raise AudioError(cut)
+        page = data[position : position + 22] + bytes(4) + data[position + 26 : end]
+        if (found := _ogg_checksum(page)) != checksum:
+            raise AudioError(
+                f"damaged: the Ogg page at byte {position} has the checksum {checksum:08x}, and its content "
+                f"gives {found:08x}; likely a faulty copy"
+            )
+        if flags & 2:  # the first page of a stream
+            if begun:
+                if following:
+                    raise AudioError(
+                        f"damaged: a new Ogg stream begins at byte {position} before the last one has ended; "
+                        "likely joined from parts of which one is cut"
+                    )
+                starts.append(position)
+                begun = False
+            following[serial] = number
+        else:
+            begun = True
+        if following.get(serial) != number:
+            before = f"{following[serial] - 1} of its stream" if serial in following else "of no stream"
+            raise AudioError(
+                f"damaged: Ogg page {number} at byte {position} follows page {before}; pages are missing"
+            )
+        following[serial] = number + 1
+        if flags & 4:
+            del following[serial]
+        position = end
+    if following:
+        raise AudioError(
+            "truncated: the last Ogg page is not marked as the end of its stream; likely an interrupted copy "
+            "or recording"
+        )
+    ends = [*starts[1:], position]
+    parts = tuple(Part(data[start:end]) for start, end in zip(starts, ends, strict=True))
+    return Contents(parts, (JOINED,) if len(parts) > 1 else ())
+
+
+# FLAC
+
+
+def _flac(data: bytes) -> Contents:
+    """STREAMINFO against the frames; its MD5 is compared once the samples are decoded."""
+    if len(data) < 42:
+        raise AudioError(f"truncated: a FLAC header has 42 bytes, the file holds {len(data)}")
+    for again in (b"fLaC\x00\x00\x00\x22", b"fLaC\x80\x00\x00\x22"):
+        if (second := data.find(again, 42)) > 0:
+            return _joined(_flac(data[:second]), _flac(data[second:]))
+    fields = int.from_bytes(data[18:26], "big")  # rate 20 bits, channels 3, bits 5, samples 36
+    rate, bits, promised = fields >> 44, (fields >> 36 & 31) + 1, fields & (2**36 - 1)
+    refuse_rate(rate)
+    digest = data[26:42] if any(data[26:42]) else b""
+    held = _flac_samples(data)
+    if promised and held and promised != held:
+        raise AudioError(
+            f"truncated or damaged: the header promises {promised} samples, and the last frame ends with "
+            f"sample {held}"
+        )
+    if held is None and not (promised and digest):
+        raise AudioError("truncated: the last frame is not whole; likely an interrupted copy or recording")
+    if not promised and held:
+        # libsndfile cannot read a FLAC file of unknown length to its end: tell it.
+        data = data[:18] + (fields | held).to_bytes(8, "big") + data[26:]
+    notes = () if promised or digest else (NO_LENGTH,)
+    return Contents((Part(data, digest=digest, bits=bits),), notes)
+
+
+def _flac_samples(data: bytes) -> int | None:
+    """Samples of a channel up to the end of the last frame; None if none ends where the file does."""
+    sizes = {1: 192, 2: 576, 3: 1152, 4: 2304, 5: 4608, **{code: 256 << code - 8 for code in range(8, 16)}}
+    fixed = struct.unpack_from(">H", data, 8)[0]
+    position = len(data)
+    limit = max(42, len(data) - (1 << 20))  # no frame is longer by far
+    while (
+        position := max(data.rfind(b"\xff\xf8", limit, position), data.rfind(b"\xff\xf9", limit, position))
+    ) > 0:
+        head = data[position : position + 16]
+        length = 4
+        # The number of the frame, or of its first sample, is coded as UTF-8 codes a character.
+        more = max(0, len(f"{head[4] if len(head) > 4 else 0:08b}".split("0")[0]) - 1)
+        if len(head) < 16 or more > 6:
+            continue
+        number = head[4] & (0x7F >> (more + 1 if more else 0))
+        for byte in head[5 : 5 + more]:
+            number = number << 6 | byte & 0x3F
+        length += 1 + more
+        code = head[2] >> 4
+        if code in (6, 7):
+            size = int.from_bytes(head[length : length + code - 5], "big") + 1
+            length += code - 5
+        else:
+            size = sizes.get(code, 0)
+        length += {12: 1, 13: 2, 14: 2}.get(head[2] & 15, 0)
+        if length >= 16 or not size or _checksum(head[:length], 8, 0x07) != head[length]:
+            continue
+        frame = data[position:]
+        if _crc16(frame[:-2].translate(_REVERSED), mirrored=True) == int.from_bytes(frame[-2:], "big"):
+            return size + (number if head[1] & 1 else number * fixed)
+        break
+    return None
+
+
+def _checksum(data: bytes, bits: int, polynomial: int) -> int:
+    """A CRC as it is defined, bit by bit: for a few bytes."""
+    value = 0
+    for byte in data:
+        value ^= byte << bits - 8
+        for _ in range(8):
+            value = (value << 1 ^ (polynomial if value >> bits - 1 else 0)) & (1 << bits) - 1
+    return value
+
+
+@cache
+def _crc16_table() -> NDArray[np.uint16]:
+    """What two more bytes of zero make of every CRC-16 (polynomial 0x8005, low bit first)."""
+    table: NDArray[Any] = np.arange(65536, dtype=np.uint16)
+    for _ in range(16):
+        table = (table >> 1) ^ (np.uint16(0xA001) * (table & 1))
+    return table
+
+
+def _crc16(data: bytes, *, mirrored: bool = False) -> int:
+    """CRC-16 of polynomial 0x8005, as a tree: that of AB is that of A moved on by B's length, xor that of B.
+
+    Zeros in front change nothing, so every level has an even number; moving on twice as far is the table
+    applied to itself. With ``mirrored``, the result's bits in the other order.
+    """
+    move = _crc16_table()
+    length = 2 << max(0, len(data) - 1).bit_length()
+    values = move[np.frombuffer(bytes(length - len(data)) + data, "<u2")]
+    while len(values) > 1:
+        values = move[values[0::2]] ^ values[1::2]
+        move = move[move]
+    value = int(values[0])
+    return int(f"{value:016b}"[::-1], 2) if mirrored else value
+
+
+# MPEG audio and ADTS: frames that say where the next one is
+
+_BITRATES = {  # kbit/s by (version is 1, layer)
+    (True, 1): (0, 32, 64, 96, 128, 160, 192, 224, 256, 288, 320, 352, 384, 416, 448),
+    (True, 2): (0, 32, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320, 384),
+    (True, 3): (0, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320),
+    (False, 1): (0, 32, 48, 56, 64, 80, 96, 112, 128, 144, 160, 176, 192, 224, 256),
+    (False, 2): (0, 8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160),
+    (False, 3): (0, 8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160),
+}
+
+
+class _Frame(NamedTuple):
+    length: int  # bytes; 0: no frame
+    samples: int = 0  # of a channel
+    rate: int = 0
+    kind: tuple[int, ...] = ()  # what stays the same within a stream
+
+
+_NO_FRAME = _Frame(0)
+
+
+@cache
+def _mpeg_frame(head: bytes) -> _Frame:
+    """What three bytes of a header and the channel mode say (ISO 11172-3, 2.4.1.3)."""
+    if len(head) < 4 or head[0] != 0xFF or head[1] & 0xE0 != 0xE0:
+        return _NO_FRAME
+    version, layer = head[1] >> 3 & 3, 4 - (head[1] >> 1 & 3)
+    bitrate, rate, padding = head[2] >> 4, head[2] >> 2 & 3, head[2] >> 1 & 1
+    if version == 1 or layer == 4 or rate == 3 or bitrate in (0, 15):
+        return _NO_FRAME
+    hertz = (44100, 48000, 32000)[rate] >> {3: 0, 2: 1, 0: 2}[version]
+    samples = 384 if layer == 1 else 576 if layer == 3 and version != 3 else 1152
+    bits = 1000 * _BITRATES[version == 3, layer][bitrate]
+    slot = 4 if layer == 1 else 1
+    length = slot * (samples // 8 // slot * bits // hertz + padding)
+    return _Frame(length, samples, hertz, (version, layer, rate, head[3] >> 6 == 3))
+
+
+def _adts_frame(head: bytes) -> _Frame:
+    """What an ADTS header of 7 bytes says (ISO 13818-7, 6.2)."""
+    if len(head) < 7 or head[0] != 0xFF or head[1] & 0xF6 != 0xF0:
+        return _NO_FRAME
+    rate = head[2] >> 2 & 15
+    length = (head[3] & 3) << 11 | head[4] << 3 | head[5] >> 5
+    if rate > 12 or length < 7:
+        return _NO_FRAME
+    hertz = (96000, 88200, 64000, 48000, 44100, 32000, 24000, 22050, 16000, 12000, 11025, 8000, 7350)[rate]
+    return _Frame(length, 1024 * (1 + (head[6] & 3)), hertz, (head[1], head[2], head[3] & 0xF0))
+
+
+def _chain(data: bytes, head: int, frame_of: Callable[[bytes], _Frame]) -> list[list[tuple[int, _Frame]]]:
+    """Runs of frames with their positions: tags part them, and nothing else may lie between or behind."""
+    runs: list[list[tuple[int, _Frame]]] = [[]]
+    position = 0
+    kind: tuple[int, ...] = ()
+    while position < len(data):
+        frame = frame_of(data[position : position + head])
+        if frame.length and frame.kind == (kind or frame.kind):
+            if position + frame.length > len(data):
+                raise AudioError(
+                    f"truncated: the last frame has {frame.length} bytes, the file holds "
+                    f"{len(data) - position} of them; likely an interrupted copy"
+                )
+            kind = frame.kind
+            runs[-1].append((position, frame))
+            position += frame.length
+        elif tag := tag_length(data, position):
+            position += tag
+            if runs[-1]:
+                runs.append([])
+        elif not any(data[position:]):  # padding
+            break
+        else:
+            what = f"a frame of another kind ({frame.rate} Hz)" if frame.length else "no frame"
+            raise AudioError(
+                f"damaged or joined: at byte {position} of {len(data)}, behind {sum(map(len, runs))} frames, "
+                f"there is {what}"
+            )
+    return [run for run in runs if run]
+
+
+def _mpeg(data: bytes) -> Contents:
+    """MP3, and layers I and II: the frames, and what a Xing or LAME tag in the first promises of them."""
+    if data[2] >> 4 == 0:  # free format: only a decoder finds the next frame
+        return Contents((Part(data),), (NO_LENGTH,))
+    parts: list[Part] = []
+    notes: list[str] = []
+    for run in _chain(data, 4, lambda head: _mpeg_frame(head)):
+        # A tag in a later frame begins another file.
+        tags = [place for place in range(len(run)) if _xing(data, *run[place])]
+        firsts = sorted({0, *tags})
+        for first, last in zip(firsts, [*firsts[1:], len(run)], strict=True):
+            frames = run[first:last]
+            start, end = frames[0][0], frames[-1][0] + frames[-1][1].length
+            tag = _xing(data, *frames[0])
+            least = (len(frames) - 3) * frames[0][1].samples  # decoders leave out up to two, and the tag's
+            if tag:
+                least -= _refuse_unlike_tag(data, tag, frames, end)
+            else:
+                notes.append(NO_LENGTH)
+            parts.append(Part(data[start:end], least=least))
+    if len(parts) > 1:
+        notes.append(JOINED)
+    return Contents(tuple(parts), tuple(dict.fromkeys(notes)))
+
+
+def _xing(data: bytes, position: int, frame: _Frame) -> int:
+    """Where the Xing or Info tag in a frame of layer III begins, 0 if it has none."""
+    version, layer, _, mono = frame.kind
+    if layer != 3:
+        return 0
+    side = (17 if mono else 32) if version == 3 else (9 if mono else 17)  # bytes of side information
+    place = position + 4 + side
+    return place if data[place : place + 4] in (b"Xing", b"Info") else 0
+
+
+def _refuse_unlike_tag(data: bytes, tag: int, frames: list[tuple[int, _Frame]], end: int) -> int:
+    """Number of frames and checksum by the tag; returns the samples that it has decoders leave out."""
+    flags = data[tag + 7]
+    place = tag + 8
+    if flags & 1:
+        promised, held = struct.unpack_from(">I", data, place)[0], len(frames) - 1
+        if promised - held not in (0, 1):  # some count the frame that holds the tag
+            raise AudioError(
+                f"truncated or damaged: the header promises {promised} frames, the file holds {held}; likely "
+                "an interrupted copy"
+            )
+    place += 4 * (flags & 1) + 4 * (flags >> 1 & 1) + 100 * (flags >> 2 & 1) + 4 * (flags >> 3 & 1)
+    lame = data[place : place + 36]
+    if len(lame) < 36 or not lame[:4].isalnum():
+        return 0
+    checksum = struct.unpack_from(">H", lame, 32)[0]
+    body = frames[1][0] if len(frames) > 1 else end
+    # mp3gain changes the volume of each frame afterwards, and says so in an APE tag.
+    if (
+        checksum
+        and b"MP3GAIN" not in data[end : end + 4096]
+        and (found := _crc16(data[body:end])) != checksum
+    ):
+        raise AudioError(
+            f"damaged: the header gives the checksum {checksum:04x}, and the frames have {found:04x}; likely "
+            "a faulty copy"
+        )
+    return (lame[21] << 4 | lame[22] >> 4) + ((lame[22] & 15) << 8 | lame[23])
+
+
+def _adts(data: bytes) -> Contents:
+    frames = [frame for run in _chain(data, 7, _adts_frame) for _, frame in run]
+    if not frames:
+        raise AudioError("holds no whole ADTS frame; likely truncated")
+    seconds = sum(frame.samples for frame in frames) / frames[0].rate
+    return Contents((Part(data, seconds=seconds),), (NO_LENGTH,))
+
+
+def _mp4(data: bytes) -> Contents:
+    """The boxes end where the file does; their tables are the demuxer's to check."""
+    position = 0
+    found: list[bytes] = []
+    while position + 8 <= len(data):
+        size, name = struct.unpack_from(">I4s", data, position)
+        if size == 1 and position + 16 <= len(data):
+            size = struct.unpack_from(">Q", data, position + 8)[0]
+        size = size or len(data) - position
+        if not all(32 <= byte < 127 or byte == 0xA9 for byte in name) or size < 8:
+            if any(data[position:]) and len(data) - position > 64:
+                raise AudioError(f"damaged: what lies at byte {position} is no box of an MP4 file")
+            break
+        if name == b"ftyp" and found:
+            raise AudioError(
+                f"MP4 files joined end to end: another begins at byte {position}, which no decoder hears; "
+                "join them with a tool for it"
+            )
+        if position + size > len(data):
+            raise AudioError(
+                f"truncated: the box {name.decode('latin-1')} promises {size} bytes, the file holds "
+                f"{len(data) - position}; likely an interrupted copy"
+            )
+        found.append(name)
+        position += size
+    if b"moov" not in found:
+        raise AudioError("truncated: the box moov, which says where the samples are, is missing")
+    return Contents((Part(data),))
+
+
+_MAGIC = {
+    b"riff": "w64",
+    b"caff": "caf",
+    b".snd": "au",
+    b"dns.": "au",
+    b"OggS": "ogg",
+    b"fLaC": "flac",
+}
+_CHECKS: dict[str, Callable[[bytes], Contents]] = {
+    "wav": _wav,
+    "w64": _w64,
+    "aiff": _aiff,
+    "caf": _caf,
+    "au": _au,
+    "ogg": _ogg,
+    "flac": _flac,
+    "mpeg": _mpeg,
+    "adts": _adts,
+    "mp4": _mp4,
+}

@@ -6,7 +6,7 @@ INSTALL := $(VENV)/bin/pip install --quiet --disable-pip-version-check -c constr
 REPORT := $(VENV)/.report
 ALL := $(VENV)/.all
 # Processes that share the tests file by file; 0: no others.
-WORKERS ?= 0
+WORKERS ?= auto
 
 # Processors that lack instructions, stood in for by variables that the libraries read (experiments/processors.py).
 WITHOUT_AVX512 := OPENBLAS_CORETYPE=Haswell NPY_DISABLE_CPU_FEATURES=X86_V4,AVX512_ICL,AVX512_SPR ATEN_CPU_CAPABILITY=avx2
@@ -39,7 +39,7 @@ test-processors: $(ALL)  ## all tests as this processor is, without AVX512 and w
 	@for setting in "" "$(WITHOUT_AVX512)" "$(WITHOUT_AVX2)"; do \
 	    echo "processor: $${setting:-as it is}"; \
 	    env -u OPENBLAS_CORETYPE -u NPY_DISABLE_CPU_FEATURES -u ATEN_CPU_CAPABILITY $$setting \
-	        $(RUN) -m pytest || exit 1; \
+	        $(RUN) -m pytest -n $(WORKERS) --dist loadfile || exit 1; \
 	done
 
 study: $(ALL)  ## results on real audio: known sounds, all candidates (needs AUDIO_DATA, under an hour)

@@ -65,11 +65,11 @@ import sys
 from audio_distance import *  # noqa: F403
 from audio_distance import __all__ as __all__
 from audio_distance import __version__ as __version__
-from audio_distance.audio import EXTENSIONS as EXTENSIONS
 from audio_distance.command import main as main
 from audio_distance.features import CONSTANTS_FILE as CONSTANTS_FILE
 from audio_distance.features import SHORTEST_SECONDS as SHORTEST_SECONDS
 from audio_distance.features import SILENCE_PEAK as SILENCE_PEAK
+from audio_distance.sources import EXTENSIONS as EXTENSIONS
 from audio_distance.views import ENVELOPE_BANDS as ENVELOPE_BANDS
 from audio_distance.views import ENVELOPE_SIZES as ENVELOPE_SIZES
 from audio_distance.views import FINE_BANDS as FINE_BANDS

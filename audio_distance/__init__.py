@@ -6,16 +6,17 @@
 
 Which way the modules build on each other::
 
-    audio, views -> features -> description -> extraction    from a file to its numbers
+    sources -> audio, views -> features -> description -> extraction    from a file to its numbers
     units -> kernel -> resampling -> energy                  from numbers to value, test and interval
     comparison -> distance                                   what comes out; the functions that people call
     command                                                  the same from a shell
 """
 
-from audio_distance.audio import AudioError, read
+from audio_distance.audio import read
 from audio_distance.comparison import Comparison, Contribution, Difference, Side
 from audio_distance.description import Description
 from audio_distance.distance import compare, compare_each, describe, difference, distance
+from audio_distance.errors import AudioError
 from audio_distance.features import (
     RECIPE_VERSION,
     constants,

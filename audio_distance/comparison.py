@@ -168,7 +168,25 @@ def warnings_of(
     test: PermutationTest,
     grouped: bool,
 ) -> tuple[str, ...]:
-    """What a reader should know before quoting the value, a sentence each; ``common`` rate in Hz."""
+    """What a reader should know before quoting the value, a sentence each.
+
+    Parameters
+    ----------
+    reference, candidate : SoundSet
+    common : int
+        Sample rate in Hz to whose bandwidth both were brought.
+    pool : Pool
+    shared : int
+        Units with the same content in both sets.
+    test : PermutationTest
+    grouped : bool
+        True if groups, not files, are the draws.
+
+    Notes
+    -----
+    In the order of what they concern: bandwidth, sharing, pairing, files left out, copies, number of units,
+    durations. Nothing that holds for every comparison is said.
+    """
     unit = "groups" if grouped else "files"
     lines = _bandwidth_warnings(reference, candidate, common)
     if shared:
@@ -179,6 +197,8 @@ def warnings_of(
         lines.append(
             f"{pairs} pairs of {unit} found by name: the test swaps them (paired=False switches this off)"
         )
+    if pool.pairing:
+        lines.append(pool.pairing)
     for side, loaded in (("reference", reference), ("candidate", candidate)):
         if loaded.skipped:
             lines.append(
@@ -194,6 +214,7 @@ def warnings_of(
             f"with these numbers of units no p-value below {test.smallest_p:.2g} is possible: "
             "nothing can be shown, whatever the sounds are"
         )
+    # A quarter more is what clips of one kind differ by among themselves.
     medians = [float(np.median([s.seconds for s in loaded.sounds])) for loaded in (reference, candidate)]
     if max(medians) > 1.25 * min(medians):
         lines.append(
@@ -225,7 +246,12 @@ def _bandwidth_warnings(reference: SoundSet, candidate: SoundSet, common: int) -
 
 
 def verdict_of(result: Comparison) -> str:
-    """The result in a few words."""
+    """The result in a few words.
+
+    One of "the same set", "too few files to tell", "no difference shown", "different", and "different in
+    kind, though not in the value" (p is small and the value not above zero: the test also hears what the
+    three views' energy distance does not).
+    """
     if result.shared and result.shared == result.reference.units == result.candidate.units:
         return "the same set"
     if result.smallest_p > SIGNIFICANCE_LEVEL:
@@ -246,7 +272,7 @@ def interval_text(interval: tuple[float, float] | None, digits: int = 3) -> str:
 
 
 def p_text(result: Comparison) -> str:
-    """The p-value with the digits that it has."""
+    """The p-value with the digits that it has: two, and one below .001, which few rearrangements resolve."""
     return f"{result.p_value:.2g}" if result.p_value >= 0.001 else f"{result.p_value:.1g}"
 
 
@@ -261,7 +287,11 @@ def _regions(bands: Sequence[Contribution], width: int = 8) -> str:
 
 
 def text_of(result: Comparison) -> str:
-    """All that a reader needs, in lines: what ``print`` shows."""
+    """All that a reader needs, in lines: what ``print`` shows.
+
+    Bands and files are named only where the test found a difference: the parts of a value that is zero on
+    average are noise, and would be read as causes.
+    """
     r = result
     kind = "all" if r.exact else "random"
     interval = interval_text(r.interval)
@@ -284,7 +314,7 @@ def text_of(result: Comparison) -> str:
 
 
 def table(results: Mapping[str, Comparison]) -> str:
-    """A line a candidate, in columns."""
+    """A line a candidate, in columns: name -> comparison becomes the table that the command prints."""
     rows = [("candidate", "distance", "95 % interval", "p", "files", "verdict")]
     rows += [
         (

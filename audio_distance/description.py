@@ -7,7 +7,9 @@ Conventions
 
 from __future__ import annotations
 
+import math
 import os
+import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -16,10 +18,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from audio_distance.audio import AudioError
+from audio_distance.containers import RATES
+from audio_distance.errors import AudioError
 from audio_distance.features import constants
+from audio_distance.sources import fault_of
 from audio_distance.storage import replacing
-from audio_distance.views import VIEWS
+from audio_distance.views import RATE, VIEWS
 
 
 @dataclass(frozen=True)
@@ -44,6 +48,28 @@ class SoundSet:
     skipped: tuple[str, ...]  # one line a file that was left out
     not_audio: int  # files of a folder that were passed over
     fixed: bool = False  # the bandwidth of the call is that of a Description
+
+
+LARGEST_NUMBER = (
+    1e3  # of a view: logarithms and ratios of a sound at one level; the largest known is below 100
+)
+
+
+def fault_of_sound(sound: Sound) -> str:
+    """Why these numbers are of no sound, "" if they can be: what a damaged or hand-made file holds."""
+    if not math.isfinite(sound.level_db):
+        return f"a level of {sound.level_db} dB"
+    if not 0 < sound.seconds < math.inf:
+        return f"a length of {sound.seconds} s"
+    if not RATES[0] <= sound.rate <= RATES[1]:
+        return f"a rate of {sound.rate} Hz, outside {RATES[0]} to {RATES[1]} Hz"
+    if sound.vectors.ndim != 2 or sound.vectors.shape[1] != sum(VIEWS.values()) or not len(sound.vectors):
+        return f"vectors of shape {sound.vectors.shape}; (windows, {sum(VIEWS.values())}) is needed"
+    if not np.all(np.isfinite(sound.vectors)):
+        return "NaN or infinite numbers in its vectors"
+    if (largest := float(np.abs(sound.vectors).max())) > LARGEST_NUMBER:
+        return f"numbers up to {largest:.3g} in its vectors, and the limit is {LARGEST_NUMBER:g}"
+    return ""
 
 
 # Arrays of one value a sound, and their types, in the order of Sound.
@@ -98,7 +124,7 @@ class Description:
         """From what ``to_arrays`` gives (``skipped`` and ``notes`` may be missing).
 
         Raises ``AudioError`` if arrays are missing or do not fit each other, are of another recipe or
-        width, or not finite.
+        width, or hold what no sound has: numbers, levels, lengths and rates not finite or out of range.
         """
         try:
             recipe, name, rate = str(arrays["recipe"]), str(arrays["name"]), int(arrays["bandwidth_rate"])
@@ -113,6 +139,8 @@ class Description:
                 f"described with recipe {recipe}, and this package has {constants()[1]}: describe the "
                 "set again from its audio"
             )
+        if not RATES[0] <= rate <= RATE:
+            raise AudioError(f"bandwidth_rate {rate} Hz is outside {RATES[0]} to {RATE} Hz; likely damaged")
         if vectors.ndim != 2 or vectors.shape[1] != sum(VIEWS.values()):
             raise AudioError(f"vectors of shape {vectors.shape}; (windows, {sum(VIEWS.values())}) is needed")
         if bad := int((~np.isfinite(vectors)).any(axis=1).sum()):
@@ -126,7 +154,11 @@ class Description:
             )
         lines = [tuple(text.split("\n")) if text else () for text in notes.tolist()]
         rows = zip(*(c.tolist() for c in columns), np.split(vectors, starts[1:]), lines, strict=True)
-        return cls(name, rate, recipe, skipped, tuple(Sound(*row) for row in rows))
+        sounds = tuple(Sound(*row) for row in rows)
+        for sound in sounds:
+            if fault := fault_of_sound(sound):
+                raise AudioError(f"{sound.name!r} has {fault}; likely damaged, or made by hand")
+        return cls(name, rate, recipe, skipped, sounds)
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write ``to_arrays`` as a ``.npz`` file, whole or not at all; the same bytes every time."""
@@ -135,16 +167,7 @@ class Description:
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Description:
         """Read what ``save`` wrote; ``AudioError`` names the file and what is wrong with it."""
-        try:
-            with open(path, "rb") as opened, np.load(opened, allow_pickle=False) as file:
-                whole = file.zip.testzip() is None
-                arrays = dict(file)
-        except OSError as error:
-            raise AudioError(f"{path} cannot be read ({error})") from None
-        except Exception:  # in any of a dozen ways
-            whole = False
-        if not whole:
-            raise AudioError(f"{path}: not a described set, or a damaged one (not a whole .npz file)")
+        arrays = read_npz(path)
         try:
             return cls.from_arrays(arrays)
         except AudioError as error:
@@ -155,3 +178,36 @@ def write_npz(path: Path, **arrays: Any) -> None:
     """Arrays as a ``.npz`` file, whole or not at all, in place of an older one; the same bytes every time."""
     with replacing(path) as part, part.open("wb") as file:
         np.savez(file, **arrays)
+
+
+UNPACKED_TIMES, UNPACKED_BYTES = 20, 2**26  # more than the one of a file's size and than the other is refused
+
+
+def read_npz(path: str | os.PathLike[str]) -> dict[str, NDArray[Any]]:
+    """What ``write_npz`` wrote; ``AudioError`` names the file and what is wrong with it.
+
+    Vectors hardly compress, so a file that would unpack to much more than its size is refused before it does.
+    """
+    if fault := fault_of(Path(path)):
+        raise AudioError(f"{path} cannot be read ({fault})")
+    try:
+        with open(path, "rb") as opened, zipfile.ZipFile(opened) as packed:
+            size = os.fstat(opened.fileno()).st_size
+            unpacked = sum(member.file_size for member in packed.infolist())
+            limit = max(UNPACKED_TIMES * size, UNPACKED_BYTES)
+            if unpacked > limit:
+                raise AudioError(
+                    f"{path}: {size:,} bytes that unpack to {unpacked:,}, and the limit is {limit:,} "
+                    f"({UNPACKED_TIMES} times the file, at least {UNPACKED_BYTES:,}); not written here"
+                )
+            if packed.testzip() is None:
+                opened.seek(0)
+                with np.load(opened, allow_pickle=False) as file:
+                    return dict(file)
+    except OSError as error:
+        raise AudioError(f"{path} cannot be read ({error})") from None
+    except AudioError:
+        raise
+    except Exception:  # in any of a dozen ways
+        pass
+    raise AudioError(f"{path}: not a described set, or a damaged one (not a whole .npz file)")

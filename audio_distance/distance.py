@@ -21,10 +21,10 @@ from typing import Any, Unpack
 import numpy as np
 from numpy.typing import NDArray
 
-from audio_distance.audio import AudioError
 from audio_distance.comparison import Comparison, Contribution, Difference, Side, warnings_of
 from audio_distance.description import Description, SoundSet
 from audio_distance.energy import band_contributions, level_difference, observe
+from audio_distance.errors import AudioError
 from audio_distance.extraction import Embedding, load_sets
 from audio_distance.features import audible_numbers, constants
 from audio_distance.reading import Reading, ReadingFields

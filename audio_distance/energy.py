@@ -53,9 +53,25 @@ class Observed:
 
 
 def observe(views: Sequence[NDArray[Any]], pool: Pool, *, causes: bool = True) -> Observed:
-    """The value from scaled views; with ``causes``, also what each unit does to it."""
+    """The value from scaled views; with ``causes``, also what each unit does to it.
+
+    Parameters
+    ----------
+    views : sequence of arrays, each (windows, numbers)
+        Divided, as ``units.value_views`` gives them; one array for a caller's own embedding.
+    pool : Pool
+        Which windows are which unit's, and which unit is in which set.
+    causes : bool
+        False leaves the interval and ``leave_one_out`` out, for who needs the value alone.
+
+    Notes
+    -----
+    Everything follows from the sums of the kernel from each unit to either set, so the units x units table is
+    met in tiles and never held: memory grows with the units, not with their square.
+    """
     counts = pair_counts(pool)
     n, m = counts.reference, counts.candidate
+    # 1 where a unit belongs to a set: a shared unit belongs to both.
     reference, candidate = pool.in_reference.astype(float), pool.in_candidate.astype(float)
     # Sums of the kernel from each unit to all of either set, (views, units), over tiles of the upper half.
     to_reference = np.zeros((len(views), pool.size))
@@ -78,6 +94,7 @@ def observe(views: Sequence[NDArray[Any]], pool: Pool, *, causes: bool = True) -
     )
     if not causes or min(n, m) < 3:
         return Observed(by_view, contributions, {}, None)
+    # A stratum a sample of its own: reference, candidate, and what is drawn for both at once.
     leave_one_out, strata = {}, defaultdict(list)
     for i in range(pool.size):
         if pool.partner[i] >= 0 and pool.members[i] == 2:
@@ -115,6 +132,7 @@ def _without(
         counts.matched - int(joint),
     )
     xx, xy, yy = sums
+    # Within a set each pair is counted from both ends, across the sets once.
     return left, (xx - 2 * from_reference, xy - across, yy - 2 * from_candidate)
 
 
@@ -124,7 +142,7 @@ def level_difference(pool: Pool) -> tuple[float, tuple[float, float] | None]:
     value = float(candidate.mean() - reference.mean())
     if min(len(reference), len(candidate)) < 3:
         return value, None
-    # The jackknife of a mean is its usual standard error.
+    # The jackknife of a mean is its usual standard error, so one function serves both intervals.
     strata = [
         sign * np.array([s.sum() - x for x in s]) / (len(s) - 1)
         for sign, s in ((-1, reference), (1, candidate))
@@ -138,6 +156,11 @@ def band_contributions(envelope: NDArray[np.float64], pool: Pool) -> tuple[Contr
     A pair's kernel |d|^(1/2) is divided among the bands by their share of |d|^2, so the parts add up
     exactly. Of large sets: the first ``BAND_UNITS`` units a side in the order of their contents' digests
     (a random choice that is the same on every run), with at most ``BAND_UNITS`` * 4 windows.
+
+    Returns
+    -------
+    One ``Contribution`` a band, named by its lower and upper edge in Hz ("30-150 Hz"), from low to high;
+    neighbours overlap by half, as triangular bands do.
     """
     ends = np.append(pool.starts[1:], len(pool.vectors))
     sides = [np.flatnonzero(inside)[:BAND_UNITS] for inside in (pool.in_reference, pool.in_candidate)]
@@ -154,6 +177,7 @@ def band_contributions(envelope: NDArray[np.float64], pool: Pool) -> tuple[Contr
     if weights is not None:
         pairs *= np.outer(weights, weights)
     # |d|^(1/2) = |d|^2 (|d|^2)^(-3/4), and |d|^2 is a sum over bands.
+    # A pair of copies has no distance to divide: the floor keeps its share finite, and 0.
     pairs *= np.maximum(squared_distances(envelope, envelope), 1e-12) ** -0.75
     pairs += pairs.T
     by_band = envelope.reshape(len(envelope), len(ENVELOPE_SIZES), 4, ENVELOPE_BANDS)

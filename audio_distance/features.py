@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from audio_distance.audio import AudioError
+from audio_distance.errors import AudioError
 from audio_distance.views import (
     FINE_BANDS,
     FINE_SIZES,
@@ -112,11 +112,13 @@ def prepare(
         mono = mono.mean(axis=1)
     check_signal(mono, rate)
     magnitude = np.abs(mono)
+    # At the file's own rate: see Notes.
     sounding = np.flatnonzero(magnitude > TRIM * float(magnitude.max()))
     mono = mono[sounding[0] : sounding[-1] + 1]
     if bandwidth_rate is not None and bandwidth_rate < min(rate, RATE):
         mono, rate = resample(mono, rate, bandwidth_rate), bandwidth_rate
     mono = resample(mono, rate, RATE)
+    # Level of what sounds: pauses would lower the mean, so frames of 10 ms that are 30 dB down stay out.
     starts = np.arange(0, len(mono), RATE // 100)
     power = np.add.reduceat(mono * mono, starts) / np.diff(np.append(starts, len(mono)))
     rms = float(np.sqrt(power[power > power.max() * 1e-3].mean()))

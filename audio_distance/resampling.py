@@ -27,7 +27,23 @@ TIE = 1e-6  # studentised statistics that differ by less are equal up to roundin
 def jackknife_interval(value: float, strata: Iterable[ArrayLike], level: float = 0.95) -> tuple[float, float]:
     """Stratified delete-one jackknife with t; degrees of freedom after Welch and Satterthwaite.
 
-    ``strata`` holds, for each independent sample, the values without each of its units in turn.
+    Parameters
+    ----------
+    value : float
+        The estimate with all units.
+    strata : iterable of arrays
+        For each independent sample, the values without each of its units in turn.
+    level : float
+        Coverage, .95 by default.
+
+    Returns
+    -------
+    (low, high), symmetric about ``value``; of zero width where no unit makes a difference.
+
+    Notes
+    -----
+    Not a bootstrap: a resampled set holds copies, a copy of a file is at distance zero from itself, and
+    the interval then covers nothing (measured: 0 %). Deterministic besides.
     """
     from scipy.special import stdtrit  # half the import time of the package, and not for a value alone
 
@@ -37,7 +53,12 @@ def jackknife_interval(value: float, strata: Iterable[ArrayLike], level: float =
 
 
 def jackknife_variance(strata: Iterable[ArrayLike]) -> tuple[float, float]:
-    """Variance, the sum over strata of (n - 1) / n sum_i (x_i - mean x)^2, and its degrees of freedom."""
+    """Variance of a sum over independent samples, and its degrees of freedom.
+
+    The variance of a stratum of n is (n - 1) / n sum_i (x_i - mean x)^2 (Efron and Stein 1981,
+    doi:10.1214/aos/1176345462); degrees of freedom after Satterthwaite (1946, doi:10.2307/3002019).
+    A stratum of one unit says nothing of its spread and is left out.
+    """
     parts = [((len(s) - 1) * float(np.var(s)), len(s) - 1) for s in map(np.asarray, strata) if len(s) > 1]
     variance = sum(part for part, _ in parts)
     squares = sum(part**2 / freedom for part, freedom in parts)
@@ -49,12 +70,26 @@ def arrangements(pool: Pool, permutations: int, seed: int) -> tuple[NDArray[np.f
 
     Pairs are swapped, all other units dealt anew, shared ones stay in both. Every arrangement there is,
     if there are no more than ``permutations`` + 1, else that many at random.
+
+    Parameters
+    ----------
+    permutations : int
+        Random arrangements beside the observed one.
+    seed : int
+        Of ``numpy.random.default_rng``: for each arrangement first a swap or none for each pair in the order
+        of the units, then a permutation of the units that are free.
+
+    Returns
+    -------
+    members : array, (units, arrangements) float32
+    exact : bool
     """
     in_reference = pool.in_reference.astype(np.float32)
     left = np.flatnonzero((pool.partner >= 0) & (pool.members == 1))
     right = pool.partner[left]
     free = np.flatnonzero((pool.partner < 0) & (pool.members != 3))
     chosen = int((pool.members[free] == 1).sum())
+    # Beyond 60 pairs the number is far above any limit, and need not be written out.
     count = 2 ** min(len(left), 60) * math.comb(len(free), chosen)
     exact = count <= permutations + 1
     if exact:
@@ -113,8 +148,26 @@ def standardise(view: NDArray[np.float64], weights: NDArray[np.float64]) -> NDAr
 
 
 def whiten(view: NDArray[np.float64], weights: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Principal components of the pooled units, each divided by sqrt(variance + ridge)."""
+    """Principal components of the pooled units, each divided by sqrt(variance + ridge).
+
+    Parameters
+    ----------
+    view : array, (windows, numbers)
+    weights : array, (windows,)
+        They sum to 1 over all units.
+
+    Returns
+    -------
+    (windows, components), scaled so that two random windows are about 1 apart; one column of zeros where
+    nothing varies.
+
+    Notes
+    -----
+    The ridge, a tenth of the mean variance, keeps directions that the sample hardly shows from counting as
+    much as the others: with fewer units than numbers these would be most of the statistic.
+    """
     weighted = np.sqrt(weights)[:, None] * (view - weights @ view)
+    # Of the two ways to the same axes the one with the smaller matrix.
     if len(view) <= view.shape[1]:
         _, spread, axes = np.linalg.svd(weighted, full_matrices=False)
         variance = spread**2
@@ -200,6 +253,24 @@ def permutation_test(
     ``views`` are the numbers as they are, ``scaled`` those of the value (for its null spread). Every
     description is fitted on the pooled units, which no rearrangement changes, so the test is exact:
     P(p <= alpha) <= alpha for exchangeable units at every size.
+
+    Parameters
+    ----------
+    views, scaled : sequences of arrays, each (windows, numbers)
+        As ``units.value_views`` gives them.
+    permutations, seed : int
+        See ``arrangements``.
+    audible : sequence of arrays of bool, each (numbers,), optional
+        Numbers of each view that take part (``features.audible_numbers``); all by default.
+
+    Returns
+    -------
+    PermutationTest
+
+    Notes
+    -----
+    The largest of several statistics, each brought to one scale by its own null distribution, is again one
+    statistic: its p-value needs no correction for having looked at three.
     """
     members, exact = arrangements(pool, permutations, seed)
     if members.shape[1] == 1:  # every unit is in both sets

@@ -107,6 +107,7 @@ def embed(signal: NDArray[np.float32]) -> NDArray[np.float32]:
     ``_fine_structure`` stand, takes 2.1 ms of CPU a second of audio instead of 1.7.
     """
     envelope, attack, fine = [], [], []
+    # Every size once, 1024 for both views, and one padding for all: half of the longest transform.
     sizes = sorted({*ENVELOPE_SIZES, *FINE_SIZES})
     margin = sizes[-1] // 2
     padded = np.pad(signal, margin)
@@ -115,13 +116,14 @@ def embed(signal: NDArray[np.float32]) -> NDArray[np.float32]:
         centred = padded[margin - n_fft // 2 : len(padded) - margin + n_fft // 2]
         frames = sliding_window_view(centred, n_fft)[:: n_fft // 4]
         spectrum = scipy.fft.rfft(frames * window, axis=1, overwrite_x=True)
+        # Apart and contiguous: complex products cost a quarter more (see Notes).
         real, imaginary = np.ascontiguousarray(spectrum.real), np.ascontiguousarray(spectrum.imag)
         power = real * real
         power += imaginary * imaginary
         if n_fft in ENVELOPE_SIZES:
             statistics = _envelope(mel(power), n_fft)
             envelope.append(statistics)
-            attack.append(statistics[2] - statistics[3])
+            attack.append(statistics[2] - statistics[3])  # rises minus falls: the sign of time
         if n_fft in FINE_SIZES:
             fine.append(_fine_structure(real, imaginary, power, binary))
     return np.concatenate([np.ravel(part) for part in (*envelope, *attack, *fine)])

@@ -19,7 +19,7 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from audio_distance.containers import Part, contents, kind_of, refuse_rate, tag_length
+from audio_distance.containers import Part, contents, kind_of, mpeg_rate, refuse_rate, tag_length
 from audio_distance.errors import AudioError
 from audio_distance.sources import Source, fault_of, refuse_out_of_range, samples_of
 
@@ -43,7 +43,9 @@ def rate_of(source: Source) -> int:
         if not file.read(1):
             raise AudioError("0 bytes; likely an interrupted copy or a disk that was full")
         file.seek(0)
-        kind = _kind_of_file(file)
+        kind, head = _kind_of_file(file)
+        if kind == "mpeg" and (rate := mpeg_rate(head)):
+            return rate
         file.seek(0)
         if kind in _BY_AV:
             with _open_av(file) as container:
@@ -90,9 +92,8 @@ def read_source(source: Source, data: bytes, *, minimum_bits: int, peak_limit: f
 
 
 _BY_AV = {"mp4", "adts"}  # all others by libsndfile
-_BLOCK = (
-    2**22
-)  # samples of all channels that are decoded at once: a header may promise more than memory holds
+# Samples of all channels that are decoded at once: a header may promise more than memory holds.
+_BLOCK = 2**22
 
 
 @contextmanager
@@ -107,13 +108,13 @@ def _as_refusal(cause: str) -> Iterator[None]:
         raise AudioError(f"unreadable ({text}); likely {cause}") from None
 
 
-def _kind_of_file(file: BinaryIO) -> str:
-    """``containers.kind_of``, behind the tags in front."""
+def _kind_of_file(file: BinaryIO) -> tuple[str, bytes]:
+    """``containers.kind_of`` and the bytes that show it, behind the tags in front."""
     while True:
         head = file.read(32)
         tag = tag_length(head)
         if (kind := kind_of(head)) or not tag:
-            return kind
+            return kind, head
         file.seek(tag - len(head), os.SEEK_CUR)
 
 

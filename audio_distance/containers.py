@@ -659,6 +659,11 @@ def _mpeg_frame(head: bytes) -> _Frame:
     return _Frame(length, samples, hertz, (version, layer, rate, head[3] >> 6 == 3))
 
 
+def mpeg_rate(head: bytes) -> int:
+    """Hz, by the header of an MPEG frame; 0 if only a decoder can tell."""
+    return _mpeg_frame(head[:4]).rate
+
+
 def _adts_frame(head: bytes) -> _Frame:
     """What an ADTS header of 7 bytes says (ISO 13818-7, 6.2)."""
     if len(head) < 7 or head[0] != 0xFF or head[1] & 0xF6 != 0xF0:

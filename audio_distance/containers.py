@@ -84,6 +84,13 @@ def tag_length(data: bytes, position: int = 0) -> int:
     return 0
 
 
+def _tags_behind(data: bytes) -> int:
+    """Where the tags at the end of a file begin, of which an APE tag of the first version has no head."""
+    end = len(data) - (128 if data[-128:-125] == b"TAG" else 0)
+    foot = data[max(0, end - 32) : end]
+    return end - (struct.unpack_from("<I", foot, 12)[0] if foot[:8] == b"APETAGEX" else 0)
+
+
 def contents(data: bytes) -> Contents:
     """The parts of a file, each as its decoder is to be given it; AudioError if it breaks its promises."""
     parts: list[Part] = []
@@ -679,7 +686,7 @@ def _adts_frame(head: bytes) -> _Frame:
 def _chain(data: bytes, head: int, frame_of: Callable[[bytes], _Frame]) -> list[list[tuple[int, _Frame]]]:
     """Runs of frames with their positions: tags part them, and nothing else may lie between or behind."""
     runs: list[list[tuple[int, _Frame]]] = [[]]
-    position = 0
+    position, last = 0, _tags_behind(data)
     kind: tuple[int, ...] = ()
     while position < len(data):
         frame = frame_of(data[position : position + head])
@@ -696,7 +703,7 @@ def _chain(data: bytes, head: int, frame_of: Callable[[bytes], _Frame]) -> list[
             position += tag
             if runs[-1]:
                 runs.append([])
-        elif not any(data[position:]):  # padding
+        elif position >= last or not any(data[position:]):  # a tag, or padding
             break
         else:
             what = f"a frame of another kind ({frame.rate} Hz)" if frame.length else "no frame"

@@ -474,9 +474,9 @@ def work(pipe, seed):
 class Worker:
     """A process that can be ended when it hangs, and started anew when it died."""
 
-    def __init__(self, seed):
+    def __init__(self, seed, task):
         self.pipe, other = get_context("spawn").Pipe()
-        self.process = get_context("spawn").Process(target=work, args=(other, seed), daemon=True)
+        self.process = get_context("spawn").Process(target=task, args=(other, seed), daemon=True)
         self.process.start()
         other.close()
         self.index, self.since = None, None
@@ -491,11 +491,11 @@ class Worker:
         self.pipe.close()
 
 
-def run(count, seed, workers, progress=True):
-    """Outcomes of all mutants in order: (outcome, words)."""
+def run(count, seed, workers, *, progress=True, task=work, limit=LIMIT):
+    """Outcomes of all mutants in order: (outcome, words). A ``task`` is what a process does."""
     results = {}
     waiting = iter(range(count))
-    pool = [Worker(seed) for _ in range(min(workers, count))]
+    pool = [Worker(seed, task) for _ in range(min(workers, count))]
     bar = tqdm(total=count, unit="file", disable=None if progress else True)
     for worker in pool:
         worker.give(next(waiting))
@@ -509,8 +509,8 @@ def run(count, seed, workers, progress=True):
                 except EOFError:
                     worker.process.join()
                     result = ("crash", f"the process ended with {worker.process.exitcode}")
-            elif worker.since is not None and time.monotonic() - worker.since > LIMIT:
-                result = ("hang", f"more than {LIMIT:g} s")
+            elif worker.since is not None and time.monotonic() - worker.since > limit:
+                result = ("hang", f"more than {limit:g} s")
             if result == "ready":
                 worker.since = time.monotonic()
             elif result is not None:
@@ -519,7 +519,7 @@ def run(count, seed, workers, progress=True):
                 following = next(waiting, None)
                 if not worker.process.is_alive() or result[0] == "hang":
                     worker.end()
-                    pool[place] = worker = Worker(seed)
+                    pool[place] = worker = Worker(seed, task)
                 if following is not None:
                     worker.give(following)
                 else:

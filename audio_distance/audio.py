@@ -104,7 +104,8 @@ def _as_refusal(cause: str) -> Iterator[None]:
     except AudioError:
         raise
     except Exception as error:
-        text = str(error) or type(error).__name__
+        # libsndfile's own words, without the place in memory that it was given for a name.
+        text = getattr(error, "error_string", str(error)) or type(error).__name__
         raise AudioError(f"unreadable ({text}); likely {cause}") from None
 
 

@@ -35,6 +35,9 @@ NO_LENGTH = "the header gives no length: read to the end of the file, whether or
 JOINED = "several files joined end to end: all of them are heard"
 
 
+MOST_PARTS = 1000  # of a file
+
+
 @dataclass(frozen=True)
 class Part:
     """One stream: what the decoder is given, and what must come out."""
@@ -96,8 +99,10 @@ def contents(data: bytes) -> Contents:
     parts: list[Part] = []
     notes: list[str] = []
     while data:
-        while not kind_of(data[:12]) and (tag := tag_length(data)):  # a tag may precede anything
-            data = data[tag:]
+        start = 0
+        while not kind_of(data[start : start + 12]) and (tag := tag_length(data, start)):
+            start += tag
+        data = data[start:]  # a tag may precede anything
         check = _CHECKS.get(kind_of(data[:12]))
         if check is None:
             parts.append(Part(data))
@@ -106,6 +111,8 @@ def contents(data: bytes) -> Contents:
         parts += found.parts
         notes += found.notes
         data = data[end:]
+        if data and len(parts) >= MOST_PARTS:
+            raise AudioError(f"joined from more than {MOST_PARTS} files; likely damaged")
     if len(parts) > 1:
         notes.append(JOINED)
     return Contents(tuple(parts), tuple(dict.fromkeys(notes)))
@@ -553,14 +560,16 @@ def _flac_frame_end(data: bytes, start: int, following: int) -> int:
         return _crc16(data[start : position - 2].translate(_REVERSED), mirrored=True) == stored
 
     limit = min(len(data), start + (1 << 21))  # no frame is longer: 65535 samples of 8 channels and 32 bits
-    other = data.find(b"fLaC", start, limit)
+    other = max(0, data.find(b"fLaC", start, limit))
     position = start + 2
-    while (position := data.find(data[start : start + 2], position + 1, other if other > 0 else limit)) > 0:
+    tries = 20  # a header among the samples by chance has a checksum too; more than one is no chance
+    while tries and (position := data.find(data[start : start + 2], position + 1, other or limit)) > 0:
         number, size = _flac_frame(data, position)
         if size and ends_at(position):
             return position
-        if size and number == following:
-            return 0
+        tries = 0 if size and number == following else tries - bool(size)
+    if not tries:
+        return 0
     # The last frame: another file, a tag, nothing, or zeros lie behind it, and it may itself end in zeros.
     zeros = start + len(data[start:limit].rstrip(b"\0"))
     ends = (other, len(data) - 128, zeros, zeros + 1, zeros + 2)
@@ -570,7 +579,7 @@ def _flac_frame_end(data: bytes, start: int, following: int) -> int:
 def _flac_frame(data: bytes, position: int) -> tuple[int, int]:
     """Number of a frame, or of its first sample, and its samples of a channel (RFC 9639); 0: no frame."""
     head = data[position : position + 16]
-    if len(head) < 10 or head[0] != 0xFF or head[1] & 0xFE != 0xF8:
+    if len(head) < 10 or head[0] != 0xFF or head[1] & 0xFE != 0xF8 or head[2] < 16 or head[2] & 15 == 15:
         return 0, 0
     # The number is coded as UTF-8 codes a character.
     more = max(0, len(f"{head[4]:08b}".split("0")[0]) - 1)

@@ -80,7 +80,7 @@ _COLUMNS: dict[str, type] = {"names": str, "contents": str, "rates": int, "secon
 class Description:
     """A set described once (``describe``), without its audio; used wherever a set is.
 
-    ``len()`` is its number of sounds.
+    ``len()`` is its number of sounds. ``AudioError`` if it is of another recipe, or holds what no sound has.
     """
 
     name: str
@@ -88,6 +88,15 @@ class Description:
     recipe: str  # constants()[1]
     skipped: tuple[str, ...]  # one line a file that was left out with on_error="skip"
     sounds: tuple[Sound, ...] = field(repr=False)
+
+    def __post_init__(self) -> None:
+        """Raise ``AudioError`` for what was described by another recipe, or never was a sound."""
+        _refuse_other(self.recipe)
+        if not RATES[0] <= self.bandwidth_rate <= RATE:
+            raise AudioError(f"bandwidth_rate {self.bandwidth_rate} Hz is outside {RATES[0]} to {RATE} Hz")
+        for sound in self.sounds:
+            if fault := fault_of_sound(sound):
+                raise AudioError(f"{sound.name!r} has {fault}; likely damaged, or made by hand")
 
     def __len__(self) -> int:
         return len(self.sounds)
@@ -134,13 +143,7 @@ class Description:
             notes = np.asarray(arrays.get("notes", [""] * len(columns[0])), str)
         except (KeyError, TypeError, ValueError) as error:
             raise AudioError(f"not a described set, or a damaged one ({error!r})") from None
-        if recipe != constants()[1]:
-            raise AudioError(
-                f"described with recipe {recipe}, and this package has {constants()[1]}: describe the "
-                "set again from its audio"
-            )
-        if not RATES[0] <= rate <= RATE:
-            raise AudioError(f"bandwidth_rate {rate} Hz is outside {RATES[0]} to {RATE} Hz; likely damaged")
+        _refuse_other(recipe)  # before the shape, which may be another with it
         if vectors.ndim != 2 or vectors.shape[1] != sum(VIEWS.values()):
             raise AudioError(f"vectors of shape {vectors.shape}; (windows, {sum(VIEWS.values())}) is needed")
         if bad := int((~np.isfinite(vectors)).any(axis=1).sum()):
@@ -154,11 +157,7 @@ class Description:
             )
         lines = [tuple(text.split("\n")) if text else () for text in notes.tolist()]
         rows = zip(*(c.tolist() for c in columns), np.split(vectors, starts[1:]), lines, strict=True)
-        sounds = tuple(Sound(*row) for row in rows)
-        for sound in sounds:
-            if fault := fault_of_sound(sound):
-                raise AudioError(f"{sound.name!r} has {fault}; likely damaged, or made by hand")
-        return cls(name, rate, recipe, skipped, sounds)
+        return cls(name, rate, recipe, skipped, tuple(Sound(*row) for row in rows))
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write ``to_arrays`` as a ``.npz`` file, whole or not at all; the same bytes every time."""
@@ -172,6 +171,14 @@ class Description:
             return cls.from_arrays(arrays)
         except AudioError as error:
             raise AudioError(f"{path}: {error}") from None
+
+
+def _refuse_other(recipe: str) -> None:
+    if recipe != constants()[1]:
+        raise AudioError(
+            f"described with recipe {recipe}, and this package has {constants()[1]}: describe the set again "
+            "from its audio"
+        )
 
 
 def write_npz(path: Path, **arrays: Any) -> None:

@@ -22,8 +22,8 @@ class Reading:
     ----------
     rate : int or (int, int), optional
         Sample rate in Hz of the arrays that come without one, for all sets, or one for the reference and one
-        for the candidates; files carry their own. It has no default, because a rate that is guessed wrong changes the result
-        without a word.
+        for the candidates; files carry their own. It has no default, because a rate that is guessed wrong
+        changes the result without a word.
     on_error : "raise" or "skip"
         One bad file stops the run and all bad files are named; "skip" leaves them out and counts them.
     workers : int, optional

@@ -14,6 +14,7 @@ import csv
 import io
 import os
 import stat
+import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -169,20 +170,21 @@ def list_folder(folder: Path, role: str) -> Listing:
     """
     paths, unread, passed = [], [], 0
     errors: list[OSError] = []
-    seen: set[tuple[int, int]] = set()
-    above = {_identity(parent) for parent in folder.resolve().parents}
+    seen: set[str] = set()
+    above = {str(parent) for parent in folder.resolve().parents}
     waiting = [folder]  # links come after all that lies below the folder itself
     while waiting:
         for root, folders, names in os.walk(waiting.pop(0), onerror=errors.append):
-            here = _identity(Path(root))
+            here = os.path.realpath(root)
             if here in seen:
                 folders.clear()
                 continue
             seen.add(here)
             folders[:] = sorted(name for name in folders if not name.startswith("."))
-            for link in (Path(root, name) for name in folders if Path(root, name).is_symlink()):
-                if _identity(link) in above:
-                    unread.append((link, f"a link to {link.resolve()}, which holds this set: not followed"))
+            for link in (Path(root, name) for name in folders if os.path.islink(Path(root, name))):
+                if (target := os.path.realpath(link)) in above:
+                    fault = f"a link to {printable(target)}, which holds this set: not followed"
+                    unread.append((link, fault))
                 else:
                     waiting.append(link)
             for path in (Path(root, name) for name in names):
@@ -206,12 +208,6 @@ def list_folder(folder: Path, role: str) -> Listing:
         )
     sources = _sources(paths, folder) + [Source(_below(p, folder), p, fault=fault) for p, fault in unread]
     return Listing(printable(str(folder)), sorted(sources, key=lambda source: source.path or Path()), passed)
-
-
-def _identity(folder: Path) -> tuple[int, int]:
-    """What a folder is, whatever the path that led to it."""
-    status = folder.stat()
-    return status.st_dev, status.st_ino
 
 
 def _below(path: Path, folder: Path) -> str:
@@ -307,8 +303,9 @@ def _rows(lines: Sequence[tuple[int, str]], where: str) -> Iterator[tuple[int, l
 
 
 def _path_column(first: Sequence[str], folder: Path) -> int | None:
-    """The column that the first line gives to paths; None if that line is no header."""
-    if _found(first[0], folder) is not None:
+    """The column that the first line gives to paths; None if that line is no header, but names a file."""
+    path = _found(first[0], folder)
+    if path is not None and not path.is_dir():
         return None
     return next((i for i, cell in enumerate(first) if cell.strip().lower() in PATH_HEADERS), None)
 
@@ -321,13 +318,15 @@ def _is_left_out(row: Sequence[str], folder: Path) -> bool:
 
 
 def _found(entry: str, folder: Path) -> Path | None:
-    """What an entry of a list in ``folder`` names; spaces around it rarely belong to the name."""
-    for name in (entry.strip(), entry.rstrip("\n")):
-        for path in (Path(name), folder / name):
-            if name and os.path.exists(
-                path
-            ):  # False too for what no path can be, such as a text of 300 letters
-                return path
+    """What an entry of a list in ``folder`` names; spaces around it rarely belong to the name.
+
+    An accent may be written in another way (NFC, NFD) in a list that comes from another system.
+    """
+    name = entry.strip()
+    spellings = (name, entry.rstrip("\n"), *(unicodedata.normalize(form, name) for form in ("NFC", "NFD")))
+    for path in (place / spelling for spelling in spellings for place in (Path(), folder)):
+        if name and os.path.exists(path):  # False too for what no path can be, such as 300 letters
+            return path
     return None
 
 
@@ -344,7 +343,7 @@ def _likely(entry: str, folder: Path) -> str:
     return ""
 
 
-def _shortened(text: str, longest: int = 120) -> str:
+def _shortened(text: str, longest: int = 200) -> str:
     text = printable(text)
     return text if len(text) <= longest else f"{text[:longest]}... ({len(text)} characters)"
 

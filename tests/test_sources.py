@@ -216,6 +216,19 @@ class TestLists:
     def test_everyday_lists(self, listed, real, made, name, head, template):
         assert metrics.distance(listed(name, head, template), made) == metrics.distance(real, made)
 
+    def test_a_folder_called_like_the_header(self, listed, real, made, tmp_path):
+        (tmp_path / "audio").mkdir()
+        assert metrics.distance(listed("a.csv", "audio\n"), made) == metrics.distance(real, made)
+
+    @pytest.mark.parametrize("form", ["NFC", "NFD"])
+    def test_accents_of_another_system(self, made, noise, tmp_path, form):
+        for i in range(3):
+            soundfile.write(tmp_path / unicodedata.normalize(form, f"caf\u00e9_{i}.wav"), noise(i), RATE)
+        for other in ("NFC", "NFD"):
+            lines = unicodedata.normalize(other, "".join(f"caf\u00e9_{i}.wav\n" for i in range(3)))
+            (tmp_path / "list.txt").write_text(lines, encoding="utf-8")
+            assert metrics.compare(tmp_path / "list.txt", made, **QUICK).reference.files == 3
+
     def test_names_that_look_like_something_else(self, made, noise, tmp_path):
         """A comment, a header, and what Unicode calls an end of line: all of them are files here."""
         odd = ["#3 take.wav", "path", "one\u2028two.wav", "a\x0bb.wav", "c\x85d.wav", " spaces .wav"]

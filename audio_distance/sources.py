@@ -367,6 +367,8 @@ def _refuse_one_sound(source: Any, role: str) -> None:
         raise AudioError(
             f"{role}: {_article(source)} with the keys {keys}; a set is a list of its values, or of such rows"
         )
+    if _is_pair(source) and not any(isinstance(part, (str, os.PathLike)) for part in source):
+        raise AudioError(f"{role}: one pair (signal, rate) given as the set; a set is a list of such pairs")
     shape = tuple(getattr(source, "shape", ()))
     if len(shape) == 2 and shape[1] <= MOST_CHANNELS < shape[0]:
         raise AudioError(
@@ -419,11 +421,10 @@ def _in_memory(item: Any, name: str) -> Source:
         if isinstance(item, (bytes, bytearray, memoryview)):
             return Source(name, data=bytes(item))
         if hasattr(item, "read"):
-            return Source(name, data=_whole(item))
-        if isinstance(item, (tuple, list)) and len(item) == 2 and np.ndim(item[0]) != np.ndim(item[1]):
-            signal, rate = item if np.ndim(item[1]) == 0 else (item[1], item[0])
-            if np.ndim(rate) == 0:
-                return _of_array(_array(signal), name, rate)
+            return _of_file(item, name)
+        if _is_pair(item):
+            signal, rate = item if np.ndim(item[0]) else item[::-1]  # scipy puts the rate first
+            return _of_array(_array(signal), name, rate)
         return _of_array(_array(item), name)
     except AudioError as error:
         return Source(name, fault=str(error))
@@ -433,15 +434,25 @@ def _in_memory(item: Any, name: str) -> Source:
         )
 
 
+def _is_pair(item: Any) -> bool:
+    """A signal and one thing that is none, in either order."""
+    if not isinstance(item, (tuple, list)) or len(item) != 2 or isinstance(item[0], Mapping):
+        return False
+    try:
+        return {np.ndim(part) > 0 for part in item} == {True, False}
+    except ValueError:  # a list of lists of several lengths
+        return False
+
+
 def _of_row(row: Mapping[Any, Any], name: str) -> Source:
     """A row of ``datasets``: decoded, not decoded (bytes, or a path), or with one of these as "audio"."""
     if "array" in row and "sampling_rate" in row:
         return _of_array(_channels_last(_array(row["array"])), name, row["sampling_rate"])
     if row.get("bytes") is not None:
         return Source(name, data=bytes(row["bytes"]))
-    if isinstance(row.get("path"), (str, os.PathLike)):
-        path = Path(row["path"])
-        return Source(name, path, fault=fault_of(path))
+    for key, value in row.items():
+        if str(key).lower() in PATH_HEADERS and isinstance(value, (str, os.PathLike)):
+            return Source(name, Path(value), fault=fault_of(Path(value)))
     if "audio" in row:
         return _in_memory(row["audio"], name)
     raise AudioError(f"a row with {', '.join(map(repr, list(row)[:5])) or 'nothing in it'}; {_SOUND_FORMS}")
@@ -449,7 +460,7 @@ def _of_row(row: Mapping[Any, Any], name: str) -> Source:
 
 def _of_array(array: NDArray[Any], name: str, rate: Any = None) -> Source:
     if array.ndim == 0:
-        raise AudioError(f"{array.item()!r}; {_SOUND_FORMS}")
+        raise AudioError(f"{_shortened(repr(array.item()))}; {_SOUND_FORMS}")
     if rate is None:
         return Source(name, array=array)
     if fault := _fault_of_rate(rate):
@@ -466,14 +477,16 @@ def _fault_of_rate(rate: Any) -> str:
     return "" if possible else f"rate {rate} Hz is outside {RATES[0]} to {RATES[1]} Hz. Was it given in kHz?"
 
 
-def _whole(file: Any) -> bytes:
-    """All that an open file holds, wherever it has been read or written to."""
+def _of_file(file: Any, name: str) -> Source:
+    """All that an open file holds, wherever it has been read or written to; ``soundfile``'s give samples."""
     if hasattr(file, "seekable") and file.seekable():
         file.seek(0)
     data = file.read()
+    if hasattr(file, "samplerate"):
+        return _of_array(_array(data), name, file.samplerate)
     if not isinstance(data, bytes):
         raise AudioError(f"a file opened as text ({_article(file)}); open it with 'rb'")
-    return data
+    return Source(name, data=data)
 
 
 def _array(signal: Any) -> NDArray[Any]:

@@ -402,9 +402,17 @@ class TestMemory:
         text = [io.StringIO("x"), *signals[0]]
         assert "[0]: a file opened as text" in refusal(text, signals[1], rate=RATE)
 
+    def test_files_that_soundfile_opened(self, real, made):
+        given = [soundfile.SoundFile(path) for path in sorted(real.iterdir())]
+        assert metrics.distance(given, made) == metrics.distance(real, made)
+        for file in given:
+            file.close()
+
     def test_rows_with_the_path_of_a_file(self, real, made):
-        rows = [{"path": str(path), "bytes": None} for path in sorted(real.iterdir())]
-        assert metrics.distance(rows, made) == metrics.distance(real, made)
+        paths = sorted(real.iterdir())
+        rows = [{"path": str(path), "bytes": None} for path in paths]
+        for given in (rows, [{"audio": row} for row in rows], [{"text": "x", "audio": p} for p in paths]):
+            assert metrics.distance(given, made) == metrics.distance(real, made)
         assert "[4]: [Errno 2]" in refusal([*rows, {"path": "gone.wav", "bytes": None}], made)
 
     def test_a_rate_each(self, noise, made):
@@ -462,6 +470,7 @@ class TestMemory:
             ({"array": [0.0], "sampling_rate": RATE}, "a dict with the keys array, sampling_rate"),
             (np.ones((4000, 2)), "one signal of 2 channels given as the set"),
             (np.ones(4000), "likely one signal given as the set"),
+            ((np.ones(4000), RATE), "one pair (signal, rate) given as the set"),
             ([0.5, 0.25], "likely one signal given as the set"),
             ([], "the set is empty"),
         ],

@@ -19,7 +19,7 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from audio_distance.containers import Part, contents, kind_of, refuse_rate, tag_length
+from audio_distance.containers import Part, contents, kind_of, mpeg_rate, refuse_rate, tag_length
 from audio_distance.errors import AudioError
 from audio_distance.sources import Source, fault_of, refuse_out_of_range, samples_of
 
@@ -43,7 +43,9 @@ def rate_of(source: Source) -> int:
         if not file.read(1):
             raise AudioError("0 bytes; likely an interrupted copy or a disk that was full")
         file.seek(0)
-        kind = _kind_of_file(file)
+        kind, head = _kind_of_file(file)
+        if kind == "mpeg" and (rate := mpeg_rate(head)):
+            return rate
         file.seek(0)
         if kind in _BY_AV:
             with _open_av(file) as container:
@@ -90,9 +92,8 @@ def read_source(source: Source, data: bytes, *, minimum_bits: int, peak_limit: f
 
 
 _BY_AV = {"mp4", "adts"}  # all others by libsndfile
-_BLOCK = (
-    2**22
-)  # samples of all channels that are decoded at once: a header may promise more than memory holds
+# Samples of all channels that are decoded at once: a header may promise more than memory holds.
+_BLOCK = 2**22
 
 
 @contextmanager
@@ -107,13 +108,13 @@ def _as_refusal(cause: str) -> Iterator[None]:
         raise AudioError(f"unreadable ({text}); likely {cause}") from None
 
 
-def _kind_of_file(file: BinaryIO) -> str:
-    """``containers.kind_of``, behind the tags in front."""
+def _kind_of_file(file: BinaryIO) -> tuple[str, bytes]:
+    """``containers.kind_of`` and the bytes that show it, behind the tags in front."""
     while True:
         head = file.read(32)
         tag = tag_length(head)
         if (kind := kind_of(head)) or not tag:
-            return kind
+            return kind, head
         file.seek(tag - len(head), os.SEEK_CUR)
 
 
@@ -122,39 +123,44 @@ def _decode(part: Part, minimum_bits: int, peak_limit: float) -> Signal:
     if kind_of(part.data[:32]) in _BY_AV:
         signal = _decode_by_av(part.data)
     else:
-        signal = _decode_by_soundfile(part.data, minimum_bits, peak_limit)
+        signal = _decode_by_soundfile(part, minimum_bits, peak_limit)
     samples, seconds = signal.samples, len(signal.samples) / signal.rate
     if len(samples) < part.least:
         raise AudioError(f"damaged: {len(samples)} of at least {part.least} samples could be read")
     if abs(seconds - (part.seconds or seconds)) > 0.1:
         raise AudioError(f"damaged: the frames last {part.seconds:.2f} s, and {seconds:.2f} s could be read")
-    if part.digest and (width := {8: 1, 16: 2, 24: 3}.get(part.bits)):
-        # Exact: float32 holds 24 bits, and the scale is a power of two.
-        integers = (samples * np.float32(2 ** (part.bits - 1))).astype("<i4")
-        whole = np.ascontiguousarray(integers.view(np.uint8).reshape(-1, 4)[:, :width])
-        if (found := hashlib.md5(whole.data, usedforsecurity=False).digest()) != part.digest:
-            raise AudioError(
-                f"damaged: the header gives the MD5 {part.digest.hex()[:8]}..., {len(samples)} samples have "
-                f"{found.hex()[:8]}...; likely a faulty copy, or a header that promises too few"
-            )
     return signal
 
 
-def _decode_by_soundfile(data: bytes, minimum_bits: int, peak_limit: float) -> Signal:
+def _decode_by_soundfile(part: Part, minimum_bits: int, peak_limit: float) -> Signal:
     import soundfile
 
-    with soundfile.SoundFile(io.BytesIO(data)) as file:
+    with soundfile.SoundFile(io.BytesIO(part.data)) as file:
         if file.subtype in {"PCM_U8", "PCM_S8", "DPCM_8"} and minimum_bits > 8:
             raise AudioError(
                 f"8-bit samples ({file.subtype}), and the limit is {minimum_bits} bits: their noise, "
                 "about 50 dB below the sound, would count as a difference. Likely an export setting; "
                 "convert the source again, or pass minimum_bits=8"
             )
+        # What has a digest is read as integers: 16 bits as they are, others at the upper end of 32.
+        kind = "float32" if not part.digest else "int16" if part.bits == 16 else "int32"
+        size, digest = max(1, _BLOCK // file.channels), hashlib.md5(usedforsecurity=False)
         blocks: list[NDArray[np.float32]] = []
-        size = max(1, _BLOCK // file.channels)
         while not blocks or len(blocks[-1]) == size:
-            blocks.append(file.read(size, dtype="float32", always_2d=True))
+            block = file.read(size, dtype=kind, always_2d=True)
+            if part.digest:
+                width = block.itemsize
+                octets = block.astype(block.dtype.newbyteorder("<"), copy=False).view(np.uint8)
+                used = octets.reshape(-1, width)[:, width - part.bits // 8 :] if width > 2 else octets
+                digest.update(np.ascontiguousarray(used).data)
+                block = block.astype(np.float32) * np.float32(0.5 ** (8 * width - 1))  # exact to 24 bits
+            blocks.append(block)
         samples: NDArray[np.float32] = blocks[0] if len(blocks) == 1 else np.concatenate(blocks)
+        if part.digest and digest.digest() != part.digest:
+            raise AudioError(
+                f"damaged: the header gives the MD5 {part.digest.hex()[:8]}..., {len(samples)} samples have "
+                f"{digest.hexdigest()[:8]}...; likely a faulty copy, or a header that promises too few"
+            )
         if len(samples) < file.frames < 2**62:
             raise AudioError(f"truncated: {len(samples)} of {file.frames} samples could be read")
         if file.subtype in {"FLOAT", "DOUBLE"}:

@@ -48,7 +48,7 @@ class Part:
 
 @dataclass(frozen=True)
 class Contents:
-    """A file that keeps its promises."""
+    """What keeps its promises: a file, or the first of several that were joined end to end."""
 
     parts: tuple[Part, ...]
     notes: tuple[str, ...] = ()
@@ -84,12 +84,31 @@ def tag_length(data: bytes, position: int = 0) -> int:
     return 0
 
 
+def _tags_behind(data: bytes) -> int:
+    """Where the tags at the end of a file begin, of which an APE tag of the first version has no head."""
+    end = len(data) - (128 if data[-128:-125] == b"TAG" else 0)
+    foot = data[max(0, end - 32) : end]
+    return end - (struct.unpack_from("<I", foot, 12)[0] if foot[:8] == b"APETAGEX" else 0)
+
+
 def contents(data: bytes) -> Contents:
     """The parts of a file, each as its decoder is to be given it; AudioError if it breaks its promises."""
-    while kind_of(data[:12]) == "" and (tag := tag_length(data)):  # an ID3 tag may precede anything
-        data = data[tag:]
-    check = _CHECKS.get(kind_of(data[:12]))
-    return Contents((Part(data),)) if check is None else check(data)
+    parts: list[Part] = []
+    notes: list[str] = []
+    while data:
+        while not kind_of(data[:12]) and (tag := tag_length(data)):  # a tag may precede anything
+            data = data[tag:]
+        check = _CHECKS.get(kind_of(data[:12]))
+        if check is None:
+            parts.append(Part(data))
+            break
+        found, end = check(data)
+        parts += found.parts
+        notes += found.notes
+        data = data[end:]
+    if len(parts) > 1:
+        notes.append(JOINED)
+    return Contents(tuple(parts), tuple(dict.fromkeys(notes)))
 
 
 def refuse_rate(rate: float) -> int:
@@ -113,6 +132,10 @@ class _Layout(NamedTuple):
     samples: bytes  # name of the chunk of samples
     align: int  # chunks begin at multiples
     own: int = 0  # what a size counts of the head
+
+    def size(self, data: bytes, position: int) -> int:
+        """Of the content of the chunk at a position."""
+        return int(struct.unpack_from(self.head, data, position)[1]) - self.own
 
 
 _RIFF = _Layout("<4sI", 12, b"data", 2)
@@ -180,32 +203,38 @@ def _named(data: bytes, position: int, length: int = 4) -> bool:
     return len(name) == length and name.replace(b" ", b"").isalnum()  # of ASCII
 
 
-def _refuse_more(data: bytes, chunks: _Chunks, layout: _Layout, end: int) -> None:
-    """What lies behind the samples must be chunks up to ``end`` of the form, tags, or little."""
-    position, length = chunks.end, struct.calcsize(layout.head)
+def _behind(data: bytes, chunks: _Chunks, layout: _Layout, form: int) -> int:
+    """Where the file ends or another of its kind begins; AudioError if samples may lie in between.
+
+    Chunks and tags may. Behind the end of the ``form`` they are whole, as in any file that is not cut.
+    """
+    kind, length = kind_of(data[:12]), struct.calcsize(layout.head)
+    start = chunks.start + chunks.size
     # A chunk of odd size that was not padded, as some programs write it.
-    if position < end and not _named(data, position) and _named(data, chunks.start + chunks.size):
-        position = chunks.start + chunks.size
+    position = start if _named(data, start) and not _named(data, chunks.end) else chunks.end
     while position < len(data):
-        rest = len(data) - position
+        rest = len(data) - position - length
+        if kind_of(data[position : position + 12]) == kind:
+            return position
         if tag := tag_length(data, position):
             position += tag
-        elif _named(data, position) and position + length <= len(data):
-            size = struct.unpack_from(layout.head, data, position)[1] - layout.own
-            if size < 0:
-                break
-            position += length + -(-size // layout.align) * layout.align
-        elif rest <= 64 or not any(data[position:]):
-            return
+        elif _named(data, position) and (
+            rest <= 0 or form > len(data) or layout.size(data, position) <= rest
+        ):
+            size = layout.size(data, position) if rest >= 0 else 0
+            position += length + -(-max(0, size) // layout.align) * layout.align
+        elif not data[position:].strip(b"\0\r\n "):  # padding
+            break
         else:
             raise AudioError(
-                f"the header promises {chunks.size} bytes of samples, and {rest} bytes behind them are no "
-                "chunk; likely a damaged header, or a file that was joined from parts"
+                f"the header promises {chunks.size} bytes of samples, and {len(data) - position} bytes "
+                "behind them are no chunk; likely a damaged header, or a file that was joined from parts"
             )
+    return len(data)
 
 
-def _wav(data: bytes) -> Contents:
-    """RIFF, RIFX and RF64; several end to end are parts."""
+def _wav(data: bytes) -> tuple[Contents, int]:
+    """RIFF, RIFX and RF64."""
     layout = _RIFX if data[:4] == b"RIFX" else _RIFF
     order = layout.head[0]
     chunks = _walk(data, layout)
@@ -220,32 +249,29 @@ def _wav(data: bytes) -> Contents:
         sizes = struct.pack(order + "I", min(size, 0xFFFFFFFF))
         whole = struct.pack(order + "I", min(chunks.start + size - 8, 0xFFFFFFFF))
         start = b"RIFX" if order == ">" else b"RIFF"
-        data = start + whole + data[8 : chunks.start - 4] + sizes + data[chunks.start :]
-        return Contents((Part(data),), (NO_LENGTH,))
+        whole = start + whole + data[8 : chunks.start - 4] + sizes + data[chunks.start :]
+        return Contents((Part(whole),), (NO_LENGTH,)), len(data)
     _refuse_cut(size, held)
-    # A size that is wrong in the form's own head, as some programs leave it, loses no samples.
-    end = max(8 + struct.unpack_from(order + "I", data, 4)[0], chunks.start + size)
-    if data[end : end + 4] in {b"RIFF", b"RIFX"} and data[end + 8 : end + 12] == b"WAVE":
-        return _joined(_wav(data[:end]), _wav(data[end:]))
-    _refuse_more(data, _Chunks(chunks.found, chunks.start, size, _even(chunks.start + size)), layout, end)
-    return Contents((Part(data),))
+    chunks = _Chunks(chunks.found, chunks.start, size, chunks.start + size + size % 2)
+    form = struct.unpack_from(order + "I", data, 4)[0]
+    if form == 0xFFFFFFFF and len(long_sizes) >= 8:
+        form = struct.unpack_from("<Q", long_sizes)[0]
+    end = _behind(data, chunks, layout, 8 + form)
+    return Contents((Part(data[:end]),)), end
 
 
-def _even(position: int) -> int:
-    return position + position % 2
-
-
-def _w64(data: bytes) -> Contents:
+def _w64(data: bytes) -> tuple[Contents, int]:
     chunks = _walk(data, _W64)
     held = len(data) - chunks.start
     block = _block_of_format(chunks.content(data, b"fmt " + _W64_REST), "<")
     if chunks.size > held and _is_placeholder(chunks.size + 24):
         size = held // block * block
-        data = data[: chunks.start - 8] + struct.pack("<Q", size + 24) + data[chunks.start :]
-        return Contents((Part(data),), (NO_LENGTH,))
+        whole = data[: chunks.start - 8] + struct.pack("<Q", size + 24) + data[chunks.start :]
+        return Contents((Part(whole),), (NO_LENGTH,)), len(data)
     _refuse_cut(chunks.size, held)
-    _refuse_more(data, chunks, _W64, len(data))
-    return Contents((Part(data[: chunks.start + chunks.size]),))  # libsndfile takes what follows for samples
+    end = _behind(data, chunks, _W64, struct.unpack_from("<Q", data, 16)[0])
+    # libsndfile takes what follows the samples for more of them.
+    return Contents((Part(data[: chunks.start + chunks.size]),)), end
 
 
 def _block_of_format(content: bytes, order: str) -> int:
@@ -291,7 +317,7 @@ _AIFC_BYTES = {b"fl32": 4, b"FL32": 4, b"fl64": 8, b"FL64": 8, b"alaw": 1, b"ALA
 _AIFC_LINEAR = {b"NONE", b"twos", b"sowt", b"raw ", b"in24", b"in32", b"23ni", b"42ni"}
 
 
-def _aiff(data: bytes) -> Contents:
+def _aiff(data: bytes) -> tuple[Contents, int]:
     """AIFF and AIFC, whose sizes count the samples twice: in bytes, and one by one."""
     chunks = _walk(data, _AIFF)
     _refuse_cut(chunks.size, len(data) - chunks.start)
@@ -307,14 +333,11 @@ def _aiff(data: bytes) -> Contents:
             f"the header contradicts itself: {count} samples of {channels} channels are "
             f"{count * channels * width} bytes, and the chunk of samples has {held}; likely damaged"
         )
-    end = max(8 + struct.unpack_from(">I", data, 4)[0], chunks.start + chunks.size)
-    if data[end : end + 4] == b"FORM" and data[end + 8 : end + 12] in {b"AIFF", b"AIFC"}:
-        return _joined(_aiff(data[:end]), _aiff(data[end:]))
-    _refuse_more(data, chunks, _AIFF, end)
-    return Contents((Part(data),))
+    end = _behind(data, chunks, _AIFF, 8 + struct.unpack_from(">I", data, 4)[0])
+    return Contents((Part(data[:end]),)), end
 
 
-def _caf(data: bytes) -> Contents:
+def _caf(data: bytes) -> tuple[Contents, int]:
     chunks = _walk(data, _CAF)
     held = len(data) - chunks.start
     description = chunks.content(data, b"desc")
@@ -329,19 +352,19 @@ def _caf(data: bytes) -> Contents:
         )
     if chunks.size == -1:  # by the format's rule, if the samples are its last chunk
         size = 4 + (held - 4) // max(1, packet) * max(1, packet)
-        data = data[: chunks.start - 8] + struct.pack(">q", size) + data[chunks.start : chunks.start + size]
-        return Contents((Part(data),), (NO_LENGTH,))
+        whole = data[: chunks.start - 8] + struct.pack(">q", size) + data[chunks.start : chunks.start + size]
+        return Contents((Part(whole),), (NO_LENGTH,)), len(data)
     _refuse_cut(chunks.size, held)
     if coding == b"lpcm" and (chunks.size - 4) % packet:  # 4: the edit count
         raise AudioError(
             f"the header contradicts itself: {chunks.size - 4} bytes of samples are no whole number of "
             f"{packet}-byte packets; likely damaged"
         )
-    _refuse_more(data, chunks, _CAF, len(data))
-    return Contents((Part(data),))
+    end = _behind(data, chunks, _CAF, len(data))
+    return Contents((Part(data[:end]),)), end
 
 
-def _au(data: bytes) -> Contents:
+def _au(data: bytes) -> tuple[Contents, int]:
     """One header and then samples to the end, little-endian if its magic is written backwards."""
     order = ">" if data[:4] == b".snd" else "<"
     if len(data) < 24:
@@ -353,21 +376,14 @@ def _au(data: bytes) -> Contents:
             f"the header puts the samples at byte {start} of {len(data)}; likely truncated or damaged"
         )
     if size == 0xFFFFFFFF:
-        return Contents((Part(data),), (NO_LENGTH,))
+        return Contents((Part(data),), (NO_LENGTH,)), len(data)
     _refuse_cut(size, held)
-    if held > size and data[start + size : start + size + 4] == data[:4]:
-        return _joined(_au(data[: start + size]), _au(data[start + size :]))
-    if held - size > 64 and any(data[start + size :]):
+    end = start + size
+    if data[end : end + 4] != data[:4] and any(data[end:]):
         raise AudioError(
             f"the header promises {size} bytes of samples, and the file holds {held}; likely a damaged header"
         )
-    return Contents((Part(data[: start + size]),))
-
-
-def _joined(*several: Contents) -> Contents:
-    """Files end to end."""
-    notes = dict.fromkeys(note for one in several for note in (*one.notes, JOINED))
-    return Contents(tuple(part for one in several for part in one.parts), tuple(notes))
+    return Contents((Part(data[:end]),)), end if any(data[end:]) else len(data)
 
 
 # Ogg
@@ -381,7 +397,7 @@ def _ogg_checksum(page: bytes) -> int:
     return int(f"{mirrored:032b}"[::-1], 2)
 
 
-def _ogg(data: bytes) -> Contents:
+def _ogg(data: bytes) -> tuple[Contents, int]:
     """Every page whole, in sequence, up to the one that ends its stream; chained streams are parts."""
     position, starts = 0, [0]
     following: dict[int, int] = {}  # serial number of a stream that has not ended -> its next page
@@ -434,86 +450,161 @@ def _ogg(data: bytes) -> Contents:
         )
     ends = [*starts[1:], position]
     parts = tuple(Part(data[start:end]) for start, end in zip(starts, ends, strict=True))
-    return Contents(parts, (JOINED,) if len(parts) > 1 else ())
+    return Contents(parts), len(data)
 
 
 # FLAC
 
 
-def _flac(data: bytes) -> Contents:
+def _flac(data: bytes) -> tuple[Contents, int]:
     """STREAMINFO against the frames; its MD5 is compared once the samples are decoded."""
     if len(data) < 42:
         raise AudioError(f"truncated: a FLAC header has 42 bytes, the file holds {len(data)}")
-    for again in (b"fLaC\x00\x00\x00\x22", b"fLaC\x80\x00\x00\x22"):
-        if (second := data.find(again, 42)) > 0:
-            return _joined(_flac(data[:second]), _flac(data[second:]))
     fields = int.from_bytes(data[18:26], "big")  # rate 20 bits, channels 3, bits 5, samples 36
     rate, bits, promised = fields >> 44, (fields >> 36 & 31) + 1, fields & (2**36 - 1)
     refuse_rate(rate)
-    digest = data[26:42] if any(data[26:42]) else b""
-    held = _flac_samples(data)
-    if promised and held and promised != held:
+    _refuse_unlike_frame(data)
+    has_digest = any(data[26:42])
+    digest = (
+        data[26:42] if has_digest and bits in (8, 16, 24) else b""
+    )  # others are padded in ways of their own
+    end = 42
+    while (end := data.find(b"fLaC", end + 1)) > 0 and data[end + 4 : end + 8] not in _STREAMINFO:
+        continue
+    end = end if end > 0 else len(data)
+    if promised > 6554 * len(data):  # a frame has at least 10 bytes, and at most 65,535 samples
         raise AudioError(
-            f"truncated or damaged: the header promises {promised} samples, and the last frame ends with "
-            f"sample {held}"
+            f"the header promises {promised} samples, more than {len(data)} bytes can hold; it is damaged"
         )
-    if held is None and not (promised and digest):
-        raise AudioError("truncated: the last frame is not whole; likely an interrupted copy or recording")
-    if not promised and held:
-        # libsndfile cannot read a FLAC file of unknown length to its end: tell it.
-        data = data[:18] + (fields | held).to_bytes(8, "big") + data[26:]
-    notes = () if promised or digest else (NO_LENGTH,)
-    return Contents((Part(data, digest=digest, bits=bits),), notes)
+    if promised and has_digest:
+        return Contents((Part(data[:end], digest=digest, bits=bits),)), end
+    # Without the one or the other the frames tell, by their numbers and checksums.
+    held, end = _flac_samples(data)
+    if promised and promised != held:
+        raise AudioError(f"damaged: the header promises {promised} samples, and the frames hold {held}")
+    # libsndfile cannot read a FLAC file of unknown length to its end: tell it.
+    whole = data[:18] + (fields | held).to_bytes(8, "big") + data[26:end]
+    notes = () if promised or has_digest else (NO_LENGTH,)
+    return Contents((Part(whole, digest=digest, bits=bits),), notes), end
 
 
-def _flac_samples(data: bytes) -> int | None:
-    """Samples of a channel up to the end of the last frame; None if none ends where the file does."""
-    sizes = {1: 192, 2: 576, 3: 1152, 4: 2304, 5: 4608, **{code: 256 << code - 8 for code in range(8, 16)}}
-    fixed = struct.unpack_from(">H", data, 8)[0]
-    position = len(data)
-    limit = max(42, len(data) - (1 << 20))  # no frame is longer by far
-    while (
-        position := max(data.rfind(b"\xff\xf8", limit, position), data.rfind(b"\xff\xf9", limit, position))
-    ) > 0:
-        head = data[position : position + 16]
-        length = 4
-        # The number of the frame, or of its first sample, is coded as UTF-8 codes a character.
-        more = max(0, len(f"{head[4] if len(head) > 4 else 0:08b}".split("0")[0]) - 1)
-        if len(head) < 16 or more > 6:
-            continue
-        number = head[4] & (0x7F >> (more + 1 if more else 0))
-        for byte in head[5 : 5 + more]:
-            number = number << 6 | byte & 0x3F
-        length += 1 + more
-        code = head[2] >> 4
-        if code in (6, 7):
-            size = int.from_bytes(head[length : length + code - 5], "big") + 1
-            length += code - 5
-        else:
-            size = sizes.get(code, 0)
-        length += {12: 1, 13: 2, 14: 2}.get(head[2] & 15, 0)
-        if length >= 16 or not size or _checksum(head[:length], 8, 0x07) != head[length]:
-            continue
-        frame = data[position:]
-        if _crc16(frame[:-2].translate(_REVERSED), mirrored=True) == int.from_bytes(frame[-2:], "big"):
-            return size + (number if head[1] & 1 else number * fixed)
-        break
-    return None
+_STREAMINFO = {b"\x00\x00\x00\x22", b"\x80\x00\x00\x22"}  # head of the first block: 34 bytes, or the only one
+_FLAC_SIZES = {1: 192, 2: 576, 3: 1152, 4: 2304, 5: 4608, **{code: 256 << code - 8 for code in range(8, 16)}}
 
 
-def _checksum(data: bytes, bits: int, polynomial: int) -> int:
-    """A CRC as it is defined, bit by bit: for a few bytes."""
+def _flac_samples(data: bytes) -> tuple[int, int]:
+    """Samples of a channel in all frames, and where the last one ends: each whole, and in its turn."""
+    position = _flac_first(data)
+    samples = frames = 0
+    while position < len(data):
+        number, size = _flac_frame(data, position)
+        if not size or number != (samples if data[position + 1] & 1 else frames):
+            if frames and data[position : position + 4] == b"fLaC":
+                return samples, position
+            if frames and (tag_length(data, position) or not any(data[position:])):
+                return samples, len(data)
+            raise AudioError(f"damaged: at byte {position} of {len(data)}, frame {frames} does not begin")
+        end = _flac_frame_end(data, position, samples + size if data[position + 1] & 1 else frames + 1)
+        if not end:
+            raise AudioError(
+                f"truncated or damaged: frame {frames} at byte {position} of {len(data)} does not fit "
+                "its checksum; likely an interrupted or faulty copy"
+            )
+        samples, frames, position = samples + size, frames + 1, end
+    if not frames:
+        raise AudioError("truncated: the file holds no frame; likely an interrupted copy")
+    return samples, len(data)
+
+
+def _flac_first(data: bytes) -> int:
+    """Where the first frame begins: behind the blocks of metadata."""
+    position, last = 4, False
+    while not last and position + 4 <= len(data):
+        last = data[position] >= 128
+        position += 4 + int.from_bytes(data[position + 1 : position + 4], "big")
+    return position
+
+
+def _refuse_unlike_frame(data: bytes) -> None:
+    """Rate, channels and bits of STREAMINFO against those of the first frame, where that gives them."""
+    frame = data[(first := _flac_first(data)) : first + 16]
+    if not _flac_frame(frame, 0)[1]:
+        return
+    fields = int.from_bytes(data[18:22], "big")
+    rate, channels, bits = fields >> 12, (fields >> 9 & 7) + 1, (fields >> 4 & 31) + 1
+    rates = (0, 88200, 176400, 192000, 8000, 16000, 22050, 24000, 32000, 44100, 48000, 96000, 0, 0, 0, 0)
+    own = (
+        rates[frame[2] & 15] or rate,
+        2 if frame[3] >> 4 > 7 else (frame[3] >> 4) + 1,
+        (bits, 8, 12, bits, 16, 20, 24, 32)[frame[3] >> 1 & 7],
+    )
+    if own != (rate, channels, bits):
+        raise AudioError(
+            f"the header contradicts itself: {rate} Hz, {channels} channels, {bits} bits, and the "
+            f"first frame has {own[0]} Hz, {own[1]} channels, {own[2]} bits; likely damaged"
+        )
+
+
+def _flac_frame_end(data: bytes, start: int, following: int) -> int:
+    """Where the frame at ``start`` ends, by its checksum; 0 if damaged. The next has the number given."""
+
+    def ends_at(position: int) -> bool:
+        stored = int.from_bytes(data[position - 2 : position], "big")
+        return _crc16(data[start : position - 2].translate(_REVERSED), mirrored=True) == stored
+
+    limit = min(len(data), start + (1 << 21))  # no frame is longer: 65535 samples of 8 channels and 32 bits
+    other = data.find(b"fLaC", start, limit)
+    position = start + 2
+    while (position := data.find(data[start : start + 2], position + 1, other if other > 0 else limit)) > 0:
+        number, size = _flac_frame(data, position)
+        if size and ends_at(position):
+            return position
+        if size and number == following:
+            return 0
+    # The last frame: another file, a tag, nothing, or zeros lie behind it, and it may itself end in zeros.
+    zeros = start + len(data[start:limit].rstrip(b"\0"))
+    ends = (other, len(data) - 128, zeros, zeros + 1, zeros + 2)
+    return next((end for end in ends if start + 10 < end <= limit and ends_at(end)), 0)
+
+
+def _flac_frame(data: bytes, position: int) -> tuple[int, int]:
+    """Number of a frame, or of its first sample, and its samples of a channel (RFC 9639); 0: no frame."""
+    head = data[position : position + 16]
+    if len(head) < 10 or head[0] != 0xFF or head[1] & 0xFE != 0xF8:
+        return 0, 0
+    # The number is coded as UTF-8 codes a character.
+    more = max(0, len(f"{head[4]:08b}".split("0")[0]) - 1)
+    number = head[4] & (0x7F >> (more + 1 if more else 0))
+    for byte in head[5 : 5 + more]:
+        number = number << 6 | byte & 0x3F
+    length, code = 5 + more, head[2] >> 4
+    if code in (6, 7):
+        size = int.from_bytes(head[length : length + code - 5], "big") + 1
+        length += code - 5
+    else:
+        size = _FLAC_SIZES.get(code, 0)
+    length += {12: 1, 13: 2, 14: 2}.get(head[2] & 15, 0)
+    if length >= len(head) or _crc8(head[:length]) != head[length]:
+        return 0, 0
+    return number, size
+
+
+def _crc8(data: bytes) -> int:
+    """CRC-8 of polynomial 7, bit by bit: for a few bytes."""
     value = 0
     for byte in data:
-        value ^= byte << bits - 8
+        value ^= byte
         for _ in range(8):
-            value = (value << 1 ^ (polynomial if value >> bits - 1 else 0)) & (1 << bits) - 1
+            value = value << 1 & 0xFF ^ (7 if value & 0x80 else 0)
     return value
 
 
 @cache
-def _crc16_table() -> NDArray[np.uint16]:
-    """What two more bytes of zero make of every CRC-16 (polynomial 0x8005, low bit first)."""
+def _zeros_appended(level: int) -> NDArray[Any]:
+    """What 2 ** (level + 1) more bytes of zero make of every CRC-16 (polynomial 0x8005, low bit first)."""
+    if level:
+        half: NDArray[Any] = _zeros_appended(level - 1)
+        return np.take(half, half)
     table: NDArray[Any] = np.arange(65536, dtype=np.uint16)
     for _ in range(16):
         table = (table >> 1) ^ (np.uint16(0xA001) * (table & 1))
@@ -521,17 +612,17 @@ def _crc16_table() -> NDArray[np.uint16]:
 
 
 def _crc16(data: bytes, *, mirrored: bool = False) -> int:
-    """CRC-16 of polynomial 0x8005, as a tree: that of AB is that of A moved on by B's length, xor that of B.
+    """CRC-16 of polynomial 0x8005, as a tree: that of AB is that of A and len(B) zeros, xor that of B.
 
-    Zeros in front change nothing, so every level has an even number; moving on twice as far is the table
-    applied to itself. With ``mirrored``, the result's bits in the other order.
+    Zeros in front change nothing, so that every level has an even number. With ``mirrored``, the result's
+    bits in the other order.
     """
-    move = _crc16_table()
     length = 2 << max(0, len(data) - 1).bit_length()
-    values = move[np.frombuffer(bytes(length - len(data)) + data, "<u2")]
+    values = _zeros_appended(0)[np.frombuffer(bytes(length - len(data)) + data, "<u2")]
+    level = 0
     while len(values) > 1:
-        values = move[values[0::2]] ^ values[1::2]
-        move = move[move]
+        values = _zeros_appended(level)[values[0::2]] ^ values[1::2]
+        level += 1
     value = int(values[0])
     return int(f"{value:016b}"[::-1], 2) if mirrored else value
 
@@ -575,6 +666,11 @@ def _mpeg_frame(head: bytes) -> _Frame:
     return _Frame(length, samples, hertz, (version, layer, rate, head[3] >> 6 == 3))
 
 
+def mpeg_rate(head: bytes) -> int:
+    """Hz, by the header of an MPEG frame; 0 if only a decoder can tell."""
+    return _mpeg_frame(head[:4]).rate
+
+
 def _adts_frame(head: bytes) -> _Frame:
     """What an ADTS header of 7 bytes says (ISO 13818-7, 6.2)."""
     if len(head) < 7 or head[0] != 0xFF or head[1] & 0xF6 != 0xF0:
@@ -590,7 +686,7 @@ def _adts_frame(head: bytes) -> _Frame:
 def _chain(data: bytes, head: int, frame_of: Callable[[bytes], _Frame]) -> list[list[tuple[int, _Frame]]]:
     """Runs of frames with their positions: tags part them, and nothing else may lie between or behind."""
     runs: list[list[tuple[int, _Frame]]] = [[]]
-    position = 0
+    position, last = 0, _tags_behind(data)
     kind: tuple[int, ...] = ()
     while position < len(data):
         frame = frame_of(data[position : position + head])
@@ -607,7 +703,7 @@ def _chain(data: bytes, head: int, frame_of: Callable[[bytes], _Frame]) -> list[
             position += tag
             if runs[-1]:
                 runs.append([])
-        elif not any(data[position:]):  # padding
+        elif position >= last or not any(data[position:]):  # a tag, or padding
             break
         else:
             what = f"a frame of another kind ({frame.rate} Hz)" if frame.length else "no frame"
@@ -618,10 +714,10 @@ def _chain(data: bytes, head: int, frame_of: Callable[[bytes], _Frame]) -> list[
     return [run for run in runs if run]
 
 
-def _mpeg(data: bytes) -> Contents:
+def _mpeg(data: bytes) -> tuple[Contents, int]:
     """MP3, and layers I and II: the frames, and what a Xing or LAME tag in the first promises of them."""
     if data[2] >> 4 == 0:  # free format: only a decoder finds the next frame
-        return Contents((Part(data),), (NO_LENGTH,))
+        return Contents((Part(data),), (NO_LENGTH,)), len(data)
     parts: list[Part] = []
     notes: list[str] = []
     for run in _chain(data, 4, lambda head: _mpeg_frame(head)):
@@ -637,36 +733,61 @@ def _mpeg(data: bytes) -> Contents:
                 least -= _refuse_unlike_tag(data, tag, frames, end)
             else:
                 notes.append(NO_LENGTH)
-            parts.append(Part(data[start:end], least=least))
-    if len(parts) > 1:
-        notes.append(JOINED)
-    return Contents(tuple(parts), tuple(dict.fromkeys(notes)))
+            lengths = [frame.length for _, frame in frames]
+            varies = max(lengths) - min(lengths) > 4  # padding aside
+            stream = data[start:end]
+            if varies and not tag and frames[0][1].kind[1] == 3:
+                stream = _counted(stream, frames)
+            parts.append(Part(stream, least=least))
+    return Contents(tuple(parts), tuple(notes)), len(data)
+
+
+_ENCODERS = {b"LAME", b"Lavf", b"Lavc"}  # these write the whole tag, with a checksum of the frames
+
+
+def _counted(stream: bytes, frames: list[tuple[int, _Frame]]) -> bytes:
+    """With a Xing tag in front: without one, libsndfile takes all frames to be as long as the first."""
+    head = bytes([stream[0], stream[1] | 1, 0xE0 | stream[2] & 0x0C, stream[3]])  # longest, unprotected
+    frame = _mpeg_frame(head)
+    tag = bytes(_side_information(head, frame)) + b"Xing" + struct.pack(">II", 1, len(frames))
+    return (head + tag).ljust(frame.length, b"\0") + stream
+
+
+def _side_information(head: bytes, frame: _Frame) -> int:
+    """Bytes between the header and a tag."""
+    version, _, _, mono = frame.kind
+    length = (17 if mono else 32) if version == 3 else (9 if mono else 17)
+    return length + (0 if head[1] & 1 else 2)  # a checksum of the frame
 
 
 def _xing(data: bytes, position: int, frame: _Frame) -> int:
     """Where the Xing or Info tag in a frame of layer III begins, 0 if it has none."""
-    version, layer, _, mono = frame.kind
-    if layer != 3:
+    if frame.kind[1] != 3:
         return 0
-    side = (17 if mono else 32) if version == 3 else (9 if mono else 17)  # bytes of side information
-    place = position + 4 + side
-    return place if data[place : place + 4] in (b"Xing", b"Info") else 0
+    place = position + 4 + _side_information(data[position : position + 4], frame)
+    named = data[place : place + 4] in (b"Xing", b"Info") or data[place + 120 : place + 124] in _ENCODERS
+    return place if named else 0
 
 
 def _refuse_unlike_tag(data: bytes, tag: int, frames: list[tuple[int, _Frame]], end: int) -> int:
     """Number of frames and checksum by the tag; returns the samples that it has decoders leave out."""
-    flags = data[tag + 7]
-    place = tag + 8
-    if flags & 1:
-        promised, held = struct.unpack_from(">I", data, place)[0], len(frames) - 1
+    lame = data[tag + 120 : tag + 156]
+    whole = lame[:4] in _ENCODERS and len(lame) == 36
+    if whole and (data[tag : tag + 4] not in (b"Xing", b"Info") or data[tag + 4 : tag + 8] != b"\0\0\0\x0f"):
+        raise AudioError("damaged: the tag in the first frame has lost its name or its flags")
+    own, found = int.from_bytes(lame[34:], "big"), _crc16(data[frames[0][0] : tag + 154])
+    if lame[:4] == b"LAME" and own and own != found:  # FFmpeg counts it otherwise
+        raise AudioError(
+            f"damaged: the tag in the first frame has the checksum {own:04x}, its content gives {found:04x}"
+        )
+    if data[tag + 7] & 1:
+        promised, held = struct.unpack_from(">I", data, tag + 8)[0], len(frames) - 1
         if promised - held not in (0, 1):  # some count the frame that holds the tag
             raise AudioError(
                 f"truncated or damaged: the header promises {promised} frames, the file holds {held}; likely "
                 "an interrupted copy"
             )
-    place += 4 * (flags & 1) + 4 * (flags >> 1 & 1) + 100 * (flags >> 2 & 1) + 4 * (flags >> 3 & 1)
-    lame = data[place : place + 36]
-    if len(lame) < 36 or not lame[:4].isalnum():
+    if not whole:
         return 0
     checksum = struct.unpack_from(">H", lame, 32)[0]
     body = frames[1][0] if len(frames) > 1 else end
@@ -683,15 +804,15 @@ def _refuse_unlike_tag(data: bytes, tag: int, frames: list[tuple[int, _Frame]], 
     return (lame[21] << 4 | lame[22] >> 4) + ((lame[22] & 15) << 8 | lame[23])
 
 
-def _adts(data: bytes) -> Contents:
+def _adts(data: bytes) -> tuple[Contents, int]:
     frames = [frame for run in _chain(data, 7, _adts_frame) for _, frame in run]
     if not frames:
         raise AudioError("holds no whole ADTS frame; likely truncated")
     seconds = sum(frame.samples for frame in frames) / frames[0].rate
-    return Contents((Part(data, seconds=seconds),), (NO_LENGTH,))
+    return Contents((Part(data, seconds=seconds),), (NO_LENGTH,)), len(data)
 
 
-def _mp4(data: bytes) -> Contents:
+def _mp4(data: bytes) -> tuple[Contents, int]:
     """The boxes end where the file does; their tables are the demuxer's to check."""
     position = 0
     found: list[bytes] = []
@@ -718,7 +839,7 @@ def _mp4(data: bytes) -> Contents:
         position += size
     if b"moov" not in found:
         raise AudioError("truncated: the box moov, which says where the samples are, is missing")
-    return Contents((Part(data),))
+    return Contents((Part(data),)), len(data)
 
 
 _MAGIC = {
@@ -729,7 +850,7 @@ _MAGIC = {
     b"OggS": "ogg",
     b"fLaC": "flac",
 }
-_CHECKS: dict[str, Callable[[bytes], Contents]] = {
+_CHECKS: dict[str, Callable[[bytes], tuple[Contents, int]]] = {  # of the first file, and where it ends
     "wav": _wav,
     "w64": _w64,
     "aiff": _aiff,

@@ -13,7 +13,7 @@ import os
 import sys
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -115,6 +115,13 @@ def load_sets(
     # One queue for all sets: a small set does not leave processes idle beside a large one.
     queue = [item for items in usable for item in items]
     described = list(_described(queue, job, workers=reading.workers, progress=reading.progress))
+    # A file that was left out bounds nothing: without it, the others may have more in common.
+    left = min((outcome.sound.rate for outcome in described if outcome.sound is not None), default=common)
+    if left > common and not fixed and reading.on_error == "skip":
+        if min(left, RATE) > common:
+            job = replace(job, bandwidth_rate=left)
+            described = list(_described(queue, job, workers=reading.workers, progress=reading.progress))
+        common = left
     warn_of((outcome.not_kept for outcome in described), cache)
     sets, outcomes = [], iter(described)
     for index, (source, listing) in enumerate(zip(sources.values(), listed, strict=True)):

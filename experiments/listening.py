@@ -231,32 +231,13 @@ def _of_files(
 
 
 def families(parts: Mapping[str, Values]) -> dict[str, dict[str, Values]]:
-    """Family -> measure -> values, from what ``measure`` gives for each set: name -> set -> system."""
+    """The measures among which each family chooses: family -> measure -> set -> system -> value.
 
-    def mean(names: Sequence[str], weights: Sequence[float] | None = None) -> Values:
-        first = parts[names[0]]
-        return {
-            w: {s: float(np.average([parts[n][w][s] for n in names], weights=weights)) for s in first[w]}
-            for w in first
-        }
-
-    def over_mean(names: Sequence[str]) -> Values:
-        scaled = [
-            {w: {s: v / np.mean(np.abs(list(t.values()))) for s, v in t.items()} for w, t in of.items()}
-            for of in (known[n] for n in names)
-        ]
-        return {w: {s: float(np.mean([t[w][s] for t in scaled])) for s in scaled[0][w]} for w in scaled[0]}
-
-    views = tuple(metrics.VIEWS)
-
-    def three(prefix: str) -> Values:
-        return mean([f"{prefix}, {view}" for view in views])
-
-    known = {name: values for name, values in parts.items() if " / " in name}
-    for unit, preparation in product(("windows", "files"), PREPARATIONS):
-        known[f"{unit} {preparation}, three views"] = three(f"{unit} {preparation}")
-        for view in views:
-            known[f"{unit} {preparation}, {view}"] = parts[f"{unit} {preparation}, {view}"]
+    ``parts`` is what ``measure`` gives for each set, turned: name -> set -> system -> value. Families are the
+    keys of ``FAMILIES`` but "b learned", whose measures are fitted. A family's measures come in a fixed order,
+    for ties go to the first.
+    """
+    known, views = _measures(parts), tuple(metrics.VIEWS)
     steps = [w for w in product(np.arange(5) / 4, repeat=3) if sum(w) == 1]
     every: dict[str, dict[str, Values]] = {
         "incumbents": {n: v for n, v in known.items() if n.endswith(("/ frechet", "/ gaussian_mmd"))},
@@ -265,18 +246,18 @@ def families(parts: Mapping[str, Values]) -> dict[str, dict[str, Values]]:
             for u, p in product(("windows", "files"), ("0.5 s", "1 s", "2 s"))
         },
         "b grid": {
-            f"{unit} 1 s, " + " + ".join(f"{a:g} {v}" for a, v in zip(w, views, strict=True)): mean(
-                [f"{unit} 1 s, {v}" for v in views], w
+            f"{unit} 1 s, " + " + ".join(f"{a:g} {v}" for a, v in zip(w, views, strict=True)): _mean(
+                parts, [f"{unit} 1 s, {v}" for v in views], w
             )
             for unit, w in product(("windows", "files"), steps)
         },
         "c": {
-            " + ".join(names): over_mean(names)
+            " + ".join(names): _over_mean([known[n] for n in names])
             for count in (2, 3)
             for names in combinations([b for b in BASES if b in known], count)
         },
         "d": {
-            **{f"{n}, three views": three(n) for n in OF_FILES},
+            **{f"{n}, three views": _three(parts, n) for n in OF_FILES},
             **{f"{n}, {view}": parts[f"{n}, {view}"] for n in OF_FILES for view in views},
         },
         "e": {
@@ -291,6 +272,40 @@ def families(parts: Mapping[str, Values]) -> dict[str, dict[str, Values]]:
     for name in ("a", "b grid", "c", "d", "e", "all"):
         every[name][SHIPPED] = known[SHIPPED]  # doing nothing is always among the choices
     return every
+
+
+def _measures(parts: Mapping[str, Values]) -> dict[str, Values]:
+    """Measure -> values: incumbents, and for every unit and preparation the views, alone and together."""
+    known = {name: values for name, values in parts.items() if " / " in name}
+    for unit, preparation in product(("windows", "files"), PREPARATIONS):
+        known[f"{unit} {preparation}, three views"] = _three(parts, f"{unit} {preparation}")
+        for view in metrics.VIEWS:
+            known[f"{unit} {preparation}, {view}"] = parts[f"{unit} {preparation}, {view}"]
+    return known
+
+
+def _three(parts: Mapping[str, Values], prefix: str) -> Values:
+    return _mean(parts, [f"{prefix}, {view}" for view in metrics.VIEWS])
+
+
+def _mean(
+    parts: Mapping[str, Values], names: Sequence[str], weights: Sequence[float] | None = None
+) -> Values:
+    """Weighted mean of parts, system by system."""
+    first = parts[names[0]]
+    return {
+        w: {s: float(np.average([parts[n][w][s] for n in names], weights=weights)) for s in first[w]}
+        for w in first
+    }
+
+
+def _over_mean(measures: Sequence[Values]) -> Values:
+    """Mean of measures, each over its mean in the set: they have no common unit."""
+    scaled = [
+        {w: {s: v / np.mean(np.abs(list(t.values()))) for s, v in t.items()} for w, t in of.items()}
+        for of in measures
+    ]
+    return {w: {s: float(np.mean([t[w][s] for t in scaled])) for s in scaled[0][w]} for w in scaled[0]}
 
 
 # ---------------------------------------------------------------------------------------------- nested
@@ -387,28 +402,32 @@ def nested_learning(parts: Mapping[str, Values], ratings: Values, laboratories: 
 
 
 def analyse(parts: Mapping[str, Values], ratings: Values, laboratories: Mapping[str, str]) -> dict:
-    """Every family: how many measures, what the best reaches in hindsight, nested, and the lead."""
-    every = families(parts)
+    """Every family: how many measures, what the best reaches in hindsight, nested, and the lead.
+
+    Parameters
+    ----------
+    parts : mapping
+        As ``families`` takes them: name -> set -> system -> value.
+    ratings : mapping
+        Set -> system -> mean rating, high for good.
+    laboratories : mapping
+        Set -> who made the listening test; what is left out is a laboratory, with all its sets.
+
+    Returns
+    -------
+    dict
+        shipped    the distance as it is: ``sets`` (set -> Spearman), ``spearman`` and ``pairs`` (mean,
+                   interval over laboratories), and its lead over itself, 0
+        families   name -> the same of the nested choice; ``lead_spearman`` and ``lead_pairs`` with ``corrected``
+                   intervals; ``measures`` (their number), ``best`` and ``hindsight`` (which, and its mean
+                   Spearman, on the sets it was chosen on); ``chosen``: laboratory -> measure
+        members    measure -> mean Spearman, for looking up; without family (c), which has hundreds
+    """
     tables = {
-        name: {m: agreements(v, ratings) for m, v in members.items()} for name, members in every.items()
+        name: {m: agreements(v, ratings) for m, v in members.items()}
+        for name, members in families(parts).items()
     }
     shipped = tables["a"][SHIPPED]
-    corrected = 1 - trials.ALPHA / (len(FAMILIES) - 1)  # the incumbents are no try of ours
-
-    def summary(agreed: Mapping[str, Mapping]) -> dict:
-        leads = {s: {k: agreed[s][k] - shipped[s][k] for k in ("spearman", "pairs")} for s in laboratories}
-        return {
-            "sets": {s: agreed[s]["spearman"] for s in laboratories},
-            **{k: laboratory_mean(agreed, laboratories, k) for k in ("spearman", "pairs")},
-            **{
-                f"lead_{k}": {
-                    **laboratory_mean(leads, laboratories, k),
-                    "corrected": laboratory_mean(leads, laboratories, k, level=corrected)["interval"],
-                }
-                for k in ("spearman", "pairs")
-            },
-        }
-
     by_family = {}
     for name, measures in tables.items():
         means = {m: float(np.mean([r["spearman"] for r in t.values()])) for m, t in measures.items()}
@@ -419,18 +438,37 @@ def analyse(parts: Mapping[str, Values], ratings: Values, laboratories: Mapping[
             "best": best,
             "hindsight": means[best],
             "chosen": chosen,
-            **summary(judged),
+            **_summary(judged, shipped, laboratories),
         }
     judged, chosen = nested_learning(parts, ratings, laboratories)
-    by_family["b learned"] = {"chosen": chosen, **summary(judged)}
+    by_family["b learned"] = {"chosen": chosen, **_summary(judged, shipped, laboratories)}
     return {
-        "shipped": summary(shipped),
+        "shipped": _summary(shipped, shipped, laboratories),
         "families": {name: by_family[name] for name in FAMILIES},
         "members": {
             m: round(float(np.mean([r["spearman"] for r in t.values()])), 4)
             for name, table in tables.items()
             if name != "c"
             for m, t in table.items()
+        },
+    }
+
+
+def _summary(
+    agreed: Mapping[str, Mapping], shipped: Mapping[str, Mapping], laboratories: Mapping[str, str]
+) -> dict:
+    """Agreement a set, its mean over sets, and its lead over the distance as shipped, paired by set."""
+    corrected = 1 - trials.ALPHA / (len(FAMILIES) - 1)  # Bonferroni; the incumbents are no try of ours
+    leads = {s: {k: agreed[s][k] - shipped[s][k] for k in ("spearman", "pairs")} for s in laboratories}
+    return {
+        "sets": {s: agreed[s]["spearman"] for s in laboratories},
+        **{k: laboratory_mean(agreed, laboratories, k) for k in ("spearman", "pairs")},
+        **{
+            f"lead_{k}": {
+                **laboratory_mean(leads, laboratories, k),
+                "corrected": laboratory_mean(leads, laboratories, k, level=corrected)["interval"],
+            }
+            for k in ("spearman", "pairs")
         },
     }
 

@@ -139,8 +139,9 @@ def at_the_margin(metric: str, size: int, trials: int) -> dict:
 def planted(metric: str, paired: bool, effect: float, trials: int) -> dict:
     """A regression of ``effect`` spreads, with as many seeds as ``seeds_needed`` asks for.
 
-    ``share`` and ``interval`` called worse, to be compared with ``promised`` (the power asked for);
-    ``seeds`` a side. Where a metric is heavy-tailed the share lies below: the plan assumes normal spreads.
+    ``share`` and ``interval`` called worse, to be compared with ``promised`` (the power asked for, 80 %);
+    ``seeds`` a side. The number is computed for normal spreads; the other metrics show what the promise is
+    worth elsewhere.
     """
     size = seeds_needed(effect, 1.0, paired=paired)
     hits = 0

@@ -96,7 +96,12 @@ def _cut(seconds: float) -> Callable[[np.ndarray], list[np.ndarray]]:
 
 
 def masked(signal: np.ndarray, decibels: float) -> np.ndarray:
-    """Add pink noise so far under the prepared level; always the same, so equal sounds stay equal."""
+    """The prepared signal with pink noise ``decibels`` under its level (RMS 0.1); float32, (samples,).
+
+    The noise is always the same, so that equal sounds stay equal. It stands for what masks faint sounds: the
+    room, and the ear's own threshold.
+    """
+    # A power of two, so that few noises are made; a longer signal has another noise.
     size = 2 ** int(np.ceil(np.log2(len(signal))))
     noise = _pink(size)[: len(signal)]
     return signal + np.float32(metrics.PREPARED_RMS * 10 ** (-decibels / 20)) * noise
@@ -112,7 +117,11 @@ def _pink(size: int) -> np.ndarray:
 
 
 def without_silences(signal: np.ndarray) -> np.ndarray:
-    """The prepared signal without its 10 ms frames more than 30 dB under the loudest."""
+    """The prepared signal without its 10 ms frames more than ``SILENCE`` dB under the loudest.
+
+    What follows a cut is put beside what was before it. Zeros are added to at least 2,048 samples, as in the
+    recipe.
+    """
     size = metrics.RATE // 100
     frames = signal[: len(signal) // size * size].reshape(-1, size)
     power = (frames**2).mean(axis=1)
@@ -130,7 +139,10 @@ PREPARATIONS: dict[str, Callable[[np.ndarray], list[np.ndarray]]] = {
 
 
 def columns() -> dict[str, np.ndarray]:
-    """Columns of the three views by part: each view, and each view in each frequency region."""
+    """Columns of the 1032 numbers by part: each view, and each view in each of ``REGIONS``.
+
+    Part -> indices; "envelope", "envelope low" and so on. A band belongs to the region its centre lies in.
+    """
     parts = {}
     for view, place in views.VIEW_COLUMNS.items():
         parts[view] = np.arange(place.start, place.stop)
@@ -145,7 +157,12 @@ def columns() -> dict[str, np.ndarray]:
 
 
 def block_kernel(x: Sequence[np.ndarray], y: Sequence[np.ndarray]) -> np.ndarray:
-    """Mean of |a - b|^(1/2) over window pairs of every two files: (files of x, files of y)."""
+    """Mean of |a - b|^(1/2) over the window pairs of every two files: (files of x, files of y).
+
+    ``x``, ``y``: a file each, (windows, columns). Euclidean norm over the columns given, so a part of a view
+    is measured as if it were all there is.
+    """
+    # All windows at once, then sums over the blocks of two files.
     starts = [np.cumsum([0, *map(len, side)])[:-1] for side in (x, y)]
     table = np.sqrt(cdist(np.concatenate(x), np.concatenate(y)))
     table = np.add.reduceat(np.add.reduceat(table, starts[0], axis=0), starts[1], axis=1)
@@ -153,9 +170,12 @@ def block_kernel(x: Sequence[np.ndarray], y: Sequence[np.ndarray]) -> np.ndarray
 
 
 def contributions(x: Sequence[np.ndarray], y: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
-    """Contribution of each candidate file, whose mean is the energy distance, and the kernel across.
+    """What each candidate file adds to the energy distance, (m,), and the kernel across, (n, m).
 
-    ``2 mean_i K(x_i, y_j) - mean_{i != i'} K(x_i, x_i') - mean_{j' != j} K(y_j, y_j')``: (m,), (n, m).
+    ``x`` holds the n files of the reference, ``y`` the m of the candidate, both (windows, columns) each. The
+    mean of the contributions is the unbiased energy distance, as in ``audio_distance.energy``::
+
+        2 mean_i K(x_i, y_j) - mean_{i != i'} K(x_i, x_i') - mean_{j' != j} K(y_j, y_j')
     """
     across, within, other = block_kernel(x, y), block_kernel(x, x), block_kernel(y, y)
     n, m = across.shape
@@ -165,7 +185,13 @@ def contributions(x: Sequence[np.ndarray], y: Sequence[np.ndarray]) -> tuple[np.
 
 
 def measure(which: str, networks: Sequence[str]) -> dict[str, dict[str, float]]:
-    """Every measure and every part on one rated set: name -> system -> value."""
+    """Every measure and every part on one rated set: name -> system -> value, low for good.
+
+    ``which`` names the set, ``networks`` the embeddings of ``OTHERS`` that are here. Names are "UNIT
+    PREPARATION, PART" ("windows 1 s, envelope low"), "WAY, VIEW" for the ways of ``OF_FILES``, and
+    "EMBEDDING / DISTANCE". Regions and ways are made for windows of 1 s only: families (b) and (d) ask for
+    no others. All systems are brought to the lowest rate in the set, so that none gains by a wider band.
+    """
     rated = datasets.rated(which)
     every = {"": rated.reference, **rated.systems}
     rate = min(audio.rate for audio in every.values())
@@ -213,7 +239,7 @@ def _of_files(
 ) -> dict[str, float]:
     """Other ways than the mean from contributions of files to a value."""
     ordered = np.sort(each)
-    cut = len(each) // 10 or int(len(each) > 2)
+    cut = len(each) // 10 or int(len(each) > 2)  # a tenth at each end, at least one of three files
     place = {name: i for i, name in enumerate(rated.reference.names)}
     pairs = [(place[n], j) for j, n in enumerate(rated.systems[system].names) if n in place]
     values = (
@@ -233,9 +259,9 @@ def _of_files(
 def families(parts: Mapping[str, Values]) -> dict[str, dict[str, Values]]:
     """The measures among which each family chooses: family -> measure -> set -> system -> value.
 
-    ``parts`` is what ``measure`` gives for each set, turned: name -> set -> system -> value. Families are the
-    keys of ``FAMILIES`` but "b learned", whose measures are fitted. A family's measures come in a fixed order,
-    for ties go to the first.
+    ``parts`` is what ``measure`` gives for each set, turned: name -> set -> system -> value. Families are
+    the keys of ``FAMILIES`` but "b learned", whose measures are fitted. Their order is fixed: of equal measures
+    the first is chosen.
     """
     known, views = _measures(parts), tuple(metrics.VIEWS)
     steps = [w for w in product(np.arange(5) / 4, repeat=3) if sum(w) == 1]
@@ -312,7 +338,7 @@ def _over_mean(measures: Sequence[Values]) -> Values:
 
 
 def agreements(values: Values, ratings: Values) -> dict[str, dict]:
-    """Set -> agreement with the listeners (``agreement``)."""
+    """Set -> ``study.agreement.agreement`` of one measure: Spearman, Kendall, share of pairs."""
     return {name: agreement(values[name], ratings[name]) for name in values}
 
 
@@ -321,7 +347,9 @@ def nested(
 ) -> tuple[dict[str, Mapping], dict[str, str]]:
     """Agreement on each set with the choice made on other laboratories, and what was chosen for each.
 
-    ``measures``: measure -> set -> agreement. Ties go to the measure named first.
+    ``measures``: measure -> set -> agreement; ``laboratories``: set -> laboratory. For each laboratory the
+    measure with the best mean Spearman on all other sets is judged on its sets. Ties go to the measure named
+    first.
     """
     judged, chosen = {}, {}
     for laboratory in sorted(set(laboratories.values())):
@@ -335,9 +363,17 @@ def nested(
 def learn(sets_of_parts: Iterable[tuple[np.ndarray, np.ndarray]], strength: float) -> np.ndarray:
     """Weights of parts, (parts,) >= 0 with mean 1, under which better systems have lower values.
 
-    ``sets_of_parts``: (systems, parts) over the set's mean value, and ratings (systems,). Minimises the
-    mean over sets of log(1 + exp(-margin)) over pairs of systems (RankNet, Burges et al. 2005) plus
-    ``strength`` times the mean squared distance of the weights from 1.
+    Parameters
+    ----------
+    sets_of_parts : iterable of pairs of arrays
+        A rated set each: (systems, parts), each value over the set's mean, and ratings, (systems,), high for
+        good. Sets weigh alike, however many systems they have.
+    strength : float
+        Of the pull towards equal weights: it multiplies the mean squared distance of the weights from 1.
+
+    The loss is the mean over sets of log(1 + exp(-margin)) over pairs of systems that listeners told apart
+    (RankNet, Burges et al. 2005), a margin being the difference of the two weighted values. Convex, so
+    L-BFGS-B reaches its minimum from equal weights; where all weights are 0, they are taken as equal.
     """
     gaps = []
     for parts, ratings in sets_of_parts:
@@ -349,7 +385,7 @@ def learn(sets_of_parts: Iterable[tuple[np.ndarray, np.ndarray]], strength: floa
 
     def loss(weights: np.ndarray) -> tuple[float, np.ndarray]:
         total = strength * np.mean((weights - 1) ** 2)
-        slope = strength * 2 * (weights - 1) / count
+        slope = strength * 2 * (weights - 1) / count  # the gradient, term by term as the loss
         for gap in gaps:
             margin = gap @ weights / count
             total += np.mean(np.logaddexp(0, -margin)) / len(gaps)
@@ -364,11 +400,18 @@ def learn(sets_of_parts: Iterable[tuple[np.ndarray, np.ndarray]], strength: floa
 
 
 def nested_learning(parts: Mapping[str, Values], ratings: Values, laboratories: Mapping[str, str]):
-    """As ``nested`` for learned weights: agreement a set, and laboratory -> strength and weights."""
+    """As ``nested`` for learned weights: agreement a set, and laboratory -> strength and weights.
+
+    ``parts``: name -> set -> system -> value, of which those of a region count; ``ratings``: set -> system
+    -> rating. Two rounds of leaving out: within the training laboratories each is left out once more, to
+    choose among ``STRENGTHS``; the weights are then learned on all of them and judged on the laboratory left
+    out at first.
+    """
     names = [name for name in parts if name.split()[-1] in REGIONS]
     tables = {}
     for which, row in ratings.items():
         table = np.array([[parts[n][which][s] for n in names] for s in row])
+        # Over the mean: one strength must suit sets whose values differ by tens.
         tables[which] = (table / np.mean(np.abs(table)), np.array(list(row.values())))
 
     def judged(weights: np.ndarray, which: str) -> dict:
@@ -418,8 +461,8 @@ def analyse(parts: Mapping[str, Values], ratings: Values, laboratories: Mapping[
     dict
         shipped    the distance as it is: ``sets`` (set -> Spearman), ``spearman`` and ``pairs`` (mean,
                    interval over laboratories), and its lead over itself, 0
-        families   name -> the same of the nested choice; ``lead_spearman`` and ``lead_pairs`` with ``corrected``
-                   intervals; ``measures`` (their number), ``best`` and ``hindsight`` (which, and its mean
+        families   name -> the same of the nested choice; ``lead_spearman`` and ``lead_pairs`` with
+                   ``corrected`` intervals; ``measures`` (their number), ``best`` and ``hindsight`` (which, and its mean
                    Spearman, on the sets it was chosen on); ``chosen``: laboratory -> measure
         members    measure -> mean Spearman, for looking up; without family (c), which has hundreds
     """
@@ -476,8 +519,20 @@ def _summary(
 def run(*, workers: int = -1, fresh: bool = False) -> dict:
     """Measure all rated sets (parts that are there are read back) and analyse.
 
-    Raises ``datasets.MissingData`` where there are none, and ValueError for fewer than three laboratories:
-    nothing could be left out twice.
+    ``fresh`` measures again what is there. Networks that are not installed are left out, and the result names
+    those that were here.
+
+    Returns
+    -------
+    dict
+        ``laboratories`` (set -> laboratory), ``networks``, and what ``analyse`` returns.
+
+    Raises
+    ------
+    datasets.MissingData
+        Where there are no rated sets.
+    ValueError
+        For fewer than three laboratories: nothing could be left out twice.
     """
     names = datasets.rated_names()
     if not names:
@@ -486,6 +541,7 @@ def run(*, workers: int = -1, fresh: bool = False) -> dict:
     if len(set(laboratories.values())) < 3:
         raise ValueError(f"{len(set(laboratories.values()))} laboratories; leaving out two needs 3 or more")
     networks = [e for e in OTHERS if e in embeddings.installed()]
+    # Made with other code it is made again.
     code = sources.code_stamp(distances, embeddings, datasets, sources, sys.modules[__name__])
     measured = computed(
         {(which,): Part(measure, (which, networks), [networks, code]) for which in names},

@@ -260,8 +260,8 @@ def families(parts: Mapping[str, Values]) -> dict[str, dict[str, Values]]:
     """The measures among which each family chooses: family -> measure -> set -> system -> value.
 
     ``parts`` is what ``measure`` gives for each set, turned: name -> set -> system -> value. Families are
-    the keys of ``FAMILIES`` but "b learned", whose measures are fitted. Their order is fixed: of equal measures
-    the first is chosen.
+    the keys of ``FAMILIES`` but "b learned", whose measures are fitted. Their order is fixed: of equal
+    measures the first is chosen.
     """
     known, views = _measures(parts), tuple(metrics.VIEWS)
     steps = [w for w in product(np.arange(5) / 4, repeat=3) if sum(w) == 1]
@@ -462,8 +462,9 @@ def analyse(parts: Mapping[str, Values], ratings: Values, laboratories: Mapping[
         shipped    the distance as it is: ``sets`` (set -> Spearman), ``spearman`` and ``pairs`` (mean,
                    interval over laboratories), and its lead over itself, 0
         families   name -> the same of the nested choice; ``lead_spearman`` and ``lead_pairs`` with
-                   ``corrected`` intervals; ``measures`` (their number), ``best`` and ``hindsight`` (which, and its mean
-                   Spearman, on the sets it was chosen on); ``chosen``: laboratory -> measure
+                   ``corrected`` intervals; ``measures`` (their number), ``best`` and ``hindsight``
+                   (which, and its mean Spearman, on the sets it was chosen on); ``chosen``: laboratory ->
+                   measure
         members    measure -> mean Spearman, for looking up; without family (c), which has hundreds
     """
     tables = {

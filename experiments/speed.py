@@ -32,7 +32,7 @@ DATA = ()
 NEEDS = ("PyTorch for the peer",)
 TAKES = "a minute"
 
-VECTORS = 10_000  # a side: as many as people score generators with
+VECTORS = 10_000
 
 
 def cpu_per_second(function, signals, *, repeats: int = 7) -> float:
@@ -62,9 +62,9 @@ def vggish_topology(seconds: int) -> float | None:
     """CPU milliseconds a second of audio of the peer, on one thread; None without PyTorch.
 
     One batch of ``seconds`` log-mel patches of .96 s, best of four passes. The spectrogram before it is not
-    counted, which is in the peer's favour. Convolutions and dense layers as in table 2 of Hershey et al.
-    2017 (arXiv:1609.09430) and in the published VGGish: 64, 128, 256, 256, 512, 512 channels, then 4096,
-    4096, 128.
+    counted, which is in the peer's favour. Layers as in the published VGGish (Hershey et al. 2017,
+    arXiv:1609.09430): convolutions of 64, 128, 256, 256, 512, 512 channels, then dense ones of 4096, 4096,
+    128.
     """
     try:
         import torch

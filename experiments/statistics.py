@@ -112,8 +112,8 @@ def _embed_version(version: str, signals: Sequence[np.ndarray], rate: int) -> np
 def embed_digits(count: int = sources.BENCHMARK_DIGITS) -> Rows:
     """``count`` digits in every one of ``VERSIONS``, one window a file: (files, 1032) each.
 
-    ``labels`` are the digits, ``groups`` the speakers. Computed in processes, each version in one, in about
-    two minutes; not cached, for the trials take longer.
+    ``labels`` are the digits, ``groups`` the speakers. Each
+    version is computed in a process, and nothing is cached.
     """
     digits = sources.benchmark_digits(count)
     jobs = (delayed(_embed_version)(version, digits.signals, digits.rate) for version in VERSIONS)
@@ -324,8 +324,8 @@ def coverage(digits: Rows, *, trials: int) -> dict:
 def silence(digits: Rows, *, trials: int) -> dict:
     """Change of the value by 50 ms of leading zeros, as a share of a mid distortion's value; N = 20.
 
-    ``largest_change_over_mid`` over ``trials`` draws. Silence is cut before anything is measured, so what is
-    left is rounding, and the place of the frames.
+    ``largest_change_over_mid`` over ``trials`` draws. Silence is cut before anything
+    else is done, so it should be 0.
     """
     changes, mid = [], []
     for trial in range(trials):
@@ -383,7 +383,7 @@ def soundness(*, draws: int) -> list[dict]:
 def _sound_pair(name: str, index: int) -> tuple[float, float, float]:
     _, size, make = PAIRS[name]
     reference, candidate, rate = make(size, _seeded("sound", name, index))
-    # Some makers leave full scale far behind; that is not what is asked here.
+    # Some changes leave full scale behind; that is not what is asked here.
     apart = metrics.compare(reference, candidate, rate=rate, workers=1, peak_limit=1e9, seed=index)
     return apart.p_value, apart.value, apart.null_spread
 
@@ -436,7 +436,7 @@ def run(*, quick: bool = False) -> dict:
     started = time.perf_counter()
     digits = embed_digits()
     parts = {
-        # Frechet's test costs as much as all others: a quarter of the trials, and fewer at N = 50.
+        # Frechet's test is slow: a quarter of the trials, and fewer at N = 50.
         "power_20": delayed(power)(digits, 20, trials=count(100), frechet_trials=count(25)),
         "power_50": delayed(power)(digits, 50, trials=count(60), frechet_trials=count(8)),
         "bias": delayed(bias)(digits, trials=count(200)),

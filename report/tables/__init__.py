@@ -1,10 +1,13 @@
-"""Every table once, a file a chapter: results in, a pandas DataFrame out, which a notebook shows and the report writes.
+"""Every table once, a file a chapter: results in, a pandas DataFrame out.
+
+A notebook shows it, the report writes it.
 
 Conventions
     argument   the content of the results file of that name, as ``study.results.read`` returns it.
     table      a row a candidate, source, model or setting in words, which is the index; its name heads the
                first column. Cells are texts as they are read (``report.numbers``), intervals as
                "mean (low to high)"; numbers only where a notebook alone shows them.
+    interval   95 %; of what, the docstring says.
     markdown   what the template writes of a table.
 """
 

@@ -1,4 +1,7 @@
-"""The challenge's two distances: as published and clean, by view, beside the incumbents. From results/challenge.json."""
+"""The challenge: its two distances, as published and clean, by view and beside the incumbents.
+
+All of results/challenge.json.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,11 @@ WRITINGS = {"historic": "", "clean": " clean"}
 
 
 def answer(challenge: Mapping) -> pd.DataFrame:
-    """Both tests as published and clean: distance, interval, p and verdict."""
+    """Both tests as published and clean, a row each: distance to the background, 95 % interval, p, verdict.
+
+    10 files of the background against 5 of a test; the interval is the jackknife's, p of 999 permutations
+    over files.
+    """
     rows = []
     for writing, label in (("historic", "as published"), ("clean", "clean")):
         for test in TESTS:
@@ -32,7 +39,7 @@ def answer(challenge: Mapping) -> pd.DataFrame:
 
 
 def clicks(challenge: Mapping) -> pd.DataFrame:
-    """How much of each distance is clicks."""
+    """How much of each distance is clicks: as published, clean, and the difference, also as a share."""
     return table_of(
         {
             "": test,
@@ -46,7 +53,7 @@ def clicks(challenge: Mapping) -> pd.DataFrame:
 
 
 def parts(challenge: Mapping) -> pd.DataFrame:
-    """The parts of each value, one a view."""
+    """The parts of each value, a row a view; the mean of a column is the distance."""
     sets = challenge["sets"]
     return table_of(
         {
@@ -62,7 +69,12 @@ def parts(challenge: Mapping) -> pd.DataFrame:
 
 
 def incumbents(challenge: Mapping) -> pd.DataFrame:
-    """The challenge by Frechet and Gaussian MMD on the numbers of this distance, and by it."""
+    """The challenge by Frechet and Gaussian MMD on the numbers of this distance, and by it.
+
+    Columns: each test in both writings, value (p of permutations over files); and the background against
+    itself, mean and standard deviation over all halves of its ten files, which should be 0. Values of
+    different rows have different units.
+    """
     measured = {
         "Frechet": challenge["incumbents"]["frechet"],
         "Gaussian MMD, unbiased": challenge["incumbents"]["gaussian_mmd"],

@@ -1,5 +1,6 @@
-"""The classifier: divisions, ladder, new folders, and its embedding among others. From results/classifier.json and
-results/trained.json.
+"""The classifier: divisions, ladder, new folders, and its embedding among others.
+
+``classifier`` is results/classifier.json, ``trained`` results/trained.json.
 """
 
 from __future__ import annotations
@@ -23,7 +24,10 @@ HELD_OUT = {  # the classifier's divisions, where space allows to say how
 
 
 def divisions(classifier: Mapping) -> pd.DataFrame:
-    """Accuracy by what is held out, beside the baselines."""
+    """Accuracy by what is held out, beside two baselines and beside a division that ignores groups.
+
+    The last flatters: recordings of one speaker or program are then on both sides.
+    """
     return table_of(
         {
             "held out": HELD_OUT[name],
@@ -39,7 +43,10 @@ def divisions(classifier: Mapping) -> pd.DataFrame:
 
 
 def rungs(classifier: Mapping) -> pd.DataFrame:
-    """The classifier's ladder: accuracy, and the gate's verdict on each step."""
+    """The classifier's ladder, a row a rung: accuracy and interval over folds, and the gate's verdict.
+
+    The gain is over the rung named, paired by fold, in percentage points.
+    """
     rows = {}
     for name, row in classifier["ladder"].items():
         rows[RUNGS[name]] = {"accuracy": share_text(row["accuracy"], row["interval"], 1)}
@@ -54,7 +61,10 @@ def rungs(classifier: Mapping) -> pd.DataFrame:
 
 
 def new_folders(classifier: Mapping) -> pd.DataFrame:
-    """Each condition by set, averaged over folds: percentage points of accuracy lost, and distance."""
+    """Each condition by set, averaged over folds: ``lost``, percentage points of accuracy, and distance.
+
+    Rows in the order they were measured in; a cell is empty where a set has no such condition.
+    """
     folders = pd.DataFrame(classifier["folders"])
     folders["lost"] = 100 * folders["drop"]
     folders["folder"] = [
@@ -71,7 +81,10 @@ def new_folders(classifier: Mapping) -> pd.DataFrame:
 
 
 def predictions(classifier: Mapping) -> pd.DataFrame:
-    """Rank correlations of the accuracy lost with the distance, and with the loss of confidence."""
+    """Rank correlation of the accuracy lost with the distance, and with the loss of confidence.
+
+    Spearman's, over conditions, with a bootstrap interval over kinds of change; a set a row.
+    """
     rows = []
     for name, row in classifier["prediction"].items():
         if name != "warnings":
@@ -85,7 +98,10 @@ def predictions(classifier: Mapping) -> pd.DataFrame:
 
 
 def warned(classifier: Mapping) -> pd.DataFrame:
-    """How many folders `predict` would have warned of, by the accuracy that was lost there."""
+    """How many folders ``predict`` would have warned of, by the accuracy that was lost there.
+
+    Few in the first row and all in the last would be right.
+    """
     warnings, rows = classifier["prediction"]["warnings"], []
     for place, row in enumerate(warnings):
         least, most = num(100 * row["least_drop"], 0), num(100 * row["most_drop"], 0)
@@ -106,7 +122,10 @@ def warned(classifier: Mapping) -> pd.DataFrame:
 
 
 def trained_embeddings(trained: Mapping) -> pd.DataFrame:
-    """A trained embedding among others: mean share of small effects found, by source."""
+    """A trained embedding among others: mean share of small effects found, by source.
+
+    By the energy distance on each, at N of the settings.
+    """
     return table_of(
         {"embedding": row["name"], **{source: percent(share) for source, share in row["shares"].items()}}
         for row in contrast.by_embedding(trained)

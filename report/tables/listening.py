@@ -1,4 +1,8 @@
-"""Agreement with listeners. From results/trials.json (every candidate) and results/listening.json (ideas)."""
+"""Agreement with listeners: of candidates, and of ideas to improve it.
+
+``trials`` is results/trials.json (every candidate), ``listening`` results/listening.json (ideas). Intervals
+are bootstraps over laboratories, for tests of one share listeners and habits.
+"""
 
 from __future__ import annotations
 
@@ -7,16 +11,20 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
-from report.tables.trials import drawn
 from experiments.listening import FAMILIES
 from report import contrast
 from report.figures.style import words
 from report.numbers import lead_text, mean_text, num, signed_interval
 from report.tables.table import NONE, table_of
+from report.tables.trials import drawn
 
 
 def listeners(trials: Mapping) -> pd.DataFrame:
-    """Agreement with listeners, mean over the rated sets."""
+    """Agreement with listeners, mean over the rated sets with interval; a contrasted candidate a row.
+
+    Spearman and Kendall correlation (1 perfect, 0 chance) and the share of pairs of systems ordered as
+    listeners do (chance: .5).
+    """
     agreements = {"metrics.distance, windows and all": contrast.shipped(trials)}
     agreements |= {contrast.label(c): contrast.listeners(trials, c) for c in drawn(trials)}
     columns = {"spearman": "Spearman", "kendall": "Kendall", "pairs": "pairs ordered as listeners do"}
@@ -33,7 +41,10 @@ def listeners(trials: Mapping) -> pd.DataFrame:
 
 
 def rated(trials: Mapping) -> pd.DataFrame:
-    """The rated sets, and the agreement of the distance as shipped on each."""
+    """The rated sets, a row each: how the ratings were read, systems, clips, agreement of the distance.
+
+    The clips are those of the system that has fewest.
+    """
     shipped = contrast.shipped(trials)
     return table_of(
         {
@@ -48,7 +59,11 @@ def rated(trials: Mapping) -> pd.DataFrame:
 
 
 def families(listening: Mapping) -> pd.DataFrame:
-    """The ideas for agreeing with listeners, each chosen on other laboratories than it is judged on."""
+    """The ideas for agreeing with listeners, each chosen on other laboratories than it is judged on.
+
+    ``best in hindsight`` is chosen on the sets it is judged on, and flatters; ``nested`` is not. Leads are
+    over the distance as shipped, paired by set; the corrected interval is Bonferroni's for seven tries.
+    """
     rows = []
     for name, idea in FAMILIES.items():
         row = listening["families"][name]
@@ -69,7 +84,7 @@ def families(listening: Mapping) -> pd.DataFrame:
 
 
 def laboratories(listening: Mapping) -> pd.DataFrame:
-    """Mean Spearman of the distance as shipped and of the incumbent chosen without the laboratory."""
+    """Mean Spearman of this distance and of the incumbent chosen without it, a laboratory a row."""
     incumbents, rows = listening["families"]["incumbents"], []
     for laboratory in sorted(set(listening["laboratories"].values())):
         own = [name for name, lab in listening["laboratories"].items() if lab == laboratory]
@@ -86,6 +101,6 @@ def laboratories(listening: Mapping) -> pd.DataFrame:
 
 
 def chosen(listening: Mapping) -> pd.DataFrame:
-    """What was taken for each laboratory that was left out."""
+    """What was taken for each laboratory (rows) that was left out, by family (columns)."""
     rows = {name: row["chosen"] for name, row in listening["families"].items() if name != "b learned"}
     return pd.DataFrame(rows).rename_axis("judged on")

@@ -1,5 +1,6 @@
-"""The gate: verdicts on planted bugs, and how well verdicts keep their promises. From results/regressions.json
-and results/calibration.json.
+"""The gate: verdicts on planted bugs, and how well verdicts keep their promises.
+
+``regressions`` is results/regressions.json, ``calibration`` results/calibration.json.
 """
 
 from __future__ import annotations
@@ -14,7 +15,12 @@ from report.tables.table import table_of
 
 
 def verdicts(regressions: Mapping) -> pd.DataFrame:
-    """What the gate says of each ablation with all seeds and with the first few, and by view."""
+    """What the gate says of each ablation, a row each.
+
+    The effect is the mean difference of the distance to the base in pairs of seeds (above 0: worse), with
+    its interval; verdicts with all seeds and with the first few, corrected by Holm for all ablations; tried
+    alone; and by view.
+    """
     seeds = str(regressions["seeds"])
     rows = []
     for name, row in regressions["ablations"].items():
@@ -36,7 +42,7 @@ def verdicts(regressions: Mapping) -> pd.DataFrame:
 
 
 def verdicts_by_seeds(regressions: Mapping) -> pd.DataFrame:
-    """The verdicts of every metric, by number of seeds."""
+    """The verdict on every (ablation, metric), by number of seeds."""
     rows = {}
     for name, row in regressions["ablations"].items():
         for metric, by_seeds in row.get("verdicts", {}).items():
@@ -45,7 +51,10 @@ def verdicts_by_seeds(regressions: Mapping) -> pd.DataFrame:
 
 
 def alarms(calibration: Mapping) -> pd.DataFrame:
-    """Share of verdicts of worse or better where nothing changed."""
+    """Share of verdicts of worse or better where nothing changed, by (pairing, metric) and seeds.
+
+    Nominal: .05; 2,000 comparisons a cell, so .04 to .06 is chance.
+    """
     rows = {
         (kind, metric): {f"{n} seeds": cell["share"] for n, cell in row.items()}
         for kind, table in calibration["false_alarms"].items()
@@ -55,7 +64,10 @@ def alarms(calibration: Mapping) -> pd.DataFrame:
 
 
 def promises(calibration: Mapping) -> pd.DataFrame:
-    """Regressions caught with as many seeds as planned: share (seeds), by effect in spreads."""
+    """Regressions caught with as many seeds as planned, by (pairing, metric) and effect in spreads.
+
+    Share (seeds a side); 80 % were promised.
+    """
     rows = {
         (kind, metric): {
             f"{effect} spreads": f"{percent(cell['share'], 1)} ({cell['seeds']} seeds)"

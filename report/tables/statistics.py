@@ -1,4 +1,7 @@
-"""Value and test on spoken digits: bias, power, false alarms, soundness. From results/statistics.json."""
+"""Value and test on spoken digits: bias, power, false alarms, soundness.
+
+All of results/statistics.json.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,12 @@ from study.incumbents import VALUES
 
 
 def benchmark(statistics: Mapping) -> pd.DataFrame:
-    """Bias and power of this distance beside Frechet and Gaussian MMD."""
+    """Bias and power of this distance beside Frechet and Gaussian MMD on the same numbers.
+
+    First a row each N: mean (standard deviation) of the value between two samples of one source, in units of
+    a mid distortion's value. Then the mean share of effects found at p of 5 % or less, with its binomial
+    standard error: 32 small effects at N = 20 and 50, 24 distortions in 10 matched pairs.
+    """
     titles = dict(zip(VALUES, ("this distance", "Frechet", "Gaussian MMD"), strict=True))
     rows = []
     for size, row in statistics["bias"].items():
@@ -39,7 +47,10 @@ def _power(table: Mapping, name: str) -> str:
 
 
 def false_alarms(statistics: Mapping) -> pd.DataFrame:
-    """False alarms of the test at a nominal 5 %, by what is drawn."""
+    """Share of p of 5 % or less where nothing differs, by what is drawn, with its standard error; trials.
+
+    Above 5 % is wrong, as in the row that says so: files of one group dealt as if they were draws.
+    """
     return table_of(
         {
             "": name,
@@ -51,7 +62,11 @@ def false_alarms(statistics: Mapping) -> pd.DataFrame:
 
 
 def soundness(statistics: Mapping) -> pd.DataFrame:
-    """Pairs of sets that must differ, and pairs that must not."""
+    """Pairs of sets that must differ, and pairs that must not, a row each.
+
+    Median over the draws of p and of the value in null spreads, share of draws with p of 5 % or less, and
+    whether it is as it must be (``experiments.statistics.soundness`` has the rule).
+    """
     return table_of(
         {
             "pair": row["pair"],

@@ -10,7 +10,10 @@ NONE = "–"  # a cell that cannot have a value
 
 
 def markdown(table: pd.DataFrame, bold: Collection[str] = ()) -> str:
-    """A table in Markdown; ``bold`` names columns, or texts of cells, that are set in bold."""
+    """A table in Markdown; ``bold`` names columns, or texts of cells, that are set in bold.
+
+    "|" in a cell is escaped, as it would end the cell.
+    """
 
     def cell(text, column: str = "") -> str:
         text = str(text).replace("|", "&#124;")

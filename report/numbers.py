@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 
 def num(value: float, digits: int = 3) -> str:
@@ -54,3 +54,9 @@ def points(row: Mapping, digits: int = 1) -> str:
 def effect_text(row: Mapping, digits: int = 3) -> str:
     """A verdict's effect with its interval."""
     return f"{signed(row['effect'], digits)} ({signed_interval(row['interval'], digits)})"
+
+
+def share_text(share: float, ends: Iterable[float], digits: int = 0) -> str:
+    """A share of one as a percentage, with its interval."""
+    low, high = (percent(end, digits) for end in ends)
+    return f"{percent(share, 1)} ({low} to {high})"

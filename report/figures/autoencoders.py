@@ -43,7 +43,12 @@ CEILINGS = {  # from mel bands back to bins
 
 @styled
 def ladder(results: Mapping) -> Figure:
-    """From recordings down to samples: every distance to the same held-out recordings, with intervals."""
+    """From recordings down to samples: every distance to the same held-out recordings, with intervals.
+
+    A row a rung; along x the distance, no unit, linear below .01 and logarithmic above. Bars are 95 %: over
+    files for recordings and round trips, over seeds, drawn as strokes, for models. Dotted: the round
+    trip of the spectrogram that the models share.
+    """
     figure, axes = new_figure(6.6, "What the way back loses is little beside what the models lose")
     rungs = {"recordings (floor)": (results["floor"], BLACK, "D")}
     for name, trip in results["ceiling"].items():
@@ -67,13 +72,21 @@ def ladder(results: Mapping) -> Figure:
 
 
 def stages(results: Mapping) -> Figure:
-    """One recording at every stage, as spectrograms."""
+    """One recording at every stage, as spectrograms: its round trip, then each model's reconstruction.
+
+    And beside each a sample that is meant to be of the same digit.
+    """
     return waveforms.spectrograms(results["pictures"], "The same word, stage by stage")
 
 
 @styled
 def ceiling(results: Mapping) -> Figure:
-    """Round trips by the number of mel bands, for each way from bands to bins."""
+    """Round trips by the number of mel bands, for each way from bands to bins.
+
+    Along x mel bands, along y the distance of the validation recordings to the reference after the way there
+    and back, no unit, with 95 % intervals over files. Dashed with its band: all bins known, only the phases
+    lost.
+    """
     figure, axes = new_figure(
         3.8, "The mel bands are what is lost, not the phases; a learned inverse gives half of it back"
     )
@@ -98,7 +111,10 @@ def ceiling(results: Mapping) -> Figure:
 
 @styled
 def autoencoder_training(results: Mapping) -> Figure:
-    """Distance of samples against the training step: mean and range over seeds."""
+    """Distance of samples against the training step: mean and range over seeds, a colour a model.
+
+    Both axes logarithmic; step 0 is the untrained model. Dotted: the ceiling.
+    """
     figure, axes = new_figure(
         4,
         f"Training brings samples nearer (mean and range of {results['seeds']} seeds)",
@@ -119,7 +135,12 @@ def autoencoder_training(results: Mapping) -> Figure:
 
 @styled
 def fidelity_and_coverage(results: Mapping) -> Figure:
-    """Density against coverage: sounds that look real, and recordings that have a sound near them."""
+    """Density against coverage: sounds that look real, and recordings that have a sound near them.
+
+    Naeem et al. 2020 (arXiv:2002.09797) with k = 5 in the embedding of the distance, mean of seeds.
+    Reconstructions are filled, samples hollow, the recordings themselves a star: good is near it, right of the
+    others is what repeats itself least.
+    """
     figure, axes = new_figure(4.4, "From reconstructions (filled) to samples (hollow), mean of seeds")
     floor = results["floor"]
     axes.plot(floor["coverage"], floor["density"], "*", color=BLACK, ms=14, label="recordings")
@@ -139,7 +160,11 @@ def fidelity_and_coverage(results: Mapping) -> Figure:
 
 @styled
 def modes(results: Mapping) -> Figure:
-    """Which digits and speakers a set seems to hold, by a classifier: recordings and each model's samples."""
+    """Which digits and speakers a set seems to hold, by a classifier: recordings and each model's samples.
+
+    A panel a set of 300 sounds, seed 0: digits down, speakers across, number of sounds in a cell, bold where
+    none is. Shades end at twice the most of the recordings; the title counts the pairs that are missing.
+    """
     shown = {"recordings": results["recognised"]["real"]}
     shown |= {words(name): row["recognised"]["samples"][0] for name, row in results["models"].items()}
     figure, panels = new_figure(
@@ -165,7 +190,11 @@ def modes(results: Mapping) -> Figure:
 
 @styled
 def latent_map(results: Mapping) -> Figure:
-    """Held-out recordings on the first two principal components of their latents."""
+    """Held-out recordings on the first two principal components of their latents.
+
+    Left each drawn as its digit, right as its speaker; axes in units of the latents, with the share of the
+    variance they explain. What lies in groups is what the model describes a sound by.
+    """
     latents = results["latents"]
     explained = [f"{100 * share:.0f} % of the variance" for share in latents["explained"]]
     table = pd.DataFrame(latents["points"], columns=["first", "second"])
@@ -209,7 +238,11 @@ def latent_map(results: Mapping) -> Figure:
 
 @styled
 def faults(results: Mapping) -> Figure:
-    """Planted faults, seed by seed, against the model they are planted in."""
+    """Planted faults, seed by seed, against the model they are planted in, which is the first row.
+
+    Along x the distance of samples to held-out recordings, no unit; verdicts in colour, sign and word.
+    Dotted: the mean of the model itself.
+    """
     figure, axes = new_figure(3.4, "Historic faults, planted in the simple autoencoder: the gate's verdicts")
     # As the gate measures the faults: the last evaluation of every run.
     base = [curve[-1][1] for curve in results["models"]["simple"]["curves"]]

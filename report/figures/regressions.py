@@ -27,7 +27,12 @@ from report.figures.style import (
 
 @styled
 def regressions(results: Mapping) -> Figure:
-    """Every ablation: distance over the training with its band, and at the end seed by seed, ranked."""
+    """Every ablation: distance over the training with its band, and at the end seed by seed, ranked.
+
+    Left along x the step, along y the distance to held-out recordings, both logarithmic: mean and range over
+    seeds. Right a row an ablation, best on top: every seed, their mean as a stroke, the gate's verdict as
+    colour, sign and word; grey is the margin above the base, within which a worsening is tolerated.
+    """
     ablations = results["ablations"]
     ends = {name: float(np.mean(row["values"]["distance"])) for name, row in ablations.items()}
     ranked = sorted(ablations, key=ends.get)
@@ -66,7 +71,10 @@ def regressions(results: Mapping) -> Figure:
 
 
 def seed_rows(axes: Axes, values: Mapping[str, list[float]], verdicts: Mapping[str, str]) -> None:
-    """A row a change: every seed, their mean as a stroke, and the gate's verdict in colour, sign and word."""
+    """A row a change: every seed, their mean as a stroke, and the gate's verdict in colour, sign and word.
+
+    ``values``: name -> a number a seed; ``verdicts``: name -> a key of ``VERDICTS``, "" for the baseline.
+    """
     for place, (name, own) in enumerate(values.items()):
         colour, marker = VERDICTS[verdicts[name]]
         axes.plot(own, [place] * len(own), marker, color=colour, ms=6, alpha=0.5)
@@ -84,7 +92,12 @@ def seed_rows(axes: Axes, values: Mapping[str, list[float]], verdicts: Mapping[s
 
 @styled
 def calibration(results: Mapping) -> Figure:
-    """False alarms of the verdicts by seeds, metric and pairing, with the binomial range of 5 %."""
+    """False alarms of the verdicts by seeds, metric and pairing, with the binomial range of 5 %.
+
+    Left paired seeds, right unpaired; along x seeds a side, along y the share of comparisons called worse or
+    better though nothing changed, a sign a distribution of the metric. Grey is where an exact 5 % lies in 95
+    % of such experiments; below it the gate is careful, above it would cry wolf.
+    """
     level, trials = results["level"], results["trials"]
     figure, panels = new_figure(
         3.8,

@@ -112,7 +112,7 @@ class Classification:
         return sorted({*self.train_labels, *self.test.labels})
 
     def result(self, model) -> np.ndarray:
-        """Chances of all labels, (test files, labels); 0 for one that was not trained on."""
+        """Probabilities of all labels, (test files, labels); 0 for one that was not trained on."""
         learned = model.probabilities(self.test.signals, self.rate)
         probabilities = np.zeros((len(learned), len(self.names)))
         probabilities[:, [self.names.index(name) for name in model.names]] = learned

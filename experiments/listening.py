@@ -11,7 +11,7 @@ Conventions
     nested       for each laboratory: the measure with the best mean Spearman correlation on the
                  rated sets of all *other* laboratories is taken, and judged on this one's.
     lead         nested minus ``metrics.distance`` as shipped ("windows 1 s, three views"), paired by
-                 set; 95 % bootstrap over laboratories. Seven families are seven chances, so nothing
+                 set; 95 % bootstrap over laboratories. Seven families are seven tries, so nothing
                  is adopted unless an interval at 1 - 5 % / 7 ("corrected", Bonferroni) excludes 0.
     part         energy distance on some columns of the three views; a value is a weighted sum of parts.
 

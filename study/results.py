@@ -57,11 +57,11 @@ def write(
         "versions": versions(),
         "data": {which: datasets.fingerprint(which) for which in data},
     }
-    found = {"header": header, **plain(content)}
+    kept = {"header": header, **plain(content)}
     path = FOLDER / f"{name}.json"
-    if says_the_same(_there(path), found):
+    if says_the_same(_there(path), kept):
         return path
-    text = json.dumps(found, indent=1, ensure_ascii=False, allow_nan=False)
+    text = json.dumps(kept, indent=1, ensure_ascii=False, allow_nan=False)
     # A list of plain values on one line.
     text = re.sub(r"\[\s+([^\[\]{}]*?)\s+\]", lambda m: "[" + re.sub(r"\n\s+", " ", m[1]) + "]", text)
     with replacing(path) as part:

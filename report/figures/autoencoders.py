@@ -138,8 +138,7 @@ def fidelity_and_coverage(results: Mapping) -> Figure:
     """Density against coverage: sounds that look real, and recordings that have a sound near them.
 
     Naeem et al. 2020 (arXiv:2002.09797) with k = 5 in the embedding of the distance, mean of seeds.
-    Reconstructions are filled, samples hollow, the recordings themselves a star: good is near it, right of the
-    others is what repeats itself least.
+    Reconstructions are filled, samples hollow, the recordings themselves a star: good is near it.
     """
     figure, axes = new_figure(4.4, "From reconstructions (filled) to samples (hollow), mean of seeds")
     floor = results["floor"]

@@ -158,7 +158,7 @@ def heat_map(
     texts : array of str, of the table's shape
         By default numbers of two digits.
     limits : (low, high)
-        Values of the darkest and the brightest shade; what lies beyond has theirs; above, the bar ends in an arrow.
+        Values of the darkest and the brightest shade; what lies beyond has theirs.
     bold : array of bool, of the table's shape
         Whose texts are bold.
     bar : str

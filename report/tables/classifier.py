@@ -73,7 +73,7 @@ def new_folders(classifier: Mapping) -> pd.DataFrame:
     ]
     order = list(dict.fromkeys(folders["folder"]))
     columns = [(name, number) for name in DIVISIONS for number in ("lost", "distance")]
-    table = folders.pivottable_of(index="folder", columns="data", values=["lost", "distance"], sort=False)
+    table = folders.pivot_table(index="folder", columns="data", values=["lost", "distance"], sort=False)
     table = table.swaplevel(axis=1).reindex(index=order, columns=columns)
     return table.map(
         lambda value: "" if pd.isna(value) else f"{value:.3g}" if abs(value) >= 1 else f"{value:.3f}"

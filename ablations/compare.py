@@ -61,6 +61,7 @@ def load(folder: Path | str, *, metric: str = "distance", runs: Path | str = "ru
         ("package versions", lambda r: json.dumps(r.get("versions"), sort_keys=True)),
     ):
         _same(records, what, of)
+    # Replicates differ in their seed and in nothing else, or their spread is of something else too.
     _same({p: _config(p) for p in seeds}, "config", lambda text: text)
     values = {int(p.name): _value(read(p, "metrics.json"), metric, p) for p in seeds}
     first = next(iter(records.values()))
@@ -173,6 +174,7 @@ def compare(
     elif paired and any(len(seeds) < 2 for seeds in common.values()):
         short = [name for name, seeds in common.items() if len(seeds) < 2]
         raise RunError(f"{', '.join(short)}: fewer than 2 seeds in common with {baseline.name}")
+    # In pairs each candidate has its own baseline: the seeds that it shares.
     own = {c.name: common[c.name] if paired else sorted(baseline.values) for c in candidates}
     mean = sum(baseline.values.values()) / len(baseline.values)
     return judge_each(
@@ -230,7 +232,11 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Print a line a candidate; the exit code is the worst of theirs: worse, then undecided."""
+    """Print a line a candidate; the exit code is the worst of theirs: worse, then undecided.
+
+    0 better or no worse, 1 worse, 2 undecided. Seeds that only one side has are named on stderr: a pair that
+    is left out may be one that failed. ``RunError`` and ValueError are told by ``ablations.command``.
+    """
     parser = _parser()
     options = parser.parse_args(arguments)
     try:

@@ -73,7 +73,10 @@ class Generation:
         return {"distance": float(comparison.value), **views}
 
     def write(self, result: Sequence[np.ndarray], stage: Path) -> dict:
-        """Keep the sounds and their embedding below ``stage``; further numbers for metrics.json."""
+        """Keep the sounds and their embedding below ``stage``; further numbers for metrics.json.
+
+        Sounds are clipped at full scale, as a file of integers is; the numbers were measured before.
+        """
         (stage / "audio").mkdir()
         for i, sound in enumerate(result):
             path = stage / "audio" / f"{i:05d}.flac"

@@ -289,7 +289,12 @@ class Autoencoder:
 
     @torch.no_grad()
     def sample(self, count: int, *, seed: int, progress: bool = False) -> list[np.ndarray]:
-        """``count`` sounds from the prior; equal seeds give equal sounds. ValueError for fewer than 1."""
+        """``count`` sounds from the prior; equal seeds give equal sounds.
+
+        Each is ``seconds`` long, float32 at the rate of the training. Labels are drawn first, in the shares
+        of the training (``draw_labels`` gives the same ones); then codes or latents given the label; then
+        what the network decodes them to. ValueError for fewer than 1.
+        """
         if count < 1:
             raise ValueError(f"count is {count}; at least 1 sound is made")
         torch.set_num_threads(self.threads)
@@ -337,7 +342,11 @@ class Autoencoder:
     # --------------------------------------------------------------------------------- kept and loaded
 
     def save(self, path: Path | str) -> None:
-        """Write the model file; equal models give equal bytes."""
+        """Write the model file; equal models give equal bytes.
+
+        A safetensors file of all weights, statistics of the spectrogram, the fitted mixture and the labels'
+        shares, under a header of options, rate and seed: nothing is unpickled to read it.
+        """
         arrays = {f"modules.{name}": value for name, value in self.modules.state_dict().items()}
         if self.statistics is not None:
             arrays |= {f"statistics.{k}": torch.from_numpy(v) for k, v in vars(self.statistics).items()}
@@ -355,7 +364,10 @@ class Autoencoder:
 
     @classmethod
     def load(cls, path: Path | str) -> Autoencoder:
-        """Read a model file. ValueError, naming it, for another version or what is no model file."""
+        """Read a model file; it samples as the model that was saved did.
+
+        ValueError, naming the file, for another version or what is no model file.
+        """
         header, arrays = files.read(path, kind=KIND, version=VERSION)
         model = cls(**header["model"])
         model.rate, model.seed, model.step = (header[name] for name in ("rate", "seed", "step"))

@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from audio_distance.description import SoundSet
 from audio_distance.resampling import PermutationTest
@@ -210,14 +210,48 @@ def warnings_of(
             f"with these numbers of units no p-value below {test.smallest_p:.2g} is possible: "
             "nothing can be shown, whatever the sounds are"
         )
+    return (*lines, *_length_warnings(reference, candidate, pool))
+
+
+def _length_warnings(reference: SoundSet, candidate: SoundSet, pool: Pool) -> list[str]:
+    """Lengths that differ between the sets: the test takes them for a difference in kind.
+
+    Statistics of a window depend on its length, and those of a unit on its number of windows: the mean of
+    many varies less from unit to unit, and that is a difference to the test. Two samples of one source differ
+    in either by chance only; what was cut differently is told from them by Welch's t.
+    """
+    seconds = [[sound.seconds for sound in loaded.sounds] for loaded in (reference, candidate)]
+    medians = [float(np.median(side)) for side in seconds]
     # A quarter more is what clips of one kind differ by among themselves.
-    medians = [float(np.median([s.seconds for s in loaded.sounds])) for loaded in (reference, candidate)]
     if max(medians) > 1.25 * min(medians):
-        lines.append(
+        return [
             f"median durations differ ({medians[0]:.2f} s and {medians[1]:.2f} s): part of the value, and of "
             "a small p-value (longer files vary less from one to the next); cut them alike"
-        )
-    return tuple(lines)
+        ]
+    counts = np.diff(np.append(pool.starts, len(pool.vectors)))
+    windows = [counts[inside] for inside in (pool.in_reference, pool.in_candidate)]
+    if _differ_beyond_chance(windows[0], windows[1]):
+        means = [float(np.mean(side)) for side in windows]
+        return [
+            f"units of {means[0]:.2f} and {means[1]:.2f} windows on average, which is no chance: a small "
+            "p-value may come from that alone (units of more windows vary less); cut files alike, and as "
+            "many to a group"
+        ]
+    if _differ_beyond_chance(seconds[0], seconds[1]):
+        means = [float(np.mean(side)) for side in seconds]
+        return [
+            f"mean durations differ by more than chance ({means[0]:.2f} s and {means[1]:.2f} s): a small "
+            "p-value may come from that alone; cut all files alike"
+        ]
+    return []
+
+
+def _differ_beyond_chance(x: ArrayLike, y: ArrayLike, limit: float = 4.0) -> bool:
+    """Welch's t above ``limit``, which like-for-like sets of 20 exceed once in some thousand comparisons."""
+    x, y = np.asarray(x, float), np.asarray(y, float)
+    gap = abs(float(x.mean() - y.mean()))
+    error = np.sqrt(x.var(ddof=1) / len(x) + y.var(ddof=1) / len(y))
+    return bool(gap > limit * error + 1e-9)
 
 
 def _bandwidth_warnings(reference: SoundSet, candidate: SoundSet, common: int) -> list[str]:

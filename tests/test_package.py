@@ -1,6 +1,7 @@
 """The package's public parts: how sounds are read, the evidence of a result, what other rooms build on."""
 
 import dataclasses
+import re
 import subprocess
 import sys
 import typing
@@ -205,3 +206,39 @@ class TestMemory:
         assert views.keep_freed_memory.cache_info().misses == 0
         extraction._describe_batch([], None)
         assert views.keep_freed_memory.cache_info().misses == 1
+
+
+class TestLengths:
+    """Sets that were cut differently are told so: a small p may say nothing else (experiments.lengths)."""
+
+    def note(self, reference, candidate, **options):
+        result = metrics.compare(reference, candidate, rate=RATE, permutations=99, **options)
+        lines = [w for w in result.warnings if "windows on average" in w or "durations" in w]
+        assert len(lines) <= 1
+        return lines[0] if lines else ""
+
+    @pytest.mark.parametrize(
+        ("lengths", "words"),
+        [
+            ((0.30, 0.32), r"mean durations differ by more than chance \(0\.30 s and 0\.32 s\)"),
+            ((1.4, 1.6), r"units of 1\.00 and 2\.00 windows"),
+            ((2.0, 2.05), r"units of 2\.00 and 3\.00 windows"),
+            ((0.3, 0.6), r"median durations differ \(0\.30 s and 0\.60 s\)"),
+        ],
+    )
+    def test_files(self, noise, lengths, words):
+        sides = [[noise(10 * k + i, seconds=length) for i in range(4)] for k, length in enumerate(lengths)]
+        assert re.search(words, self.note(*sides))
+
+    def test_groups_of_one_and_of_two_files(self, noise):
+        x, y = [noise(i) for i in range(4)], [noise(10 + i) for i in range(8)]
+        groups = (list("abcd"), list("eeffgghh"))
+        assert "units of 1.00 and 2.00 windows" in self.note(x, y, groups=groups)
+        assert not self.note(x, y)
+
+    def test_sets_of_one_source_are_not_noted(self):
+        """20 files of 0.3 to 2.4 s a side, eight draws: |t| > 4 has a probability below 1e-3 each."""
+        rng = np.random.default_rng(0)
+        for _ in range(8):
+            sides = [[rng.normal(0, 0.1, int(RATE * s)) for s in rng.uniform(0.3, 2.4, 20)] for _ in range(2)]
+            assert "chance" not in self.note(*sides)

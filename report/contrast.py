@@ -49,7 +49,7 @@ def label(candidate: Candidate) -> str:
 
 def candidates(results: Mapping, *, naive: bool = False) -> list[Candidate]:
     """Every (embedding, distance) that was tried, in the order of the settings; naive ones if asked for."""
-    first = results["power"][next(iter(results["power"]))]
+    first = results["power"][next(iter(results["power"]))]  # every source has the same candidates
     pairs = [(e, d) for e in first for d in first[e]]
     return [c for c in pairs if naive or c not in trials.NAIVE]
 
@@ -114,7 +114,7 @@ def test_shares(
         (source, effect): hits / draws
         for source, tables in results["permutation"].items()
         for effect, (hits, draws) in tables[embedding][test].items()
-        if effect != "clean"
+        if effect != "clean"  # nothing differs there: false alarms, not power
     }
 
 
@@ -300,6 +300,7 @@ def _scores(results: Mapping, candidate: Candidate) -> dict[str, float]:
         "structure": _mean(shares(results, candidate, structure).values()),
         "diversity": _mean(shares(results, candidate, diversity).values()),
         "order": _mean(r["order"][k] for r in rows for k in GRADED),
+        # From 1 on a distance says as much of nothing as of a mid distortion: it is as bad as can be.
         "zero": 1 - _mean(min(1.0, abs(r["null_over_mid"])) for r in rows),
         "harmless": 1 - _mean(min(1.0, c) for c in changes),
     }
@@ -309,6 +310,7 @@ def _scores(results: Mapping, candidate: Candidate) -> dict[str, float]:
     row["challenge"] = _mean(float(t["right"]) for t in tones.values())
     # 50 ms a second is a twentieth of real time: what is slower is scored 0.
     row["cost"] = 1 - results["cost"][embedding]["embedding_ms_per_second"] / 50
+    # A correlation below 0 is as bad as none.
     return {name: float(np.clip(value, 0, 1)) for name, value in row.items()}
 
 
@@ -345,7 +347,7 @@ def sensitivity(
     names = list(table)
     values = np.array([list(row.values()) for row in table.values()])
     weights = np.random.default_rng(seed).dirichlet(np.ones(values.shape[1]), size=draws)
-    totals = weights @ values.T
+    totals = weights @ values.T  # (draws, candidates)
     ranks = rankdata(-totals, method="min", axis=1)
     return {
         name: {"first": float(np.mean(ranks[:, i] == 1)), "median_rank": float(np.median(ranks[:, i]))}
@@ -360,6 +362,7 @@ def by_embedding(results: Mapping) -> list[dict]:
     """
     rows = []
     for embedding in results["settings"]["embeddings"]:
+        # The distance as it is meant: view by view on the three views.
         candidate = (embedding, "views_energy" if embedding == trials.THIS[0] else "energy")
         shares = {s: power_of_source(results, candidate, s) for s in results["power"]}
         rows.append({"name": Path(embedding).stem.replace("_", " "), "shares": shares})

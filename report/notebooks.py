@@ -53,7 +53,7 @@ def execute(path: Path, *, timeout: int = 300) -> float:
         notebook,
         timeout=timeout,
         kernel_name="python3",
-        record_timing=False,
+        record_timing=False,  # it differs from run to run
         coalesce_streams=True,  # otherwise the pieces of a long print depend on the machine's speed
         resources={"metadata": {"path": str(path.parent)}},
     )
@@ -74,7 +74,7 @@ def execute(path: Path, *, timeout: int = 300) -> float:
                 raise NotebookError(
                     f"{path.name}: code cell {number} wrote to the error stream:\n{output['text']}"
                 )
-        cell.metadata.pop("execution", None)
+        cell.metadata.pop("execution", None)  # times, of an earlier run
     notebook.metadata["language_info"] = {"name": "python"}
     notebook.metadata["kernelspec"] = {"display_name": "Python 3", "language": "python", "name": "python3"}
     with replacing(path) as part:
@@ -88,8 +88,8 @@ def _environment(profile: str) -> dict[str, str]:
     return {
         **{name: value for name, value in os.environ.items() if name != datasets.ENVIRONMENT},
         "PYTHONPATH": os.pathsep.join(imports),
-        "PYTHONHASHSEED": "0",
-        "IPYTHONDIR": profile,
+        "PYTHONHASHSEED": "0",  # sets are printed in one order
+        "IPYTHONDIR": profile,  # no start-up files of a user
     }
 
 

@@ -75,7 +75,7 @@ def pairs(table: Mapping) -> int:
 
 
 def _upper(table: Mapping) -> tuple[np.ndarray, np.ndarray]:
-    return np.triu_indices(len(table["names"]), 1)
+    return np.triu_indices(len(table["names"]), 1)  # each pair once, and no set against itself
 
 
 def _extreme(table: Mapping, choose) -> dict:
@@ -113,7 +113,7 @@ def of_kind(classifier: Mapping, kind: str) -> dict[str, float]:
     return {**means, "seen": float(np.mean(seen)), "folders": len(rows)}
 
 
-FILTERS = {
+FILTERS = {  # what the template may call; the rest of its words are results
     "markdown": tables.markdown,
     "ahead": ahead,
     "hints": hints,
@@ -168,7 +168,7 @@ def render(results: Mapping[str, Mapping]) -> str:
     Sections of results that are not there are left out. jinja2.UndefinedError for a name that is unknown.
     """
     environment = jinja2.Environment(
-        undefined=jinja2.StrictUndefined,
+        undefined=jinja2.StrictUndefined,  # a name that changed must not leave an empty place
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,

@@ -63,6 +63,7 @@ def ladder(results: Mapping) -> Figure:
         rung(axes, place, value, row["interval"], colour=colour, marker=marker, seeds=row.get("values", ()))
         beside(axes, place, f"{value:.3f}", colour)
     axes.set_axisbelow(True)
+    # The floor is about 0, to either side; from .01 on every rung is a factor.
     axes.set_xscale("symlog", linthresh=0.01, linscale=0.4)
     axes.set_xlim(min(-0.005, 1.2 * results["floor"]["interval"][0]), 1.1)
     ticks(axes.xaxis, [0, 0.01, 0.03, 0.1, 0.3, 1])
@@ -97,7 +98,7 @@ def ceiling(results: Mapping) -> Figure:
         bars = {"yerr": np.abs(ends.T - values), "capsize": 3}
         bands = [int(count) for count in row]
         axes.errorbar(bands, values, color=colour, marker=marker, ms=7, label=CEILINGS[name], **bars)
-    linear = results["ceiling"]["linear"]
+    linear = results["ceiling"]["linear"]  # has no bands, so a line across
     axes.axhspan(*linear["interval"], color=GREY, alpha=0.5, lw=0)
     axes.axhline(linear["value"], color=BLACK, lw=1, ls="--", label=CEILINGS["linear"])
     axes.set_xscale("log", base=2)
@@ -123,7 +124,7 @@ def autoencoder_training(results: Mapping) -> Figure:
     training_curves(axes, curves)
     trip = results["ceiling"]["regression"]["value"]
     axes.axhline(trip, color=DARK_GREY, ls=":", lw=1.5, label="ceiling")
-    axes.set_xscale("symlog", linthresh=100, linscale=0.3)
+    axes.set_xscale("symlog", linthresh=100, linscale=0.3)  # step 0 has no logarithm
     ticks(axes.xaxis, np.array(next(iter(curves.values())))[0, :, 0])
     axes.set_yscale("log")
     ticks(axes.yaxis, [0.03, 0.05, 0.1, 0.2, 0.5, 1])
@@ -227,7 +228,7 @@ def latent_map(results: Mapping) -> Figure:
         alpha=0.8,
         ax=right,
     )
-    right.margins(0.06)
+    right.margins(0.06)  # shared: texts at the left have no extent that the limits would know
     for axes in (left, right):
         axes.set_xlabel(f"first component ({explained[0]})")
     left.set_ylabel(f"second component ({explained[1]})")

@@ -81,6 +81,6 @@ def alike_first(values: np.ndarray) -> np.ndarray:
     (Bar-Joseph et al. 2001, doi:10.1093/bioinformatics/17.suppl_1.S22). Values below 0 count as 0, and the
     diagonal does not count.
     """
-    condensed = np.maximum(values, 0)
+    condensed = np.maximum(values, 0)  # an unbiased value may be below 0, a length in a tree may not
     np.fill_diagonal(condensed, 0)
     return leaves_list(linkage(squareform(condensed, checks=False), "average", optimal_ordering=True))

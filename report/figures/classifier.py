@@ -117,6 +117,7 @@ def _confusion(division: Mapping, held_out: str) -> Figure:
     """Rows are what a file is, columns what it was taken for; shade: share of the row, text: files."""
     counts = np.array(division["confusion"])
     recalls = [f"{name}  {100 * division['recall'][name]:.0f} %" for name in division["names"]]
+    # Shades are shares of a row: labels have different numbers of files.
     shares = pd.DataFrame(counts / counts.sum(axis=1, keepdims=True), recalls, division["names"])
     figure, axes = new_figure(
         6,
@@ -198,9 +199,9 @@ def new_folders(results: Mapping) -> Figure:
         low, high = prediction["interval"]
         correlation = f"rank correlation {prediction['spearman']:.2f} ({low:.2f} to {high:.2f})"
         axes.set_title(f"{DIVISIONS[name]}\n{correlation}")
-        axes.set(xlabel="", ylabel="", xscale="log")
+        axes.set(xlabel="", ylabel="", xscale="log")  # seaborn has written the names of columns
         ticks(axes.xaxis, [NEAREST, 0.01, 0.1, 1])
-    first = panels.flat[0]
+    first = panels.flat[0]  # its legend, for all panels
     handles, labels = first.get_legend_handles_labels()
     first.get_legend().remove()
     figure.legend(handles, labels, loc="outside lower center", ncols=2)

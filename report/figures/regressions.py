@@ -58,12 +58,13 @@ def regressions(results: Mapping) -> Figure:
         name: row["verdicts"]["distance"][seeds]["verdict"] if "verdicts" in row else ""
         for name, row in ablations.items()
     }
+    # Above the base: only what is worse needs to be tolerated.
     margin = ends["base"] * (1 + float(results["margin"].rstrip("%")) / 100)
     right.axvspan(ends["base"], margin, color=GREY, alpha=0.5, lw=0)
     values = {name: ablations[name]["values"]["distance"] for name in ranked}
     seed_rows(right, values, verdicts)
     right.set_xscale("log")
-    right.set_xlim(right.get_xlim()[0], right.get_xlim()[1] * 1.7)
+    right.set_xlim(right.get_xlim()[0], right.get_xlim()[1] * 1.7)  # room for the verdicts
     ticks(right.xaxis, [0.2, 0.3, 0.4, 0.6])
     right.set_xlabel("distance at the end (grey: the margin)")
     right.set_title("Seeds, mean and verdict")
@@ -124,9 +125,9 @@ def calibration(results: Mapping) -> Figure:
             hue="metric",
             palette=list(PALETTE[: len(metrics)]),
             markers=list(MARKERS[: len(metrics)]),
-            linestyles="none",
+            linestyles="none",  # numbers of seeds are no course that a line could follow
             dodge=0.4,
-            errorbar=None,
+            errorbar=None,  # one value a point; its error is the grey band
             ax=axes,
         )
         axes.set_xlabel("seeds a side")

@@ -104,6 +104,7 @@ def spectra(historic: Mapping, clean: Mapping, file: str = "sin_550.wav") -> Fig
     Along x kHz, along y dB relative to the tone, of frames of 4,096 samples (``signals.power_spectrum``).
     """
     figure, panels = new_figure(4.4, "Clicks lift the whole spectrum, far above the noise", 1, 2, sharey=True)
+    # 16 bits without noise: what rounding alone adds.
     silent = gen_audio.to_int16(signals.ideal_tone(signals.frequency_of(file)))
     for axes, test in zip(panels, signals.TESTS, strict=True):
         for label, samples, colour, style in (
@@ -143,8 +144,10 @@ def where_wrapped(historic: Mapping, clean: Mapping) -> Figure:
         for axes, peak, which in zip(row, (90, 270), ("upper", "lower"), strict=True):
             inside = phases[np.abs(phases - peak) < WRAPPED_WITHIN] - peak
             seaborn.histplot(inside, bins=list(edges), color=colour, alpha=1, lw=0, ax=axes)
-            chance = signals.wrap_probability(np.radians(centres + peak), gen_audio.SETS[test][1])
-            axes.plot(centres, chance * count * (edges[1] - edges[0]) / 360, color=BLACK, lw=1.5, ls="--")
+            probability = signals.wrap_probability(np.radians(centres + peak), gen_audio.SETS[test][1])
+            axes.plot(
+                centres, probability * count * (edges[1] - edges[0]) / 360, color=BLACK, lw=1.5, ls="--"
+            )
             axes.set_title(f"{test}, {which} peak: {len(inside)} samples")
             axes.set_ylabel("samples a bin")
     for axes in panels[1]:
@@ -267,6 +270,7 @@ def spectrograms(pictures: Mapping[str, Mapping], title: str) -> Figure:
     for axes in panels[-1]:
         axes.set_xlabel("time (s)")
     figure.supylabel("frequency (kHz, mel scale)")
+    # The last image stands for all: they have one scale.
     figure.colorbar(image, ax=panels, shrink=0.6, pad=0.02, label="level (dB relative to the loudest point)")
     return figure
 
@@ -276,7 +280,7 @@ def _spectrogram(axes: Axes, picture: Mapping):
         -np.array([_numbers(band) for band in picture["db_below"]]),
         origin="lower",
         aspect="auto",
-        vmin=-SHOWN_DB,
+        vmin=-SHOWN_DB,  # of its own loudest point, as the picture is kept
         vmax=0,
         extent=(0, picture["seconds"], 0, ROWS),
     )

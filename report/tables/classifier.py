@@ -71,7 +71,7 @@ def new_folders(classifier: Mapping) -> pd.DataFrame:
         f"{words(row.kind)}{f', {row.grade}' if row.kind in classifier['changes'] else ''}"
         for row in folders.itertuples()
     ]
-    order = list(dict.fromkeys(folders["folder"]))
+    order = list(dict.fromkeys(folders["folder"]))  # as they were measured
     columns = [(name, number) for name in DIVISIONS for number in ("lost", "distance")]
     table = folders.pivot_table(index="folder", columns="data", values=["lost", "distance"], sort=False)
     table = table.swaplevel(axis=1).reindex(index=order, columns=columns)

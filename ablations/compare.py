@@ -154,20 +154,7 @@ def compare(
     ValueError
         As ``statistics.judge``.
     """
-    names = [c.name for c in candidates]
-    if repeated := sorted({name for name in names if names.count(name) > 1}):
-        raise RunError(
-            f"several candidates are called {', '.join(repeated)}: verdicts go by name; give each another"
-        )
-    for other in candidates:
-        for what, a, b in (
-            ("recipe of the distance", baseline.recipe, other.recipe),
-            ("reference recordings", baseline.reference, other.reference),
-        ):
-            if a and b and a != b:
-                raise RunError(
-                    f"{baseline.folder} and {other.folder} differ in the {what}: their numbers do not compare"
-                )
+    _check_comparable(baseline, candidates)
     common = {c.name: sorted(set(baseline.values) & set(c.values)) for c in candidates}
     if paired is None:
         paired = all(len(seeds) >= 2 for seeds in common.values())
@@ -191,6 +178,25 @@ def compare(
     )
 
 
+def _check_comparable(baseline: RunSet, candidates: Sequence[RunSet]) -> None:
+    """RunError for candidates of one name, and for numbers that were measured otherwise."""
+    names = [c.name for c in candidates]
+    if repeated := sorted({name for name in names if names.count(name) > 1}):
+        raise RunError(
+            f"several candidates are called {', '.join(repeated)}: verdicts go by name; give each another"
+        )
+    for other in candidates:
+        for what, a, b in (
+            ("recipe of the distance", baseline.recipe, other.recipe),
+            ("reference recordings", baseline.reference, other.reference),
+        ):
+            # Empty: values by seed that somebody gave, of which nothing is known.
+            if a and b and a != b:
+                raise RunError(
+                    f"{baseline.folder} and {other.folder} differ in the {what}: their numbers do not compare"
+                )
+
+
 def absolute(amount: float | str, mean: float) -> float:
     """A margin in the metric's unit: a number, or "5%" of the baseline's mean. ValueError otherwise."""
     text = str(amount).strip()
@@ -198,6 +204,7 @@ def absolute(amount: float | str, mean: float) -> float:
         value = float(text.removesuffix("%"))
     except ValueError:
         raise ValueError(f"margin {amount!r} is neither a number nor a share like 5%") from None
+    # The size of the mean: an unbiased distance may be below 0, a tolerance may not.
     return value / 100 * abs(mean) if text.endswith("%") else value
 
 

@@ -144,22 +144,10 @@ class Autoencoder:
             self.statistics = spectrogram.statistics(powers, self.spectrogram)
             self.table = self._normalised([self.spectrogram.bands(power) for power in powers])
         self._build(seed)
-        targets = torch.from_numpy(self.index)
-
-        def loss(rows: Tensor, step: int, generator: torch.Generator) -> dict[str, Tensor]:
-            parts = dict(self.network_.loss(self.table[rows], generator=generator))
-            parts["total"] = self.reconstruction_weight * parts["reconstruction"]
-            if "kl" in parts:
-                parts["total"] = parts["total"] + self.weight_of_kl(step) * parts["kl"]
-            else:
-                parts["prior"] = self.codes_.loss(parts["codes"], targets[rows])
-                parts["total"] = parts["total"] + parts["commitment"] + parts["prior"]
-            return parts
-
         yield 0
         for step, parts in train(
             self.modules,
-            loss,
+            self._loss,
             rows=len(signals),
             steps=self.steps,
             batch=self.batch,
@@ -172,6 +160,17 @@ class Autoencoder:
             self.step, self.parts = step, parts
             yield step
         self._warn_of_collapse()
+
+    def _loss(self, rows: Tensor, step: int, generator: torch.Generator) -> dict[str, Tensor]:
+        parts = dict(self.network_.loss(self.table[rows], generator=generator))
+        parts["total"] = self.reconstruction_weight * parts["reconstruction"]
+        if "kl" in parts:
+            parts["total"] = parts["total"] + self.weight_of_kl(step) * parts["kl"]
+        else:
+            # Codes are integers, so no gradient of the prior reaches the network: both can learn at once.
+            parts["prior"] = self.codes_.loss(parts["codes"], torch.from_numpy(self.index)[rows])
+            parts["total"] = parts["total"] + parts["commitment"] + parts["prior"]
+        return parts
 
     def weight_of_kl(self, step: int) -> float:
         """Of a step: it rises from 0, for in full it empties the latents before they are of use.

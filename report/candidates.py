@@ -239,7 +239,10 @@ def _code(name: str) -> str:
 
 
 def card(name: str) -> str:
-    """Idea, cost and blind spots of a candidate, and its example by hand: two paragraphs of Markdown."""
+    """Idea, cost and blind spots of a candidate, and its example by hand: two paragraphs of Markdown.
+
+    The second states the number worked out and the one the function gives, to three digits.
+    """
     note = NOTES[name]
     working, value, given = by_hand(name)
     return (

@@ -140,7 +140,9 @@ FILTERS = {  # what the template may call; the rest of its words are results
 def context(results: Mapping[str, Mapping]) -> dict:
     """The template's variables: the results, tables of them, and facts of the code they describe.
 
-    A number of the recipe is read from the module that uses it, so that the text cannot say another.
+    ``results``: name -> content, of which ``challenge`` must be there. A number of the recipe is read from
+    the module that uses it, so that the text cannot say another. Levels are in dB: ``noise_db`` of each
+    set's noise under its tone's RMS, ``trim_db`` of the silence that is cut under the peak.
     """
     test1 = results["challenge"]["sets"]["clean"]["test1"]["candidate"]
     return {

@@ -48,6 +48,9 @@ def ladder(results: Mapping) -> Figure:
     A row a rung; along x the distance, no unit, linear below .01 and logarithmic above. Bars are 95 %: over
     files for recordings and round trips, over seeds, drawn as strokes, for models. Dotted: the round
     trip of the spectrogram that the models share.
+
+    Reads ``floor``, ``ceiling`` (value, interval) and ``models``: ``reconstructions`` and ``samples`` (mean,
+    interval, and ``values``, (seeds,)).
     """
     figure, axes = new_figure(6.6, "What the way back loses is little beside what the models lose")
     rungs = {"recordings (floor)": (results["floor"], BLACK, "D")}
@@ -87,6 +90,9 @@ def ceiling(results: Mapping) -> Figure:
     Along x mel bands, along y the distance of the validation recordings to the reference after the way there
     and back, no unit, with 95 % intervals over files. Dashed with its band: all bins known, only the phases
     lost.
+
+    Reads ``bands``: way back -> number of bands -> value, interval; and ``ceiling``. Both axes are exact
+    numbers: bands are at powers of two.
     """
     figure, axes = new_figure(
         3.8, "The mel bands are what is lost, not the phases; a learned inverse gives half of it back"
@@ -115,6 +121,8 @@ def autoencoder_training(results: Mapping) -> Figure:
     """Distance of samples against the training step: mean and range over seeds, a colour a model.
 
     Both axes logarithmic; step 0 is the untrained model. Dotted: the ceiling.
+
+    Reads ``models``: name -> ``curves``, (seeds, points, 2): step and distance.
     """
     figure, axes = new_figure(
         4,
@@ -164,6 +172,9 @@ def modes(results: Mapping) -> Figure:
 
     A panel a set of 300 sounds, seed 0: digits down, speakers across, number of sounds in a cell, bold where
     none is. Shades end at twice the most of the recordings; the title counts the pairs that are missing.
+
+    Reads ``recognised`` of recordings and of each model's first seed: ``cells``, (digits, speakers) counts,
+    and the names of both.
     """
     shown = {"recordings": results["recognised"]["real"]}
     shown |= {words(name): row["recognised"]["samples"][0] for name, row in results["models"].items()}
@@ -194,6 +205,9 @@ def latent_map(results: Mapping) -> Figure:
 
     Left each drawn as its digit, right as its speaker; axes in units of the latents, with the share of the
     variance they explain. What lies in groups is what the model describes a sound by.
+
+    Reads ``latents``: ``points``, (recordings, 2); ``explained``, (2,) shares; ``labels`` and ``groups``,
+    (recordings,).
     """
     latents = results["latents"]
     explained = [f"{100 * share:.0f} % of the variance" for share in latents["explained"]]

@@ -24,6 +24,8 @@ def challenge(results: Mapping) -> Figure:
 
     A row each test and writing; along x the distance to the background, no unit, with its 95 % interval and
     p. Grey is where 95 % of the splits of the background itself lie: a distance within it is nothing.
+
+    Reads ``sets``: writing -> test -> value, interval, p_value; and ``split``: ``central_95``.
     """
     figure, axes = new_figure(4.2, "What sets the tests apart from the background are the clicks")
     low, high = results["split"]["central_95"]

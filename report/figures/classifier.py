@@ -70,6 +70,9 @@ def classifier_ladder(results: Mapping) -> Figure:
     %: strokes are folds, the sign their mean, the bar its 95 % interval (t over folds), the dotted line the
     goal set beforehand. Beside a row the gain over the rung it is judged against, in percentage points;
     colour and sign are the verdict's.
+
+    Reads ``ladder``: rung -> accuracy, interval, ``values``, (folds,), all shares of one; gain and verdict,
+    which the first lacks.
     """
     ladder = results["ladder"]
     figure, axes = new_figure(
@@ -139,6 +142,9 @@ def reliability(results: Mapping) -> Figure:
     share of its files that was right, both in %; the area of a sign grows with its files. Below the dotted
     line it is too sure. The legend has the expected calibration error in percentage points. Where there is
     one fold nothing is held out to fit a temperature on, and only the raw probabilities are drawn.
+
+    Reads ``divisions``: name -> ``raw`` and ``calibrated`` -> ``bins``, (bins, 3): mean probability, share
+    right, files.
     """
     figure, panels = new_figure(
         6.4,
@@ -182,6 +188,8 @@ def new_folders(results: Mapping) -> Figure:
     the distance, no unit, logarithmic from ``NEAREST`` (smaller and negative ones are drawn there); along y
     percentage points of accuracy. The title has Spearman's correlation over conditions with its bootstrap
     interval.
+
+    Reads ``folders``, a row a folder of a fold (``experiments.classifier``), and ``prediction``.
     """
     folders = _folders(results)
     figure, panels = new_figure(

@@ -77,6 +77,9 @@ def listening(results: Mapping) -> Figure:
 
     A family a row, the distance as shipped on top and as a grey line; along x the mean Spearman correlation
     with listeners. The gap between hollow and filled is what choosing on the sets one judges by flatters.
+
+    Reads ``shipped`` and ``families``: name -> ``spearman`` (mean, interval over laboratories),
+    ``hindsight``, ``measures``.
     """
     shipped, families = results["shipped"]["spearman"], results["families"]
     figure, axes = new_figure(

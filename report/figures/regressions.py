@@ -32,6 +32,9 @@ def regressions(results: Mapping) -> Figure:
     Left along x the step, along y the distance to held-out recordings, both logarithmic: mean and range over
     seeds. Right a row an ablation, best on top: every seed, their mean as a stroke, the gate's verdict as
     colour, sign and word; grey is the margin above the base, within which a worsening is tolerated.
+
+    Reads ``ablations``: name -> ``curves``, (seeds, points, 2); ``values`` of the distance, (seeds,);
+    ``verdicts``, which the base lacks. And ``margin``, a percentage as text.
     """
     ablations = results["ablations"]
     ends = {name: float(np.mean(row["values"]["distance"])) for name, row in ablations.items()}
@@ -98,6 +101,8 @@ def calibration(results: Mapping) -> Figure:
     Left paired seeds, right unpaired; along x seeds a side, along y the share of comparisons called worse or
     better though nothing changed, a sign a distribution of the metric. Grey is where an exact 5 % lies in 95
     % of such experiments; below it the gate is careful, above it would cry wolf.
+
+    Reads ``false_alarms``: pairing -> metric -> seeds -> ``share``; ``level`` and ``trials``.
     """
     level, trials = results["level"], results["trials"]
     figure, panels = new_figure(

@@ -215,6 +215,9 @@ def rung(
     """One row of a ladder: a value with its interval as a bar, and seeds or folds as strokes.
 
     ``place`` is the row, from 0 at the top once ``rows`` has named them; ``interval`` the two ends.
+
+    ``colour`` and ``marker`` say of what kind the row is; strokes are half transparent, so that equal ones
+    show.
     """
     # A round cap would make the interval longer than it is.
     axes.plot(interval, [place, place], color=colour, lw=2, solid_capstyle="butt")

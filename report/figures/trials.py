@@ -89,6 +89,8 @@ def effects_map(results: Mapping) -> Figure:
     """Share found of each small effect (a row), for the contrasted candidates (a column).
 
     Mean over the sources that have the effect, of 10 draws each; the best of a row is bold.
+
+    Reads ``power``: source -> embedding -> distance -> ``found`` and ``draws``, in the order of ``effects``.
     """
     drawn = [c for c in CONTRASTED if c in contrast.candidates(results)]
     effects = contrast.small_effects(results)
@@ -116,6 +118,8 @@ def severity_curves(results: Mapping) -> Figure:
     A panel a distortion: along x severity, 0 (none) to 5; along y the value above that of two real samples,
     in standard deviations of these, linear below 3 and logarithmic above. A curve should rise, and begin to
     at 1.
+
+    Reads ``curve`` of ``power``. A candidate that was not tried on all sources has no curve.
     """
     kinds = sources.GRADED
     figure, panels = new_figure(
@@ -169,6 +173,9 @@ def bias_curves(results: Mapping) -> Figure:
 
     Along x N, files in each set, logarithmic; along y the mean over draws as a share of a mid distortion's
     value. Left the distances whose estimator is unbiased, right those whose zero moves with N.
+
+    Reads ``bias`` of the first source: three_views -> distance -> N -> ``mean``. ``report.candidates.NOTES``
+    says which estimators are biased.
     """
     table = next(iter(results["bias"].values()))[trials.THIS[0]]
     figure, panels = new_figure(
@@ -202,6 +209,8 @@ def units_bars(results: Mapping) -> Figure:
     Along x what the permutation test deals, along y the share of 200 trials; a point is an embedding, left
     by the energy distance, right by Gaussian MMD. An exact test lies in the grey band, the 95 % binomial
     range of 5 %.
+
+    Reads ``units``: embedding -> distance -> unit -> [p at most 5 %, trials].
     """
     # The same number for every embedding, distance and unit.
     deals = next(iter(next(iter(results["units"].values())).values()))["files"][1]

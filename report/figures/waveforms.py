@@ -188,7 +188,11 @@ def counts(wrapped: Mapping[str, np.ndarray]) -> Figure:
 
 @styled
 def clicks_in_time(historic: Mapping, clean: Mapping) -> Figure:
-    """When the samples of each file wrapped: a stroke a sample, a row a tone, seconds along x."""
+    """When the samples of each file wrapped: a stroke a sample, a row a tone, seconds along x.
+
+    The generator's samples drift by one over a file, so a tone whose period is a whole number of samples has
+    one on its peak at both ends of the file, and nowhere between.
+    """
     figure, panels = new_figure(
         4.4, "At 1000 Hz all clicks fall at the two ends of the file", 2, 1, sharex=True
     )
@@ -208,6 +212,8 @@ def click_levels(levels: Sequence[Mapping]) -> Figure:
     """Levels of noise, noise with rounding, and clicks, in dB relative to the tone, a test a row.
 
     ``levels``: as ``signals.level_rows``, mean power over the five files.
+
+    The grey line is how far clicks are above the noise that caused them.
     """
     figure, axes = new_figure(2.8, "The clicks have a million times the power of the noise, and more")
     styles = {"noise, drawn": (BLUE, "D"), "noise and rounding": (BLACK, "s"), "clicks": (ORANGE, "o")}

@@ -209,7 +209,10 @@ def soundness_of_tests(trials: Mapping) -> pd.DataFrame:
 
 
 def order_of_tones(trials: Mapping) -> pd.DataFrame:
-    """How many candidates order test1 > test2 > background, as published, clean, both or neither."""
+    """How many candidates order test1 > test2 > background, as published, clean, both or neither.
+
+    Index: (published, clean), true or false. The background is the mean of its halves against each other.
+    """
     rows = {
         contrast.label((e, d)): {"published": t["wrap"]["right"], "clean": t["clip"]["right"]}
         for e, tables in trials["tones"].items()

@@ -76,7 +76,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"error: no experiment {name!r}; {meant}", file=sys.stderr)
         return 2
     try:
-        experiment = importlib.import_module(f"experiments.{name}")
+        experiment = importlib.import_module(f"experiments.{name}")  # one: others may need PyTorch
     except ModuleNotFoundError as error:
         print(f"error: {error}; {name} needs {', '.join(facts(name).needs)}", file=sys.stderr)
         return 1
@@ -87,7 +87,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (datasets.MissingData, embeddings.MissingNetwork) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
-    except ValueError as error:
+    except ValueError as error:  # what an experiment refuses: an option out of its bounds
         print(f"error: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
@@ -129,7 +129,7 @@ def parser(name: str, experiment: ModuleType) -> argparse.ArgumentParser:
         prog=f"python -m experiments {name}",
         description=experiment.__doc__,
         epilog=_epilog(name),
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=argparse.RawDescriptionHelpFormatter,  # the docstrings have tables
     )
     if hasattr(experiment, "options"):
         experiment.options(made)

@@ -166,7 +166,7 @@ def _rungs(data: Split, model, recognisers: dict[str, Classifier], workers: int)
     ]
     sounds = dict(zip(ways, gate.in_parallel(jobs, workers=workers, what="round trips"), strict=True))
     table = {key: _distance(data, value) for key, value in sounds.items()}
-    shipped = sounds["regression", model.mels]
+    shipped = sounds["regression", model.mels]  # the way that the models go
     return {
         "floor": {**_distance(data, data.validation), **_quality(data, data.validation)},
         "ceiling": {inversion: table[inversion, model.mels] for inversion in ("linear", *INVERSIONS)},
@@ -292,7 +292,7 @@ def _faults(runs: str, seeds: int, data: Split) -> dict:
         for name in FAULTS
     }
     values = {name: [side.values[seed] for seed in range(seeds)] for name, side in sides.items()}
-    baseline = [base.values[seed] for seed in range(seeds)]
+    baseline = [base.values[seed] for seed in range(seeds)]  # as the gate measured it, not anew
     margin = compare.absolute(MARGIN, float(np.mean(baseline)))
     verdicts = judge_each(baseline, values, paired=True, margin=margin)
     return {
@@ -345,6 +345,7 @@ def _recognised(
     probabilities = recognisers["digit"].probabilities(sounds, data.rate)
     digits = [recognisers["digit"].names[i] for i in probabilities.argmax(axis=1)]
     speakers = recognisers["speaker"].predict(sounds, data.rate)
+    # Which pairs of digit and speaker do not occur tells of lost modes, with labels or without.
     cells = Counter(zip(digits, speakers, strict=True))
     names = [recognisers[kind].names for kind in ("digit", "speaker")]
     counted = {
@@ -375,7 +376,7 @@ def _listen(name: str, runs: str, data: Split) -> list[dict]:
         data.reference, [str(p) for p in paths], rate=(data.rate, None), workers=1, cache=False
     )
     labels = Autoencoder.load(place / MODEL).draw_labels(len(paths), seed=0)
-    shutil.rmtree(AUDIO, ignore_errors=True)
+    shutil.rmtree(AUDIO, ignore_errors=True)  # a sound of an earlier measurement must not stay
     AUDIO.mkdir(parents=True)
     kept = []
     # ``units`` are sorted by their contribution to the value, the farthest first.

@@ -150,7 +150,7 @@ def clicks(historic: dict, clean: dict) -> dict:
     ``value`` in units of the distance, ``share`` of the historic value, ``views`` by name, ``bands`` of the
     envelope view (name in Hz, value). A difference of two estimates: it has no test of its own.
     """
-    bands = {band["name"]: band["value"] for band in clean["bands"]}
+    bands = {band["name"]: band["value"] for band in clean["bands"]}  # the same in both writings
     return {
         "value": historic["value"] - clean["value"],
         "share": 1 - clean["value"] / historic["value"],

@@ -190,6 +190,7 @@ def _ladder(ladder: dict[str, list], repeats: int) -> dict:
 
 def _by_fold(group: Sequence, repeats: int) -> list[float]:
     each = [gate.read(gate.find(config), "metrics.json")["accuracy"] for config in group]
+    # Seeds k, k + folds, ... are one fold: a row a repeat, a column a fold.
     return np.array(each).reshape(repeats, -1).mean(axis=0).tolist()
 
 
@@ -223,6 +224,7 @@ def _division(group: Sequence) -> dict:
         "recall": tasks.scores(predicted.labels, predicted.probabilities, predicted.names)["recall"],
         "confusion": confusion_matrix(predicted.true_columns, taken, labels=np.arange(len(predicted.names))),
         "raw": _calibration(predicted, predicted.probabilities),
+        # Each fold by a temperature fitted on the others; of one fold there are no others.
         "calibrated": _calibration(predicted, calibrated(predicted)) if len(group) > 1 else None,
         "temperature": temperature(predicted.probabilities, predicted.true_columns),
         "seconds": [table["seconds"] for table in tables],
@@ -291,7 +293,7 @@ def _conditions(name: str, identity: str, config, usual: float | None, is_new: b
                 "p_value": apart.p_value,
             }
         )
-        if not is_new:
+        if not is_new:  # changes of known ones are another division's
             break
     return rows
 
@@ -350,6 +352,7 @@ def _prediction(folders: Sequence[dict], divisions: Sequence[str] = DIVISIONS) -
         predicted[data] = {measure: _correlation(rows, measure) for measure in ("distance", "less_sure")} | {
             "conditions": len(rows)
         }
+    # As ``predict`` would judge, without the interval and number of files, which it only prints.
     far = [
         Far(row["distance"], None, row["p_value"], _near(folders, row["data"]), 0).is_far for row in folders
     ]
@@ -375,7 +378,7 @@ def _near(folders: Sequence[dict], data: str) -> float:
 
 
 def _correlation(rows: Sequence[dict], measure: str) -> dict:
-    kinds = sorted({(row["data"], row["kind"]) for row in rows})
+    kinds = sorted({(row["data"], row["kind"]) for row in rows})  # what the bootstrap draws
     by_kind = {kind: [row for row in rows if (row["data"], row["kind"]) == kind] for kind in kinds}
     rng = np.random.default_rng(0)
     draws = []
@@ -389,6 +392,6 @@ def _correlation(rows: Sequence[dict], measure: str) -> dict:
 
 def _spearman(rows: Sequence[dict], measure: str) -> float:
     columns = [[row[name] for row in rows] for name in (measure, "drop")]
-    if any(len(set(column)) < 2 for column in columns):
+    if any(len(set(column)) < 2 for column in columns):  # no order; scipy would warn
         return float("nan")
     return float(stats.spearmanr(*columns).statistic)

@@ -11,7 +11,7 @@ Conventions
     nested       for each laboratory: the measure with the best mean Spearman correlation on the
                  rated sets of all *other* laboratories is taken, and judged on this one's.
     lead         nested minus ``metrics.distance`` as shipped ("windows 1 s, three views"), paired by
-                 set; 95 % bootstrap over laboratories. Seven families are seven chances, so nothing
+                 set; 95 % bootstrap over laboratories. Seven families are seven tries, so nothing
                  is adopted unless an interval at 1 - 5 % / 7 ("corrected", Bonferroni) excludes 0.
     part         energy distance on some columns of the three views; a value is a weighted sum of parts.
 
@@ -195,6 +195,7 @@ def measure(which: str, networks: Sequence[str]) -> dict[str, dict[str, float]]:
     rated = datasets.rated(which)
     every = {"": rated.reference, **rated.systems}
     rate = min(audio.rate for audio in every.values())
+    # Prepared once at one rate; what differs between families is done to the prepared signal.
     prepared = {
         system: [metrics.prepare(s, rate)[0] for s in sources.at_rate(audio, rate)]
         for system, audio in every.items()
@@ -210,6 +211,7 @@ def measure(which: str, networks: Sequence[str]) -> dict[str, dict[str, float]]:
             system: [np.stack([metrics.embed(w) for w in windows(s)]) / scale for s in signals]
             for system, signals in prepared.items()
         }
+        # A file as one window: its mean.
         means = {system: [r.mean(axis=0, keepdims=True) for r in table] for system, table in rows.items()}
         for unit, table in (("windows", rows), ("files", means)):
             for part, wanted in part_columns.items():
@@ -375,7 +377,7 @@ def learn(sets_of_parts: Iterable[tuple[np.ndarray, np.ndarray]], strength: floa
     (RankNet, Burges et al. 2005), a margin being the difference of the two weighted values. Convex, so
     L-BFGS-B reaches its minimum from equal weights; where all weights are 0, they are taken as equal.
     """
-    gaps = []
+    gaps = []  # a set each: (pairs, parts), worse minus better
     for parts, ratings in sets_of_parts:
         first, second = np.triu_indices(len(ratings), 1)
         sign = np.sign(ratings[first] - ratings[second])
@@ -396,6 +398,7 @@ def learn(sets_of_parts: Iterable[tuple[np.ndarray, np.ndarray]], strength: floa
         loss, np.ones(count), jac=True, method="L-BFGS-B", bounds=[(0, None)] * count
     )
     weights = fitted.x
+    # The order of systems does not depend on the scale; mean 1 makes weights comparable.
     return weights / weights.mean() if weights.any() else np.ones(count)
 
 
@@ -431,7 +434,7 @@ def nested_learning(parts: Mapping[str, Values], ratings: Values, laboratories: 
                 weights = learn([tables[s] for s in of(training - {held})], strength)
                 scores += [judged(weights, s)["spearman"] for s in of({held})]
             inner[strength] = np.mean(scores)
-        best = max(inner, key=inner.get)
+        best = max(inner, key=inner.get)  # of equal ones the weakest pull
         weights = learn([tables[s] for s in of(training)], best)
         chosen[laboratory] = {
             "strength": best,

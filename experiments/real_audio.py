@@ -111,7 +111,7 @@ def table(named: Mapping[str, Sequence[Path]], groups: str, cache: str) -> dict:
             p_value[i, j] = p_value[j, i] = pair.p_value
             half_width[i, j] = half_width[j, i] = (pair.interval[1] - pair.interval[0]) / 2
     np.fill_diagonal(value, np.mean(splits, axis=1))
-    np.fill_diagonal(p_value, 1.0)
+    np.fill_diagonal(p_value, 1.0)  # not tested: a set is itself
     return {
         "names": names,
         "files": [len(named[name]) for name in names],
@@ -179,6 +179,7 @@ def _splits(paths: Sequence[Path], groups: str, cache: str) -> list[float]:
     draws = list(_groups(paths, groups).values())
     values = []
     for index in range(SPLITS):  # draws are divided, not files: clips of one recording stay together
+        # By split, not by set: sets of one size are divided alike.
         order = np.random.default_rng([SEED, index]).permutation(len(draws))
         halves = (order[: len(order) // 2], order[len(order) // 2 :])
         one, other = ([path for i in half for path in draws[i]] for half in halves)

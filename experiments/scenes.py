@@ -69,7 +69,7 @@ def scene_values(name: str) -> dict[str, float]:
     function = partial(DISTANCES[name], **({"coefficients": 1} if name == "dynamic_time_warping" else {}))
 
     def value(make, *key) -> float:
-        rng = seeded(*key)
+        rng = seeded(*key)  # the same two sets for every distance
         return function(clusters(rng), make(rng), rng=rng)
 
     null = np.array([value(clusters, "null", t) for t in range(NULLS)])

@@ -77,7 +77,7 @@ VERSIONS = (
     *SHUFFLED,
     *(f"{kind} {severity}" for kind in KINDS for severity in (1, 2, MID)),
 )
-DIGITS_RATE = 8000  # Hz
+DIGITS_RATE = 8000  # Hz: numbers of bands above half of it are left out of the test
 
 
 # ------------------------------------------------------------------------------------ embedded digits
@@ -282,6 +282,7 @@ def _of_pairs(takes: np.ndarray, size: int, trial: int) -> float:
     """P-value of ``size`` pairs, which take is the reference's drawn for each."""
     rng = _seeded("pairs", size, trial)
     chosen, side = rng.permutation(takes.shape[1])[:size], rng.integers(0, 2, (size, 1))
+    # Drawn for each pair, so that which take is the reference's means nothing.
     x = np.where(side, takes[0][chosen], takes[1][chosen])
     y = np.where(side, takes[1][chosen], takes[0][chosen])
     return own_p_value(x, y, seed=trial, rate=DIGITS_RATE, paired=True)

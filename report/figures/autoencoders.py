@@ -48,6 +48,9 @@ def ladder(results: Mapping) -> Figure:
     A row a rung; along x the distance, no unit, linear below .01 and logarithmic above. Bars are 95 %: over
     files for recordings and round trips, over seeds, drawn as strokes, for models. Dotted: the round
     trip of the spectrogram that the models share.
+
+    Reads ``floor``, ``ceiling`` (value, interval) and ``models``: ``reconstructions`` and ``samples`` (mean,
+    interval, and ``values``, (seeds,)).
     """
     figure, axes = new_figure(6.6, "What the way back loses is little beside what the models lose")
     rungs = {"recordings (floor)": (results["floor"], BLACK, "D")}
@@ -63,6 +66,7 @@ def ladder(results: Mapping) -> Figure:
         rung(axes, place, value, row["interval"], colour=colour, marker=marker, seeds=row.get("values", ()))
         beside(axes, place, f"{value:.3f}", colour)
     axes.set_axisbelow(True)
+    # The floor is about 0, to either side; from .01 on every rung is a factor.
     axes.set_xscale("symlog", linthresh=0.01, linscale=0.4)
     axes.set_xlim(min(-0.005, 1.2 * results["floor"]["interval"][0]), 1.1)
     ticks(axes.xaxis, [0, 0.01, 0.03, 0.1, 0.3, 1])
@@ -86,6 +90,9 @@ def ceiling(results: Mapping) -> Figure:
     Along x mel bands, along y the distance of the validation recordings to the reference after the way there
     and back, no unit, with 95 % intervals over files. Dashed with its band: all bins known, only the phases
     lost.
+
+    Reads ``bands``: way back -> number of bands -> value, interval; and ``ceiling``. Both axes are exact
+    numbers: bands are at powers of two.
     """
     figure, axes = new_figure(
         3.8, "The mel bands are what is lost, not the phases; a learned inverse gives half of it back"
@@ -97,7 +104,7 @@ def ceiling(results: Mapping) -> Figure:
         bars = {"yerr": np.abs(ends.T - values), "capsize": 3}
         bands = [int(count) for count in row]
         axes.errorbar(bands, values, color=colour, marker=marker, ms=7, label=CEILINGS[name], **bars)
-    linear = results["ceiling"]["linear"]
+    linear = results["ceiling"]["linear"]  # has no bands, so a line across
     axes.axhspan(*linear["interval"], color=GREY, alpha=0.5, lw=0)
     axes.axhline(linear["value"], color=BLACK, lw=1, ls="--", label=CEILINGS["linear"])
     axes.set_xscale("log", base=2)
@@ -114,6 +121,8 @@ def autoencoder_training(results: Mapping) -> Figure:
     """Distance of samples against the training step: mean and range over seeds, a colour a model.
 
     Both axes logarithmic; step 0 is the untrained model. Dotted: the ceiling.
+
+    Reads ``models``: name -> ``curves``, (seeds, points, 2): step and distance.
     """
     figure, axes = new_figure(
         4,
@@ -123,7 +132,7 @@ def autoencoder_training(results: Mapping) -> Figure:
     training_curves(axes, curves)
     trip = results["ceiling"]["regression"]["value"]
     axes.axhline(trip, color=DARK_GREY, ls=":", lw=1.5, label="ceiling")
-    axes.set_xscale("symlog", linthresh=100, linscale=0.3)
+    axes.set_xscale("symlog", linthresh=100, linscale=0.3)  # step 0 has no logarithm
     ticks(axes.xaxis, np.array(next(iter(curves.values())))[0, :, 0])
     axes.set_yscale("log")
     ticks(axes.yaxis, [0.03, 0.05, 0.1, 0.2, 0.5, 1])
@@ -138,8 +147,7 @@ def fidelity_and_coverage(results: Mapping) -> Figure:
     """Density against coverage: sounds that look real, and recordings that have a sound near them.
 
     Naeem et al. 2020 (arXiv:2002.09797) with k = 5 in the embedding of the distance, mean of seeds.
-    Reconstructions are filled, samples hollow, the recordings themselves a star: good is near it, right of the
-    others is what repeats itself least.
+    Reconstructions are filled, samples hollow, the recordings themselves a star: good is near it.
     """
     figure, axes = new_figure(4.4, "From reconstructions (filled) to samples (hollow), mean of seeds")
     floor = results["floor"]
@@ -164,6 +172,9 @@ def modes(results: Mapping) -> Figure:
 
     A panel a set of 300 sounds, seed 0: digits down, speakers across, number of sounds in a cell, bold where
     none is. Shades end at twice the most of the recordings; the title counts the pairs that are missing.
+
+    Reads ``recognised`` of recordings and of each model's first seed: ``cells``, (digits, speakers) counts,
+    and the names of both.
     """
     shown = {"recordings": results["recognised"]["real"]}
     shown |= {words(name): row["recognised"]["samples"][0] for name, row in results["models"].items()}
@@ -194,6 +205,9 @@ def latent_map(results: Mapping) -> Figure:
 
     Left each drawn as its digit, right as its speaker; axes in units of the latents, with the share of the
     variance they explain. What lies in groups is what the model describes a sound by.
+
+    Reads ``latents``: ``points``, (recordings, 2); ``explained``, (2,) shares; ``labels`` and ``groups``,
+    (recordings,).
     """
     latents = results["latents"]
     explained = [f"{100 * share:.0f} % of the variance" for share in latents["explained"]]
@@ -228,7 +242,7 @@ def latent_map(results: Mapping) -> Figure:
         alpha=0.8,
         ax=right,
     )
-    right.margins(0.06)
+    right.margins(0.06)  # shared: texts at the left have no extent that the limits would know
     for axes in (left, right):
         axes.set_xlabel(f"first component ({explained[0]})")
     left.set_ylabel(f"second component ({explained[1]})")

@@ -24,6 +24,8 @@ def challenge(results: Mapping) -> Figure:
 
     A row each test and writing; along x the distance to the background, no unit, with its 95 % interval and
     p. Grey is where 95 % of the splits of the background itself lie: a distance within it is nothing.
+
+    Reads ``sets``: writing -> test -> value, interval, p_value; and ``split``: ``central_95``.
     """
     figure, axes = new_figure(4.2, "What sets the tests apart from the background are the clicks")
     low, high = results["split"]["central_95"]
@@ -81,6 +83,6 @@ def alike_first(values: np.ndarray) -> np.ndarray:
     (Bar-Joseph et al. 2001, doi:10.1093/bioinformatics/17.suppl_1.S22). Values below 0 count as 0, and the
     diagonal does not count.
     """
-    condensed = np.maximum(values, 0)
+    condensed = np.maximum(values, 0)  # an unbiased value may be below 0, a length in a tree may not
     np.fill_diagonal(condensed, 0)
     return leaves_list(linkage(squareform(condensed, checks=False), "average", optimal_ordering=True))

@@ -70,6 +70,9 @@ def classifier_ladder(results: Mapping) -> Figure:
     %: strokes are folds, the sign their mean, the bar its 95 % interval (t over folds), the dotted line the
     goal set beforehand. Beside a row the gain over the rung it is judged against, in percentage points;
     colour and sign are the verdict's.
+
+    Reads ``ladder``: rung -> accuracy, interval, ``values``, (folds,), all shares of one; gain and verdict,
+    which the first lacks.
     """
     ladder = results["ladder"]
     figure, axes = new_figure(
@@ -117,6 +120,7 @@ def _confusion(division: Mapping, held_out: str) -> Figure:
     """Rows are what a file is, columns what it was taken for; shade: share of the row, text: files."""
     counts = np.array(division["confusion"])
     recalls = [f"{name}  {100 * division['recall'][name]:.0f} %" for name in division["names"]]
+    # Shades are shares of a row: labels have different numbers of files.
     shares = pd.DataFrame(counts / counts.sum(axis=1, keepdims=True), recalls, division["names"])
     figure, axes = new_figure(
         6,
@@ -138,6 +142,9 @@ def reliability(results: Mapping) -> Figure:
     share of its files that was right, both in %; the area of a sign grows with its files. Below the dotted
     line it is too sure. The legend has the expected calibration error in percentage points. Where there is
     one fold nothing is held out to fit a temperature on, and only the raw probabilities are drawn.
+
+    Reads ``divisions``: name -> ``raw`` and ``calibrated`` -> ``bins``, (bins, 3): mean probability, share
+    right, files.
     """
     figure, panels = new_figure(
         6.4,
@@ -181,6 +188,8 @@ def new_folders(results: Mapping) -> Figure:
     the distance, no unit, logarithmic from ``NEAREST`` (smaller and negative ones are drawn there); along y
     percentage points of accuracy. The title has Spearman's correlation over conditions with its bootstrap
     interval.
+
+    Reads ``folders``, a row a folder of a fold (``experiments.classifier``), and ``prediction``.
     """
     folders = _folders(results)
     figure, panels = new_figure(
@@ -198,9 +207,9 @@ def new_folders(results: Mapping) -> Figure:
         low, high = prediction["interval"]
         correlation = f"rank correlation {prediction['spearman']:.2f} ({low:.2f} to {high:.2f})"
         axes.set_title(f"{DIVISIONS[name]}\n{correlation}")
-        axes.set(xlabel="", ylabel="", xscale="log")
+        axes.set(xlabel="", ylabel="", xscale="log")  # seaborn has written the names of columns
         ticks(axes.xaxis, [NEAREST, 0.01, 0.1, 1])
-    first = panels.flat[0]
+    first = panels.flat[0]  # its legend, for all panels
     handles, labels = first.get_legend_handles_labels()
     first.get_legend().remove()
     figure.legend(handles, labels, loc="outside lower center", ncols=2)

@@ -58,12 +58,13 @@ def listeners_scatter(results: Mapping) -> Figure:
         ratings = rated["ratings"]
         axes.plot([values[system] for system in ratings], list(ratings.values()), "o", color=BLUE)
         agreed = agreement(values, ratings)
+        # How ratings were got is said where they are less than read from a table.
         figures = "" if rated["figures"] == "read" else f", {rated['figures']}"
         axes.set_title(f"{words(name)}{figures}\nSpearman {agreed['spearman']:.2f}")
         axes.margins(0.15)
         axes.xaxis.set_major_locator(MaxNLocator(3))
         axes.yaxis.set_major_locator(MaxNLocator(4))
-    for axes in panels.flat[len(names) :]:
+    for axes in panels.flat[len(names) :]:  # the grid has more places than there are sets
         axes.set_axis_off()
     figure.supxlabel("distance to the recordings (no unit)")
     figure.supylabel("mean rating (MOS, SMOS or MUSHRA)")
@@ -76,6 +77,9 @@ def listening(results: Mapping) -> Figure:
 
     A family a row, the distance as shipped on top and as a grey line; along x the mean Spearman correlation
     with listeners. The gap between hollow and filled is what choosing on the sets one judges by flatters.
+
+    Reads ``shipped`` and ``families``: name -> ``spearman`` (mean, interval over laboratories),
+    ``hindsight``, ``measures``.
     """
     shipped, families = results["shipped"]["spearman"], results["families"]
     figure, axes = new_figure(
@@ -90,6 +94,7 @@ def listening(results: Mapping) -> Figure:
         if "hindsight" in row:
             axes.plot(row["hindsight"], place, "D", color=ORANGE, fillstyle="none")
         names.append(f"{IDEAS[name]}, {row['measures']} measures" if "measures" in row else IDEAS[name])
+    # Nothing is drawn: entries of the legend, one each for all rows.
     axes.plot([], [], "o-", color=BLUE, label="nested: chosen on other laboratories, 95 % interval")
     axes.plot([], [], "D", color=ORANGE, fillstyle="none", label="best in hindsight")
     rows(axes, names)

@@ -31,7 +31,7 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 from seaborn.utils import relative_luminance
 
 FOLDER = Path(__file__).parents[2] / "figures"
-WIDTH = 8  # inches
+WIDTH = 8  # inches: at 100 pixels each, the width of a page on GitHub and in a notebook
 DOTS = 150  # an inch
 TITLE, LABEL, NOTE = 12, 10, 9  # points
 
@@ -124,7 +124,7 @@ def save(figure: Figure, name: str) -> Path:
 
 def show(figure: Figure, name: str = ""):
     """The figure as a notebook shows it, 800 pixels wide; saved as ``figures/NAME.png`` if it has a name."""
-    from IPython.display import Image
+    from IPython.display import Image  # only notebooks have it
 
     if name:
         save(figure, name)
@@ -158,7 +158,7 @@ def heat_map(
     texts : array of str, of the table's shape
         By default numbers of two digits.
     limits : (low, high)
-        Values of the darkest and the brightest shade; what lies beyond has theirs; above, the bar ends in an arrow.
+        Values of the darkest and the brightest shade; what lies beyond has theirs.
     bold : array of bool, of the table's shape
         Whose texts are bold.
     bar : str
@@ -168,6 +168,7 @@ def heat_map(
     """
     if texts is None:
         texts = table.map(lambda value: f"{value:.2f}".replace("-0.00", "0.00")).to_numpy()
+    # An arrow at the top of the bar where a cell is beyond it; values below 0 are noise about 0.
     beyond = "max" if np.nanmax(table) > limits[1] else "neither"
     seaborn.heatmap(
         table,
@@ -214,7 +215,11 @@ def rung(
     """One row of a ladder: a value with its interval as a bar, and seeds or folds as strokes.
 
     ``place`` is the row, from 0 at the top once ``rows`` has named them; ``interval`` the two ends.
+
+    ``colour`` and ``marker`` say of what kind the row is; strokes are half transparent, so that equal ones
+    show.
     """
+    # A round cap would make the interval longer than it is.
     axes.plot(interval, [place, place], color=colour, lw=2, solid_capstyle="butt")
     axes.plot(seeds, [place] * len(seeds), "|", color=colour, ms=10, alpha=0.6)
     axes.plot(value, place, marker, color=colour, ms=7)
@@ -267,7 +272,7 @@ def ticks(axis, places: Sequence[float]) -> None:
     """Ticks of a logarithmic axis at these places only, written as plain numbers: 0.01, not 10^-2."""
     axis.set_major_locator(FixedLocator(places))
     axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-    axis.set_minor_locator(NullLocator())
+    axis.set_minor_locator(NullLocator())  # theirs would be labelled too, in powers of ten
 
 
 def in_percent(axis) -> None:

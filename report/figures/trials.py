@@ -72,6 +72,7 @@ def candidate_map(values: Mapping[contrast.Candidate, float], title: str, quanti
     table = pd.Series(values).unstack(sort=False)
     figure, axes = new_figure(1.6 + 0.42 * len(table), title)
     limits = np.nanmin(table), np.nanmax(table)  # NaN: a distance that is not defined there
+    # Without the leading zero, two digits fit a cell of so many columns.
     texts = table.map(lambda value: f"{value:.2f}".replace("0.", ".").replace("-.00", ".00")).to_numpy()
     row, column = table.index.get_loc(trials.THIS[0]), table.columns.get_loc(trials.THIS[1])
     bold = np.zeros(table.shape, bool)
@@ -88,6 +89,8 @@ def effects_map(results: Mapping) -> Figure:
     """Share found of each small effect (a row), for the contrasted candidates (a column).
 
     Mean over the sources that have the effect, of 10 draws each; the best of a row is bold.
+
+    Reads ``power``: source -> embedding -> distance -> ``found`` and ``draws``, in the order of ``effects``.
     """
     drawn = [c for c in CONTRASTED if c in contrast.candidates(results)]
     effects = contrast.small_effects(results)
@@ -115,6 +118,8 @@ def severity_curves(results: Mapping) -> Figure:
     A panel a distortion: along x severity, 0 (none) to 5; along y the value above that of two real samples,
     in standard deviations of these, linear below 3 and logarithmic above. A curve should rise, and begin to
     at 1.
+
+    Reads ``curve`` of ``power``. A candidate that was not tried on all sources has no curve.
     """
     kinds = sources.GRADED
     figure, panels = new_figure(
@@ -132,7 +137,7 @@ def severity_curves(results: Mapping) -> Figure:
             if curve is not None:
                 axes.plot(range(6), curve, color=colour, marker=marker, ms=4, label=contrast.label(candidate))
         axes.axhline(0, color=BLACK, lw=0.6)
-        axes.set_yscale("symlog", linthresh=3)
+        axes.set_yscale("symlog", linthresh=3)  # noise is linear, so that it does not look like a trend
         ticks(axes.yaxis, [0, 3, 10, 30])
         axes.set_xticks(range(6))
         axes.set_title(words(kind))
@@ -156,7 +161,7 @@ def _curve(results: Mapping, candidate: tuple[str, str], kind: str) -> list[floa
     curves = []
     for source, tables in results["power"].items():
         if distance not in tables.get(embedding, {}):
-            return None
+            return None  # not installed when it was measured, or not tried
         values = dict(zip(results["effects"][source], tables[embedding][distance]["curve"], strict=True))
         curves.append([0.0, *(values[f"{kind} {severity}"] for severity in range(1, 6))])
     return np.mean(curves, axis=0).tolist()
@@ -168,6 +173,9 @@ def bias_curves(results: Mapping) -> Figure:
 
     Along x N, files in each set, logarithmic; along y the mean over draws as a share of a mid distortion's
     value. Left the distances whose estimator is unbiased, right those whose zero moves with N.
+
+    Reads ``bias`` of the first source: three_views -> distance -> N -> ``mean``. ``report.candidates.NOTES``
+    says which estimators are biased.
     """
     table = next(iter(results["bias"].values()))[trials.THIS[0]]
     figure, panels = new_figure(
@@ -201,7 +209,10 @@ def units_bars(results: Mapping) -> Figure:
     Along x what the permutation test deals, along y the share of 200 trials; a point is an embedding, left
     by the energy distance, right by Gaussian MMD. An exact test lies in the grey band, the 95 % binomial
     range of 5 %.
+
+    Reads ``units``: embedding -> distance -> unit -> [p at most 5 %, trials].
     """
+    # The same number for every embedding, distance and unit.
     deals = next(iter(next(iter(results["units"].values())).values()))["files"][1]
     figure, axes = new_figure(
         4.4,
@@ -252,6 +263,7 @@ def decision(results: Mapping, *, count: int = 14) -> Figure:
     scores = contrast.scores(results)
     ranking = dict(contrast.ranking(scores))
     shown = list(ranking)[:count]
+    # The incumbents too, wherever they stand.
     shown += [c for c in CONTRASTED if c in scores and c not in shown]
     table = pd.DataFrame(
         {contrast.label(c): {**scores[c], "mean": ranking[c]} for c in shown},
@@ -262,7 +274,7 @@ def decision(results: Mapping, *, count: int = 14) -> Figure:
     )
     own = np.array([candidate == trials.THIS for candidate in shown])
     heat_map(axes, table, bold=np.broadcast_to(own[:, None], table.shape))
-    axes.axvline(table.shape[1] - 1, color="white", lw=4)
+    axes.axvline(table.shape[1] - 1, color="white", lw=4)  # before the mean
     slanted(axes)
     for label, is_own in zip(axes.get_yticklabels(), own, strict=True):
         label.set_fontweight("bold" if is_own else "normal")

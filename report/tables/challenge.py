@@ -39,7 +39,10 @@ def answer(challenge: Mapping) -> pd.DataFrame:
 
 
 def clicks(challenge: Mapping) -> pd.DataFrame:
-    """How much of each distance is clicks: as published, clean, and the difference, also as a share."""
+    """How much of each distance is clicks: as published, clean, and the difference, also as a share.
+
+    A test a row. The difference is of two estimates on the same tones; it has no interval of its own.
+    """
     return table_of(
         {
             "": test,
@@ -53,7 +56,7 @@ def clicks(challenge: Mapping) -> pd.DataFrame:
 
 
 def parts(challenge: Mapping) -> pd.DataFrame:
-    """The parts of each value, a row a view; the mean of a column is the distance."""
+    """The parts of each value, a row a view, a column a test and writing; its mean is the distance."""
     sets = challenge["sets"]
     return table_of(
         {

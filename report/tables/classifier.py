@@ -71,9 +71,9 @@ def new_folders(classifier: Mapping) -> pd.DataFrame:
         f"{words(row.kind)}{f', {row.grade}' if row.kind in classifier['changes'] else ''}"
         for row in folders.itertuples()
     ]
-    order = list(dict.fromkeys(folders["folder"]))
+    order = list(dict.fromkeys(folders["folder"]))  # as they were measured
     columns = [(name, number) for name in DIVISIONS for number in ("lost", "distance")]
-    table = folders.pivottable_of(index="folder", columns="data", values=["lost", "distance"], sort=False)
+    table = folders.pivot_table(index="folder", columns="data", values=["lost", "distance"], sort=False)
     table = table.swaplevel(axis=1).reindex(index=order, columns=columns)
     return table.map(
         lambda value: "" if pd.isna(value) else f"{value:.3g}" if abs(value) >= 1 else f"{value:.3f}"

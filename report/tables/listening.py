@@ -84,7 +84,11 @@ def families(listening: Mapping) -> pd.DataFrame:
 
 
 def laboratories(listening: Mapping) -> pd.DataFrame:
-    """Mean Spearman of this distance and of the incumbent chosen without it, a laboratory a row."""
+    """Mean Spearman of this distance and of the incumbent chosen without it, a laboratory a row.
+
+    ``best incumbent elsewhere`` is what somebody would have taken who knew all other laboratories: which it
+    is, and how it does here.
+    """
     incumbents, rows = listening["families"]["incumbents"], []
     for laboratory in sorted(set(listening["laboratories"].values())):
         own = [name for name, lab in listening["laboratories"].items() if lab == laboratory]

@@ -42,7 +42,10 @@ def verdicts(regressions: Mapping) -> pd.DataFrame:
 
 
 def verdicts_by_seeds(regressions: Mapping) -> pd.DataFrame:
-    """The verdict on every (ablation, metric), by number of seeds."""
+    """The verdict on every (ablation, metric), by number of seeds.
+
+    The metrics are the distance and its three views; corrected for all ablations within a metric.
+    """
     rows = {}
     for name, row in regressions["ablations"].items():
         for metric, by_seeds in row.get("verdicts", {}).items():

@@ -81,6 +81,7 @@ def rivals(trials: Mapping) -> pd.DataFrame:
     others = [c for c in contrast.candidates(trials) if c != THIS]
     powers = {c: contrast.power(trials, c) for c in others}
     best = [max((c for c in others if c[0] == e), key=powers.get) for e in trials["settings"]["embeddings"]]
+    # Those that the figures draw are named here too.
     best += [c for c in CONTRASTED if c in powers and c not in best]
     return table_of(
         {
@@ -145,7 +146,7 @@ def own_test(trials: Mapping) -> pd.DataFrame:
     rows = []
     for source, tables in trials["permutation"].items():
         tested = dict(tables[THIS[0]]["compare"])
-        alarms, draws = tested.pop("clean")
+        alarms, draws = tested.pop("clean")  # what is left are the effects
         shares = [hits / drawn for hits, drawn in tested.values()]
         rows.append(
             {
@@ -208,7 +209,10 @@ def soundness_of_tests(trials: Mapping) -> pd.DataFrame:
 
 
 def order_of_tones(trials: Mapping) -> pd.DataFrame:
-    """How many candidates order test1 > test2 > background, as published, clean, both or neither."""
+    """How many candidates order test1 > test2 > background, as published, clean, both or neither.
+
+    Index: (published, clean), true or false. The background is the mean of its halves against each other.
+    """
     rows = {
         contrast.label((e, d)): {"published": t["wrap"]["right"], "clean": t["clip"]["right"]}
         for e, tables in trials["tones"].items()

@@ -6,16 +6,18 @@
 
 Which way the modules build on each other::
 
-    sources -> audio, views -> features -> description -> extraction    from a file to its numbers
+    sources, containers -> audio                             what a set holds, and what a file
+    views -> features -> description -> cache -> extraction  from samples to their numbers
     units -> kernel -> resampling -> energy                  from numbers to value, test and interval
     comparison -> distance                                   what comes out; the functions that people call
-    command                                                  the same from a shell
+    output -> command                                        the same from a shell
 """
 
 from audio_distance.audio import read
-from audio_distance.comparison import Comparison, Contribution, Difference, Side
+from audio_distance.comparison import Comparison, Difference, Side
 from audio_distance.description import Description
 from audio_distance.distance import compare, compare_each, describe, difference, distance
+from audio_distance.energy import Contribution
 from audio_distance.errors import AudioError
 from audio_distance.features import (
     RECIPE_VERSION,

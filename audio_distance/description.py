@@ -50,9 +50,7 @@ class SoundSet:
     fixed: bool = False  # the bandwidth of the call is that of a Description
 
 
-LARGEST_NUMBER = (
-    1e3  # of a view: logarithms and ratios of a sound at one level; the largest known is below 100
-)
+LARGEST_NUMBER = 1e6  # of a view; those of a sound, logarithms and ratios at one level, stay below 20
 
 
 def fault_of_sound(sound: Sound) -> str:

@@ -11,7 +11,6 @@ import pytest
 import soundfile
 
 import metrics
-from audio_distance.description import LARGEST_NUMBER
 
 RATE = 16000
 QUICK = {"permutations": 99}
@@ -330,7 +329,7 @@ class TestFile:
             ({"seconds": np.zeros(6)}, "a length of 0.0 s"),
             ({"seconds": np.full(6, np.nan)}, "a length of nan s"),
             ({"rates": np.full(6, 1)}, "a rate of 1 Hz, outside 1000 to 768000 Hz"),
-            ({"vectors": np.full((6, 1032), 1e30, "f4")}, r"numbers up to 1e\+30 in its vectors, .* 1000"),
+            ({"vectors": np.full((6, 1032), 1e30, "f4")}, r"numbers up to 1e\+30 in its vectors, .* 1e\+06"),
         ],
     )
     def test_arrays_that_are_refused(self, described, tmp_path, changes, message):
@@ -366,12 +365,12 @@ class TestMadeByHand:
             dataclasses.replace(described, recipe="0-abc")
 
     def test_what_sounds_have_is_far_from_the_limit(self):
-        """Impulses, tones, steps, noise and near silence at three rates: no number beyond a tenth of it."""
+        """Impulses, tones, steps, noise and near silence at three rates: no number comes near it."""
         n = np.arange(30_000)
         for rate in (1000, 22050, 192_000):
             for signal in (n == 9000, np.sin(0.3 * n), n > 9, n % 7 - 3.0, 1e-5 * np.sin(n**2), n % 999 == 0):
                 vectors, _ = metrics.describe_signal(np.float32(signal), rate)
-                assert np.abs(vectors).max() < LARGEST_NUMBER / 10
+                assert np.abs(vectors).max() < 20
 
     @pytest.mark.parametrize("lies", [False, True])
     def test_a_file_that_unpacks_to_gigabytes_is_refused_before_it_does(self, real, tmp_path, lies):

@@ -8,8 +8,8 @@ ALL := $(VENV)/.all
 # Processes that share the tests file by file; 0: no others.
 WORKERS ?= auto
 
-# Of the package, by name: pdoc shows a package with __all__ as that alone.
-MODULES := $(subst /,.,$(basename $(wildcard audio_distance/[a-z]*.py)))
+# Of the package, by name: pdoc shows of a package with __all__ what that names, and so one module, distance.
+MODULES := $(filter-out audio_distance.distance,$(subst /,.,$(basename $(wildcard audio_distance/[a-z]*.py))))
 
 # Processors that lack instructions, stood in for by variables that the libraries read (experiments/processors.py).
 WITHOUT_AVX512 := OPENBLAS_CORETYPE=Haswell NPY_DISABLE_CPU_FEATURES=X86_V4,AVX512_ICL,AVX512_SPR ATEN_CPU_CAPABILITY=avx2

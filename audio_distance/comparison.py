@@ -16,13 +16,16 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy.special import stdtr
 
 from audio_distance.description import SoundSet
+from audio_distance.energy import Contribution
 from audio_distance.resampling import PermutationTest
 from audio_distance.units import Pool
 from audio_distance.views import RATE
 
 SIGNIFICANCE_LEVEL = 0.05  # of a verdict
+LENGTHS_LEVEL = 0.001  # of the note on lengths: once in a thousand comparisons of like sets
 
 
 @dataclass(frozen=True)
@@ -37,14 +40,6 @@ class Side:
     level_db: float  # mean level of the sounding part, dB relative to full scale
     skipped: tuple[str, ...]  # one line a file that was left out with on_error="skip"
     not_audio: int  # hidden and non-audio files passed over in a folder
-
-
-@dataclass(frozen=True)
-class Contribution:
-    """A part of the value: a candidate file (or group) or a frequency band."""
-
-    name: str
-    value: float
 
 
 def _none() -> NDArray[np.float64]:
@@ -233,9 +228,9 @@ def _length_warnings(reference: SoundSet, candidate: SoundSet, pool: Pool) -> li
     if _differ_beyond_chance(windows[0], windows[1]):
         means = [float(np.mean(side)) for side in windows]
         return [
-            f"units of {means[0]:.2f} and {means[1]:.2f} windows on average, which is no chance: a small "
-            "p-value may come from that alone (units of more windows vary less); cut files alike, and as "
-            "many to a group"
+            f"units of {means[0]:.2f} and {means[1]:.2f} windows on average (silent ends are cut), which is no "
+            "chance: a small p-value may come from that alone, as units of more windows vary less; cut files "
+            "alike, and as many to a group"
         ]
     if _differ_beyond_chance(seconds[0], seconds[1]):
         means = [float(np.mean(side)) for side in seconds]
@@ -246,12 +241,15 @@ def _length_warnings(reference: SoundSet, candidate: SoundSet, pool: Pool) -> li
     return []
 
 
-def _differ_beyond_chance(x: ArrayLike, y: ArrayLike, limit: float = 4.0) -> bool:
-    """Welch's t above ``limit``, which like-for-like sets of 20 exceed once in some thousand comparisons."""
+def _differ_beyond_chance(x: ArrayLike, y: ArrayLike) -> bool:
+    """Welch's t-test at ``LENGTHS_LEVEL``; any gap at all where neither side varies."""
     x, y = np.asarray(x, float), np.asarray(y, float)
     gap = abs(float(x.mean() - y.mean()))
-    error = np.sqrt(x.var(ddof=1) / len(x) + y.var(ddof=1) / len(y))
-    return bool(gap > limit * error + 1e-9)
+    parts = np.array([side.var(ddof=1) / len(side) for side in (x, y)])
+    if parts.sum() <= 1e-18:
+        return gap > 1e-9
+    freedom = parts.sum() ** 2 / float(parts**2 @ [1 / (len(x) - 1), 1 / (len(y) - 1)])
+    return bool(2 * stdtr(freedom, -gap / np.sqrt(parts.sum())) <= LENGTHS_LEVEL)
 
 
 def _bandwidth_warnings(reference: SoundSet, candidate: SoundSet, common: int) -> list[str]:

@@ -103,7 +103,7 @@ def _conditions() -> list[tuple[str, tuple[float, float]]]:
 
 
 def _described(source: str, workers: int) -> dict[float, list[Sound]]:
-    """Length in seconds -> one described piece of every clip; -1.0 -> a second piece of 1 s."""
+    """Length in seconds -> one described piece of every clip; minus a length -> a second piece."""
     if source == "white noise":
         rng, rate = seeded("lengths", source), metrics.RATE
         clips = [rng.normal(0, 0.1, int(CLIP_SECONDS * rate)).astype(np.float32) for _ in range(CLIPS)]
@@ -112,8 +112,9 @@ def _described(source: str, workers: int) -> dict[float, list[Sound]]:
         _, firsts = np.unique(sounds.groups, return_index=True)
         clips, rate = [sounds.signals[i] for i in firsts], sounds.rate
     wanted = sorted({length for lengths in (*LENGTHS, *PAIRS) for length in lengths})
-    # Two pieces of 1 s of a clip, for groups of two files.
-    jobs = [(length, take) for length in wanted for take in ((0, 1) if length == 1.0 else (0,))]
+    # Two pieces of a clip where both are needed: for groups of two files, and for pairs of one length.
+    twice = {1.0, *(one for one, two in PAIRS if one == two)}
+    jobs = [(length, take) for length in wanted for take in ((0, 1) if length in twice else (0,))]
     done = Parallel(n_jobs=workers)(
         delayed(_describe_pieces)(clips, rate, source, length, take) for length, take in jobs
     )
@@ -150,14 +151,14 @@ def _sides(
     """Two samples of one source; for pairs the same clips twice."""
     rng = seeded("lengths", source, kind, condition, trial)
     order = rng.permutation(len(described[1.0]))
-    needed = (1.0, -1.0) if kind == "groups" else condition
+    one, two = condition
+    if kind == "pairs" and one == two:
+        two = -two  # another piece: the same one would be one draw in both sets
+    needed = (1.0, -1.0) if kind == "groups" else (one, two)
     whole = [i for i in order if all(described[length][i] is not None for length in needed)]
     left = whole[:FILES]
     right = left if kind == "pairs" else whole[FILES : 2 * FILES]
-    return [
-        _pieces(described, kind, length, chosen)
-        for length, chosen in zip(condition, (left, right), strict=True)
-    ]
+    return [_pieces(described, kind, one, left), _pieces(described, kind, two, right)]
 
 
 def _compared(reference: Sequence[Sound], candidate: Sequence[Sound], kind: str, trial: int) -> dict:

@@ -16,6 +16,7 @@ from __future__ import annotations
 from report.tables.autoencoders import faults, ladder, models, recognised, verdicts_of_models
 from report.tables.challenge import answer, clicks, incumbents, parts
 from report.tables.classifier import divisions, new_folders, predictions, rungs, trained_embeddings, warned
+from report.tables.lengths import unequal_lengths
 from report.tables.listening import chosen, families, laboratories, listeners, rated
 from report.tables.regressions import alarms, promises, verdicts, verdicts_by_seeds
 from report.tables.statistics import benchmark, false_alarms, soundness
@@ -70,6 +71,7 @@ __all__ = [
     "soundness",
     "soundness_of_tests",
     "trained_embeddings",
+    "unequal_lengths",
     "verdicts",
     "verdicts_by_seeds",
     "verdicts_of_models",

@@ -188,12 +188,10 @@ def judge_each(
     p_values = dict(zip(names, holm([alone[n].p_value for n in names]), strict=True))
     p_margins = dict(zip(names, holm([alone[n].p_margin for n in names]), strict=True))
     smallest = dict(zip(names, holm([alone[n].smallest_p for n in names]), strict=True))
-    sign = -1.0 if settings.get("higher_is_better") else 1.0
     verdicts = {}
     for name, verdict in alone.items():
-        _, error, degrees = _effect(
-            sign * np.array(verdict.baseline), sign * np.array(verdict.candidate), verdict.paired
-        )
+        # Neither depends on which direction is worse.
+        _, error, degrees = _effect(np.array(verdict.baseline), np.array(verdict.candidate), verdict.paired)
         corrected = replace(
             verdict,
             p_value=p_values[name],
@@ -293,9 +291,11 @@ def seeds_needed(
 def _checked(baseline, candidate, paired, margin, floor, level, test) -> tuple[np.ndarray, np.ndarray]:
     sides = {"baseline": np.asarray(baseline, float), "candidate": np.asarray(candidate, float)}
     for role, values in sides.items():
-        if values.ndim != 1 or len(values) < 2:
+        if values.ndim != 1:
+            raise ValueError(f"the {role} is of shape {values.shape}; it is one number a seed, (seeds,)")
+        if len(values) < 2:
             raise ValueError(
-                f"the {role} has {values.size} replicates; with fewer than 2 seeds nothing is known of "
+                f"the {role} has {len(values)} replicates; with fewer than 2 seeds nothing is known of "
                 "their spread"
             )
         if not np.isfinite(values).all():
@@ -361,11 +361,12 @@ def _decide(verdict: Verdict, error: float, degrees: float) -> Verdict:
     significant = verdict.p_value <= verdict.level
     if verdict.test == "permutation":
         significant = significant and (low > 0 or high < 0)
-    if significant and verdict.effect < 0 and -verdict.effect >= verdict.floor:
+    # What is significant is not 0, and what is significantly below the margin is below it.
+    if significant and -verdict.effect >= verdict.floor:
         return replace(verdict, verdict="better")
-    if verdict.p_margin <= verdict.level and verdict.effect < verdict.margin:
+    if verdict.p_margin <= verdict.level:
         return replace(verdict, verdict="no worse")
-    if significant and verdict.effect > 0 and verdict.effect >= verdict.floor:
+    if significant and verdict.effect >= verdict.floor:
         return replace(verdict, verdict="worse")
     return replace(verdict, verdict="undecided")
 

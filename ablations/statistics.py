@@ -184,29 +184,23 @@ def judge_each(
     count = len(alone)
     if count < 2:
         return alone
-    names = list(alone)
-    p_values = dict(zip(names, holm([alone[n].p_value for n in names]), strict=True))
-    p_margins = dict(zip(names, holm([alone[n].p_margin for n in names]), strict=True))
-    smallest = dict(zip(names, holm([alone[n].smallest_p for n in names]), strict=True))
+    adjusted = {
+        name: holm([getattr(verdict, name) for verdict in alone.values()])
+        for name in ("p_value", "p_margin", "smallest_p")
+    }
     verdicts = {}
-    for name, verdict in alone.items():
+    for i, (name, verdict) in enumerate(alone.items()):
         # Neither depends on which direction is worse.
         _, error, degrees = _effect(np.array(verdict.baseline), np.array(verdict.candidate), verdict.paired)
-        corrected = replace(
-            verdict,
-            p_value=p_values[name],
-            p_margin=p_margins[name],
-            smallest_p=smallest[name],
-            comparisons=count,
-        )
-        verdicts[name] = _decide(corrected, error, degrees)
+        corrected = {key: values[i] for key, values in adjusted.items()}
+        verdicts[name] = _decide(replace(verdict, comparisons=count, **corrected), error, degrees)
     return verdicts
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
     """Adjusted p-values: below the level they are significant with the family's error rate kept."""
-    p = np.asarray(p_values, float)
-    order = np.argsort(p, kind="stable")
+    p = np.asarray(p_values)
+    order = np.argsort(p)
     adjusted = np.empty(len(p))
     adjusted[order] = np.minimum(1.0, np.maximum.accumulate(p[order] * np.arange(len(p), 0, -1)))
     return adjusted.tolist()

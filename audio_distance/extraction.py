@@ -11,6 +11,7 @@ import hashlib
 import io
 import itertools
 import json
+import math
 import os
 import sys
 from collections import defaultdict
@@ -22,11 +23,22 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from audio_distance.audio import AudioError, Source, list_set, rate_of, read_source
+from audio_distance.audio import (
+    HELD_BYTES,
+    AudioError,
+    Signal,
+    Source,
+    content_of,
+    list_set,
+    mean_of_channels,
+    rate_of,
+    read_source,
+)
 from audio_distance.description import Description, Sound, SoundSet, write_npz
 from audio_distance.features import constants, describe_signal, prepare, resample
 from audio_distance.reading import Reading
 from audio_distance.storage import cache_folder
+from audio_distance.streaming import describe_blocks
 from audio_distance.views import RATE, VIEWS, keep_freed_memory
 
 PARALLEL_SECONDS = 60.0  # of audio; below it starting processes costs more than it saves
@@ -233,7 +245,7 @@ def _seconds_about(sources: Sequence[Source]) -> float:
 def describe_source(source: Source, job: _Job) -> Sound | str:
     """One sound read, prepared and embedded; a string says why it cannot be."""
     try:
-        data = b"" if source.path is None else source.path.read_bytes()
+        data = content_of(source)
         entry = None
         if job.cache is not None and source.path is not None and job.embedding is None:
             # All that the result depends on: content, recipe, and what the reading would refuse.
@@ -242,21 +254,39 @@ def describe_source(source: Source, job: _Job) -> Sound | str:
             entry = job.cache / f"{key.hexdigest()}.npz"
             if (kept := _load_entry(entry, source.name)) is not None:
                 return kept
-        samples = read_source(source, data, minimum_bits=job.minimum_bits, peak_limit=job.peak_limit)
-        rate = rate_of(source)
-        mono = samples.mean(axis=1)
-        if job.embedding is None:
-            vectors, level = describe_signal(mono, rate, bandwidth_rate=job.bandwidth_rate)
-        else:
-            _, level = prepare(mono, rate, bandwidth_rate=job.bandwidth_rate)
-            vectors = _embed_with(job.embedding, mono, rate, job.bandwidth_rate)
-        digest = hashlib.sha256(np.ascontiguousarray(mono).tobytes() + str(rate).encode()).hexdigest()
-        sound = Sound(source.name, digest, rate, len(mono) / rate, level, vectors)
+        signal = read_source(
+            source,
+            data,
+            minimum_bits=job.minimum_bits,
+            peak_limit=job.peak_limit,
+            most=HELD_BYTES if job.embedding is None else math.inf,  # it is given the whole sound
+        )
+        sound = _described_signal(source.name, signal, job)
         if entry is not None:
             _save_entry(entry, sound)
         return sound
     except (AudioError, OSError) as error:
         return f"{source.name}: {error}"
+
+
+def _described_signal(name: str, signal: Signal, job: _Job) -> Sound:
+    """A sound that is open, described: as a whole if it is held, else block by block."""
+    rate, digest = signal.rate, hashlib.sha256()
+    if signal.samples is None:
+        vectors, level, samples = describe_blocks(
+            lambda: map(mean_of_channels, signal.blocks()), rate, digest, bandwidth_rate=job.bandwidth_rate
+        )
+    else:
+        mono = mean_of_channels(signal.samples)
+        if job.embedding is None:
+            vectors, level = describe_signal(mono, rate, bandwidth_rate=job.bandwidth_rate)
+        else:
+            _, level = prepare(mono, rate, bandwidth_rate=job.bandwidth_rate)
+            vectors = _embed_with(job.embedding, mono, rate, job.bandwidth_rate)
+        digest.update(mono.data)
+        samples = len(mono)
+    digest.update(str(rate).encode())
+    return Sound(name, digest.hexdigest(), rate, samples / rate, level, vectors)
 
 
 def _embed_with(

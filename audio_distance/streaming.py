@@ -94,9 +94,7 @@ def describe_blocks(
     bounds = features.window_bounds(length)
     vectors = [embed(window) for window in _cut(scaled, bounds)]
     if len(vectors) < len(bounds):
-        raise AudioError(
-            f"{len(vectors)} of {len(bounds)} windows the second time; likely changed while read"
-        )
+        raise AudioError("ended sooner when it was read again; likely overwritten meanwhile")
     return np.stack(vectors), 20 * math.log10(rms), samples
 
 

@@ -14,9 +14,10 @@ Which way the modules build on each other::
 """
 
 from audio_distance.audio import AudioError, read
-from audio_distance.comparison import Comparison, Contribution, Difference, Side
+from audio_distance.comparison import Comparison, Difference, Side
 from audio_distance.description import Description, join
 from audio_distance.distance import compare, compare_each, describe, difference, distance
+from audio_distance.energy import Contribution
 from audio_distance.features import (
     RECIPE_VERSION,
     constants,

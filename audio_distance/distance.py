@@ -20,15 +20,16 @@ from typing import Any, Unpack
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import stdtr
 
 from audio_distance.audio import AudioError
-from audio_distance.comparison import Comparison, Contribution, Difference, Side, warnings_of
+from audio_distance.comparison import Comparison, Difference, Side, warnings_of
 from audio_distance.description import Description, SoundSet
-from audio_distance.energy import band_contributions, level_difference, observe
+from audio_distance.energy import Contribution, band_contributions, level_difference, observe
 from audio_distance.extraction import Embedding, load_sets
 from audio_distance.features import audible_numbers, constants
 from audio_distance.progress import comparing
-from audio_distance.reading import Reading, ReadingFields
+from audio_distance.reading import Reading, ReadingFields, with_fields
 from audio_distance.resampling import (
     TEST_PASSES,
     jackknife_interval,
@@ -62,7 +63,7 @@ def distance(
     >>> distance(noise, noise, rate=22050)
     0.0
     """
-    reading = reading.changed(**fields)
+    reading = with_fields(reading, fields, distance)
     sets, _ = load_sets(
         {"reference": reference, "candidate": candidate}, reading=reading, embedding=embedding
     )
@@ -144,8 +145,7 @@ def compare(
         embedding=embedding,
         permutations=permutations,
         seed=seed,
-        reading=reading,
-        **fields,
+        reading=with_fields(reading, fields, compare),
     )["candidate"]
 
 
@@ -173,9 +173,14 @@ def compare_each(
         raise ValueError(f"seed={seed}; 0 to 2**63 - 1 is needed")
     if not candidates:
         raise AudioError("no candidate set is given")
-    reading = reading.changed(**fields)
-    if isinstance(reading.rate, (tuple, list)):
-        reading = reading.changed(rate=[reading.rate[0], *[reading.rate[1]] * len(candidates)])
+    reading = with_fields(reading, fields, compare_each)
+    if isinstance(reading.rate, tuple):
+        if len(reading.rate) != 2:
+            raise ValueError(
+                f"rate={reading.rate}; one number is needed, or two, for the reference and for all candidates"
+            )
+        first, others = reading.rate
+        reading = reading.changed(rate=(first, *[others] * len(candidates)))
     # A candidate may be called "reference"; what messages call the sets has to differ.
     roles = [f"candidate {name}" if name == "reference" else name for name in candidates]
     sets, common = load_sets(
@@ -301,8 +306,6 @@ def difference(first: Comparison, second: Comparison) -> Difference:
         strata[key[0], held].append(one - two)
     value = first.value - second.value
     variance, freedom = jackknife_variance(strata.values())
-    from scipy.special import stdtr  # as in jackknife_interval
-
     p_value = 2 * float(stdtr(freedom, -abs(value) / math.sqrt(variance))) if variance > 0 else 1.0
     return Difference(value, jackknife_interval(value, strata.values()), min(1.0, p_value))
 
@@ -336,7 +339,7 @@ def describe(
             )
         bandwidth_rate = min(int(bandwidth_rate), RATE)
     (loaded,), common = load_sets(
-        {"set": source}, reading=reading.changed(**fields), bandwidth_rate=bandwidth_rate
+        {"set": source}, reading=with_fields(reading, fields, describe), bandwidth_rate=bandwidth_rate
     )
     name = loaded.name if name is None else str(name)
     return Description(name, min(common, RATE), constants()[1], loaded.skipped, loaded.sounds)

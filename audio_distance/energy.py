@@ -16,7 +16,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from audio_distance.comparison import Contribution
 from audio_distance.features import squared_distances
 from audio_distance.kernel import Tiles, unit_tiles
 from audio_distance.resampling import jackknife_interval
@@ -24,6 +23,14 @@ from audio_distance.units import PairCounts, Pool, pair_counts
 from audio_distance.views import ENVELOPE_BANDS, ENVELOPE_SIZES, mel_edges
 
 BAND_UNITS = 400  # units a side at most, for the contribution of the bands
+
+
+@dataclass(frozen=True)
+class Contribution:
+    """A part of the value: a candidate file (or group) or a frequency band."""
+
+    name: str
+    value: float
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy.special import stdtrit
 
 from audio_distance.kernel import Tile, Tiles, unit_tiles
 from audio_distance.units import Pool, pair_counts
@@ -46,8 +47,6 @@ def jackknife_interval(value: float, strata: Iterable[ArrayLike], level: float =
     Not a bootstrap: a resampled set holds copies, a copy of a file is at distance zero from itself, and
     the interval then covers nothing (measured: 0 %). Deterministic besides.
     """
-    from scipy.special import stdtrit  # half the import time of the package, and not for a value alone
-
     variance, freedom = jackknife_variance(strata)
     half = float(stdtrit(freedom, 0.5 + level / 2)) * math.sqrt(variance)
     return value - half, value + half
@@ -218,8 +217,9 @@ class PermutationTest:
     p_value, statistic : float
         The largest of the studentised energy distances, and the share of arrangements that reach it.
     null_distribution : (arrangements,)
-        The statistic under every arrangement, the observed one first.
-    null_values : (arrangements,)
+        The statistic under every arrangement, the observed one first; what ties with it but for rounding is
+        set equal to it, so ``p_value`` is the share that is at least ``statistic``.
+    null_values : (permutations,)
         The distance itself under the arrangements; the observed one first if exact, else left out.
     permutations : int
         Rearrangements made; all there are if ``exact``.
@@ -237,7 +237,7 @@ class PermutationTest:
 
     @property
     def null_spread(self) -> float:
-        return float(self.null_values.std())
+        return float(self.null_values.std()) if len(self.null_values) else 0.0
 
 
 def permutation_test(
@@ -278,7 +278,7 @@ def permutation_test(
     """
     members, exact = arrangements(pool, permutations, seed)
     if members.shape[1] == 1:  # every unit is in both sets
-        return PermutationTest(1.0, 0.0, np.zeros(1), np.zeros(1), 0, True, 1.0)
+        return PermutationTest(1.0, 0.0, np.zeros(1), np.zeros(0), 0, True, 1.0)
 
     def arranged(family: Sequence[NDArray[np.float64]]) -> NDArray[np.float64]:
         means = ((first, last, kernel.mean(axis=0)) for first, last, kernel in tiles(family, pool))
@@ -288,7 +288,8 @@ def permutation_test(
     largest = np.max([studentise(arranged(family)) for family in families], axis=0)
     count = len(largest)
     # Arrangements that are equal up to rounding are ties, and ties count as reached.
-    reached = int((largest >= largest[0] - TIE).sum())
+    largest[np.abs(largest - largest[0]) <= TIE] = largest[0]
+    reached = int((largest >= largest[0]).sum())
     # Two sets of one size are at the same distance with their names exchanged: p is 2 of all at best.
     symmetric = 2 if exact and int((largest >= largest.max() - TIE).sum()) >= 2 else 1
     return PermutationTest(

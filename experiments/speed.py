@@ -36,7 +36,10 @@ VECTORS = 10_000
 
 
 def cpu_per_second(function, signals, *, repeats: int = 7) -> float:
-    """Milliseconds of CPU a second of audio; ``signals`` are one second each."""
+    """Milliseconds of CPU a second of audio, on one thread; ``signals`` are one second each.
+
+    ``function`` is called with each signal in turn; the best of ``repeats`` passes over all of them counts.
+    """
     best = np.inf
     with threadpool_limits(1):
         for _ in range(repeats):
@@ -56,7 +59,13 @@ def transforms_only(signal: np.ndarray) -> None:
 
 
 def vggish_topology(seconds: int) -> float | None:
-    """CPU milliseconds a second of audio of the peer, one batch of patches; None without torch."""
+    """CPU milliseconds a second of audio of the peer, on one thread; None without PyTorch.
+
+    One batch of ``seconds`` log-mel patches of .96 s, best of four passes. The spectrogram before it is not
+    counted, which is in the peer's favour. Layers as in the published VGGish (Hershey et al. 2017,
+    arXiv:1609.09430): convolutions of 64, 128, 256, 256, 512, 512 channels, then dense ones of 4096, 4096,
+    128.
+    """
     try:
         import torch
         from torch import nn
@@ -64,7 +73,7 @@ def vggish_topology(seconds: int) -> float | None:
         return None
     torch.set_num_threads(1)
     torch.manual_seed(0)
-    layers, channels = [], 1
+    layers, channels = [], 1  # one channel in: the log-mel patch
     for width in (64, "pool", 128, "pool", 256, 256, "pool", 512, 512, "pool"):
         if width == "pool":
             layers.append(nn.MaxPool2d(2))
@@ -91,7 +100,12 @@ def vggish_topology(seconds: int) -> float | None:
 
 
 def large_sets() -> dict:
-    """Time and memory of the value of two sets of 10,000 windows, in a process of its own."""
+    """Time and memory of the value of two sets of 10,000 windows, one a file; no interval, no test.
+
+    ``vectors_a_side``; ``seconds`` on the wall, on all cores; ``peak_mib``, the largest resident size of a
+    process of its own, so that nothing measured before counts.
+    """
+    # ru_maxrss never falls, so a process of its own; its code stands here, to be read with what it measures.
     code = f"""
 import json, resource, time
 import numpy as np
@@ -114,7 +128,11 @@ print(json.dumps({{"seconds": seconds, "peak_mib": peak}}))
 
 
 def start_up(repeats: int = 5) -> dict:
-    """Wall seconds from nothing to the end of the command's help, beside Python with numpy alone."""
+    """Wall seconds from nothing to the end of the command's help, best of ``repeats``.
+
+    ``help_seconds``, and beside it ``numpy_seconds``, Python with numpy alone: what no program of this kind
+    can save.
+    """
 
     def best(*arguments: str) -> float:
         times = []
@@ -122,15 +140,27 @@ def start_up(repeats: int = 5) -> dict:
             start = time.perf_counter()
             subprocess.run([sys.executable, *arguments], capture_output=True, check=True)
             times.append(time.perf_counter() - start)
-        return min(times)
+        return min(times)  # the first reads files that later ones find in memory
 
     return {"help_seconds": best("-m", "metrics", "--help"), "numpy_seconds": best("-c", "import numpy")}
 
 
 def run() -> dict:
-    """All times; the peer's is null where torch is not installed."""
+    """All times of this machine, as the content of ``results/speed.json``.
+
+    Returns
+    -------
+    dict
+        embed_ms_per_second, prepare_ms_per_second, transforms_ms_per_second
+                          CPU milliseconds a second of audio: the views, what is before them, the floor
+        vggish_topology_ms_per_second
+                          the peer; null where PyTorch is not installed
+        large_sets, start_up
+                          see the functions
+        machine           architecture and cores; ``peak_mib_of_this_process``
+    """
     signals = [metrics.prepare(signal, metrics.RATE)[0] for signal in synthetic.windows(30)]
-    raw = list(synthetic.windows(30))
+    raw = list(synthetic.windows(30))  # preparing is timed on what a file holds
     return {
         "embed_ms_per_second": cpu_per_second(metrics.embed, signals),
         "prepare_ms_per_second": cpu_per_second(lambda s: metrics.prepare(s, metrics.RATE), raw),
@@ -144,7 +174,7 @@ def run() -> dict:
 
 
 def summary(measured: dict) -> str:
-    """The figures as text."""
+    """The times and their ratios, in four lines."""
     embed, floor = measured["embed_ms_per_second"], measured["transforms_ms_per_second"]
     peer, large = measured["vggish_topology_ms_per_second"], measured["large_sets"]
     return "\n".join(

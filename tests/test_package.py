@@ -1,6 +1,7 @@
 """The package's public parts: how sounds are read, the evidence of a result, what other rooms build on."""
 
 import dataclasses
+import os
 import re
 import subprocess
 import sys
@@ -241,7 +242,9 @@ class TestMemory:
         views.keep_freed_memory.cache_clear()
         metrics.compare(*sets, rate=RATE, workers=1)
         assert views.keep_freed_memory.cache_info().misses == 0
-        extraction._describe_batch([], None)
+        extraction._describe_batch([], None, os.getpid())  # a thread of the caller's own process
+        assert views.keep_freed_memory.cache_info().misses == 0
+        extraction._describe_batch([], None, -1)
         assert views.keep_freed_memory.cache_info().misses == 1
 
 

@@ -28,8 +28,14 @@ from audio_distance.energy import Contribution, band_contributions, level_differ
 from audio_distance.errors import AudioError
 from audio_distance.extraction import Embedding, load_sets
 from audio_distance.features import audible_numbers, constants
+from audio_distance.progress import comparing
 from audio_distance.reading import Reading, ReadingFields, with_fields
-from audio_distance.resampling import jackknife_interval, jackknife_variance, permutation_test
+from audio_distance.resampling import (
+    TEST_PASSES,
+    jackknife_interval,
+    jackknife_variance,
+    permutation_test,
+)
 from audio_distance.units import make_pool, own_scale, value_views
 from audio_distance.views import RATE, VIEWS
 
@@ -57,14 +63,14 @@ def distance(
     >>> distance(noise, noise, rate=22050)
     0.0
     """
+    reading = with_fields(reading, fields, distance)
     sets, _ = load_sets(
-        {"reference": reference, "candidate": candidate},
-        reading=with_fields(reading, fields, distance),
-        embedding=embedding,
+        {"reference": reference, "candidate": candidate}, reading=reading, embedding=embedding
     )
     pool, _, _ = make_pool(*sets, groups=groups, paired=paired)
     _, scaled = value_views(pool, own_scale(sets[0]) if embedding is not None else None)
-    return observe(scaled, pool, causes=False).value
+    with comparing(pool, "", 1, progress=reading.progress) as tiles:
+        return observe(scaled, pool, causes=False, tiles=tiles).value
 
 
 def compare(
@@ -198,7 +204,16 @@ def compare_each(
     own = own_scale(sets[0]) if embedding is not None else None
     return {
         name: _compare_loaded(
-            sets[0], loaded, common, own, groups=groups, paired=paired, permutations=permutations, seed=seed
+            sets[0],
+            loaded,
+            common,
+            own,
+            groups=groups,
+            paired=paired,
+            permutations=permutations,
+            seed=seed,
+            stage=name if len(candidates) > 1 else "",
+            progress=reading.progress,
         )
         for name, loaded in zip(candidates, sets[1:], strict=True)
     }
@@ -214,13 +229,18 @@ def _compare_loaded(
     paired: bool | None,
     permutations: int,
     seed: int,
+    stage: str,
+    progress: bool | None,
 ) -> Comparison:
     """Two described sets at the ``common`` rate; ``own`` divisors with a caller's embedding."""
     pool, is_paired, shared = make_pool(reference, candidate, groups=groups, paired=paired)
     views, scaled = value_views(pool, own)
-    observed = observe(scaled, pool)
     audible = audible_numbers(common) if own is None else None
-    test = permutation_test(views, scaled, pool, permutations=permutations, seed=seed, audible=audible)
+    with comparing(pool, stage, 1 + TEST_PASSES, progress=progress) as tiles:
+        observed = observe(scaled, pool, tiles=tiles)
+        test = permutation_test(
+            views, scaled, pool, permutations=permutations, seed=seed, audible=audible, tiles=tiles
+        )
     in_candidate = np.flatnonzero(pool.in_candidate)
     order = sorted(in_candidate, key=lambda i: (-observed.unit_contributions[i], pool.names[i]))
     level, level_interval = level_difference(pool)

@@ -18,10 +18,11 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import stdtrit
 
-from audio_distance.kernel import Tile, unit_tiles
+from audio_distance.kernel import Tile, Tiles, unit_tiles
 from audio_distance.units import Pool, pair_counts
 
 WHITENING_RIDGE = 0.1  # of the mean variance: flat from .01 to .3 in power, see the benchmark
+TEST_PASSES = 4  # over the kernel: three families, and the value's own
 TIE = 1e-6  # studentised statistics that differ by less are equal up to rounding
 
 
@@ -247,6 +248,7 @@ def permutation_test(
     permutations: int,
     seed: int,
     audible: Sequence[NDArray[np.bool_]] | None = None,
+    tiles: Tiles = unit_tiles,
 ) -> PermutationTest:
     """Permutation test of "one source": the largest of three studentised energy distances.
 
@@ -262,6 +264,8 @@ def permutation_test(
         See ``arrangements``.
     audible : sequence of arrays of bool, each (numbers,), optional
         Numbers of each view that take part (``features.audible_numbers``); all by default.
+    tiles : callable
+        ``kernel.unit_tiles``, or that with a progress bar; called ``TEST_PASSES`` times.
 
     Returns
     -------
@@ -277,8 +281,8 @@ def permutation_test(
         return PermutationTest(1.0, 0.0, np.zeros(1), np.zeros(0), 0, True, 1.0)
 
     def arranged(family: Sequence[NDArray[np.float64]]) -> NDArray[np.float64]:
-        tiles = ((first, last, kernel.mean(axis=0)) for first, last, kernel in unit_tiles(family, pool))
-        return arranged_values(tiles, pool, members)
+        means = ((first, last, kernel.mean(axis=0)) for first, last, kernel in tiles(family, pool))
+        return arranged_values(means, pool, members)
 
     families = pooled_families(views, pool.weights / pool.size, audible)
     largest = np.max([studentise(arranged(family)) for family in families], axis=0)

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import csv
 import io
+import mmap
 import os
 import stat
 import unicodedata
@@ -31,6 +32,7 @@ EXTENSIONS = frozenset(
     {".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".m4a", ".mp4", ".aac"}
     | {".aif", ".aiff", ".aifc", ".au", ".caf", ".w64", ".rf64"}
 )
+MAPPED_BYTES = 2**27  # a file of more is not read into memory
 MOST_CHANNELS = 64  # more is a matrix that lies on its side
 
 # Of the column with the paths, in a list's first line, as pandas, Kaggle and Hugging Face write it.
@@ -62,10 +64,12 @@ class Source:
             raise AudioError(self.fault)
         return io.BytesIO(self.data or b"") if self.path is None else self.path.open("rb")
 
-    def read(self) -> bytes:
-        """All that is in the file."""
+    def read(self) -> bytes | mmap.mmap:
+        """All that is in the file; of a large one a map of it, which takes no memory of its own."""
         with self.opened() as file:
-            return file.read()
+            if self.path is None or os.fstat(file.fileno()).st_size <= MAPPED_BYTES:
+                return file.read()
+            return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
 
 
 @dataclass(frozen=True)
@@ -536,13 +540,12 @@ def samples_of(array: NDArray[Any], peak_limit: float) -> NDArray[np.float32]:
             )
         return np.atleast_2d((array / -float(np.iinfo(array.dtype).min)).astype(np.float32).T).T
     samples = np.atleast_2d(array.astype(np.float32).T).T
-    refuse_out_of_range(samples, peak_limit)
+    refuse_out_of_range(float(np.abs(samples).max(initial=0)), peak_limit)
     return samples
 
 
-def refuse_out_of_range(samples: NDArray[np.float32], peak_limit: float) -> None:
+def refuse_out_of_range(peak: float, peak_limit: float) -> None:
     """Float samples beyond the limit, in full scales; what is not finite is told of elsewhere."""
-    peak = float(np.abs(samples).max(initial=0))
     if np.isfinite(peak) and peak > peak_limit:
         cause = "integer samples stored as float" if peak > 64 else "a signal that was never limited"
         raise AudioError(

@@ -6,8 +6,9 @@
 
 Conventions
     reference, candidate   a set of sounds: a folder (searched recursively), a file list (``.csv`` or
-                           ``.txt``, one path a line), a list of paths, arrays together with ``rate``, or
-                           a ``Description``: a set described once and kept without its audio (``describe``).
+                           ``.txt``, one path a line), a list of paths, arrays together with ``rate``, rows
+                           of ``datasets`` (``compare`` has all forms), or a ``Description``: a set described
+                           once and kept without its audio (``describe``).
     signal                 mono float32, (samples,), full scale 1.0; ``rate`` in Hz and never assumed.
     file, window, unit     a file is one draw from its set; a file longer than 1.5 s is described by
                            windows of 1 s, which are *not* draws: the kernel is averaged over the window

@@ -6,16 +6,19 @@
 
 Which way the modules build on each other::
 
-    sources -> audio, views -> features -> description -> extraction    from a file to its numbers
-    units -> kernel -> resampling -> energy                  from numbers to value, test and interval
-    comparison -> distance                                   what comes out; the functions that people call
-    command                                                  the same from a shell
+    sources, containers -> audio             what a set holds, and what a file
+    views -> features -> streaming           from samples to numbers, as a whole or block by block
+    description -> cache -> extraction       of all files of a set, on all processors, or machines
+    units -> kernel -> resampling -> energy  from numbers to value, test and interval
+    comparison -> distance                   what comes out; the functions that people call
+    output -> command                        the same from a shell
 """
 
 from audio_distance.audio import read
-from audio_distance.comparison import Comparison, Contribution, Difference, Side
-from audio_distance.description import Description
+from audio_distance.comparison import Comparison, Difference, Side
+from audio_distance.description import Description, join
 from audio_distance.distance import compare, compare_each, describe, difference, distance
+from audio_distance.energy import Contribution
 from audio_distance.errors import AudioError
 from audio_distance.features import (
     RECIPE_VERSION,
@@ -53,6 +56,7 @@ __all__ = [
     "distance",
     "divisors",
     "embed",
+    "join",
     "mel_filters",
     "prepare",
     "read",

@@ -8,13 +8,14 @@ Conventions
 from __future__ import annotations
 
 import hashlib
-import io
+import math
+import mmap
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,14 +24,37 @@ from audio_distance.containers import Part, contents, kind_of, mpeg_rate, refuse
 from audio_distance.errors import AudioError
 from audio_distance.sources import Source, fault_of, refuse_out_of_range, samples_of
 
+HELD_BYTES = 2**27  # of a sound's samples in float32: 6 minutes of stereo at 44.1 kHz
+BLOCK = 2**18  # samples of each channel that are decoded at once
+
 
 @dataclass(frozen=True)
 class Signal:
-    """One sound that has been read."""
+    """A sound that is open to be described: held, or so long that every pass over it decodes it again.
 
-    samples: NDArray[np.float32]  # (samples, channels), full scale 1.0
-    rate: int  # Hz
-    notes: tuple[str, ...] = ()  # what to know of a file that was read all the same: see ``containers``
+    Attributes
+    ----------
+    rate : int
+        Hz.
+    samples : (samples, channels) float32, or None
+        None of a long one.
+    blocks : callable
+        The same in blocks of about ``BLOCK`` samples, one after another, from the start at every call. What
+        only its end can tell of a file (truncated, beyond full scale) is raised behind the last block.
+    notes : tuple of str
+        What to know of a file that was read all the same: see ``containers``.
+    """
+
+    rate: int
+    samples: NDArray[np.float32] | None
+    blocks: Callable[[], Iterator[NDArray[np.float32]]]
+    notes: tuple[str, ...] = ()
+
+
+def _held(rate: int, samples: NDArray[np.float32], notes: tuple[str, ...] = ()) -> Signal:
+    """A signal whose samples are there."""
+    parts = range(0, len(samples), BLOCK)
+    return Signal(rate, samples, lambda: (samples[i : i + BLOCK] for i in parts), notes)
 
 
 def rate_of(source: Source) -> int:
@@ -65,35 +89,53 @@ def read(
     path = Path(path)
     source = Source(str(path), path, fault=fault_of(path))
     try:
-        signal = read_source(source, source.read(), minimum_bits=minimum_bits, peak_limit=peak_limit)
+        signal = read_source(
+            source, source.read(), minimum_bits=minimum_bits, peak_limit=peak_limit, most=math.inf
+        )
     except OSError as error:
         raise AudioError(f"unreadable ({error})") from None
+    assert signal.samples is not None  # whatever its length
     return signal.samples, signal.rate
 
 
-def read_source(source: Source, data: bytes, *, minimum_bits: int, peak_limit: float) -> Signal:
+def read_source(
+    source: Source,
+    data: bytes | mmap.mmap,
+    *,
+    minimum_bits: int,
+    peak_limit: float,
+    most: float = HELD_BYTES,
+) -> Signal:
     """A sound, or AudioError with value, limit and likely cause.
 
-    ``data`` is what the file holds (empty for an array): read once by the caller, who also hashes it.
+    ``data`` is what the file holds (empty for an array): read once by the caller, who also hashes it. What
+    takes more than ``most`` bytes when decoded is not held.
     """
     if source.array is not None:
-        return Signal(samples_of(source.array, peak_limit), source.rate)
-    if not data:
+        return _held(source.rate, samples_of(source.array, peak_limit))
+    if not len(data):
         raise AudioError("0 bytes; likely an interrupted copy or a disk that was full")
     with _as_refusal("damaged or truncated"):
         checked = contents(data)
-        parts = [_decode(part, minimum_bits, peak_limit) for part in checked.parts]
-    shapes = sorted({(part.rate, part.samples.shape[1]) for part in parts})
-    if len(shapes) > 1:
-        seen = " and ".join(f"{rate} Hz with {channels} channel(s)" for rate, channels in shapes)
-        raise AudioError(f"joined from files of {seen}; a sound has one rate")
-    samples = parts[0].samples if len(parts) == 1 else np.concatenate([part.samples for part in parts])
-    return Signal(samples, refuse_rate(parts[0].rate), checked.notes)
+        facts = [_facts(part, minimum_bits) for part in checked.parts]
+        shapes = sorted({(fact.rate, fact.channels) for fact in facts})
+        if len(shapes) > 1:
+            seen = " and ".join(f"{rate} Hz with {channels} channel(s)" for rate, channels in shapes)
+            raise AudioError(f"joined from files of {seen}; a sound has one rate")
+
+    def blocks() -> Iterator[NDArray[np.float32]]:
+        with _as_refusal("damaged or truncated"):
+            for part in checked.parts:
+                yield from _decode(part, peak_limit)
+
+    if 4 * sum(fact.samples * fact.channels for fact in facts) > most:
+        return Signal(refuse_rate(facts[0].rate), None, blocks, checked.notes)
+    decoded = list(blocks())
+    samples = decoded[0] if len(decoded) == 1 else np.concatenate(decoded)
+    return _held(refuse_rate(facts[0].rate), samples, checked.notes)
 
 
 _BY_AV = {"mp4", "adts"}  # all others by libsndfile
-# Samples of all channels that are decoded at once: a header may promise more than memory holds.
-_BLOCK = 2**22
 
 
 @contextmanager
@@ -119,54 +161,77 @@ def _kind_of_file(file: BinaryIO) -> tuple[str, bytes]:
         file.seek(tag - len(head), os.SEEK_CUR)
 
 
-def _decode(part: Part, minimum_bits: int, peak_limit: float) -> Signal:
-    """One stream, and all of it."""
+class _Facts(NamedTuple):
+    """What the head of a part says; of its length only about."""
+
+    rate: int
+    channels: int
+    samples: float
+
+
+def _facts(part: Part, minimum_bits: int) -> _Facts:
     if kind_of(part.data[:32]) in _BY_AV:
-        signal = _decode_by_av(part.data)
-    else:
-        signal = _decode_by_soundfile(part, minimum_bits, peak_limit)
-    samples, seconds = signal.samples, len(signal.samples) / signal.rate
-    if len(samples) < part.least:
-        raise AudioError(f"damaged: {len(samples)} of at least {part.least} samples could be read")
-    if abs(seconds - (part.seconds or seconds)) > 0.1:
-        raise AudioError(f"damaged: the frames last {part.seconds:.2f} s, and {seconds:.2f} s could be read")
-    return signal
-
-
-def _decode_by_soundfile(part: Part, minimum_bits: int, peak_limit: float) -> Signal:
+        with _open_av(part.opened()) as container:
+            stream = container.streams.audio[0]
+            seconds = float((stream.duration or 0) * stream.time_base)
+            return _Facts(int(stream.rate), stream.codec_context.channels, seconds * stream.rate)
     import soundfile
 
-    with soundfile.SoundFile(io.BytesIO(part.data)) as file:
+    with soundfile.SoundFile(part.opened()) as file:
         if file.subtype in {"PCM_U8", "PCM_S8", "DPCM_8"} and minimum_bits > 8:
             raise AudioError(
                 f"8-bit samples ({file.subtype}), and the limit is {minimum_bits} bits: their noise, "
                 "about 50 dB below the sound, would count as a difference. Likely an export setting; "
                 "convert the source again, or pass minimum_bits=8"
             )
+        return _Facts(file.samplerate, file.channels, file.frames)
+
+
+def _decode(part: Part, peak_limit: float) -> Iterator[NDArray[np.float32]]:
+    """One stream, and all of it; behind the last block what only its end tells."""
+    by_av, rate = kind_of(part.data[:32]) in _BY_AV, _facts(part, 0).rate
+    count = 0
+    for block in _decode_by_av(part) if by_av else _decode_by_soundfile(part, peak_limit):
+        count += len(block)
+        yield block
+    if count < part.least:
+        raise AudioError(f"damaged: {count} of at least {part.least} samples could be read")
+    if abs(count / rate - (part.seconds or count / rate)) > 0.1:
+        raise AudioError(
+            f"damaged: the frames last {part.seconds:.2f} s, and {count / rate:.2f} s could be read"
+        )
+
+
+def _decode_by_soundfile(part: Part, peak_limit: float) -> Iterator[NDArray[np.float32]]:
+    import soundfile
+
+    with soundfile.SoundFile(part.opened()) as file:
+        # Else every read ends with a seek to where it has come, and the decoder of MP3 starts afresh there.
+        file.seekable = lambda: False
         # What has a digest is read as integers: 16 bits as they are, others at the upper end of 32.
         kind = "float32" if not part.digest else "int16" if part.bits == 16 else "int32"
-        size, digest = max(1, _BLOCK // file.channels), hashlib.md5(usedforsecurity=False)
-        blocks: list[NDArray[np.float32]] = []
-        while not blocks or len(blocks[-1]) == size:
-            block = file.read(size, dtype=kind, always_2d=True)
+        digest, count, peak = hashlib.md5(usedforsecurity=False), 0, 0.0
+        while len(block := file.read(BLOCK, dtype=kind, always_2d=True)) or not count:
             if part.digest:
                 width = block.itemsize
                 octets = block.astype(block.dtype.newbyteorder("<"), copy=False).view(np.uint8)
                 used = octets.reshape(-1, width)[:, width - part.bits // 8 :] if width > 2 else octets
                 digest.update(np.ascontiguousarray(used).data)
                 block = block.astype(np.float32) * np.float32(0.5 ** (8 * width - 1))  # exact to 24 bits
-            blocks.append(block)
-        samples: NDArray[np.float32] = blocks[0] if len(blocks) == 1 else np.concatenate(blocks)
+            count += len(block)
+            peak = float(np.maximum(peak, np.abs(block).max(initial=0)))  # NaN stays
+            yield block
+            if len(block) < BLOCK:
+                break
         if part.digest and digest.digest() != part.digest:
             raise AudioError(
-                f"damaged: the header gives the MD5 {part.digest.hex()[:8]}..., {len(samples)} samples have "
+                f"damaged: the header gives the MD5 {part.digest.hex()[:8]}..., {count} samples have "
                 f"{digest.hexdigest()[:8]}...; likely a faulty copy, or a header that promises too few"
             )
-        if len(samples) < file.frames < 2**62:
-            raise AudioError(f"truncated: {len(samples)} of {file.frames} samples could be read")
+        if count < file.frames < 2**62:
+            raise AudioError(f"truncated: {count} of {file.frames} samples could be read")
         if file.subtype in {"FLOAT", "DOUBLE"}:
-            refuse_out_of_range(samples, peak_limit)
-        return Signal(samples, file.samplerate)
+            refuse_out_of_range(peak, peak_limit)
 
 
 def _open_av(file: BinaryIO) -> Any:
@@ -184,33 +249,53 @@ def _open_av(file: BinaryIO) -> Any:
     return container
 
 
-def _decode_by_av(data: bytes) -> Signal:
-    with _open_av(io.BytesIO(data)) as container:
+def _decode_by_av(part: Part) -> Iterator[NDArray[np.float32]]:
+    with _open_av(part.opened()) as container:
         import av
 
         stream = container.streams.audio[0]
         resampler = av.AudioResampler(format="fltp")
-        blocks: list[NDArray[np.float32]] = []
+        waiting: list[NDArray[Any]] = []  # frames of about a thousand samples
         rates: set[int] = set()
-        packets = 0
+        packets, count = 0, 0
         for packet in container.demux(stream):
             packets += packet.size > 0
             if packet.is_corrupt:
                 raise AudioError(f"truncated: packet {packets} is not whole; likely an interrupted copy")
             for frame in packet.decode():
                 rates.add(frame.sample_rate)
-                blocks += [block.to_ndarray() for block in resampler.resample(frame)]
+                waiting += [resampled.to_ndarray() for resampled in resampler.resample(frame)]
+            if waiting and sum(frame.shape[1] for frame in waiting) >= BLOCK:
+                block = np.concatenate(waiting, axis=1).T.astype(np.float32, copy=False)
+                count, waiting = count + len(block), []
+                yield block
+        if waiting:
+            block = np.concatenate(waiting, axis=1).T.astype(np.float32, copy=False)
+            count += len(block)
+            yield block
         promised = float(stream.duration * stream.time_base) if stream.frames and stream.duration else 0.0
         if packets < stream.frames:
             raise AudioError(f"truncated: {packets} of {stream.frames} packets are there")
-    if not blocks:
+    if not count:
         raise AudioError("holds no samples; likely truncated")
     if len(rates) > 1:
         raise AudioError(f"changes its rate on the way ({' and '.join(map(str, sorted(rates)))} Hz)")
-    samples = np.concatenate(blocks, axis=1).T.astype(np.float32, copy=False)
     (rate,) = rates
-    if promised and abs(len(samples) / rate - promised) > 0.1:
-        raise AudioError(
-            f"the header promises {promised:.2f} s, and {len(samples) / rate:.2f} s could be read"
-        )
-    return Signal(samples, rate)
+    if promised and abs(count / rate - promised) > 0.1:
+        raise AudioError(f"the header promises {promised:.2f} s, and {count / rate:.2f} s could be read")
+
+
+def mean_of_channels(samples: NDArray[np.float32]) -> NDArray[np.float32]:
+    """(samples, channels) -> (samples,): to the bit ``samples.mean(axis=1)``, in a twentieth of its time.
+
+    A mean over a short axis costs numpy one call a sample. Below 8 channels it adds them one after another,
+    from 8 on in an order of its own.
+    """
+    channels = samples.shape[1]
+    if not 0 < channels < 8:
+        return np.asarray(samples.mean(axis=1))
+    total: NDArray[np.float32] = samples[:, 0] + np.float32(0)  # which turns -0.0 into 0.0, as a sum does
+    for channel in range(1, channels):
+        total += samples[:, channel]
+    total /= np.float32(channels)
+    return total

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import mmap
 import os
 import warnings
 from collections import Counter
@@ -36,7 +37,9 @@ def cache_or_none(cache: bool | str | os.PathLike[str]) -> Path | None:
     return folder
 
 
-def entry_of(folder: Path, data: bytes, *, bandwidth_rate: int, minimum_bits: int, peak_limit: float) -> Path:
+def entry_of(
+    folder: Path, data: bytes | mmap.mmap, *, bandwidth_rate: int, minimum_bits: int, peak_limit: float
+) -> Path:
     """Where a file of this content is kept: by content, recipe, and what the reading would refuse."""
     key = hashlib.sha256(data)
     key.update(f"{constants()[1]} {bandwidth_rate} {minimum_bits} {peak_limit} {CHECKS}".encode())

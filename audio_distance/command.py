@@ -128,6 +128,7 @@ def main(argv: Sequence[str] | None = None, *, prog: str = "audio-distance") -> 
         parser.error("a candidate is named twice")
     try:
         with warnings.catch_warnings():
+            warnings.filterwarnings("always", "cache: ")
             warnings.showwarning = lambda message, *_, **__: complain(f"warning: {message}")
             results = _results(arguments)
     except AudioError as error:

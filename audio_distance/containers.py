@@ -15,12 +15,14 @@ tag (gabriel.mp3-tech.org), Microsoft's RIFF, EBU 3306 (RF64), Apple's AIFF and 
 
 from __future__ import annotations
 
+import io
+import mmap
 import struct
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
-from typing import Any, NamedTuple
+from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,16 +39,48 @@ JOINED = "several files joined end to end: all of them are heard"
 
 MOST_PARTS = 1000  # of a file
 
+Data = bytes | mmap.mmap  # of a whole file; a large one is mapped, and takes no memory of its own
+
+
+class _Mapped(io.RawIOBase):
+    """A map as a file, with a position of its own."""
+
+    def __init__(self, data: mmap.mmap) -> None:
+        self._data, self._position = data, 0
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        start = {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: len(self._data)}[whence]
+        self._position = max(0, start + offset)
+        return self._position
+
+    def readinto(self, buffer: Any) -> int:
+        found = self._data[self._position : self._position + len(buffer)]
+        buffer[: len(found)] = found
+        self._position += len(found)
+        return len(found)
+
 
 @dataclass(frozen=True)
 class Part:
     """One stream: what the decoder is given, and what must come out."""
 
-    data: bytes
+    data: Data
     least: int = 0  # samples of a channel, at least
     digest: bytes = b""  # MD5 of the samples as little-endian integers of ``bits`` bits
     bits: int = 0
     seconds: float = 0.0  # to within .1 s; 0: not known
+
+    def opened(self) -> BinaryIO:
+        """As a file, from its start."""
+        return (
+            io.BytesIO(self.data) if isinstance(self.data, bytes) else io.BufferedReader(_Mapped(self.data))
+        )
 
 
 @dataclass(frozen=True)
@@ -70,7 +104,7 @@ def kind_of(head: bytes) -> str:
     return _MAGIC.get(head[:4], "")
 
 
-def tag_length(data: bytes, position: int = 0) -> int:
+def tag_length(data: Data, position: int = 0) -> int:
     """Bytes of the tag (ID3, APE, Lyrics3) at a position, 0 if there is none."""
     head = data[position : position + 32]
     if head[:3] == b"ID3" and len(head) >= 10 and max(head[6:10]) < 128:
@@ -87,14 +121,14 @@ def tag_length(data: bytes, position: int = 0) -> int:
     return 0
 
 
-def _tags_behind(data: bytes) -> int:
+def _tags_behind(data: Data) -> int:
     """Where the tags at the end of a file begin, of which an APE tag of the first version has no head."""
     end = len(data) - (128 if data[-128:-125] == b"TAG" else 0)
     foot = data[max(0, end - 32) : end]
     return end - (struct.unpack_from("<I", foot, 12)[0] if foot[:8] == b"APETAGEX" else 0)
 
 
-def contents(data: bytes) -> Contents:
+def contents(data: Data) -> Contents:
     """The parts of a file, each as its decoder is to be given it; AudioError if it breaks its promises."""
     parts: list[Part] = []
     notes: list[str] = []
@@ -102,7 +136,8 @@ def contents(data: bytes) -> Contents:
         start = 0
         while not kind_of(data[start : start + 12]) and (tag := tag_length(data, start)):
             start += tag
-        data = data[start:]  # a tag may precede anything
+        if start:  # a tag may precede anything
+            data = data[start:]
         check = _CHECKS.get(kind_of(data[:12]))
         if check is None:
             parts.append(Part(data))
@@ -116,6 +151,11 @@ def contents(data: bytes) -> Contents:
     if len(parts) > 1:
         notes.append(JOINED)
     return Contents(tuple(parts), tuple(dict.fromkeys(notes)))
+
+
+def _upto(data: Data, end: int) -> Data:
+    """The first bytes, and no copy where that is all."""
+    return data if end >= len(data) else data[:end]
 
 
 def refuse_rate(rate: float) -> int:
@@ -140,7 +180,7 @@ class _Layout(NamedTuple):
     align: int  # chunks begin at multiples
     own: int = 0  # what a size counts of the head
 
-    def size(self, data: bytes, position: int) -> int:
+    def size(self, data: Data, position: int) -> int:
         """Of the content of the chunk at a position."""
         return int(struct.unpack_from(self.head, data, position)[1]) - self.own
 
@@ -165,12 +205,12 @@ class _Chunks:
     size: int  # promised
     end: int  # where the chunk behind the samples begins
 
-    def content(self, data: bytes, name: bytes) -> bytes:
+    def content(self, data: Data, name: bytes) -> bytes:
         start, size = self.found.get(name, (0, 0))
         return data[start : start + size]
 
 
-def _walk(data: bytes, layout: _Layout) -> _Chunks:
+def _walk(data: Data, layout: _Layout) -> _Chunks:
     """All chunks; AudioError if there are no samples among them."""
     found: dict[bytes, tuple[int, int]] = {}
     position, length, behind = layout.first, struct.calcsize(layout.head), 0
@@ -204,13 +244,13 @@ def _refuse_cut(promised: int, held: int) -> None:
         )
 
 
-def _named(data: bytes, position: int, length: int = 4) -> bool:
+def _named(data: Data, position: int, length: int = 4) -> bool:
     """Does a chunk's name stand here? Letters, digits and spaces, which samples hardly ever are."""
     name = data[position : position + length]
     return len(name) == length and name.replace(b" ", b"").isalnum()  # of ASCII
 
 
-def _behind(data: bytes, chunks: _Chunks, layout: _Layout, form: int) -> int:
+def _behind(data: Data, chunks: _Chunks, layout: _Layout, form: int) -> int:
     """Where the file ends or another of its kind begins; AudioError if samples may lie in between.
 
     Chunks and tags may. Behind the end of the ``form`` they are whole, as in any file that is not cut.
@@ -240,7 +280,7 @@ def _behind(data: bytes, chunks: _Chunks, layout: _Layout, form: int) -> int:
     return len(data)
 
 
-def _wav(data: bytes) -> tuple[Contents, int]:
+def _wav(data: Data) -> tuple[Contents, int]:
     """RIFF, RIFX and RF64."""
     layout = _RIFX if data[:4] == b"RIFX" else _RIFF
     order = layout.head[0]
@@ -264,10 +304,10 @@ def _wav(data: bytes) -> tuple[Contents, int]:
     if form == 0xFFFFFFFF and len(long_sizes) >= 8:
         form = struct.unpack_from("<Q", long_sizes)[0]
     end = _behind(data, chunks, layout, 8 + form)
-    return Contents((Part(data[:end]),)), end
+    return Contents((Part(_upto(data, end)),)), end
 
 
-def _w64(data: bytes) -> tuple[Contents, int]:
+def _w64(data: Data) -> tuple[Contents, int]:
     chunks = _walk(data, _W64)
     held = len(data) - chunks.start
     block = _block_of_format(chunks.content(data, b"fmt " + _W64_REST), "<")
@@ -278,7 +318,7 @@ def _w64(data: bytes) -> tuple[Contents, int]:
     _refuse_cut(chunks.size, held)
     end = _behind(data, chunks, _W64, struct.unpack_from("<Q", data, 16)[0])
     # libsndfile takes what follows the samples for more of them.
-    return Contents((Part(data[: chunks.start + chunks.size]),)), end
+    return Contents((Part(_upto(data, chunks.start + chunks.size)),)), end
 
 
 def _block_of_format(content: bytes, order: str) -> int:
@@ -324,7 +364,7 @@ _AIFC_BYTES = {b"fl32": 4, b"FL32": 4, b"fl64": 8, b"FL64": 8, b"alaw": 1, b"ALA
 _AIFC_LINEAR = {b"NONE", b"twos", b"sowt", b"raw ", b"in24", b"in32", b"23ni", b"42ni"}
 
 
-def _aiff(data: bytes) -> tuple[Contents, int]:
+def _aiff(data: Data) -> tuple[Contents, int]:
     """AIFF and AIFC, whose sizes count the samples twice: in bytes, and one by one."""
     chunks = _walk(data, _AIFF)
     _refuse_cut(chunks.size, len(data) - chunks.start)
@@ -341,10 +381,10 @@ def _aiff(data: bytes) -> tuple[Contents, int]:
             f"{count * channels * width} bytes, and the chunk of samples has {held}; likely damaged"
         )
     end = _behind(data, chunks, _AIFF, 8 + struct.unpack_from(">I", data, 4)[0])
-    return Contents((Part(data[:end]),)), end
+    return Contents((Part(_upto(data, end)),)), end
 
 
-def _caf(data: bytes) -> tuple[Contents, int]:
+def _caf(data: Data) -> tuple[Contents, int]:
     chunks = _walk(data, _CAF)
     held = len(data) - chunks.start
     description = chunks.content(data, b"desc")
@@ -368,10 +408,10 @@ def _caf(data: bytes) -> tuple[Contents, int]:
             f"{packet}-byte packets; likely damaged"
         )
     end = _behind(data, chunks, _CAF, len(data))
-    return Contents((Part(data[:end]),)), end
+    return Contents((Part(_upto(data, end)),)), end
 
 
-def _au(data: bytes) -> tuple[Contents, int]:
+def _au(data: Data) -> tuple[Contents, int]:
     """One header and then samples to the end, little-endian if its magic is written backwards."""
     order = ">" if data[:4] == b".snd" else "<"
     if len(data) < 24:
@@ -390,7 +430,7 @@ def _au(data: bytes) -> tuple[Contents, int]:
         raise AudioError(
             f"the header promises {size} bytes of samples, and the file holds {held}; likely a damaged header"
         )
-    return Contents((Part(data[:end]),)), end if any(data[end:]) else len(data)
+    return Contents((Part(_upto(data, end)),)), end if any(data[end:]) else len(data)
 
 
 # Ogg
@@ -404,7 +444,7 @@ def _ogg_checksum(page: bytes) -> int:
     return int(f"{mirrored:032b}"[::-1], 2)
 
 
-def _ogg(data: bytes) -> tuple[Contents, int]:
+def _ogg(data: Data) -> tuple[Contents, int]:
     """Every page whole, in sequence, up to the one that ends its stream; chained streams are parts."""
     position, starts = 0, [0]
     following: dict[int, int] = {}  # serial number of a stream that has not ended -> its next page
@@ -463,7 +503,7 @@ def _ogg(data: bytes) -> tuple[Contents, int]:
 # FLAC
 
 
-def _flac(data: bytes) -> tuple[Contents, int]:
+def _flac(data: Data) -> tuple[Contents, int]:
     """STREAMINFO against the frames; its MD5 is compared once the samples are decoded."""
     if len(data) < 42:
         raise AudioError(f"truncated: a FLAC header has 42 bytes, the file holds {len(data)}")
@@ -484,7 +524,7 @@ def _flac(data: bytes) -> tuple[Contents, int]:
             f"the header promises {promised} samples, more than {len(data)} bytes can hold; it is damaged"
         )
     if promised and has_digest:
-        return Contents((Part(data[:end], digest=digest, bits=bits),)), end
+        return Contents((Part(_upto(data, end), digest=digest, bits=bits),)), end
     # Without the one or the other the frames tell, by their numbers and checksums.
     held, end = _flac_samples(data)
     if promised and promised != held:
@@ -499,7 +539,7 @@ _STREAMINFO = {b"\x00\x00\x00\x22", b"\x80\x00\x00\x22"}  # head of the first bl
 _FLAC_SIZES = {1: 192, 2: 576, 3: 1152, 4: 2304, 5: 4608, **{code: 256 << code - 8 for code in range(8, 16)}}
 
 
-def _flac_samples(data: bytes) -> tuple[int, int]:
+def _flac_samples(data: Data) -> tuple[int, int]:
     """Samples of a channel in all frames, and where the last one ends: each whole, and in its turn."""
     position = _flac_first(data)
     samples = frames = 0
@@ -523,7 +563,7 @@ def _flac_samples(data: bytes) -> tuple[int, int]:
     return samples, len(data)
 
 
-def _flac_first(data: bytes) -> int:
+def _flac_first(data: Data) -> int:
     """Where the first frame begins: behind the blocks of metadata."""
     position, last = 4, False
     while not last and position + 4 <= len(data):
@@ -532,7 +572,7 @@ def _flac_first(data: bytes) -> int:
     return position
 
 
-def _refuse_unlike_frame(data: bytes) -> None:
+def _refuse_unlike_frame(data: Data) -> None:
     """Rate, channels and bits of STREAMINFO against those of the first frame, where that gives them."""
     frame = data[(first := _flac_first(data)) : first + 16]
     if not _flac_frame(frame, 0)[1]:
@@ -552,7 +592,7 @@ def _refuse_unlike_frame(data: bytes) -> None:
         )
 
 
-def _flac_frame_end(data: bytes, start: int, following: int) -> int:
+def _flac_frame_end(data: Data, start: int, following: int) -> int:
     """Where the frame at ``start`` ends, by its checksum; 0 if damaged. The next has the number given."""
 
     def ends_at(position: int) -> bool:
@@ -576,7 +616,7 @@ def _flac_frame_end(data: bytes, start: int, following: int) -> int:
     return next((end for end in ends if start + 10 < end <= limit and ends_at(end)), 0)
 
 
-def _flac_frame(data: bytes, position: int) -> tuple[int, int]:
+def _flac_frame(data: Data, position: int) -> tuple[int, int]:
     """Number of a frame, or of its first sample, and its samples of a channel (RFC 9639); 0: no frame."""
     head = data[position : position + 16]
     if len(head) < 10 or head[0] != 0xFF or head[1] & 0xFE != 0xF8 or head[2] < 16 or head[2] & 15 == 15:
@@ -598,7 +638,7 @@ def _flac_frame(data: bytes, position: int) -> tuple[int, int]:
     return number, size
 
 
-def _crc8(data: bytes) -> int:
+def _crc8(data: Data) -> int:
     """CRC-8 of polynomial 7, bit by bit: for a few bytes."""
     value = 0
     for byte in data:
@@ -620,7 +660,7 @@ def _zeros_appended(level: int) -> NDArray[Any]:
     return table
 
 
-def _crc16(data: bytes, *, mirrored: bool = False) -> int:
+def _crc16(data: Data, *, mirrored: bool = False) -> int:
     """CRC-16 of polynomial 0x8005, as a tree: that of AB is that of A and len(B) zeros, xor that of B.
 
     Zeros in front change nothing, so that every level has an even number. With ``mirrored``, the result's
@@ -692,7 +732,7 @@ def _adts_frame(head: bytes) -> _Frame:
     return _Frame(length, 1024 * (1 + (head[6] & 3)), hertz, (head[1], head[2], head[3] & 0xF0))
 
 
-def _chain(data: bytes, head: int, frame_of: Callable[[bytes], _Frame]) -> list[list[tuple[int, _Frame]]]:
+def _chain(data: Data, head: int, frame_of: Callable[[bytes], _Frame]) -> list[list[tuple[int, _Frame]]]:
     """Runs of frames with their positions: tags part them, and nothing else may lie between or behind."""
     runs: list[list[tuple[int, _Frame]]] = [[]]
     position, last = 0, _tags_behind(data)
@@ -723,7 +763,7 @@ def _chain(data: bytes, head: int, frame_of: Callable[[bytes], _Frame]) -> list[
     return [run for run in runs if run]
 
 
-def _mpeg(data: bytes) -> tuple[Contents, int]:
+def _mpeg(data: Data) -> tuple[Contents, int]:
     """MP3, and layers I and II: the frames, and what a Xing or LAME tag in the first promises of them."""
     if data[2] >> 4 == 0:  # free format: only a decoder finds the next frame
         return Contents((Part(data),), (NO_LENGTH,)), len(data)
@@ -769,7 +809,7 @@ def _side_information(head: bytes, frame: _Frame) -> int:
     return length + (0 if head[1] & 1 else 2)  # a checksum of the frame
 
 
-def _xing(data: bytes, position: int, frame: _Frame) -> int:
+def _xing(data: Data, position: int, frame: _Frame) -> int:
     """Where the Xing or Info tag in a frame of layer III begins, 0 if it has none."""
     if frame.kind[1] != 3:
         return 0
@@ -778,7 +818,7 @@ def _xing(data: bytes, position: int, frame: _Frame) -> int:
     return place if named else 0
 
 
-def _refuse_unlike_tag(data: bytes, tag: int, frames: list[tuple[int, _Frame]], end: int) -> int:
+def _refuse_unlike_tag(data: Data, tag: int, frames: list[tuple[int, _Frame]], end: int) -> int:
     """Number of frames and checksum by the tag; returns the samples that it has decoders leave out."""
     lame = data[tag + 120 : tag + 156]
     whole = lame[:4] in _ENCODERS and len(lame) == 36
@@ -813,7 +853,7 @@ def _refuse_unlike_tag(data: bytes, tag: int, frames: list[tuple[int, _Frame]], 
     return (lame[21] << 4 | lame[22] >> 4) + ((lame[22] & 15) << 8 | lame[23])
 
 
-def _adts(data: bytes) -> tuple[Contents, int]:
+def _adts(data: Data) -> tuple[Contents, int]:
     frames = [frame for run in _chain(data, 7, _adts_frame) for _, frame in run]
     if not frames:
         raise AudioError("holds no whole ADTS frame; likely truncated")
@@ -821,7 +861,7 @@ def _adts(data: bytes) -> tuple[Contents, int]:
     return Contents((Part(data, seconds=seconds),), (NO_LENGTH,)), len(data)
 
 
-def _mp4(data: bytes) -> tuple[Contents, int]:
+def _mp4(data: Data) -> tuple[Contents, int]:
     """The boxes end where the file does; their tables are the demuxer's to check."""
     position = 0
     found: list[bytes] = []
@@ -859,7 +899,7 @@ _MAGIC = {
     b"OggS": "ogg",
     b"fLaC": "flac",
 }
-_CHECKS: dict[str, Callable[[bytes], tuple[Contents, int]]] = {  # of the first file, and where it ends
+_CHECKS: dict[str, Callable[[Data], tuple[Contents, int]]] = {  # of the first file, and where it ends
     "wav": _wav,
     "w64": _w64,
     "aiff": _aiff,

@@ -10,9 +10,9 @@ from __future__ import annotations
 import math
 import os
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import numpy as np
@@ -50,9 +50,7 @@ class SoundSet:
     fixed: bool = False  # the bandwidth of the call is that of a Description
 
 
-LARGEST_NUMBER = (
-    1e3  # of a view: logarithms and ratios of a sound at one level; the largest known is below 100
-)
+LARGEST_NUMBER = 1e6  # of a view; those of a sound, logarithms and ratios at one level, stay below 20
 
 
 def fault_of_sound(sound: Sound) -> str:
@@ -80,7 +78,7 @@ _COLUMNS: dict[str, type] = {"names": str, "contents": str, "rates": int, "secon
 class Description:
     """A set described once (``describe``), without its audio; used wherever a set is.
 
-    ``len()`` is its number of sounds.
+    ``len()`` is its number of sounds. ``AudioError`` if it holds what no sound has.
     """
 
     name: str
@@ -88,6 +86,14 @@ class Description:
     recipe: str  # constants()[1]
     skipped: tuple[str, ...]  # one line a file that was left out with on_error="skip"
     sounds: tuple[Sound, ...] = field(repr=False)
+
+    def __post_init__(self) -> None:
+        """Raise ``AudioError`` for what never was a sound."""
+        if not RATES[0] <= self.bandwidth_rate <= RATE:
+            raise AudioError(f"bandwidth_rate {self.bandwidth_rate} Hz is outside {RATES[0]} to {RATE} Hz")
+        for sound in self.sounds:
+            if fault := fault_of_sound(sound):
+                raise AudioError(f"{sound.name!r} has {fault}; likely damaged, or made by hand")
 
     def __len__(self) -> int:
         return len(self.sounds)
@@ -139,8 +145,6 @@ class Description:
                 f"described with recipe {recipe}, and this package has {constants()[1]}: describe the "
                 "set again from its audio"
             )
-        if not RATES[0] <= rate <= RATE:
-            raise AudioError(f"bandwidth_rate {rate} Hz is outside {RATES[0]} to {RATE} Hz; likely damaged")
         if vectors.ndim != 2 or vectors.shape[1] != sum(VIEWS.values()):
             raise AudioError(f"vectors of shape {vectors.shape}; (windows, {sum(VIEWS.values())}) is needed")
         if bad := int((~np.isfinite(vectors)).any(axis=1).sum()):
@@ -154,11 +158,7 @@ class Description:
             )
         lines = [tuple(text.split("\n")) if text else () for text in notes.tolist()]
         rows = zip(*(c.tolist() for c in columns), np.split(vectors, starts[1:]), lines, strict=True)
-        sounds = tuple(Sound(*row) for row in rows)
-        for sound in sounds:
-            if fault := fault_of_sound(sound):
-                raise AudioError(f"{sound.name!r} has {fault}; likely damaged, or made by hand")
-        return cls(name, rate, recipe, skipped, sounds)
+        return cls(name, rate, recipe, skipped, tuple(Sound(*row) for row in rows))
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write ``to_arrays`` as a ``.npz`` file, whole or not at all; the same bytes every time."""
@@ -172,6 +172,67 @@ class Description:
             return cls.from_arrays(arrays)
         except AudioError as error:
             raise AudioError(f"{path}: {error}") from None
+
+
+def join(parts: Mapping[str, Description] | Iterable[Description], *, name: str | None = None) -> Description:
+    """One set from parts that were described apart: on other machines, at other times.
+
+    The result is to the byte that of ``describe`` for all sounds at once, in whatever order the parts come.
+
+    Parameters
+    ----------
+    parts : mapping or iterable of Descriptions, or paths of saved ones
+        Described with one ``bandwidth_rate``. The keys of a mapping are the folders of the parts and go
+        before the names of their sounds: ``join({"a": describe("set/a"), "b": describe("set/b")})`` is
+        ``describe("set")``. Without keys, names are those of one folder.
+    name : str, optional
+        By default that of the parts, or "set" if they differ.
+
+    Raises
+    ------
+    AudioError
+        No parts; parts of different recipes or bandwidths; a name that two parts have.
+
+    Examples
+    --------
+    >>> whole = join([describe(part, bandwidth_rate=16000) for part in parts])  # the list: any map function
+    """
+    keyed = isinstance(parts, Mapping)
+    given = parts.items() if isinstance(parts, Mapping) else enumerate(parts)
+    opened = {key: part if isinstance(part, Description) else Description.load(part) for key, part in given}
+    if not opened:
+        raise AudioError("join: no parts are given")
+    (first, whole), *others = opened.items()
+    for key, part in others:
+        for what, advice in (("recipe", "with one release"), ("bandwidth_rate", "with one bandwidth_rate=")):
+            one, other = getattr(whole, what), getattr(part, what)
+            if one != other:
+                raise AudioError(
+                    f"join: part {key!r} ({part.name}) has the {what} {other}, and part {first!r} "
+                    f"({whole.name}) {one}; describe all parts {advice}"
+                )
+    owner: dict[str, str | int] = {}
+    sounds, skipped = [], []
+    for key, part in opened.items():
+        folder = f"{key}/" if keyed else ""
+        for sound in part.sounds:
+            full = folder + sound.name
+            if full in owner:
+                raise AudioError(
+                    f"join: the name {full!r} is in part {owner[full]!r} and in part {key!r}; give parts of "
+                    "different folders by their folders: join({folder: part, ...})"
+                )
+            owner[full] = key
+            sounds.append(replace(sound, name=full))
+        skipped += [folder + line for line in part.skipped]
+    names = {part.name for part in opened.values()}
+    return Description(
+        name=name if name is not None else names.pop() if len(names) == 1 else "set",
+        bandwidth_rate=whole.bandwidth_rate,
+        recipe=whole.recipe,
+        skipped=tuple(sorted(skipped)),
+        sounds=tuple(sorted(sounds, key=lambda sound: PurePosixPath(sound.name))),  # as files are listed
+    )
 
 
 def write_npz(path: Path, **arrays: Any) -> None:

@@ -20,15 +20,22 @@ from typing import Any, Unpack
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import stdtr
 
-from audio_distance.comparison import Comparison, Contribution, Difference, Side, warnings_of
+from audio_distance.comparison import Comparison, Difference, Side, warnings_of
 from audio_distance.description import Description, SoundSet
-from audio_distance.energy import band_contributions, level_difference, observe
+from audio_distance.energy import Contribution, band_contributions, level_difference, observe
 from audio_distance.errors import AudioError
 from audio_distance.extraction import Embedding, load_sets
 from audio_distance.features import audible_numbers, constants
-from audio_distance.reading import Reading, ReadingFields
-from audio_distance.resampling import jackknife_interval, jackknife_variance, permutation_test
+from audio_distance.progress import comparing
+from audio_distance.reading import Reading, ReadingFields, with_fields
+from audio_distance.resampling import (
+    TEST_PASSES,
+    jackknife_interval,
+    jackknife_variance,
+    permutation_test,
+)
 from audio_distance.units import make_pool, own_scale, value_views
 from audio_distance.views import RATE, VIEWS
 
@@ -56,14 +63,14 @@ def distance(
     >>> distance(noise, noise, rate=22050)
     0.0
     """
+    reading = with_fields(reading, fields, distance)
     sets, _ = load_sets(
-        {"reference": reference, "candidate": candidate},
-        reading=reading.changed(**fields),
-        embedding=embedding,
+        {"reference": reference, "candidate": candidate}, reading=reading, embedding=embedding
     )
     pool, _, _ = make_pool(*sets, groups=groups, paired=paired)
     _, scaled = value_views(pool, own_scale(sets[0]) if embedding is not None else None)
-    return observe(scaled, pool, causes=False).value
+    with comparing(pool, "", 1, progress=reading.progress) as tiles:
+        return observe(scaled, pool, causes=False, tiles=tiles).value
 
 
 def compare(
@@ -82,13 +89,24 @@ def compare(
 
     Parameters
     ----------
-    reference, candidate : path, list of paths, list of arrays, or Description
-        A folder (recursive), a ``.csv`` or ``.txt`` file list, a list of paths, arrays of shape
-        (samples,) or (samples, channels), or a ``Description`` (or the path of one saved as ``.npz``). At
-        least 2 sounds each; 20 or more tell something. Sets of different rates are compared over the
-        bandwidth of the lowest rate found, which the result states. With a ``Description``, over its
-        bandwidth; what files of a lower rate lack above it is then part of the value, and ``warnings`` says
-        so. Several need one ``bandwidth_rate``.
+    reference, candidate : path, iterable of paths or of sounds in memory, or Description
+        At least 2 sounds each; 20 or more tell something. One of:
+
+        - a folder: all files below it with an extension of audio, through links to folders too, each once;
+          what cannot be read of it is named;
+        - a file list: ``.txt``, one path a line, or ``.csv``, the column called path (or file, filename,
+          audio, ...), else the first. UTF-8; relative to the working directory, else to the list;
+        - a list, iterator or column of paths;
+        - the same of sounds in memory: arrays or tensors of shape (samples,), (1, samples) or (samples,
+          channels), float with full scale 1.0, int16 or int32, with ``rate=``; pairs (signal, rate) or
+          (rate, signal); rows of ``datasets`` ({"array": ..., "sampling_rate": ...}, {"bytes": ...} or these
+          under "audio"); ``bytes`` and open files that hold a whole file. A rate that a sound brings itself
+          counts before ``rate``;
+        - a ``Description``, or the path of one saved as ``.npz``.
+
+        Sets of different rates are compared over the bandwidth of the lowest rate found, which the result
+        states. With a ``Description``, over its bandwidth; what files of a lower rate lack above it is then
+        part of the value, and ``warnings`` says so. Several need one ``bandwidth_rate``.
     groups : optional
         Makes the group (speaker, song, source) the unit of the value, test and interval: a regular
         expression whose first group is searched in the file name, ``"folder"``, a mapping from name to
@@ -97,8 +115,10 @@ def compare(
         is a draw of its own: right only if files of one source are no more alike than any others.
     paired : bool, optional
         Files of the same name in both sets are two versions of one thing (a vocoder's output beside the
-        recording): the test swaps them, and the pair leaves the cross term. By default (None) done if all
-        names match, and said; False never; True demands it (arrays: by position).
+        recording): the test swaps them, and the pair leaves the cross term. Extensions may differ, and so
+        may the way an accent is written (NFC, NFD). By default (None) done if all names match, and said; if
+        at least half of them do, ``warnings`` says which do not. False never; True demands it (arrays: by
+        position) of all but files whose partner was left out with ``on_error="skip"``.
     embedding : callable, optional
         From (signal, rate) to (d,) or (frames, d), in place of the three views. ``signal`` is mono as
         recorded, at the common rate. Its numbers are scaled by their spread on the reference, so the value
@@ -138,8 +158,7 @@ def compare(
         embedding=embedding,
         permutations=permutations,
         seed=seed,
-        reading=reading,
-        **fields,
+        reading=with_fields(reading, fields, compare),
     )["candidate"]
 
 
@@ -167,9 +186,14 @@ def compare_each(
         raise ValueError(f"seed={seed}; 0 to 2**63 - 1 is needed")
     if not candidates:
         raise AudioError("no candidate set is given")
-    reading = reading.changed(**fields)
-    if isinstance(reading.rate, (tuple, list)):
-        reading = reading.changed(rate=[reading.rate[0], *[reading.rate[1]] * len(candidates)])
+    reading = with_fields(reading, fields, compare_each)
+    if isinstance(reading.rate, tuple):
+        if len(reading.rate) != 2:
+            raise ValueError(
+                f"rate={reading.rate}; one number is needed, or two, for the reference and for all candidates"
+            )
+        first, others = reading.rate
+        reading = reading.changed(rate=(first, *[others] * len(candidates)))
     # A candidate may be called "reference"; what messages call the sets has to differ.
     roles = [f"candidate {name}" if name == "reference" else name for name in candidates]
     sets, common = load_sets(
@@ -180,7 +204,16 @@ def compare_each(
     own = own_scale(sets[0]) if embedding is not None else None
     return {
         name: _compare_loaded(
-            sets[0], loaded, common, own, groups=groups, paired=paired, permutations=permutations, seed=seed
+            sets[0],
+            loaded,
+            common,
+            own,
+            groups=groups,
+            paired=paired,
+            permutations=permutations,
+            seed=seed,
+            stage=name if len(candidates) > 1 else "",
+            progress=reading.progress,
         )
         for name, loaded in zip(candidates, sets[1:], strict=True)
     }
@@ -196,13 +229,18 @@ def _compare_loaded(
     paired: bool | None,
     permutations: int,
     seed: int,
+    stage: str,
+    progress: bool | None,
 ) -> Comparison:
     """Two described sets at the ``common`` rate; ``own`` divisors with a caller's embedding."""
     pool, is_paired, shared = make_pool(reference, candidate, groups=groups, paired=paired)
     views, scaled = value_views(pool, own)
-    observed = observe(scaled, pool)
     audible = audible_numbers(common) if own is None else None
-    test = permutation_test(views, scaled, pool, permutations=permutations, seed=seed, audible=audible)
+    with comparing(pool, stage, 1 + TEST_PASSES, progress=progress) as tiles:
+        observed = observe(scaled, pool, tiles=tiles)
+        test = permutation_test(
+            views, scaled, pool, permutations=permutations, seed=seed, audible=audible, tiles=tiles
+        )
     in_candidate = np.flatnonzero(pool.in_candidate)
     order = sorted(in_candidate, key=lambda i: (-observed.unit_contributions[i], pool.names[i]))
     level, level_interval = level_difference(pool)
@@ -281,8 +319,6 @@ def difference(first: Comparison, second: Comparison) -> Difference:
         strata[key[0], held].append(one - two)
     value = first.value - second.value
     variance, freedom = jackknife_variance(strata.values())
-    from scipy.special import stdtr  # as in jackknife_interval
-
     p_value = 2 * float(stdtr(freedom, -abs(value) / math.sqrt(variance))) if variance > 0 else 1.0
     return Difference(value, jackknife_interval(value, strata.values()), min(1.0, p_value))
 
@@ -316,7 +352,7 @@ def describe(
             )
         bandwidth_rate = min(int(bandwidth_rate), RATE)
     (loaded,), common = load_sets(
-        {"set": source}, reading=reading.changed(**fields), bandwidth_rate=bandwidth_rate
+        {"set": source}, reading=with_fields(reading, fields, describe), bandwidth_rate=bandwidth_rate
     )
     name = loaded.name if name is None else str(name)
     return Description(name, min(common, RATE), constants()[1], loaded.skipped, loaded.sounds)

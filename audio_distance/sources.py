@@ -12,8 +12,10 @@ from __future__ import annotations
 
 import csv
 import io
+import mmap
 import os
 import stat
+import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -30,6 +32,7 @@ EXTENSIONS = frozenset(
     {".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".m4a", ".mp4", ".aac"}
     | {".aif", ".aiff", ".aifc", ".au", ".caf", ".w64", ".rf64"}
 )
+MAPPED_BYTES = 2**27  # a file of more is not read into memory
 MOST_CHANNELS = 64  # more is a matrix that lies on its side
 
 # Of the column with the paths, in a list's first line, as pandas, Kaggle and Hugging Face write it.
@@ -61,10 +64,12 @@ class Source:
             raise AudioError(self.fault)
         return io.BytesIO(self.data or b"") if self.path is None else self.path.open("rb")
 
-    def read(self) -> bytes:
-        """All that is in the file."""
+    def read(self) -> bytes | mmap.mmap:
+        """All that is in the file; of a large one a map of it, which takes no memory of its own."""
         with self.opened() as file:
-            return file.read()
+            if self.path is None or os.fstat(file.fileno()).st_size <= MAPPED_BYTES:
+                return file.read()
+            return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
 
 
 @dataclass(frozen=True)
@@ -169,20 +174,21 @@ def list_folder(folder: Path, role: str) -> Listing:
     """
     paths, unread, passed = [], [], 0
     errors: list[OSError] = []
-    seen: set[tuple[int, int]] = set()
-    above = {_identity(parent) for parent in folder.resolve().parents}
+    seen: set[str] = set()
+    above = {str(parent) for parent in folder.resolve().parents}
     waiting = [folder]  # links come after all that lies below the folder itself
     while waiting:
         for root, folders, names in os.walk(waiting.pop(0), onerror=errors.append):
-            here = _identity(Path(root))
+            here = os.path.realpath(root)
             if here in seen:
                 folders.clear()
                 continue
             seen.add(here)
             folders[:] = sorted(name for name in folders if not name.startswith("."))
-            for link in (Path(root, name) for name in folders if Path(root, name).is_symlink()):
-                if _identity(link) in above:
-                    unread.append((link, f"a link to {link.resolve()}, which holds this set: not followed"))
+            for link in (Path(root, name) for name in folders if os.path.islink(Path(root, name))):
+                if (target := os.path.realpath(link)) in above:
+                    fault = f"a link to {printable(target)}, which holds this set: not followed"
+                    unread.append((link, fault))
                 else:
                     waiting.append(link)
             for path in (Path(root, name) for name in names):
@@ -206,12 +212,6 @@ def list_folder(folder: Path, role: str) -> Listing:
         )
     sources = _sources(paths, folder) + [Source(_below(p, folder), p, fault=fault) for p, fault in unread]
     return Listing(printable(str(folder)), sorted(sources, key=lambda source: source.path or Path()), passed)
-
-
-def _identity(folder: Path) -> tuple[int, int]:
-    """What a folder is, whatever the path that led to it."""
-    status = folder.stat()
-    return status.st_dev, status.st_ino
 
 
 def _below(path: Path, folder: Path) -> str:
@@ -307,8 +307,9 @@ def _rows(lines: Sequence[tuple[int, str]], where: str) -> Iterator[tuple[int, l
 
 
 def _path_column(first: Sequence[str], folder: Path) -> int | None:
-    """The column that the first line gives to paths; None if that line is no header."""
-    if _found(first[0], folder) is not None:
+    """The column that the first line gives to paths; None if that line is no header, but names a file."""
+    path = _found(first[0], folder)
+    if path is not None and not path.is_dir():
         return None
     return next((i for i, cell in enumerate(first) if cell.strip().lower() in PATH_HEADERS), None)
 
@@ -321,13 +322,15 @@ def _is_left_out(row: Sequence[str], folder: Path) -> bool:
 
 
 def _found(entry: str, folder: Path) -> Path | None:
-    """What an entry of a list in ``folder`` names; spaces around it rarely belong to the name."""
-    for name in (entry.strip(), entry.rstrip("\n")):
-        for path in (Path(name), folder / name):
-            if name and os.path.exists(
-                path
-            ):  # False too for what no path can be, such as a text of 300 letters
-                return path
+    """What an entry of a list in ``folder`` names; spaces around it rarely belong to the name.
+
+    An accent may be written in another way (NFC, NFD) in a list that comes from another system.
+    """
+    name = entry.strip()
+    spellings = (name, entry.rstrip("\n"), *(unicodedata.normalize(form, name) for form in ("NFC", "NFD")))
+    for path in (place / spelling for spelling in spellings for place in (Path(), folder)):
+        if name and os.path.exists(path):  # False too for what no path can be, such as 300 letters
+            return path
     return None
 
 
@@ -344,7 +347,7 @@ def _likely(entry: str, folder: Path) -> str:
     return ""
 
 
-def _shortened(text: str, longest: int = 120) -> str:
+def _shortened(text: str, longest: int = 200) -> str:
     text = printable(text)
     return text if len(text) <= longest else f"{text[:longest]}... ({len(text)} characters)"
 
@@ -368,6 +371,8 @@ def _refuse_one_sound(source: Any, role: str) -> None:
         raise AudioError(
             f"{role}: {_article(source)} with the keys {keys}; a set is a list of its values, or of such rows"
         )
+    if _is_pair(source) and not any(isinstance(part, (str, os.PathLike)) for part in source):
+        raise AudioError(f"{role}: one pair (signal, rate) given as the set; a set is a list of such pairs")
     shape = tuple(getattr(source, "shape", ()))
     if len(shape) == 2 and shape[1] <= MOST_CHANNELS < shape[0]:
         raise AudioError(
@@ -420,11 +425,10 @@ def _in_memory(item: Any, name: str) -> Source:
         if isinstance(item, (bytes, bytearray, memoryview)):
             return Source(name, data=bytes(item))
         if hasattr(item, "read"):
-            return Source(name, data=_whole(item))
-        if isinstance(item, (tuple, list)) and len(item) == 2 and np.ndim(item[0]) != np.ndim(item[1]):
-            signal, rate = item if np.ndim(item[1]) == 0 else (item[1], item[0])
-            if np.ndim(rate) == 0:
-                return _of_array(_array(signal), name, rate)
+            return _of_file(item, name)
+        if _is_pair(item):
+            signal, rate = item if np.ndim(item[0]) else item[::-1]  # scipy puts the rate first
+            return _of_array(_array(signal), name, rate)
         return _of_array(_array(item), name)
     except AudioError as error:
         return Source(name, fault=str(error))
@@ -434,15 +438,25 @@ def _in_memory(item: Any, name: str) -> Source:
         )
 
 
+def _is_pair(item: Any) -> bool:
+    """A signal and one thing that is none, in either order."""
+    if not isinstance(item, (tuple, list)) or len(item) != 2 or isinstance(item[0], Mapping):
+        return False
+    try:
+        return {np.ndim(part) > 0 for part in item} == {True, False}
+    except ValueError:  # a list of lists of several lengths
+        return False
+
+
 def _of_row(row: Mapping[Any, Any], name: str) -> Source:
     """A row of ``datasets``: decoded, not decoded (bytes, or a path), or with one of these as "audio"."""
     if "array" in row and "sampling_rate" in row:
         return _of_array(_channels_last(_array(row["array"])), name, row["sampling_rate"])
     if row.get("bytes") is not None:
         return Source(name, data=bytes(row["bytes"]))
-    if isinstance(row.get("path"), (str, os.PathLike)):
-        path = Path(row["path"])
-        return Source(name, path, fault=fault_of(path))
+    for key, value in row.items():
+        if str(key).lower() in PATH_HEADERS and isinstance(value, (str, os.PathLike)):
+            return Source(name, Path(value), fault=fault_of(Path(value)))
     if "audio" in row:
         return _in_memory(row["audio"], name)
     raise AudioError(f"a row with {', '.join(map(repr, list(row)[:5])) or 'nothing in it'}; {_SOUND_FORMS}")
@@ -450,7 +464,7 @@ def _of_row(row: Mapping[Any, Any], name: str) -> Source:
 
 def _of_array(array: NDArray[Any], name: str, rate: Any = None) -> Source:
     if array.ndim == 0:
-        raise AudioError(f"{array.item()!r}; {_SOUND_FORMS}")
+        raise AudioError(f"{_shortened(repr(array.item()))}; {_SOUND_FORMS}")
     if rate is None:
         return Source(name, array=array)
     if fault := _fault_of_rate(rate):
@@ -467,14 +481,16 @@ def _fault_of_rate(rate: Any) -> str:
     return "" if possible else f"rate {rate} Hz is outside {RATES[0]} to {RATES[1]} Hz. Was it given in kHz?"
 
 
-def _whole(file: Any) -> bytes:
-    """All that an open file holds, wherever it has been read or written to."""
+def _of_file(file: Any, name: str) -> Source:
+    """All that an open file holds, wherever it has been read or written to; ``soundfile``'s give samples."""
     if hasattr(file, "seekable") and file.seekable():
         file.seek(0)
     data = file.read()
+    if hasattr(file, "samplerate"):
+        return _of_array(_array(data), name, file.samplerate)
     if not isinstance(data, bytes):
         raise AudioError(f"a file opened as text ({_article(file)}); open it with 'rb'")
-    return data
+    return Source(name, data=data)
 
 
 def _array(signal: Any) -> NDArray[Any]:
@@ -524,13 +540,12 @@ def samples_of(array: NDArray[Any], peak_limit: float) -> NDArray[np.float32]:
             )
         return np.atleast_2d((array / -float(np.iinfo(array.dtype).min)).astype(np.float32).T).T
     samples = np.atleast_2d(array.astype(np.float32).T).T
-    refuse_out_of_range(samples, peak_limit)
+    refuse_out_of_range(float(np.abs(samples).max(initial=0)), peak_limit)
     return samples
 
 
-def refuse_out_of_range(samples: NDArray[np.float32], peak_limit: float) -> None:
+def refuse_out_of_range(peak: float, peak_limit: float) -> None:
     """Float samples beyond the limit, in full scales; what is not finite is told of elsewhere."""
-    peak = float(np.abs(samples).max(initial=0))
     if np.isfinite(peak) and peak > peak_limit:
         cause = "integer samples stored as float" if peak > 64 else "a signal that was never limited"
         raise AudioError(

@@ -1,8 +1,10 @@
 """Files of chunks, one of them of odd length; cut files; and what a kept description depends on."""
 
+import contextlib
 import io
 import re
 import struct
+import time
 
 import numpy as np
 import pytest
@@ -703,6 +705,26 @@ class TestReaders:
         assert lines[1].startswith(f"  set: 0.wav: unreadable ({str(error) or type(error).__name__})")
         assert lines[2].startswith("  set: bad.wav: unreadable")
         assert len(metrics.describe(tmp_path, on_error="skip")) == 3
+
+    def test_no_place_in_memory_in_the_words(self, written):
+        """Of two runs on one file the words are the same."""
+        found = reason(written, b"RIFF" + struct.pack("<I", 100) + b"WAVE" + b"junk" + bytes(50))
+        assert found == reason(written, b"RIFF" + struct.pack("<I", 100) + b"WAVE" + b"junk" + bytes(50))
+        assert "0x" not in reason(written, b"no sound at all" * 9) + found
+
+    @pytest.mark.parametrize(
+        "repeated", [b"ID3\3\0\0\0\0\0\0", b"fLaC", b"OggS", b"note\0\0\0\0", b"\xff\xf8"]
+    )
+    @pytest.mark.parametrize("kind", ["wav", "flac", "ogg", "mp3"])
+    def test_what_repeats_takes_no_time(self, written, kind, repeated):
+        """Repeated tags took minutes, when each was cut off the rest by a copy of it."""
+        form, subtype, rate = JOINABLE[kind]
+        sound = encoded(form, subtype, 0, rate)
+        before = time.process_time()
+        for data in (repeated * 100_000 + sound, sound + repeated * 100_000):
+            with contextlib.suppress(metrics.AudioError):
+                metrics.read(written(data, kind))
+        assert time.process_time() - before < 10
 
 
 class TestNotes:

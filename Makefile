@@ -5,14 +5,18 @@ RUN := $(VENV)/bin/python
 INSTALL := $(VENV)/bin/pip install --quiet --disable-pip-version-check -c constraints.txt
 REPORT := $(VENV)/.report
 ALL := $(VENV)/.all
+MUTANTS := $(VENV)/.mutants
 # Processes that share the tests file by file; 0: no others.
 WORKERS ?= auto
+
+# Of the package, by name: pdoc shows of a package with __all__ what that names, and so one module, distance.
+MODULES := $(filter-out audio_distance.distance,$(subst /,.,$(basename $(wildcard audio_distance/[a-z]*.py))))
 
 # Processors that lack instructions, stood in for by variables that the libraries read (experiments/processors.py).
 WITHOUT_AVX512 := OPENBLAS_CORETYPE=Haswell NPY_DISABLE_CPU_FEATURES=X86_V4,AVX512_ICL,AVX512_SPR ATEN_CPU_CAPABILITY=avx2
 WITHOUT_AVX2 := OPENBLAS_CORETYPE=Prescott NPY_DISABLE_CPU_FEATURES=X86_V3,X86_V4,AVX512_ICL,AVX512_SPR ATEN_CPU_CAPABILITY=default
 
-.PHONY: help report test test-processors study bench gate models distance constants lint docs clean
+.PHONY: help report test test-processors mutants study bench gate models distance constants lint docs clean
 
 help:  ## print this map
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -24,6 +28,10 @@ $(REPORT): requirements.txt constraints.txt
 
 $(ALL): pyproject.toml $(REPORT)
 	$(INSTALL) -e ".[all]"
+	@touch $@
+
+$(MUTANTS): $(ALL)
+	$(INSTALL) -e ".[mutants]"
 	@touch $@
 
 report: $(REPORT)  ## test sets, results of the challenge, notebooks, figures and report.md (under 3 minutes)
@@ -41,6 +49,10 @@ test-processors: $(ALL)  ## all tests as this processor is, without AVX512 and w
 	    env -u OPENBLAS_CORETYPE -u NPY_DISABLE_CPU_FEATURES -u ATEN_CPU_CAPABILITY $$setting \
 	        $(RUN) -m pytest -n $(WORKERS) --dist loadfile || exit 1; \
 	done
+
+mutants: $(MUTANTS)  ## changes of the statistics that no test notices (about an hour; goes on after an interrupt)
+	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(RUN) -m mutmut run
+	$(RUN) tests/mutants.py
 
 study: $(ALL)  ## results on real audio: known sounds, all candidates (needs AUDIO_DATA, under an hour)
 	$(RUN) -m experiments real_audio
@@ -82,8 +94,8 @@ lint: $(ALL)  ## ruff, and mypy on the package
 	$(RUN) -m mypy
 
 docs: $(ALL)  ## docs/api: the functions of the package, as pages
-	$(RUN) -m pdoc --docformat numpy --output-directory docs/api audio_distance metrics
+	$(RUN) -m pdoc --docformat numpy --output-directory docs/api metrics audio_distance $(MODULES)
 
 clean:  ## remove the environment, the test sets and caches
-	rm -rf $(VENV) build docs/api *.egg-info test_audio .pytest_cache .ruff_cache .mypy_cache .hypothesis notebooks/.ipynb_checkpoints notebooks/*.part
+	rm -rf $(VENV) build mutants docs/api *.egg-info test_audio .pytest_cache .ruff_cache .mypy_cache .hypothesis notebooks/.ipynb_checkpoints notebooks/*.part
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -169,7 +169,7 @@ def compare(
         {c.name: [c.values[s] for s in (own[c.name] if paired else sorted(c.values))] for c in candidates},
         paired=paired,
         margin=absolute(margin, mean),
-        floor=absolute(floor, mean),
+        floor=absolute(floor, mean, name="floor"),
         higher_is_better=higher_is_better,
         level=level,
         look=look,
@@ -197,13 +197,16 @@ def _check_comparable(baseline: RunSet, candidates: Sequence[RunSet]) -> None:
                 )
 
 
-def absolute(amount: float | str, mean: float) -> float:
-    """A margin in the metric's unit: a number, or "5%" of the baseline's mean. ValueError otherwise."""
+def absolute(amount: float | str, mean: float, *, name: str = "margin") -> float:
+    """A margin in the metric's unit: a number, or "5%" of the baseline's mean. ValueError otherwise.
+
+    ``name`` is what the amount is in the call, for messages.
+    """
     text = str(amount).strip()
     try:
         value = float(text.removesuffix("%"))
     except ValueError:
-        raise ValueError(f"margin {amount!r} is neither a number nor a share like 5%") from None
+        raise ValueError(f"{name} {amount!r} is neither a number nor a share like 5%") from None
     # The size of the mean: an unbiased distance may be below 0, a tolerance may not.
     return value / 100 * abs(mean) if text.endswith("%") else value
 

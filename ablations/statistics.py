@@ -184,31 +184,23 @@ def judge_each(
     count = len(alone)
     if count < 2:
         return alone
-    names = list(alone)
-    p_values = dict(zip(names, holm([alone[n].p_value for n in names]), strict=True))
-    p_margins = dict(zip(names, holm([alone[n].p_margin for n in names]), strict=True))
-    smallest = dict(zip(names, holm([alone[n].smallest_p for n in names]), strict=True))
-    sign = -1.0 if settings.get("higher_is_better") else 1.0
+    adjusted = {
+        name: holm([getattr(verdict, name) for verdict in alone.values()])
+        for name in ("p_value", "p_margin", "smallest_p")
+    }
     verdicts = {}
-    for name, verdict in alone.items():
-        _, error, degrees = _effect(
-            sign * np.array(verdict.baseline), sign * np.array(verdict.candidate), verdict.paired
-        )
-        corrected = replace(
-            verdict,
-            p_value=p_values[name],
-            p_margin=p_margins[name],
-            smallest_p=smallest[name],
-            comparisons=count,
-        )
-        verdicts[name] = _decide(corrected, error, degrees)
+    for i, (name, verdict) in enumerate(alone.items()):
+        # Neither depends on which direction is worse.
+        _, error, degrees = _effect(np.array(verdict.baseline), np.array(verdict.candidate), verdict.paired)
+        corrected = {key: values[i] for key, values in adjusted.items()}
+        verdicts[name] = _decide(replace(verdict, comparisons=count, **corrected), error, degrees)
     return verdicts
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
     """Adjusted p-values: below the level they are significant with the family's error rate kept."""
-    p = np.asarray(p_values, float)
-    order = np.argsort(p, kind="stable")
+    p = np.asarray(p_values)
+    order = np.argsort(p)
     adjusted = np.empty(len(p))
     adjusted[order] = np.minimum(1.0, np.maximum.accumulate(p[order] * np.arange(len(p), 0, -1)))
     return adjusted.tolist()
@@ -293,9 +285,11 @@ def seeds_needed(
 def _checked(baseline, candidate, paired, margin, floor, level, test) -> tuple[np.ndarray, np.ndarray]:
     sides = {"baseline": np.asarray(baseline, float), "candidate": np.asarray(candidate, float)}
     for role, values in sides.items():
-        if values.ndim != 1 or len(values) < 2:
+        if values.ndim != 1:
+            raise ValueError(f"the {role} is of shape {values.shape}; it is one number a seed, (seeds,)")
+        if len(values) < 2:
             raise ValueError(
-                f"the {role} has {values.size} replicates; with fewer than 2 seeds nothing is known of "
+                f"the {role} has {len(values)} replicates; with fewer than 2 seeds nothing is known of "
                 "their spread"
             )
         if not np.isfinite(values).all():
@@ -361,11 +355,12 @@ def _decide(verdict: Verdict, error: float, degrees: float) -> Verdict:
     significant = verdict.p_value <= verdict.level
     if verdict.test == "permutation":
         significant = significant and (low > 0 or high < 0)
-    if significant and verdict.effect < 0 and -verdict.effect >= verdict.floor:
+    # What is significant is not 0, and what is significantly below the margin is below it.
+    if significant and -verdict.effect >= verdict.floor:
         return replace(verdict, verdict="better")
-    if verdict.p_margin <= verdict.level and verdict.effect < verdict.margin:
+    if verdict.p_margin <= verdict.level:
         return replace(verdict, verdict="no worse")
-    if significant and verdict.effect > 0 and verdict.effect >= verdict.floor:
+    if significant and verdict.effect >= verdict.floor:
         return replace(verdict, verdict="worse")
     return replace(verdict, verdict="undecided")
 

@@ -419,7 +419,8 @@ def _refuse_truncated(data: bytes | mmap.mmap) -> None:
         last = data.rfind(b"OggS")
         page = data[last : last + 27 + 255]
         lengths = page[27 : 27 + page[26]] if len(page) >= 27 else b""
-        if len(page) < 27 or last + 27 + len(lengths) + sum(lengths) > len(data):
+        # As many lengths as the head says, and as many bytes as the lengths say.
+        if len(page) < 27 or len(lengths) < page[26] or last + 27 + len(lengths) + sum(lengths) > len(data):
             raise AudioError("truncated: the last Ogg page is cut; likely an interrupted copy")
 
 

@@ -228,9 +228,9 @@ def _length_warnings(reference: SoundSet, candidate: SoundSet, pool: Pool) -> li
     if _differ_beyond_chance(windows[0], windows[1]):
         means = [float(np.mean(side)) for side in windows]
         return [
-            f"units of {means[0]:.2f} and {means[1]:.2f} windows on average (silent ends are cut), which is no "
-            "chance: a small p-value may come from that alone, as units of more windows vary less; cut files "
-            "alike, and as many to a group"
+            f"units of {means[0]:.2f} and {means[1]:.2f} windows on average (silent ends are cut), which is "
+            "no chance: a small p-value may come from that alone, as units of more windows vary less; cut "
+            "files alike, and as many to a group"
         ]
     if _differ_beyond_chance(seconds[0], seconds[1]):
         means = [float(np.mean(side)) for side in seconds]

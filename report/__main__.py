@@ -37,7 +37,7 @@ def main(argv: list[str] | None = None) -> int:
             "error: results/challenge.json is missing; run: python -m experiments challenge", file=sys.stderr
         )
         return 1
-    text = rendering.render(measured)
+    text = rendering.render(measured)  # first: a template that fails leaves page and figures as they were
     return _check(text) if arguments.check else _write(text, measured)
 
 

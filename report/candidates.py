@@ -234,7 +234,7 @@ def implementation(name: str) -> str:
 
 def _code(name: str) -> str:
     text = inspect.getsource(getattr(distances, name))
-    parts = text.split('"""')
+    parts = text.split('"""')  # before, in and after the docstring
     return parts[0].rstrip() + parts[2].rstrip() if len(parts) == 3 else text.rstrip()
 
 

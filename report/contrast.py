@@ -95,7 +95,7 @@ def kind(effect: str) -> str:
     Severities of one distortion, and dropping one label or three, rise and fall together; taken as separate
     draws they would make intervals too narrow.
     """
-    head, _, tail = effect.rpartition(" ")
+    head, _, tail = effect.rpartition(" ")  # "noise 2": a distortion and its severity
     if tail.isdigit():
         return head
     return next((k for k in ("shuffled", "label", "group", "weights") if k in effect), effect)
@@ -140,6 +140,7 @@ def shares_difference(a: Mapping, b: Mapping, *, seed: int = 0) -> dict:
     """
     grouped: dict[str, list[float]] = {}
     for key in a:
+        # All sources and severities of a kind are one draw.
         grouped.setdefault(kind(key[1]), []).append(a[key] - b[key])
     return _bootstrap(list(grouped.values()), seed)
 
@@ -193,6 +194,7 @@ def side_by_side(results: Mapping) -> list[dict]:
     this = trials.THIS
     first = next(iter(results["bias"]))
     rows = [(*this, "compare")]
+    # Embeddings on which permutation tests were run: three of them.
     rows += [(e, d, d) for e in results["soundness"] for d in ("frechet", "gaussian_mmd")]
     table = []
     for embedding, distance, test in rows:
@@ -237,6 +239,7 @@ def listeners(results: Mapping, candidate: Candidate) -> dict[str, dict]:
         name: agreement(results["ratings"][embedding][name][distance], row["ratings"])
         for name, row in results["rated"].items()
     }
+    # None where a distance is not defined, as for sets of other sizes.
     return {name: row for name, row in each.items() if row}
 
 
@@ -331,6 +334,7 @@ def ranking(table: Mapping[Candidate, Mapping[str, float]], weights: Mapping[str
     total = sum(weights.values())
     if total <= 0:
         raise ValueError("the weights add up to 0; at least one must be above it")
+    # The sort is stable: of equal scores the one that was tried first.
     ranked = [(c, sum(w * row[k] for k, w in weights.items()) / total) for c, row in table.items()]
     return sorted(ranked, key=lambda item: -item[1])
 

@@ -147,6 +147,7 @@ def context(results: Mapping[str, Mapping]) -> dict:
     test1 = results["challenge"]["sets"]["clean"]["test1"]["candidate"]
     return {
         **results,
+        # What takes seconds, only where the result is there.
         **({"contrasted": contrast.summary(results["trials"])} if "trials" in results else {}),
         "tables": tables,
         "notes": NOTES,

@@ -1,6 +1,6 @@
 """Make ``audio_distance/constants.json``: the divisor of each of the 1032 numbers of the distance.
 
-    python -m study.constants            # writes the file beside metrics.py, about a minute
+    python -m study.constants            # writes the package's file, about a minute
     python -m study.constants --check    # makes them again and compares, writes nothing
 
 The audio is synthetic and seeded (``study.datasets.synthetic``): no download, no licence, no overlap with

@@ -193,6 +193,16 @@ class TestParts:
         pool = units.pool_of_vectors(np.zeros((3, 2)), np.ones((3, 2)), paired=True)
         assert list(pool.partner) == [3, 4, 5, 0, 1, 2] and list(pool.members) == [1, 1, 1, 2, 2, 2]
 
+    def test_vectors_of_groups_lie_together_in_the_order_they_came_in(self):
+        """100 of two groups in turn: more than a sort that is not stable leaves in order."""
+        x, y = np.arange(200.0).reshape(100, 2), -np.arange(200.0).reshape(100, 2)
+        pool = units.pool_of_vectors(x, y, groups=[1, 0] * 50 + [2] * 100)
+        assert np.array_equal(pool.vectors, np.concatenate([x[1::2], x[::2], y]))
+        assert list(pool.starts) == [0, 50, 100] and list(pool.members) == [1, 1, 2]
+        assert list(pool.weights) == [1 / 50] * 100 + [1 / 100] * 100
+        assert list(pool.partner) == [-1, -1, -1] and list(pool.levels) == [0.0, 0.0, 0.0]
+        assert pool.names == ("00000", "00001", "00002")
+
     @pytest.mark.parametrize(("rate", "low", "high"), [(8000, 0.0, 4000.0), (44100, 50.0, 14000.0)])
     def test_mel_filters_at_any_rate(self, rate, low, high):
         usual = librosa.filters.mel(

@@ -242,6 +242,9 @@ def test_amounts(amount, mean, value):
 def test_amounts_refused(amount):
     with pytest.raises(ValueError, match=f"^margin '{amount}' is neither a number nor a share like 5%$"):
         compare.absolute(amount, 1.0)
+    for name, amounts in (("margin", {"margin": amount}), ("floor", {"floor": amount})):
+        with pytest.raises(ValueError, match=f"^{name} '{amount}' is neither"):
+            compare.compare(side("good", GOOD), [side("bad", BAD)], **amounts)
 
 
 def test_candidates_of_one_name_are_not_taken_for_one_another():

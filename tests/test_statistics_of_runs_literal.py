@@ -803,7 +803,8 @@ def test_interval_of_a_mean_is_scipys(level):
     [
         ([], "has 0 replicates; with fewer than 2 seeds nothing is known of their spread"),
         ([1.0], "has 1 replicates; with fewer than 2 seeds nothing is known of their spread"),
-        (1.0, "has 1 replicates"),
+        (1.0, r"is of shape \(\); it is one number a seed, \(seeds,\)$"),
+        ([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]], r"is of shape \(2, 3\); it is one number a seed, \(seeds,\)$"),
         ([1.0, math.nan], "has 1 values that are not finite, the first at 1"),
         ([1.0, 2.0, math.inf, -math.inf], "has 2 values that are not finite, the first at 2"),
     ],

@@ -61,6 +61,7 @@ def ladder(results: Mapping) -> Figure:
             rungs[f"{words(name)}: {kind}"] = (model[kind], colour, marker)
     axes.grid(axis="x", color="#EEEEEE")
     axes.axvline(results["ceiling"]["regression"]["value"], color=DARK_GREY, ls=":", lw=1)
+    # Of models the mean over seeds, of anything else one value.
     for place, (row, colour, marker) in enumerate(rungs.values()):
         value = row["mean"] if "mean" in row else row["value"]
         rung(axes, place, value, row["interval"], colour=colour, marker=marker, seeds=row.get("values", ()))
@@ -91,8 +92,7 @@ def ceiling(results: Mapping) -> Figure:
     and back, no unit, with 95 % intervals over files. Dashed with its band: all bins known, only the phases
     lost.
 
-    Reads ``bands``: way back -> number of bands -> value, interval; and ``ceiling``. Both axes are exact
-    numbers: bands are at powers of two.
+    Reads ``bands``: way back -> number of bands -> value, interval; and ``ceiling``.
     """
     figure, axes = new_figure(
         3.8, "The mel bands are what is lost, not the phases; a learned inverse gives half of it back"
@@ -194,7 +194,7 @@ def modes(results: Mapping) -> Figure:
         axes.set_yticks(axes.get_yticks(), axes.get_yticklabels(), rotation=0)
         slanted(axes, 60)
         axes.set_title(f"{name}: {missing.sum()} of {missing.size} missing")
-    for axes in panels.flat[len(shown) :]:
+    for axes in panels.flat[len(shown) :]:  # the grid has more places than there are sets
         axes.set_axis_off()
     return figure
 

@@ -70,7 +70,7 @@ def real_audio(results: Mapping) -> Figure:
         f"(diagonal: a class against itself, mean of {classes['splits']} splits)",
     )
     limits = (0, table.to_numpy().max())
-    itself = np.eye(len(table), dtype=bool)
+    itself = np.eye(len(table), dtype=bool)  # the diagonal is another kind of number: bold
     heat_map(axes, table, limits=limits, bold=itself, bar="distance (no unit)", square=True)
     slanted(axes)
     return figure

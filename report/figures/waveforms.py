@@ -41,7 +41,7 @@ def noise_and_step(clean: Mapping) -> Figure:
         )
         axes.set_xlim(-14, 14)
         sigma = signals.levels(gen_audio.SETS[test][1])["steps"]
-        unmoved = 100 * np.mean(moved == 0)
+        unmoved = 100 * np.mean(moved == 0)  # noise that truncation took away
         axes.set_title(f"{test}: sigma {sigma:.2f} steps,\n{unmoved:.0f} % of samples as without noise")
         axes.set_xlabel("difference from the clean tone (16-bit steps)")
         axes.set_ylabel("samples (%)")
@@ -136,6 +136,7 @@ def where_wrapped(historic: Mapping, clean: Mapping) -> Figure:
         sharex="col",
         sharey="row",
     )
+    # 32 bins of 0.15 degrees.
     edges = np.linspace(-WRAPPED_WITHIN, WRAPPED_WITHIN, 33)
     centres = (edges[1:] + edges[:-1]) / 2
     for row, (test, colour) in zip(panels, TEST_COLOURS.items(), strict=True):
@@ -323,6 +324,7 @@ def delay(curves: Mapping[str, Mapping]) -> Figure:
     as far from its copy as from another word.
     """
     figure, axes = new_figure(4.0, "For raw samples, a sound a millisecond late is a different sound")
+    # The first and, where recordings were measured, the second.
     for (name, curve), colour, style in zip(curves.items(), (BLUE, ORANGE), ("-", "--"), strict=False):
         axes.fill_between(curve["ms"], curve["low"], curve["high"], color=colour, alpha=0.25, lw=0)
         label = f"{name}, n = {curve['n']}"

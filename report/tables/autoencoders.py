@@ -67,6 +67,7 @@ def verdicts_of_models(autoencoders: Mapping) -> pd.DataFrame:
     for name, row in autoencoders["models"].items():
         judged = row.get("verdicts", {}).get("samples")
         effect = f"{signed(judged['effect'], 3)}, p = {p_text(judged['p_value'])}" if judged else NONE
+        # Of seed 0, as in the figure of the modes.
         made, sampled = (row["recognised"][kind][0] for kind in ("reconstructions", "samples"))
         rows.append(
             {

@@ -105,7 +105,7 @@ def warned(classifier: Mapping) -> pd.DataFrame:
     warnings, rows = classifier["prediction"]["warnings"], []
     for place, row in enumerate(warnings):
         least, most = num(100 * row["least_drop"], 0), num(100 * row["most_drop"], 0)
-        if place == 0:
+        if place == 0:  # from -1: accuracy may rise
             lost = f"below {most}"
         elif place == len(warnings) - 1:
             lost = f"{least} and more"

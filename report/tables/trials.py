@@ -80,6 +80,7 @@ def rivals(trials: Mapping) -> pd.DataFrame:
     """
     others = [c for c in contrast.candidates(trials) if c != THIS]
     powers = {c: contrast.power(trials, c) for c in others}
+    # One of each embedding, or the table would be all of the best one's.
     best = [max((c for c in others if c[0] == e), key=powers.get) for e in trials["settings"]["embeddings"]]
     # Those that the figures draw are named here too.
     best += [c for c in CONTRASTED if c in powers and c not in best]

@@ -113,7 +113,7 @@ def vggish_topology(seconds: int) -> float | None:
 def large_sets() -> dict:
     """Time and memory of the value of two sets of 10,000 windows, one a file; no interval, no test.
 
-    ``vectors_a_side``; ``seconds`` on the wall, on all cores; ``peak_mib``, the largest resident size of a
+    ``vectors_a_side``; ``seconds`` of CPU on all cores together; ``peak_mib``, the largest resident size of a
     process of its own, so that nothing measured before counts.
     """
     # The peak never falls, so a process of its own; its code stands here, to be read with what it measures.
@@ -128,9 +128,9 @@ vectors = rng.standard_normal((2 * n, 1032), dtype=np.float32)
 vectors[n:] += .01
 pool = units.pool_of_vectors(vectors[:n], vectors[n:])
 views = list(metrics.split_views(pool.vectors).values())
-start = time.perf_counter()
+start = time.process_time()
 observed = energy.observe(views, pool, causes=False)
-seconds = time.perf_counter() - start
+seconds = time.process_time() - start
 print(json.dumps({{"seconds": seconds, "peak_mib": peak_mib()}}))
 """
     done = subprocess.run([sys.executable, "-c", PEAK + code], capture_output=True, text=True, check=True)
@@ -265,7 +265,7 @@ def summary(measured: dict) -> str:
             f"a file of {long['hours']:.0f} hours: peak {long['peak_mib']:.0f} MiB, "
             f"{long['cpu_ms_per_second']:.2f} ms of CPU a second",
             f"{large['vectors_a_side']:,} x {large['vectors_a_side']:,} vectors, all three terms: "
-            f"{large['seconds']:.1f} s, peak {large['peak_mib']:.0f} MiB",
+            f"{large['seconds']:.1f} s of CPU, peak {large['peak_mib']:.0f} MiB",
             f"python -m metrics --help: {measured['start_up']['help_seconds']:.2f} s "
             f"(numpy alone {measured['start_up']['numpy_seconds']:.2f} s)",
         ]

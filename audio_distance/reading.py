@@ -23,9 +23,9 @@ class Reading:
     Parameters
     ----------
     rate : int or (int, int), optional
-        Sample rate of arrays in Hz, one for all sets, or one for the reference and one for the candidates;
-        files carry their own. It has no default, because a rate that is guessed wrong changes the result
-        without a word.
+        Sample rate in Hz of the arrays that come without one, for all sets, or one for the reference and one
+        for the candidates; files carry their own. It has no default, because a rate that is guessed wrong
+        changes the result without a word.
     on_error : "raise" or "skip"
         One bad file stops the run and all bad files are named; "skip" leaves them out and counts them.
     workers : int, optional
@@ -34,8 +34,8 @@ class Reading:
         able to travel. No result depends on it.
     cache : bool or path
         Keep descriptions in the user's cache folder (``cache_folder()``) or the folder given, keyed by the
-        content of each file; an interrupted run resumes from them. Off by default: nothing is written
-        unasked.
+        content of each file; an interrupted run resumes from them. A cache that cannot be used is a warning,
+        and changes no result. Off by default: nothing is written unasked.
     progress : bool, optional
         Progress bars of what takes longer than half a second; by default only on a terminal.
     minimum_bits : int

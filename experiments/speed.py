@@ -182,7 +182,7 @@ from pathlib import Path
 from audio_distance import audio, extraction
 start = time.process_time()
 job = extraction._Job(22050, None, None, 16, 1.0)
-sound = extraction.describe_source(audio.Source("long", Path(sys.argv[1])), job)
+sound = extraction.describe_source(audio.Source("long", Path(sys.argv[1])), job).sound
 milliseconds = 1e3 * (time.process_time() - start) / sound.seconds
 print(json.dumps({"hours": sound.seconds / 3600, "peak_mib": peak_mib(), "cpu_ms_per_second": milliseconds}))
 """

@@ -183,7 +183,7 @@ import numpy as np
 from audio_distance import audio, extraction
 audio.HELD_BYTES = extraction.HELD_BYTES = 2**24
 job = extraction._Job(22050, None, None, 16, 1.0)
-sound = extraction.describe_source(audio.Source("long", Path(sys.argv[1])), job)
+sound = extraction.describe_source(audio.Source("long", Path(sys.argv[1])), job).sound
 status = Path("/proc/self/status").read_text()  # ru_maxrss begins with the size of the caller
 print(len(sound.vectors), int(re.search(r"VmHWM:\\s+(\\d+)", status)[1]) / 2**10)
 """

@@ -147,8 +147,9 @@ def compare(
 
     Notes
     -----
-    Memory: embeddings 4 KiB a second of audio in memory; the kernel in tiles of 32 MiB; the test a table
-    of units x permutations in float32 (80 MB for 20,000 units and 999).
+    Memory: sounds of more than 128 MiB of samples are read in blocks; embeddings 4 KiB a second of audio in
+    memory; the kernel in tiles of 32 MiB; the test a table of units x permutations in float32 (80 MB for
+    20,000 units and 999).
     """
     return compare_each(
         reference,

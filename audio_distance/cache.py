@@ -17,7 +17,7 @@ from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 
-from audio_distance.containers import CHECKS
+from audio_distance.containers import CHECKS, MAPPED_BYTES, give_back
 from audio_distance.description import Sound, fault_of_sound, read_npz, write_npz
 from audio_distance.features import constants
 from audio_distance.storage import cache_folder
@@ -41,7 +41,10 @@ def entry_of(
     folder: Path, data: bytes | mmap.mmap, *, bandwidth_rate: int, minimum_bits: int, peak_limit: float
 ) -> Path:
     """Where a file of this content is kept: by content, recipe, and what the reading would refuse."""
-    key = hashlib.sha256(data)
+    key = hashlib.sha256()
+    for first in range(0, len(data), MAPPED_BYTES):
+        key.update(data[first : first + MAPPED_BYTES])
+        give_back(data)
     key.update(f"{constants()[1]} {bandwidth_rate} {minimum_bits} {peak_limit} {CHECKS}".encode())
     return folder / f"{key.hexdigest()}.npz"
 

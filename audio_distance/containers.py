@@ -42,11 +42,30 @@ MOST_PARTS = 1000  # of a file
 Data = bytes | mmap.mmap  # of a whole file; a large one is mapped, and takes no memory of its own
 
 
+MAPPED_BYTES = 2**25  # of a map that are read before its pages are given back
+
+
+def give_back(data: Data) -> None:
+    """Let the system have the pages of a map that were read: the file still holds them."""
+    if isinstance(data, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):
+        data.madvise(mmap.MADV_DONTNEED)
+
+
+def find(data: Data, pattern: bytes, start: int = 0) -> int:
+    """Where ``pattern`` comes first from ``start`` on, -1 if nowhere; piece by piece, for a map."""
+    for first in range(start, len(data), MAPPED_BYTES):
+        place = data.find(pattern, first, first + MAPPED_BYTES + len(pattern) - 1)
+        give_back(data)
+        if place >= 0:
+            return place
+    return -1
+
+
 class _Mapped(io.RawIOBase):
     """A map as a file, with a position of its own."""
 
     def __init__(self, data: mmap.mmap) -> None:
-        self._data, self._position = data, 0
+        self._data, self._position, self._read = data, 0, 0
 
     def readable(self) -> bool:
         return True
@@ -63,6 +82,10 @@ class _Mapped(io.RawIOBase):
         found = self._data[self._position : self._position + len(buffer)]
         buffer[: len(found)] = found
         self._position += len(found)
+        self._read += len(found)
+        if self._read >= MAPPED_BYTES:
+            give_back(self._data)
+            self._read = 0
         return len(found)
 
 
@@ -516,7 +539,7 @@ def _flac(data: Data) -> tuple[Contents, int]:
         data[26:42] if has_digest and bits in (8, 16, 24) else b""
     )  # others are padded in ways of their own
     end = 42
-    while (end := data.find(b"fLaC", end + 1)) > 0 and data[end + 4 : end + 8] not in _STREAMINFO:
+    while (end := find(data, b"fLaC", end + 1)) > 0 and data[end + 4 : end + 8] not in _STREAMINFO:
         continue
     end = end if end > 0 else len(data)
     if promised > 6554 * len(data):  # a frame has at least 10 bytes, and at most 65,535 samples

@@ -1,5 +1,6 @@
 """Sounds that are too long to be held: described in blocks, to the bit as in one piece, in bounded memory."""
 
+import mmap
 import subprocess
 import sys
 from pathlib import Path
@@ -9,7 +10,7 @@ import pytest
 import soundfile
 
 import metrics
-from audio_distance import audio, extraction, streaming
+from audio_distance import audio, containers, extraction, streaming
 
 RATE = 44100
 
@@ -221,3 +222,19 @@ def test_the_mean_of_the_channels_is_numpys_to_the_bit(channels, order):
             samples = np.asarray(samples, np.float32, order=order)
             found, expected = audio.mean_of_channels(samples), samples.mean(axis=1)
             assert found.dtype == np.float32 and found.tobytes() == expected.tobytes()
+
+
+@pytest.mark.parametrize("mapped", [False, True])
+@pytest.mark.parametrize("place", [0, 5, 6, 7, 8, 17, -1])
+def test_what_is_searched_piece_by_piece_is_found_across_pieces(tmp_path, monkeypatch, mapped, place):
+    monkeypatch.setattr(containers, "MAPPED_BYTES", 8)
+    content = bytearray(b"." * 21)
+    if place >= 0:
+        content[place : place + 4] = b"fLaC"
+    path = tmp_path / "data"
+    path.write_bytes(content)
+    with path.open("rb") as file:
+        data = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) if mapped else bytes(content)
+    assert containers.find(data, b"fLaC") == place
+    assert containers.find(data, b"fLaC", place + 1) == -1
+    assert bytes(data[:]) == content  # given back pages are read again

@@ -65,11 +65,18 @@ class Reading:
             raise ValueError(f"workers={self.workers!r}; a whole number is needed")
         if self.workers is not None and self.workers < 1:
             raise ValueError(f"workers={self.workers}; at least 1 is needed")
-        if self.rate is None or isinstance(self.rate, (int, float, Real)):
+        given: Any = self.rate
+        if getattr(given, "ndim", None) == 0:  # a number of numpy's or PyTorch's
+            given = given.item()
+            object.__setattr__(self, "rate", given)
+        if given is None or isinstance(given, Real):
             return
-        rates = () if isinstance(self.rate, str) else tuple(self.rate)
+        try:
+            rates = () if isinstance(given, str) else tuple(given)
+        except TypeError:
+            rates = ()
         if not rates or not all(rate is None or isinstance(rate, Real) for rate in rates):
-            raise ValueError(f"rate={self.rate!r}; a number of Hz is needed, or one for each side")
+            raise ValueError(f"rate={given!r}; a number of Hz is needed, or one for each side")
         object.__setattr__(self, "rate", rates)  # a list or an array would be neither frozen nor hashable
 
     def changed(self, **fields: Any) -> Reading:

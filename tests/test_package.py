@@ -95,6 +95,7 @@ class TestReading:
             ({"workers": 2.5}, ValueError, "workers=2.5; a whole number is needed"),
             ({"workers": "2"}, ValueError, "workers='2'; a whole number is needed"),
             ({"rate": "16000"}, ValueError, "rate='16000'; a number of Hz is needed"),
+            ({"rate": object()}, ValueError, "a number of Hz is needed"),
             ({"rate": ()}, ValueError, r"rate=\(\); a number of Hz is needed"),
             ({"rate": (16000,)}, ValueError, r"rate=\(16000,\); one number is needed, or two"),
             ({"rate": (16000, 1, 2)}, ValueError, r"rate=\(16000, 1, 2\); one number is needed, or two"),
@@ -111,6 +112,11 @@ class TestReading:
         reading = Reading(rate=rate)
         assert hash(reading) == hash(Reading(rate=(RATE, 8000))) and reading.rate == (RATE, 8000)
         assert metrics.compare(*sets, reading=reading).candidate.rates == (8000,)
+
+    def test_a_rate_may_be_a_number_of_numpy(self, sets):
+        for rate in (np.int32(RATE), np.array(RATE)):
+            assert Reading(rate=rate) == Reading(rate=RATE)
+            assert metrics.distance(*sets, rate=rate) == metrics.distance(*sets, rate=RATE)
 
     def test_a_side_that_carries_its_rate_needs_none(self, sets):
         reference, candidate = sets

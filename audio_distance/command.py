@@ -23,6 +23,7 @@ from audio_distance.distance import compare_each, difference
 from audio_distance.errors import AudioError
 from audio_distance.features import RECIPE_VERSION
 from audio_distance.output import complain, printable, say
+from audio_distance.views import keep_freed_memory
 
 _EPILOG = """\
 examples:
@@ -103,6 +104,8 @@ def main(argv: Sequence[str] | None = None, *, prog: str = "audio-distance") -> 
 
     ``prog`` is what the help calls the command.
     """
+    if argv is None:
+        keep_freed_memory()  # the process is the command's own
     parser = _parser(prog)
     try:
         arguments = parser.parse_args(argv)

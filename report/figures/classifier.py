@@ -139,7 +139,7 @@ def reliability(results: Mapping) -> Figure:
     """How often the classifier is right when it is so sure, before and after the temperature.
 
     A panel a division. Along x the mean probability of the likeliest label in a bin of a tenth, along y the
-    share of its files that was right, both in %; the area of a sign grows with its files. Below the dotted
+    share of its files that was right, both in %; the area of a sign grows with its files. Below the
     line it is too sure. The legend has the expected calibration error in percentage points. Where there is
     one fold nothing is held out to fit a temperature on, and only the raw probabilities are drawn.
 
@@ -148,7 +148,7 @@ def reliability(results: Mapping) -> Figure:
     """
     figure, panels = new_figure(
         6.4,
-        "Is it right as often as it says? On the dotted line, yes; the larger a sign, the more files",
+        "Is it right as often as it says? On the line, yes; the larger a sign, the more files",
         2,
         2,
         sharex=True,

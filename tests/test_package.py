@@ -154,6 +154,8 @@ class TestEvidence:
         result = metrics.compare(sets[0], sets[0], rate=RATE)
         assert (result.p_value, result.value, result.null_spread) == (1.0, 0.0, 0.0)
         assert result.permutations == len(result.null_values) == 0
+        assert (result.statistic, result.exact, result.smallest_p) == (0.0, True, 1.0)
+        assert result.null_distribution.tolist() == [0.0]
 
     def test_ties_up_to_rounding_are_made_equal(self, noise):
         """Two sets of one size: each arrangement has a mirror image, of the same value but for rounding."""

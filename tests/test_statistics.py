@@ -592,6 +592,30 @@ class TestParts:
         ]
         assert np.min(np.abs(np.array(candidates) - sum(band.value for band in found.bands))) < 1e-6
 
+    @pytest.mark.parametrize("last", [2, 3])
+    def test_bands_of_many_windows_are_those_of_the_units_means(self, last, monkeypatch):
+        """Up to four windows a unit and side each pair of windows counts, above it each pair of means."""
+        rng = np.random.default_rng(53)
+        windows = [2, 3, 1, last]
+        envelope = rng.normal(size=(sum(windows), metrics.VIEWS["envelope"]))
+        weights = [rng.dirichlet(np.ones(n)) for n in windows]
+        pool = dataclasses.replace(
+            plain_pool(envelope[:2], envelope[2:4]),
+            vectors=envelope,
+            starts=np.cumsum([0, *windows[:-1]]),
+            weights=np.concatenate(weights),
+        )
+        parts = np.split(envelope, pool.starts[1:])
+        means = np.stack([w @ part for w, part in zip(weights, parts, strict=True)])
+        every, of_means = (
+            [band.value for band in energy.band_contributions(rows, one)]
+            for rows, one in ((envelope, pool), (means, plain_pool(means[:2], means[2:])))
+        )
+        monkeypatch.setattr(energy, "BAND_UNITS", 2)
+        found = [band.value for band in energy.band_contributions(envelope, pool)]
+        assert found == pytest.approx(every if sum(windows) == 8 else of_means, abs=1e-12)
+        assert np.max(np.abs(np.subtract(every, of_means))) > 1e-3
+
 
 def plain_pool(x, y):
     n, m = len(x), len(y)

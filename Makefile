@@ -9,6 +9,9 @@ MUTANTS := $(VENV)/.mutants
 # Processes that share the tests file by file; 0: no others.
 WORKERS ?= auto
 
+# Of the package, by name: pdoc shows of a package with __all__ what that names, and so one module, distance.
+MODULES := $(filter-out audio_distance.distance,$(subst /,.,$(basename $(wildcard audio_distance/[a-z]*.py))))
+
 # Processors that lack instructions, stood in for by variables that the libraries read (experiments/processors.py).
 WITHOUT_AVX512 := OPENBLAS_CORETYPE=Haswell NPY_DISABLE_CPU_FEATURES=X86_V4,AVX512_ICL,AVX512_SPR ATEN_CPU_CAPABILITY=avx2
 WITHOUT_AVX2 := OPENBLAS_CORETYPE=Prescott NPY_DISABLE_CPU_FEATURES=X86_V3,X86_V4,AVX512_ICL,AVX512_SPR ATEN_CPU_CAPABILITY=default
@@ -91,7 +94,7 @@ lint: $(ALL)  ## ruff, and mypy on the package
 	$(RUN) -m mypy
 
 docs: $(ALL)  ## docs/api: the functions of the package, as pages
-	$(RUN) -m pdoc --docformat numpy --output-directory docs/api audio_distance metrics
+	$(RUN) -m pdoc --docformat numpy --output-directory docs/api metrics audio_distance $(MODULES)
 
 clean:  ## remove the environment, the test sets and caches
 	rm -rf $(VENV) build mutants docs/api *.egg-info test_audio .pytest_cache .ruff_cache .mypy_cache .hypothesis notebooks/.ipynb_checkpoints notebooks/*.part

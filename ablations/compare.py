@@ -61,6 +61,7 @@ def load(folder: Path | str, *, metric: str = "distance", runs: Path | str = "ru
         ("package versions", lambda r: json.dumps(r.get("versions"), sort_keys=True)),
     ):
         _same(records, what, of)
+    # Replicates differ in their seed and in nothing else, or their spread is of something else too.
     _same({p: _config(p) for p in seeds}, "config", lambda text: text)
     values = {int(p.name): _value(read(p, "metrics.json"), metric, p) for p in seeds}
     first = next(iter(records.values()))
@@ -153,26 +154,14 @@ def compare(
     ValueError
         As ``statistics.judge``.
     """
-    names = [c.name for c in candidates]
-    if repeated := sorted({name for name in names if names.count(name) > 1}):
-        raise RunError(
-            f"several candidates are called {', '.join(repeated)}: verdicts go by name; give each another"
-        )
-    for other in candidates:
-        for what, a, b in (
-            ("recipe of the distance", baseline.recipe, other.recipe),
-            ("reference recordings", baseline.reference, other.reference),
-        ):
-            if a and b and a != b:
-                raise RunError(
-                    f"{baseline.folder} and {other.folder} differ in the {what}: their numbers do not compare"
-                )
+    _check_comparable(baseline, candidates)
     common = {c.name: sorted(set(baseline.values) & set(c.values)) for c in candidates}
     if paired is None:
         paired = all(len(seeds) >= 2 for seeds in common.values())
     elif paired and any(len(seeds) < 2 for seeds in common.values()):
         short = [name for name, seeds in common.items() if len(seeds) < 2]
         raise RunError(f"{', '.join(short)}: fewer than 2 seeds in common with {baseline.name}")
+    # In pairs each candidate has its own baseline: the seeds that it shares.
     own = {c.name: common[c.name] if paired else sorted(baseline.values) for c in candidates}
     mean = sum(baseline.values.values()) / len(baseline.values)
     return judge_each(
@@ -189,6 +178,25 @@ def compare(
     )
 
 
+def _check_comparable(baseline: RunSet, candidates: Sequence[RunSet]) -> None:
+    """RunError for candidates of one name, and for numbers that were measured otherwise."""
+    names = [c.name for c in candidates]
+    if repeated := sorted({name for name in names if names.count(name) > 1}):
+        raise RunError(
+            f"several candidates are called {', '.join(repeated)}: verdicts go by name; give each another"
+        )
+    for other in candidates:
+        for what, a, b in (
+            ("recipe of the distance", baseline.recipe, other.recipe),
+            ("reference recordings", baseline.reference, other.reference),
+        ):
+            # Empty: values by seed that somebody gave, of which nothing is known.
+            if a and b and a != b:
+                raise RunError(
+                    f"{baseline.folder} and {other.folder} differ in the {what}: their numbers do not compare"
+                )
+
+
 def absolute(amount: float | str, mean: float, *, name: str = "margin") -> float:
     """A margin in the metric's unit: a number, or "5%" of the baseline's mean. ValueError otherwise.
 
@@ -199,6 +207,7 @@ def absolute(amount: float | str, mean: float, *, name: str = "margin") -> float
         value = float(text.removesuffix("%"))
     except ValueError:
         raise ValueError(f"{name} {amount!r} is neither a number nor a share like 5%") from None
+    # The size of the mean: an unbiased distance may be below 0, a tolerance may not.
     return value / 100 * abs(mean) if text.endswith("%") else value
 
 
@@ -233,7 +242,11 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Print a line a candidate; the exit code is the worst of theirs: worse, then undecided."""
+    """Print a line a candidate; the exit code is the worst of theirs: worse, then undecided.
+
+    0 better or no worse, 1 worse, 2 undecided. Seeds that only one side has are named on stderr: a pair that
+    is left out may be one that failed. ``RunError`` and ValueError are told by ``ablations.command``.
+    """
     parser = _parser()
     options = parser.parse_args(arguments)
     try:

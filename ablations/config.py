@@ -115,7 +115,7 @@ def load(
 def _composed(overrides: Sequence[str], config_name: str, folder: Path | str) -> DictConfig:
     """What Hydra makes of the files and overrides, before anything is known of the model."""
     register()
-    GlobalHydra.instance().clear()
+    GlobalHydra.instance().clear()  # a notebook may have composed something else before
     try:
         with initialize_config_dir(str(Path(folder).resolve()), version_base="1.3"):
             config = compose(config_name, overrides=list(overrides))

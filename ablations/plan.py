@@ -96,23 +96,13 @@ def plan(
     if len(values) < 3:
         raise ValueError(f"{len(values)} pilot seeds tell nothing of the spread; run 3 or more")
     spread, degrees = float(values.std(ddof=1)), len(values) - 1
+    # Chi-squared: (n - 1) s^2 / sigma^2 of normal values.
     bounds = spread * np.sqrt(degrees / stats.chi2.ppf([0.975, 0.025], degrees))
     sides = [pilot] if other is None else [pilot, other]
     count = min(_files(side) for side in sides)
     parts = [file_variance(side) if metric == "distance" else None for side in sides]
     known = None not in parts and spread > 0
     share = min(1.0, sum(parts) / spread**2) if known else None
-    seeds_by_files = {}
-    for files in sorted({count // 2, count, 2 * count, 4 * count}):
-        if share is None:
-            changed = spread if files == count else None
-        else:
-            # The model's part of the variance stays, the files' part goes with 1 / files.
-            changed = spread * np.sqrt(1 - share + share * count / files)
-        if changed is not None and files >= 2:
-            seeds_by_files[files] = seeds_needed(
-                effect, changed, paired=paired, power_wanted=power_wanted, level=level
-            )
     return Plan(
         effect=effect,
         spread=spread,
@@ -120,12 +110,30 @@ def plan(
         paired=paired,
         power=power_wanted,
         level=level,
-        seeds=seeds_by_files,
+        seeds={
+            files: seeds_needed(effect, changed, paired=paired, power_wanted=power_wanted, level=level)
+            for files, changed in _spreads(spread, count, share).items()
+        },
         now=power(len(values), effect, spread, paired=paired, level=level),
         files=count,
         pilot_seeds=len(values),
         file_share=share,
     )
+
+
+def _spreads(spread: float, count: int, share: float | None) -> dict[int, float]:
+    """Files a run -> spread over seeds, from that with ``count`` files, of which ``share`` is sampling.
+
+    Where the share is not known nothing can be said of another number of files.
+    """
+    if share is None:
+        return {count: spread} if count >= 2 else {}
+    # The model's part of the variance stays, the files' part goes with 1 / files.
+    return {
+        files: spread * np.sqrt(1 - share + share * count / files)
+        for files in sorted({count // 2, count, 2 * count, 4 * count})
+        if files >= 2
+    }
 
 
 def _files(side: RunSet) -> int:

@@ -36,11 +36,13 @@ class UndecidedWarning(UserWarning):
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
+    """Adds ``--regression-strict``."""
     group = parser.getgroup("regression", "has a model got worse?")
     group.addoption("--regression-strict", action="store_true", help="undecided regressions fail too")
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    """Declares the marker, so that ``--strict-markers`` knows it."""
     config.addinivalue_line(
         "markers",
         "regression(baseline, *, metric='distance', margin=0, ...): compare a model's runs with a "
@@ -51,7 +53,12 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.fixture
 def regression(request: pytest.FixtureRequest) -> Callable[..., Verdict]:
-    """A function of the candidate's runs that fails the test if they are worse; returns the verdict."""
+    """A function of the candidate's runs that fails the test if they are worse; returns the verdict.
+
+    The candidate is a folder of runs, a JSON file, or a mapping of values by seed. Needs the marker
+    ``regression`` with a baseline; a marker without one, or with a keyword that ``compare`` does not have,
+    fails the test at once, for it would otherwise check nothing.
+    """
     marker = request.node.get_closest_marker("regression")
     if marker is None:
         pytest.fail(

@@ -78,6 +78,7 @@ def run(config: DictConfig) -> float:
     if place.exists():
         return _known(place, config, wanted)
     place.parent.mkdir(parents=True, exist_ok=True)
+    # Beside its place, for a rename is only atomic within one file system.
     stage = Path(tempfile.mkdtemp(prefix=f".{config.seed}.", suffix=".part", dir=place.parent))
     try:
         content = results.plain(_make(config, stage, place, wanted))  # as it will be read
@@ -250,7 +251,10 @@ def _keep_curve(checkpoint: Path, curve: Mapping[int, Mapping[str, float]]) -> N
 
 
 def commit() -> str:
-    """The git commit of this code, with "+" where files differ from it; "unknown" outside of git."""
+    """The git commit of this code, with "+" where files differ from it; "unknown" outside of git.
+
+    Of the code, not of the folder the command is called in.
+    """
     try:
         head, changes = (
             subprocess.run(

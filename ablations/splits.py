@@ -211,6 +211,7 @@ def _dealt(chosen: datasets.AudioSet, groups: np.ndarray, config: DictConfig) ->
     else:
         divided = StratifiedGroupKFold(**options).split(groups, chosen.labels, groups)
     test = np.zeros(len(chosen), bool)
+    # Of the pair (training, test) the second.
     test[list(divided)[config.seed % data.folds][1]] = True
     return test
 

@@ -73,7 +73,10 @@ class Generation:
         return {"distance": float(comparison.value), **views}
 
     def write(self, result: Sequence[np.ndarray], stage: Path) -> dict:
-        """Keep the sounds and their embedding below ``stage``; further numbers for metrics.json."""
+        """Keep the sounds and their embedding below ``stage``; further numbers for metrics.json.
+
+        Sounds are clipped at full scale, as a file of integers is; the numbers were measured before.
+        """
         (stage / "audio").mkdir()
         for i, sound in enumerate(result):
             path = stage / "audio" / f"{i:05d}.flac"
@@ -112,7 +115,7 @@ class Classification:
         return sorted({*self.train_labels, *self.test.labels})
 
     def result(self, model) -> np.ndarray:
-        """Chances of all labels, (test files, labels); 0 for one that was not trained on."""
+        """Probabilities of all labels, (test files, labels); 0 for one that was not trained on."""
         learned = model.probabilities(self.test.signals, self.rate)
         probabilities = np.zeros((len(learned), len(self.names)))
         probabilities[:, [self.names.index(name) for name in model.names]] = learned

@@ -6,16 +6,18 @@
 
 Which way the modules build on each other::
 
-    audio, views -> features -> description -> extraction    from a file to its numbers
-    units -> kernel -> resampling -> energy                  from numbers to value, test and interval
-    comparison -> distance                                   what comes out; the functions that people call
-    command                                                  the same from a shell
+    audio, views -> features -> streaming    from a file to its numbers, as a whole or block by block
+    description -> extraction                of all files of a set, on all processors, or machines
+    units -> kernel -> resampling -> energy  from numbers to value, test and interval
+    comparison -> distance                   what comes out; the functions that people call
+    command                                  the same from a shell
 """
 
 from audio_distance.audio import AudioError, read
-from audio_distance.comparison import Comparison, Contribution, Difference, Side
-from audio_distance.description import Description
+from audio_distance.comparison import Comparison, Difference, Side
+from audio_distance.description import Description, join
 from audio_distance.distance import compare, compare_each, describe, difference, distance
+from audio_distance.energy import Contribution
 from audio_distance.features import (
     RECIPE_VERSION,
     constants,
@@ -52,6 +54,7 @@ __all__ = [
     "distance",
     "divisors",
     "embed",
+    "join",
     "mel_filters",
     "prepare",
     "read",

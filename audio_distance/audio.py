@@ -10,12 +10,15 @@ from __future__ import annotations
 
 import csv
 import io
+import math
+import mmap
 import os
 import struct
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +27,9 @@ from numpy.typing import NDArray
 class AudioError(ValueError):
     """Input that cannot be measured: names every bad file, its value, the limit, the likely cause."""
 
+
+HELD_BYTES = 2**27  # of a file, and of its samples in float32: 6 minutes of stereo at 44.1 kHz
+BLOCK = 2**18  # samples of each channel that are decoded at once, of a sound that is not held
 
 EXTENSIONS = frozenset(
     {".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".m4a", ".mp4", ".aac"}
@@ -204,52 +210,170 @@ def read(
     path = Path(path)
     source = Source(str(path), path)
     try:
-        rate = rate_of(source)
-        samples = read_source(source, path.read_bytes(), minimum_bits=minimum_bits, peak_limit=peak_limit)
+        rate_of(source)
+        signal = read_source(
+            source, path.read_bytes(), minimum_bits=minimum_bits, peak_limit=peak_limit, most=math.inf
+        )
     except OSError as error:
         raise AudioError(f"unreadable ({error})") from None
-    return samples, rate
+    assert signal.samples is not None  # whatever its length
+    return signal.samples, signal.rate
 
 
-def read_source(source: Source, data: bytes, *, minimum_bits: int, peak_limit: float) -> NDArray[np.float32]:
-    """Samples as (samples, channels) float32, or AudioError with value, limit and likely cause.
+@dataclass(frozen=True)
+class Signal:
+    """A sound that is open to be described: held, or so long that every pass over it decodes it again.
 
-    ``data`` is what the file holds (empty for an array): read once by the caller, who also hashes it.
+    Attributes
+    ----------
+    rate : int
+        Hz.
+    samples : (samples, channels) float32, or None
+        None of a long one.
+    blocks : callable
+        The same in blocks of at most ``BLOCK`` samples, one after another, from the start at every call. What
+        only its end can tell of a file (truncated, beyond full scale) is raised behind the last block.
+    """
+
+    rate: int
+    samples: NDArray[np.float32] | None
+    blocks: Callable[[], Iterator[NDArray[np.float32]]]
+
+
+def content_of(source: Source) -> bytes | mmap.mmap:
+    """What a file holds: its bytes, or of a large one a map of them, which takes no memory of its own."""
+    if source.path is None:
+        return b""
+    with source.path.open("rb") as file:
+        if os.fstat(file.fileno()).st_size <= HELD_BYTES:
+            return file.read()
+        return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+
+
+def read_source(
+    source: Source,
+    data: bytes | mmap.mmap,
+    *,
+    minimum_bits: int,
+    peak_limit: float,
+    most: float = HELD_BYTES,
+) -> Signal:
+    """The samples of a source, or AudioError with value, limit and likely cause.
+
+    ``data`` is ``content_of`` the source: read once by the caller, who also hashes it. What takes more than
+    ``most`` bytes when decoded is not held.
     """
     if source.path is None:
         assert source.array is not None
-        return _from_array(source.array, peak_limit)
+        return _held(source.rate, _from_array(source.array, peak_limit))
     if source.path.suffix.lower() in {".m4a", ".mp4", ".aac"}:
-        with _open_av(source.path) as container:
-            import av
+        return _open_by_av(source.path, most)
 
-            try:
-                frames = [frame.to_ndarray() for frame in _frames_as_float(container)]
-            except av.FFmpegError as error:
-                raise AudioError(f"unreadable ({error}); likely damaged or truncated") from None
-        if not frames:
-            raise AudioError("holds no samples; likely truncated")
-        return np.concatenate(frames, axis=1).T.astype(np.float32, copy=False)
+    def reopened() -> BinaryIO:
+        return io.BytesIO(data) if isinstance(data, bytes) else open(path, "rb")
+
     import soundfile
 
+    path = source.path
     _refuse_truncated(data)
+    with _as_refusal(soundfile.SoundFileError), reopened() as raw, soundfile.SoundFile(raw) as file:
+        if file.subtype in {"PCM_U8", "PCM_S8", "DPCM_8"} and minimum_bits > 8:
+            raise AudioError(
+                f"8-bit samples ({file.subtype}), and the limit is {minimum_bits} bits: their noise, "
+                "about 50 dB below the sound, would count as a difference. Likely an export setting; "
+                "convert the source again, or pass minimum_bits=8"
+            )
+        if 4 * file.frames * file.channels <= most:
+            parts = list(_by_soundfile(file, peak_limit, max(1, file.frames)))
+            return _held(file.samplerate, parts[0] if len(parts) == 1 else np.concatenate(parts))
+
+        def blocks() -> Iterator[NDArray[np.float32]]:
+            with _as_refusal(soundfile.SoundFileError), reopened() as raw, soundfile.SoundFile(raw) as again:
+                yield from _by_soundfile(again, peak_limit, BLOCK)
+
+        return Signal(file.samplerate, None, blocks)
+
+
+def _held(rate: int, samples: NDArray[np.float32]) -> Signal:
+    """A signal whose samples are there."""
+    return Signal(rate, samples, lambda: (samples[i : i + BLOCK] for i in range(0, len(samples), BLOCK)))
+
+
+@contextmanager
+def _as_refusal(error_of_decoder: type[Exception]) -> Iterator[None]:
+    """What a decoder raises becomes the refusal of its file."""
     try:
-        with soundfile.SoundFile(io.BytesIO(data)) as file:
-            if file.subtype in {"PCM_U8", "PCM_S8", "DPCM_8"} and minimum_bits > 8:
-                raise AudioError(
-                    f"8-bit samples ({file.subtype}), and the limit is {minimum_bits} bits: their noise, "
-                    "about 50 dB below the sound, would count as a difference. Likely an export setting; "
-                    "convert the source again, or pass minimum_bits=8"
-                )
-            expected, is_float = file.frames, file.subtype in {"FLOAT", "DOUBLE"}
-            samples: NDArray[np.float32] = file.read(dtype="float32", always_2d=True)
-    except (soundfile.SoundFileError, OSError) as error:
+        yield
+    except (OSError, error_of_decoder) as error:
         raise AudioError(f"unreadable ({error}); likely damaged or truncated") from None
-    if len(samples) < expected < 2**62:
-        raise AudioError(f"truncated: {len(samples)} of {expected} samples could be read")
-    if is_float:
-        _refuse_out_of_range(samples, peak_limit)
-    return samples
+
+
+def _by_soundfile(file: Any, peak_limit: float, size: int) -> Iterator[NDArray[np.float32]]:
+    """All of an open file in blocks of ``size`` samples, at least one of them; then what its end tells."""
+    # Else every read ends with a seek to where it has come, and the decoder of MP3 starts afresh there.
+    file.seekable = lambda: False
+    count, peak, is_float = 0, 0.0, file.subtype in {"FLOAT", "DOUBLE"}
+    while len(block := file.read(size, dtype="float32", always_2d=True)) or not count:
+        count += len(block)
+        if is_float:
+            peak = float(np.maximum(peak, np.abs(block).max(initial=0)))  # NaN stays
+        yield block
+        if len(block) < size:
+            break
+    if count < file.frames < 2**62:
+        raise AudioError(f"truncated: {count} of {file.frames} samples could be read")
+    _refuse_out_of_range(peak, peak_limit)
+
+
+def _open_by_av(path: Path, most: float) -> Signal:
+    """What libsndfile does not read."""
+    with _open_av(path) as container:
+        stream = container.streams.audio[0]
+        rate, seconds = int(stream.rate), float((stream.duration or 0) * stream.time_base)
+        if 4 * seconds * rate * stream.codec_context.channels <= most:
+            (samples,) = _by_av(container, math.inf)
+            return _held(rate, samples)
+
+    def blocks() -> Iterator[NDArray[np.float32]]:
+        with _open_av(path) as container:
+            yield from _by_av(container, BLOCK)
+
+    return Signal(rate, None, blocks)
+
+
+def _by_av(container: Any, size: float) -> Iterator[NDArray[np.float32]]:
+    """All of an open container in blocks of about ``size`` samples; its own frames are of a thousand."""
+    import av
+
+    resampler = av.AudioResampler(format="fltp")
+    frames: list[NDArray[Any]] = []
+    empty = True
+    with _as_refusal(av.FFmpegError):
+        for decoded in container.decode(audio=0):
+            frames += [frame.to_ndarray() for frame in resampler.resample(decoded)]
+            if sum(frame.shape[1] for frame in frames) >= size:
+                yield np.concatenate(frames, axis=1).T.astype(np.float32, copy=False)
+                frames, empty = [], False
+    if frames:
+        yield np.concatenate(frames, axis=1).T.astype(np.float32, copy=False)
+    elif empty:
+        raise AudioError("holds no samples; likely truncated")
+
+
+def mean_of_channels(samples: NDArray[np.float32]) -> NDArray[np.float32]:
+    """(samples, channels) -> (samples,): to the bit ``samples.mean(axis=1)``, in a twentieth of its time.
+
+    A mean over a short axis costs numpy one call a sample. Below 8 channels it adds them one after another,
+    from 8 on in an order of its own.
+    """
+    channels = samples.shape[1]
+    if not 0 < channels < 8:
+        return np.asarray(samples.mean(axis=1))
+    total: NDArray[np.float32] = samples[:, 0] + np.float32(0)  # which turns -0.0 into 0.0, as a sum does
+    for channel in range(1, channels):
+        total += samples[:, channel]
+    total /= np.float32(channels)
+    return total
 
 
 def _from_array(array: NDArray[Any], peak_limit: float) -> NDArray[np.float32]:
@@ -269,12 +393,11 @@ def _from_array(array: NDArray[Any], peak_limit: float) -> NDArray[np.float32]:
             raise AudioError(f"array of type {array.dtype}; integer samples must be int16 or int32")
         return np.atleast_2d((array / -float(np.iinfo(array.dtype).min)).astype(np.float32).T).T
     samples = np.atleast_2d(array.astype(np.float32).T).T
-    _refuse_out_of_range(samples, peak_limit)
+    _refuse_out_of_range(float(np.abs(samples).max(initial=0)), peak_limit)
     return samples
 
 
-def _refuse_out_of_range(samples: NDArray[np.float32], peak_limit: float) -> None:
-    peak = float(np.abs(samples).max(initial=0))
+def _refuse_out_of_range(peak: float, peak_limit: float) -> None:
     if np.isfinite(peak) and peak > peak_limit:
         cause = "integer samples stored as float" if peak > 64 else "a signal that was never limited"
         raise AudioError(
@@ -283,15 +406,7 @@ def _refuse_out_of_range(samples: NDArray[np.float32], peak_limit: float) -> Non
         )
 
 
-def _frames_as_float(container: Any) -> Iterator[Any]:
-    import av
-
-    resampler = av.AudioResampler(format="fltp")
-    for frame in container.decode(audio=0):
-        yield from resampler.resample(frame)
-
-
-def _refuse_truncated(data: bytes) -> None:
+def _refuse_truncated(data: bytes | mmap.mmap) -> None:
     """libsndfile reads a cut file as a shorter one without a word; compare sizes with the headers."""
     promised, start = _promised_samples(data)
     held = len(data) - start
@@ -309,7 +424,7 @@ def _refuse_truncated(data: bytes) -> None:
             raise AudioError("truncated: the last Ogg page is cut; likely an interrupted copy")
 
 
-def _promised_samples(data: bytes) -> tuple[int, int]:
+def _promised_samples(data: bytes | mmap.mmap) -> tuple[int, int]:
     """Bytes of samples after the header of a WAV, RF64, W64, AIFF or AU file, and where they start."""
     if data[:4] == b".snd" and len(data) >= 12:
         start, size = struct.unpack_from(">II", data, 4)
@@ -321,7 +436,7 @@ def _promised_samples(data: bytes) -> tuple[int, int]:
         (b"FORM", ">4sI", 12, b"SSND", 2),
         (b"riff", "<16sQ", 40, b"data", 8),
     ):
-        if not data.startswith(form):
+        if data[: len(form)] != form:
             continue
         long_size = None
         while position + struct.calcsize(head) <= len(data):

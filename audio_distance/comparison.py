@@ -15,14 +15,17 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
+from scipy.special import stdtr
 
 from audio_distance.description import SoundSet
+from audio_distance.energy import Contribution
 from audio_distance.resampling import PermutationTest
 from audio_distance.units import Pool
 from audio_distance.views import RATE
 
 SIGNIFICANCE_LEVEL = 0.05  # of a verdict
+LENGTHS_LEVEL = 0.001  # of the note on lengths: once in a thousand comparisons of like sets
 
 
 @dataclass(frozen=True)
@@ -37,14 +40,6 @@ class Side:
     level_db: float  # mean level of the sounding part, dB relative to full scale
     skipped: tuple[str, ...]  # one line a file that was left out with on_error="skip"
     not_audio: int  # hidden and non-audio files passed over in a folder
-
-
-@dataclass(frozen=True)
-class Contribution:
-    """A part of the value: a candidate file (or group) or a frequency band."""
-
-    name: str
-    value: float
 
 
 def _none() -> NDArray[np.float64]:
@@ -210,14 +205,51 @@ def warnings_of(
             f"with these numbers of units no p-value below {test.smallest_p:.2g} is possible: "
             "nothing can be shown, whatever the sounds are"
         )
+    return (*lines, *_length_warnings(reference, candidate, pool))
+
+
+def _length_warnings(reference: SoundSet, candidate: SoundSet, pool: Pool) -> list[str]:
+    """Lengths that differ between the sets: the test takes them for a difference in kind.
+
+    Statistics of a window depend on its length, and those of a unit on its number of windows: the mean of
+    many varies less from unit to unit, and that is a difference to the test. Two samples of one source differ
+    in either by chance only; what was cut differently is told from them by Welch's t.
+    """
+    seconds = [[sound.seconds for sound in loaded.sounds] for loaded in (reference, candidate)]
+    medians = [float(np.median(side)) for side in seconds]
     # A quarter more is what clips of one kind differ by among themselves.
-    medians = [float(np.median([s.seconds for s in loaded.sounds])) for loaded in (reference, candidate)]
     if max(medians) > 1.25 * min(medians):
-        lines.append(
+        return [
             f"median durations differ ({medians[0]:.2f} s and {medians[1]:.2f} s): part of the value, and of "
             "a small p-value (longer files vary less from one to the next); cut them alike"
-        )
-    return tuple(lines)
+        ]
+    counts = np.diff(np.append(pool.starts, len(pool.vectors)))
+    windows = [counts[inside] for inside in (pool.in_reference, pool.in_candidate)]
+    if _differ_beyond_chance(windows[0], windows[1]):
+        means = [float(np.mean(side)) for side in windows]
+        return [
+            f"units of {means[0]:.2f} and {means[1]:.2f} windows on average (silent ends are cut), which is "
+            "no chance: a small p-value may come from that alone, as units of more windows vary less; cut "
+            "files alike, and as many to a group"
+        ]
+    if _differ_beyond_chance(seconds[0], seconds[1]):
+        means = [float(np.mean(side)) for side in seconds]
+        return [
+            f"mean durations differ by more than chance ({means[0]:.2f} s and {means[1]:.2f} s): a small "
+            "p-value may come from that alone; cut all files alike"
+        ]
+    return []
+
+
+def _differ_beyond_chance(x: ArrayLike, y: ArrayLike) -> bool:
+    """Welch's t-test at ``LENGTHS_LEVEL``; any gap at all where neither side varies."""
+    x, y = np.asarray(x, float), np.asarray(y, float)
+    gap = abs(float(x.mean() - y.mean()))
+    parts = np.array([side.var(ddof=1) / len(side) for side in (x, y)])
+    if parts.sum() <= 1e-18:
+        return gap > 1e-9
+    freedom = parts.sum() ** 2 / float(parts**2 @ [1 / (len(x) - 1), 1 / (len(y) - 1)])
+    return bool(2 * stdtr(freedom, -gap / np.sqrt(parts.sum())) <= LENGTHS_LEVEL)
 
 
 def _bandwidth_warnings(reference: SoundSet, candidate: SoundSet, common: int) -> list[str]:

@@ -8,9 +8,9 @@ Conventions
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import numpy as np
@@ -143,6 +143,67 @@ class Description:
             return cls.from_arrays(arrays)
         except AudioError as error:
             raise AudioError(f"{path}: {error}") from None
+
+
+def join(parts: Mapping[str, Description] | Iterable[Description], *, name: str | None = None) -> Description:
+    """One set from parts that were described apart: on other machines, at other times.
+
+    The result is to the byte that of ``describe`` for all sounds at once, in whatever order the parts come.
+
+    Parameters
+    ----------
+    parts : mapping or iterable of Descriptions, or paths of saved ones
+        Described with one ``bandwidth_rate``. The keys of a mapping are the folders of the parts and go
+        before the names of their sounds: ``join({"a": describe("set/a"), "b": describe("set/b")})`` is
+        ``describe("set")``. Without keys, names are those of one folder.
+    name : str, optional
+        By default that of the parts, or "set" if they differ.
+
+    Raises
+    ------
+    AudioError
+        No parts; parts of different recipes or bandwidths; a name that two parts have.
+
+    Examples
+    --------
+    >>> whole = join([describe(part, bandwidth_rate=16000) for part in parts])  # the list: any map function
+    """
+    keyed = isinstance(parts, Mapping)
+    given = parts.items() if isinstance(parts, Mapping) else enumerate(parts)
+    opened = {key: part if isinstance(part, Description) else Description.load(part) for key, part in given}
+    if not opened:
+        raise AudioError("join: no parts are given")
+    (first, whole), *others = opened.items()
+    for key, part in others:
+        for what, advice in (("recipe", "with one release"), ("bandwidth_rate", "with one bandwidth_rate=")):
+            one, other = getattr(whole, what), getattr(part, what)
+            if one != other:
+                raise AudioError(
+                    f"join: part {key!r} ({part.name}) has the {what} {other}, and part {first!r} "
+                    f"({whole.name}) {one}; describe all parts {advice}"
+                )
+    owner: dict[str, str | int] = {}
+    sounds, skipped = [], []
+    for key, part in opened.items():
+        folder = f"{key}/" if keyed else ""
+        for sound in part.sounds:
+            full = folder + sound.name
+            if full in owner:
+                raise AudioError(
+                    f"join: the name {full!r} is in part {owner[full]!r} and in part {key!r}; give parts of "
+                    "different folders by their folders: join({folder: part, ...})"
+                )
+            owner[full] = key
+            sounds.append(replace(sound, name=full))
+        skipped += [folder + line for line in part.skipped]
+    names = {part.name for part in opened.values()}
+    return Description(
+        name=name if name is not None else names.pop() if len(names) == 1 else "set",
+        bandwidth_rate=whole.bandwidth_rate,
+        recipe=whole.recipe,
+        skipped=tuple(sorted(skipped)),
+        sounds=tuple(sorted(sounds, key=lambda sound: PurePosixPath(sound.name))),  # as files are listed
+    )
 
 
 def write_npz(path: Path, **arrays: Any) -> None:

@@ -20,15 +20,22 @@ from typing import Any, Unpack
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import stdtr
 
 from audio_distance.audio import AudioError
-from audio_distance.comparison import Comparison, Contribution, Difference, Side, warnings_of
+from audio_distance.comparison import Comparison, Difference, Side, warnings_of
 from audio_distance.description import Description, SoundSet
-from audio_distance.energy import band_contributions, level_difference, observe
+from audio_distance.energy import Contribution, band_contributions, level_difference, observe
 from audio_distance.extraction import Embedding, load_sets
 from audio_distance.features import audible_numbers, constants
-from audio_distance.reading import Reading, ReadingFields
-from audio_distance.resampling import jackknife_interval, jackknife_variance, permutation_test
+from audio_distance.progress import comparing
+from audio_distance.reading import Reading, ReadingFields, with_fields
+from audio_distance.resampling import (
+    TEST_PASSES,
+    jackknife_interval,
+    jackknife_variance,
+    permutation_test,
+)
 from audio_distance.units import make_pool, own_scale, value_views
 from audio_distance.views import RATE, VIEWS
 
@@ -56,14 +63,14 @@ def distance(
     >>> distance(noise, noise, rate=22050)
     0.0
     """
+    reading = with_fields(reading, fields, distance)
     sets, _ = load_sets(
-        {"reference": reference, "candidate": candidate},
-        reading=reading.changed(**fields),
-        embedding=embedding,
+        {"reference": reference, "candidate": candidate}, reading=reading, embedding=embedding
     )
     pool, _, _ = make_pool(*sets, groups=groups, paired=paired)
     _, scaled = value_views(pool, own_scale(sets[0]) if embedding is not None else None)
-    return observe(scaled, pool, causes=False).value
+    with comparing(pool, "", 1, progress=reading.progress) as tiles:
+        return observe(scaled, pool, causes=False, tiles=tiles).value
 
 
 def compare(
@@ -138,8 +145,7 @@ def compare(
         embedding=embedding,
         permutations=permutations,
         seed=seed,
-        reading=reading,
-        **fields,
+        reading=with_fields(reading, fields, compare),
     )["candidate"]
 
 
@@ -167,9 +173,14 @@ def compare_each(
         raise ValueError(f"seed={seed}; 0 to 2**63 - 1 is needed")
     if not candidates:
         raise AudioError("no candidate set is given")
-    reading = reading.changed(**fields)
-    if isinstance(reading.rate, (tuple, list)):
-        reading = reading.changed(rate=[reading.rate[0], *[reading.rate[1]] * len(candidates)])
+    reading = with_fields(reading, fields, compare_each)
+    if isinstance(reading.rate, tuple):
+        if len(reading.rate) != 2:
+            raise ValueError(
+                f"rate={reading.rate}; one number is needed, or two, for the reference and for all candidates"
+            )
+        first, others = reading.rate
+        reading = reading.changed(rate=(first, *[others] * len(candidates)))
     # A candidate may be called "reference"; what messages call the sets has to differ.
     roles = [f"candidate {name}" if name == "reference" else name for name in candidates]
     sets, common = load_sets(
@@ -180,7 +191,16 @@ def compare_each(
     own = own_scale(sets[0]) if embedding is not None else None
     return {
         name: _compare_loaded(
-            sets[0], loaded, common, own, groups=groups, paired=paired, permutations=permutations, seed=seed
+            sets[0],
+            loaded,
+            common,
+            own,
+            groups=groups,
+            paired=paired,
+            permutations=permutations,
+            seed=seed,
+            stage=name if len(candidates) > 1 else "",
+            progress=reading.progress,
         )
         for name, loaded in zip(candidates, sets[1:], strict=True)
     }
@@ -196,13 +216,18 @@ def _compare_loaded(
     paired: bool | None,
     permutations: int,
     seed: int,
+    stage: str,
+    progress: bool | None,
 ) -> Comparison:
     """Two described sets at the ``common`` rate; ``own`` divisors with a caller's embedding."""
     pool, is_paired, shared = make_pool(reference, candidate, groups=groups, paired=paired)
     views, scaled = value_views(pool, own)
-    observed = observe(scaled, pool)
     audible = audible_numbers(common) if own is None else None
-    test = permutation_test(views, scaled, pool, permutations=permutations, seed=seed, audible=audible)
+    with comparing(pool, stage, 1 + TEST_PASSES, progress=progress) as tiles:
+        observed = observe(scaled, pool, tiles=tiles)
+        test = permutation_test(
+            views, scaled, pool, permutations=permutations, seed=seed, audible=audible, tiles=tiles
+        )
     in_candidate = np.flatnonzero(pool.in_candidate)
     order = sorted(in_candidate, key=lambda i: (-observed.unit_contributions[i], pool.names[i]))
     level, level_interval = level_difference(pool)
@@ -281,8 +306,6 @@ def difference(first: Comparison, second: Comparison) -> Difference:
         strata[key[0], held].append(one - two)
     value = first.value - second.value
     variance, freedom = jackknife_variance(strata.values())
-    from scipy.special import stdtr  # as in jackknife_interval
-
     p_value = 2 * float(stdtr(freedom, -abs(value) / math.sqrt(variance))) if variance > 0 else 1.0
     return Difference(value, jackknife_interval(value, strata.values()), min(1.0, p_value))
 
@@ -316,7 +339,7 @@ def describe(
             )
         bandwidth_rate = min(int(bandwidth_rate), RATE)
     (loaded,), common = load_sets(
-        {"set": source}, reading=reading.changed(**fields), bandwidth_rate=bandwidth_rate
+        {"set": source}, reading=with_fields(reading, fields, describe), bandwidth_rate=bandwidth_rate
     )
     name = loaded.name if name is None else str(name)
     return Description(name, min(common, RATE), constants()[1], loaded.skipped, loaded.sounds)

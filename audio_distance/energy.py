@@ -16,14 +16,21 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from audio_distance.comparison import Contribution
 from audio_distance.features import squared_distances
-from audio_distance.kernel import unit_tiles
+from audio_distance.kernel import Tiles, unit_tiles
 from audio_distance.resampling import jackknife_interval
 from audio_distance.units import PairCounts, Pool, pair_counts
 from audio_distance.views import ENVELOPE_BANDS, ENVELOPE_SIZES, mel_edges
 
 BAND_UNITS = 400  # units a side at most, for the contribution of the bands
+
+
+@dataclass(frozen=True)
+class Contribution:
+    """A part of the value: a candidate file (or group) or a frequency band."""
+
+    name: str
+    value: float
 
 
 @dataclass(frozen=True)
@@ -52,7 +59,9 @@ class Observed:
         return float(self.views.mean())
 
 
-def observe(views: Sequence[NDArray[Any]], pool: Pool, *, causes: bool = True) -> Observed:
+def observe(
+    views: Sequence[NDArray[Any]], pool: Pool, *, causes: bool = True, tiles: Tiles = unit_tiles
+) -> Observed:
     """The value from scaled views; with ``causes``, also what each unit does to it.
 
     Parameters
@@ -63,6 +72,8 @@ def observe(views: Sequence[NDArray[Any]], pool: Pool, *, causes: bool = True) -
         Which windows are which unit's, and which unit is in which set.
     causes : bool
         False leaves the interval and ``leave_one_out`` out, for who needs the value alone.
+    tiles : callable
+        ``kernel.unit_tiles``, or that with a progress bar.
 
     Notes
     -----
@@ -77,7 +88,7 @@ def observe(views: Sequence[NDArray[Any]], pool: Pool, *, causes: bool = True) -
     to_reference = np.zeros((len(views), pool.size))
     to_candidate = np.zeros((len(views), pool.size))
     sides = np.stack([reference, candidate], axis=1)
-    for first, last, kernel in unit_tiles(views, pool):
+    for first, last, kernel in tiles(views, pool):
         sums = kernel @ sides[first:].astype(kernel.dtype)
         below = sides[first:last].astype(kernel.dtype).T @ kernel[:, :, last - first :]
         to_reference[:, first:last] += sums[..., 0]

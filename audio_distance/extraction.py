@@ -11,22 +11,38 @@ import hashlib
 import io
 import itertools
 import json
+import math
 import os
 import sys
+import threading
+import time
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from audio_distance.audio import AudioError, Source, list_set, rate_of, read_source
+from audio_distance.audio import (
+    HELD_BYTES,
+    AudioError,
+    Signal,
+    Source,
+    content_of,
+    list_set,
+    mean_of_channels,
+    rate_of,
+    read_source,
+)
 from audio_distance.description import Description, Sound, SoundSet, write_npz
 from audio_distance.features import constants, describe_signal, prepare, resample
+from audio_distance.progress import counted
 from audio_distance.reading import Reading
 from audio_distance.storage import cache_folder
+from audio_distance.streaming import describe_blocks
 from audio_distance.views import RATE, VIEWS, keep_freed_memory
 
 PARALLEL_SECONDS = 60.0  # of audio; below it starting processes costs more than it saves
@@ -184,39 +200,69 @@ def _made(cache: bool | str | os.PathLike[str]) -> Path | None:
 def _described(
     sources: Sequence[Source], job: _Job, *, workers: int | None, progress: bool | None
 ) -> Iterable[Sound | str]:
-    """``describe_source`` of all, in order; the same results for every number of workers."""
+    """``describe_source`` of all, in order; the same results for every number of workers and every backend.
+
+    With ``workers`` None, what the caller has set by ``joblib.parallel_config`` (a dask cluster, threads) is
+    used as it is; else all cores, once there is work for them.
+    """
     if workers is None:
-        workers = os.cpu_count() or 1
-        if _seconds_about(sources) < PARALLEL_SECONDS or job.embedding is not None:
-            workers = 1
+        joblib = sys.modules.get("joblib")  # who has set a backend has imported it; for few files nobody does
+        workers = int(joblib.effective_n_jobs(None)) if joblib else 1
+        if workers == 1 and _seconds_about(sources) >= PARALLEL_SECONDS and job.embedding is None:
+            workers = os.cpu_count() or 1
     workers = min(workers, max(1, len(sources)))
-    results: Iterator[Sound | str]
+    results: Iterable[Sound | str]
     if workers == 1:
         results = (describe_source(source, job) for source in sources)
     else:
-        from joblib import Parallel, delayed
-
         # Four batches a worker: enough to even out long files, few enough that sending them costs nothing.
         size = max(1, min(32, len(sources) // (4 * workers)))
         batches = [sources[i : i + size] for i in range(0, len(sources), size)]
-        done = Parallel(n_jobs=workers, return_as="generator")(
-            delayed(_describe_batch)(batch, job) for batch in batches
-        )
-        results = itertools.chain.from_iterable(done)
-    if progress is False or (progress is None and not sys.stderr.isatty()):
-        return results
-    from tqdm import tqdm
-
-    bar: Iterable[Sound | str] = tqdm(
-        results, total=len(sources), unit="file", desc="reading", delay=0.5, leave=False
-    )
-    return bar
+        results = itertools.chain.from_iterable(_in_parallel(batches, job, workers))
+    return counted(results, len(sources), progress=progress)
 
 
-def _describe_batch(batch: Sequence[Source], job: _Job) -> list[Sound | str]:
-    """The work of one process at a time."""
-    keep_freed_memory()
+def _in_parallel(batches: Sequence[Sequence[Source]], job: _Job, workers: int) -> Iterable[list[Sound | str]]:
+    """The batches in order, by whatever backend joblib is set to."""
+    from joblib import Parallel, delayed
+
+    calls = [delayed(_describe_batch)(batch, job, os.getpid()) for batch in batches]
+    try:
+        done: Iterable[list[Sound | str]] = Parallel(n_jobs=workers, return_as="generator")(calls)
+    except ValueError as error:  # joblib's, of a backend such as multiprocessing, before anything has run
+        if "return_as" not in str(error):
+            raise
+        done = Parallel(n_jobs=workers)(calls)
+    return done
+
+
+def _describe_batch(batch: Sequence[Source], job: _Job, caller: int) -> list[Sound | str]:
+    """The work of one process, or thread, at a time, for the process ``caller``."""
+    import multiprocessing  # 6 ms, which a call without workers need not wait for
+
+    if os.getpid() != caller:
+        keep_freed_memory()
+    started_by = multiprocessing.parent_process()  # who may have been killed since
+    if started_by is not None and started_by.pid == caller:
+        _end_with(caller)
     return [describe_source(source, job) for source in batch]
+
+
+@cache
+def _end_with(parent: int) -> None:
+    """End this process soon after ``parent`` has.
+
+    A pool ends its workers when its own process ends, but not when that is killed: they would wait for work
+    that never comes, or finish what nobody fetches. Looked at every second and not asked of Linux
+    (``PR_SET_PDEATHSIG``), which takes the thread that started a worker for its parent.
+    """
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(1)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 def _seconds_about(sources: Sequence[Source]) -> float:
@@ -233,7 +279,7 @@ def _seconds_about(sources: Sequence[Source]) -> float:
 def describe_source(source: Source, job: _Job) -> Sound | str:
     """One sound read, prepared and embedded; a string says why it cannot be."""
     try:
-        data = b"" if source.path is None else source.path.read_bytes()
+        data = content_of(source)
         entry = None
         if job.cache is not None and source.path is not None and job.embedding is None:
             # All that the result depends on: content, recipe, and what the reading would refuse.
@@ -242,21 +288,39 @@ def describe_source(source: Source, job: _Job) -> Sound | str:
             entry = job.cache / f"{key.hexdigest()}.npz"
             if (kept := _load_entry(entry, source.name)) is not None:
                 return kept
-        samples = read_source(source, data, minimum_bits=job.minimum_bits, peak_limit=job.peak_limit)
-        rate = rate_of(source)
-        mono = samples.mean(axis=1)
-        if job.embedding is None:
-            vectors, level = describe_signal(mono, rate, bandwidth_rate=job.bandwidth_rate)
-        else:
-            _, level = prepare(mono, rate, bandwidth_rate=job.bandwidth_rate)
-            vectors = _embed_with(job.embedding, mono, rate, job.bandwidth_rate)
-        digest = hashlib.sha256(np.ascontiguousarray(mono).tobytes() + str(rate).encode()).hexdigest()
-        sound = Sound(source.name, digest, rate, len(mono) / rate, level, vectors)
+        signal = read_source(
+            source,
+            data,
+            minimum_bits=job.minimum_bits,
+            peak_limit=job.peak_limit,
+            most=HELD_BYTES if job.embedding is None else math.inf,  # it is given the whole sound
+        )
+        sound = _described_signal(source.name, signal, job)
         if entry is not None:
             _save_entry(entry, sound)
         return sound
     except (AudioError, OSError) as error:
         return f"{source.name}: {error}"
+
+
+def _described_signal(name: str, signal: Signal, job: _Job) -> Sound:
+    """A sound that is open, described: as a whole if it is held, else block by block."""
+    rate, digest = signal.rate, hashlib.sha256()
+    if signal.samples is None:
+        vectors, level, samples = describe_blocks(
+            lambda: map(mean_of_channels, signal.blocks()), rate, digest, bandwidth_rate=job.bandwidth_rate
+        )
+    else:
+        mono = mean_of_channels(signal.samples)
+        if job.embedding is None:
+            vectors, level = describe_signal(mono, rate, bandwidth_rate=job.bandwidth_rate)
+        else:
+            _, level = prepare(mono, rate, bandwidth_rate=job.bandwidth_rate)
+            vectors = _embed_with(job.embedding, mono, rate, job.bandwidth_rate)
+        digest.update(mono.data)
+        samples = len(mono)
+    digest.update(str(rate).encode())
+    return Sound(name, digest.hexdigest(), rate, samples / rate, level, vectors)
 
 
 def _embed_with(

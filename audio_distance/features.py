@@ -11,8 +11,10 @@ Conventions
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 import math
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -20,7 +22,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from audio_distance.audio import AudioError
+from audio_distance.audio import AudioError, mean_of_channels
 from audio_distance.views import (
     FINE_BANDS,
     FINE_SIZES,
@@ -39,6 +41,7 @@ WINDOW_SECONDS = 1.0
 LONGEST_SINGLE_WINDOW = 1.5  # seconds; a longer file becomes windows of WINDOW_SECONDS
 SHORTEST_SECONDS = 256 / RATE  # one frame of the shortest transform
 SHORTEST_PREPARED = 2048  # samples; zeros are added up to this, so that long transforms have a few frames
+FRAME = RATE // 100  # samples of the frames of 10 ms that tell the level
 SILENCE_PEAK = 1e-6
 TRIM = 1e-3  # of the peak (-60 dB)
 
@@ -46,18 +49,36 @@ TRIM = 1e-3  # of the peak (-60 dB)
 # ------------------------------------------------------------------------------------------- preparing
 
 
-def check_signal(signal: NDArray[Any], rate: int, *, shortest_seconds: float = SHORTEST_SECONDS) -> None:
-    """Raise ``AudioError`` unless ``signal``, (samples,), can be described.
+def check_signal(signal: NDArray[Any], rate: int, *, shortest_seconds: float = SHORTEST_SECONDS) -> float:
+    """Raise ``AudioError`` unless ``signal``, (samples,), can be described; returns its peak.
 
     Refused, each with its value, the limit and the likely cause: no samples, NaN or infinity, a peak of at
     most 1e-6 (``SILENCE_PEAK``), and less than ``shortest_seconds`` at ``rate`` (Hz; by default 11.6 ms, one
     frame of the shortest transform).
     """
-    if len(signal) == 0:
+    peak = peak_of(signal)
+    bad = np.flatnonzero(~np.isfinite(signal)) if not math.isfinite(peak) else ()
+    refuse_unfit(len(signal), rate, peak=peak, bad=bad, shortest_seconds=shortest_seconds)
+    return peak
+
+
+def peak_of(signal: NDArray[Any]) -> float:
+    """Largest magnitude, 0 of nothing, and not finite if a sample is not; without the copy of an ``abs``."""
+    return max(float(signal.max(initial=0)), -float(signal.min(initial=0)))
+
+
+def refuse_unfit(
+    samples: int,
+    rate: int,
+    *,
+    peak: float,
+    bad: Sequence[int] | NDArray[np.int_] = (),
+    shortest_seconds: float = SHORTEST_SECONDS,
+) -> None:
+    """``check_signal`` from what was seen of a signal: its ``peak``, and where it is not finite (``bad``)."""
+    if samples == 0:
         raise AudioError("zero length: 0 samples; likely an empty recording")
-    peak = float(np.abs(signal).max())
-    if not math.isfinite(peak):
-        bad = np.flatnonzero(~np.isfinite(signal))
+    if len(bad):
         raise AudioError(
             f"{len(bad)} samples are NaN or infinite, the first at {bad[0] / rate:.3f} s; "
             "likely a model that diverged"
@@ -67,10 +88,10 @@ def check_signal(signal: NDArray[Any], rate: int, *, shortest_seconds: float = S
             f"silent: peak {peak:.2g}, and the limit is {SILENCE_PEAK:g}; likely an empty "
             "recording, or float samples read as integers"
         )
-    seconds = len(signal) / rate
+    seconds = samples / rate
     if seconds < shortest_seconds:
         raise AudioError(
-            f"too short: {len(signal)} samples, {1e3 * seconds:.1f} ms, and the limit is "
+            f"too short: {samples} samples, {1e3 * seconds:.1f} ms, and the limit is "
             f"{1e3 * shortest_seconds:.1f} ms; likely cut by mistake"
         )
 
@@ -109,21 +130,45 @@ def prepare(
     """
     mono = np.asarray(signal, np.float32)
     if mono.ndim > 1:
-        mono = mono.mean(axis=1)
-    check_signal(mono, rate)
-    magnitude = np.abs(mono)
-    # At the file's own rate: see Notes.
-    sounding = np.flatnonzero(magnitude > TRIM * float(magnitude.max()))
-    mono = mono[sounding[0] : sounding[-1] + 1]
-    if bandwidth_rate is not None and bandwidth_rate < min(rate, RATE):
-        mono, rate = resample(mono, rate, bandwidth_rate), bandwidth_rate
-    mono = resample(mono, rate, RATE)
-    # Level of what sounds: pauses would lower the mean, so frames of 10 ms that are 30 dB down stay out.
-    starts = np.arange(0, len(mono), RATE // 100)
-    power = np.add.reduceat(mono * mono, starts) / np.diff(np.append(starts, len(mono)))
-    rms = float(np.sqrt(power[power > power.max() * 1e-3].mean()))
+        mono = mean_of_channels(mono)
+    first, last = sounding(mono, check_signal(mono, rate))  # at the file's own rate: see Notes
+    return prepare_trimmed(mono[first:last], rate, bandwidth_rate=bandwidth_rate)
+
+
+def sounding(mono: NDArray[np.float32], peak: float) -> tuple[int, int]:
+    """Where a signal of that ``peak`` begins and ends to sound, as a slice; (0, 0) where it never does."""
+    loud = np.abs(mono) > TRIM * peak
+    first = int(loud.argmax())
+    return (first, len(loud) - int(loud[::-1].argmax())) if loud[first] else (0, 0)
+
+
+def prepare_trimmed(
+    mono: NDArray[np.float32], rate: int, *, bandwidth_rate: int | None = None
+) -> tuple[NDArray[np.float32], float]:
+    """``prepare`` from there on where silence is cut: resample, and bring to one level."""
+    for source, target in resampling_steps(rate, bandwidth_rate):
+        mono = resample(mono, source, target)
+    rms = sounding_rms(frame_power(mono))
     mono = np.pad(mono * np.float32(PREPARED_RMS / rms), (0, max(0, SHORTEST_PREPARED - len(mono))))
     return mono, 20 * math.log10(rms)
+
+
+def resampling_steps(rate: int, bandwidth_rate: int | None) -> list[tuple[int, int]]:
+    """From ``rate`` to 22,050 Hz, through the ``bandwidth_rate`` if that is below both: (from, to) in Hz."""
+    through = [] if bandwidth_rate is None or bandwidth_rate >= min(rate, RATE) else [bandwidth_rate]
+    return [step for step in itertools.pairwise([rate, *through, RATE]) if step[0] != step[1]]
+
+
+def frame_power(mono: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Mean square of each frame of 10 ms, (frames,), the last as short as it is; ``mono`` at 22,050 Hz."""
+    starts = np.arange(0, len(mono), FRAME)
+    power: NDArray[np.float64] = np.add.reduceat(mono * mono, starts) / np.diff(np.append(starts, len(mono)))
+    return power
+
+
+def sounding_rms(power: NDArray[np.float64]) -> float:
+    """Level of what sounds: pauses would lower the mean, so frames that are 30 dB down stay out."""
+    return float(np.sqrt(power[power > power.max() * 1e-3].mean()))
 
 
 def resample(signal: NDArray[np.float32], rate: int, target: int) -> NDArray[np.float32]:
@@ -143,12 +188,16 @@ def windows(signal: NDArray[np.float32]) -> list[NDArray[np.float32]]:
     The statistics of a window depend on its length, so long files need windows of one length. The count
     is the length rounded up, so no sample is lost; neighbours then overlap a little.
     """
-    if len(signal) <= LONGEST_SINGLE_WINDOW * RATE:
-        return [signal]
+    return [signal[first:last] for first, last in window_bounds(len(signal))]
+
+
+def window_bounds(samples: int) -> list[tuple[int, int]]:
+    """First sample of each of the ``windows`` of a prepared signal, and the one behind its last."""
+    if samples <= LONGEST_SINGLE_WINDOW * RATE:
+        return [(0, samples)]
     size = round(WINDOW_SECONDS * RATE)
-    count = math.ceil(len(signal) / size)
-    starts = np.linspace(0, len(signal) - size, count).round().astype(int)
-    return [signal[start : start + size] for start in starts]
+    starts = np.linspace(0, samples - size, math.ceil(samples / size)).round().astype(int)
+    return [(start, start + size) for start in starts.tolist()]
 
 
 # ------------------------------------------------------------------------------------------ describing

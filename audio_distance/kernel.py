@@ -9,7 +9,7 @@ Conventions
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -21,6 +21,9 @@ DENSE_WINDOWS = 4096  # up to here the kernel is computed in float64, above in f
 TILE_ELEMENTS = 2**22  # of a kernel tile: 32 MiB in float64
 
 Tile = tuple[int, int, NDArray[Any]]
+Tiles = Callable[
+    [Sequence[NDArray[Any]], Pool], Iterator[Tile]
+]  # ``unit_tiles``, or that under a progress bar
 
 
 def unit_tiles(views: Sequence[NDArray[Any]], pool: Pool) -> Iterator[Tile]:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import inspect
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from numbers import Integral, Real
 from typing import Any, TypedDict
 
 
@@ -27,9 +29,10 @@ class Reading:
     on_error : "raise" or "skip"
         One bad file stops the run and all bad files are named; "skip" leaves them out and counts them.
     workers : int, optional
-        Processes; by default all cores once there is a minute of audio. No result depends on it.
+        Processes; by default all cores once there is a minute of audio, and one with an ``embedding`` of
+        your own, which may not be able to travel. No result depends on it.
     cache : bool or path
-        Keep embeddings in the user's cache folder (``cache_folder()``) or the folder given, keyed by the
+        Keep descriptions in the user's cache folder (``cache_folder()``) or the folder given, keyed by the
         content of each file; an interrupted run resumes from them. Off by default: nothing is written
         unasked.
     progress : bool, optional
@@ -43,7 +46,7 @@ class Reading:
     Raises
     ------
     ValueError
-        An ``on_error`` that is neither word, or fewer than one worker.
+        An ``on_error`` that is neither word, workers or a rate that are no numbers, fewer than one worker.
     """
 
     rate: int | tuple[int, int] | Sequence[int] | None = None
@@ -57,18 +60,42 @@ class Reading:
     def __post_init__(self) -> None:
         if self.on_error not in {"raise", "skip"}:
             raise ValueError(f"on_error={self.on_error!r}; it is 'raise' or 'skip'")
+        if self.workers is not None and not isinstance(self.workers, Integral):
+            raise ValueError(f"workers={self.workers!r}; a whole number is needed")
         if self.workers is not None and self.workers < 1:
             raise ValueError(f"workers={self.workers}; at least 1 is needed")
+        if self.rate is None or isinstance(self.rate, (int, float, Real)):
+            return
+        rates = () if isinstance(self.rate, str) else tuple(self.rate)
+        if not rates or not all(isinstance(rate, Real) for rate in rates):
+            raise ValueError(f"rate={self.rate!r}; a number of Hz is needed, or one for each side")
+        object.__setattr__(self, "rate", rates)  # a list or an array would be neither frozen nor hashable
 
     def changed(self, **fields: Any) -> Reading:
         """The same with other values of some fields; TypeError names one that does not exist."""
-        known = [field.name for field in dataclasses.fields(self)]
-        for name in fields:
-            if name not in known:
-                near = difflib.get_close_matches(name, known, n=1)
-                hint = f"; did you mean {near[0]}?" if near else f"; there are {', '.join(known)}"
-                raise TypeError(f"unexpected keyword argument {name!r}{hint}")
-        return dataclasses.replace(self, **fields)
+        return with_fields(self, fields, Reading)
+
+
+def with_fields(reading: Any, fields: Mapping[str, Any], function: Callable[..., Any]) -> Reading:
+    """``reading`` with the keywords that ``function`` was given beside it.
+
+    Raises TypeError for something that is no Reading, and for a keyword that neither a Reading nor the
+    function knows: the message names the function and the nearest keyword that exists.
+    """
+    if not isinstance(reading, Reading):
+        raise TypeError(f"reading={reading!r}; an audio_distance.Reading is needed")
+    known = {field.name for field in dataclasses.fields(Reading)}
+    known |= {
+        name
+        for name, parameter in inspect.signature(function).parameters.items()
+        if parameter.kind is parameter.KEYWORD_ONLY
+    }
+    for name in fields:
+        if name not in known:
+            near = difflib.get_close_matches(name, sorted(known), n=1)
+            hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(sorted(known))}"
+            raise TypeError(f"{function.__name__}() got an unexpected keyword argument {name!r}; {hint}")
+    return dataclasses.replace(reading, **fields)
 
 
 class ReadingFields(TypedDict, total=False):

@@ -16,11 +16,13 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy.special import stdtrit
 
-from audio_distance.kernel import Tile, unit_tiles
+from audio_distance.kernel import Tile, Tiles, unit_tiles
 from audio_distance.units import Pool, pair_counts
 
 WHITENING_RIDGE = 0.1  # of the mean variance: flat from .01 to .3 in power, see the benchmark
+TEST_PASSES = 4  # over the kernel: three families, and the value's own
 TIE = 1e-6  # studentised statistics that differ by less are equal up to rounding
 
 
@@ -45,8 +47,6 @@ def jackknife_interval(value: float, strata: Iterable[ArrayLike], level: float =
     Not a bootstrap: a resampled set holds copies, a copy of a file is at distance zero from itself, and
     the interval then covers nothing (measured: 0 %). Deterministic besides.
     """
-    from scipy.special import stdtrit  # half the import time of the package, and not for a value alone
-
     variance, freedom = jackknife_variance(strata)
     half = float(stdtrit(freedom, 0.5 + level / 2)) * math.sqrt(variance)
     return value - half, value + half
@@ -217,8 +217,9 @@ class PermutationTest:
     p_value, statistic : float
         The largest of the studentised energy distances, and the share of arrangements that reach it.
     null_distribution : (arrangements,)
-        The statistic under every arrangement, the observed one first.
-    null_values : (arrangements,)
+        The statistic under every arrangement, the observed one first; what ties with it but for rounding is
+        set equal to it, so ``p_value`` is the share that is at least ``statistic``.
+    null_values : (permutations,)
         The distance itself under the arrangements; the observed one first if exact, else left out.
     permutations : int
         Rearrangements made; all there are if ``exact``.
@@ -236,7 +237,7 @@ class PermutationTest:
 
     @property
     def null_spread(self) -> float:
-        return float(self.null_values.std())
+        return float(self.null_values.std()) if len(self.null_values) else 0.0
 
 
 def permutation_test(
@@ -247,6 +248,7 @@ def permutation_test(
     permutations: int,
     seed: int,
     audible: Sequence[NDArray[np.bool_]] | None = None,
+    tiles: Tiles = unit_tiles,
 ) -> PermutationTest:
     """Permutation test of "one source": the largest of three studentised energy distances.
 
@@ -262,6 +264,8 @@ def permutation_test(
         See ``arrangements``.
     audible : sequence of arrays of bool, each (numbers,), optional
         Numbers of each view that take part (``features.audible_numbers``); all by default.
+    tiles : callable
+        ``kernel.unit_tiles``, or that with a progress bar; called ``TEST_PASSES`` times.
 
     Returns
     -------
@@ -274,17 +278,18 @@ def permutation_test(
     """
     members, exact = arrangements(pool, permutations, seed)
     if members.shape[1] == 1:  # every unit is in both sets
-        return PermutationTest(1.0, 0.0, np.zeros(1), np.zeros(1), 0, True, 1.0)
+        return PermutationTest(1.0, 0.0, np.zeros(1), np.zeros(0), 0, True, 1.0)
 
     def arranged(family: Sequence[NDArray[np.float64]]) -> NDArray[np.float64]:
-        tiles = ((first, last, kernel.mean(axis=0)) for first, last, kernel in unit_tiles(family, pool))
-        return arranged_values(tiles, pool, members)
+        means = ((first, last, kernel.mean(axis=0)) for first, last, kernel in tiles(family, pool))
+        return arranged_values(means, pool, members)
 
     families = pooled_families(views, pool.weights / pool.size, audible)
     largest = np.max([studentise(arranged(family)) for family in families], axis=0)
     count = len(largest)
     # Arrangements that are equal up to rounding are ties, and ties count as reached.
-    reached = int((largest >= largest[0] - TIE).sum())
+    largest[np.abs(largest - largest[0]) <= TIE] = largest[0]
+    reached = int((largest >= largest[0]).sum())
     # Two sets of one size are at the same distance with their names exchanged: p is 2 of all at best.
     symmetric = 2 if exact and int((largest >= largest.max() - TIE).sum()) >= 2 else 1
     return PermutationTest(

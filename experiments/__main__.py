@@ -26,6 +26,7 @@ from types import ModuleType
 from study import datasets, embeddings, results, sources
 from study.trials import GENERAL_DISTANCES
 
+# An experiment is found by its file: there is no list to forget it in.
 NAMES = tuple(sorted(path.stem for path in Path(__file__).parent.glob("[!_]*.py")))
 
 
@@ -39,7 +40,11 @@ class Facts:
 
 
 def facts(name: str) -> Facts:
-    """Read from the source of an experiment, which is not run: PyTorch takes a second, or is not there."""
+    """What the listing says of an experiment; ``name`` is one of ``NAMES``.
+
+    Read from its source, which is not run: PyTorch takes a second to import, and may not be there. ``DATA``,
+    ``NEEDS`` and ``TAKES`` must therefore be literals.
+    """
     tree = ast.parse((Path(__file__).parent / f"{name}.py").read_text(encoding="utf-8"))
     constants = {
         node.targets[0].id: node.value
@@ -53,7 +58,11 @@ def facts(name: str) -> Facts:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Exit code 0; 1 for data, networks or packages that are missing, 2 for misuse, 130 for an interrupt."""
+    """Run the command; by default with the arguments of this process.
+
+    Exit code 0; 1 for data, networks or packages that are missing, 2 for misuse (a name or option that there
+    is not, a value that an experiment refuses), 130 for an interrupt. Errors are one line on stderr.
+    """
     name, *rest = (sys.argv[1:] if arguments is None else list(arguments)) or [""]
     if name in ("", "-h", "--help"):
         print(listing())
@@ -67,17 +76,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"error: no experiment {name!r}; {meant}", file=sys.stderr)
         return 2
     try:
-        experiment = importlib.import_module(f"experiments.{name}")
+        experiment = importlib.import_module(f"experiments.{name}")  # one: others may need PyTorch
     except ModuleNotFoundError as error:
         print(f"error: {error}; {name} needs {', '.join(facts(name).needs)}", file=sys.stderr)
         return 1
+    # Runs and parts are kept one by one; any other experiment writes once, at the end.
     resumes = bool({"runs", "fresh"} & _keywords(experiment))
     try:
         perform(name, experiment, rest)
     except (datasets.MissingData, embeddings.MissingNetwork) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
-    except ValueError as error:
+    except ValueError as error:  # what an experiment refuses: an option out of its bounds
         print(f"error: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
@@ -88,13 +98,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def perform(name: str, experiment: ModuleType, arguments: Sequence[str]) -> None:
-    """Measure as the arguments say, write the result with its header, print what it says."""
+    """Measure as the arguments say, write the result with its header, print what it says.
+
+    ``experiment`` is the module. Nothing is written for ``--quick``: a part of the measurement must not take
+    the place of the whole. The header's checksums are those of the sets in the module's ``DATA``, or of what
+    its ``measured_on(content)`` names where that depends on the options.
+    """
     options = vars(parser(name, experiment).parse_args(arguments))
     out = options.pop("out")
     started = time.perf_counter()
     measured = experiment.run(**options)
     if not options.get("quick"):
         on = experiment.measured_on(measured) if hasattr(experiment, "measured_on") else experiment.DATA
+        # Every generator is seeded by names below one seed, which is 0 in all experiments.
         path = results.write(out, measured, made_by=f"python -m experiments {name}", seed=0, data=on)
         print(f"{path.parent.name}/{path.name}")
     if hasattr(experiment, "summary"):
@@ -103,12 +119,17 @@ def perform(name: str, experiment: ModuleType, arguments: Sequence[str]) -> None
 
 
 def parser(name: str, experiment: ModuleType) -> argparse.ArgumentParser:
-    """Of the keywords of an experiment's ``run``: those that several have are explained here."""
+    """The command line of an experiment: the keywords of its ``run`` as options.
+
+    Those that several experiments have (``quick``, ``runs``, ``workers``, ``fresh``) are explained here
+    once, and offered where ``run`` takes them; others come from the module's ``options``. ``--out`` is the
+    name of the result, so that a variant does not overwrite the one the report shows.
+    """
     made = argparse.ArgumentParser(
         prog=f"python -m experiments {name}",
         description=experiment.__doc__,
         epilog=_epilog(name),
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=argparse.RawDescriptionHelpFormatter,  # the docstrings have tables
     )
     if hasattr(experiment, "options"):
         experiment.options(made)
@@ -151,7 +172,10 @@ def listing() -> str:
 
 
 def on_this_machine() -> str:
-    """What the trials can be run on here: embeddings, sources, distances."""
+    """What the trials can be run on here: a line each embedding, source of sounds, and distance.
+
+    Looks for files and packages; no network is loaded.
+    """
     installed = embeddings.installed()
     lines = [f"embedding  {e:18} {'here' if e in installed else 'not installed'}" for e in embeddings.NAMES]
     lines += [

@@ -53,26 +53,60 @@ MODELS = ("simple", "residual", "hierarchical", "vector_quantised", "waveform")
 BASE = "simple"
 FAULTS = ("truncated", "stretched", "not_denormalised", "untrained", "loss_twice")
 IN_THE_SPECTROGRAM = FAULTS[:3]  # the others lie in the training
-SEEDS = 3
-MARGIN = "5%"
-BANDS = (32, 64, 128)
+SEEDS = 3  # of every model; half an hour each
+MARGIN = "5%"  # of the mean of the baseline: the worsening that is tolerated
+BANDS = (32, 64, 128)  # mel bands whose loss is measured; the models have 64
 SURE = 0.9  # probability of the likeliest digit from which a sound without a label counts as recognised
 LISTEN = 4  # best and worst samples that are kept
 AUDIO = results.FOLDER / "autoencoders"
 
 
 def config_of(kind: str, seed: int, *, runs: str, overrides: Sequence[str] = ()):
-    """The config of a run: kind is "vae_simple", "fault_stretched"."""
+    """The config of a run on spoken digits.
+
+    ``kind`` is a file of ``configs/`` ("vae_simple", "fault_stretched"), ``runs`` the folder of all runs,
+    ``overrides`` further ``key=value`` settings. Equal configs are one run, which is not made twice.
+    """
     return load(["set=digits", f"seed={seed}", f"runs={runs}", *overrides], config_name=kind)
 
 
 def options(parser: argparse.ArgumentParser) -> None:
-    """What the ladder can be told."""
+    """Adds ``--seeds``: replicates of every model, with which the gate's intervals widen or narrow."""
     parser.add_argument("--seeds", type=int, default=SEEDS, help="of every model (default %(default)s)")
 
 
 def run(*, runs: str = "runs", workers: int = -1, seeds: int = SEEDS) -> dict:
-    """Make the runs, measure every rung."""
+    """Make the runs that are missing, and measure every rung of the ladder.
+
+    ``seeds`` replicates of five models and five faults; ``runs`` is the folder they lie in. Distances are to
+    the 300 held-out recordings, without unit; intervals are 95 %.
+
+    Returns
+    -------
+    dict
+        seeds, margin, sure   the settings above; ``config``: numbers of recordings, of the spectrogram, of
+                              steps
+        floor                 validation recordings as they are: value, interval, p_value, views, density,
+                              coverage
+        ceiling, bands        round trips without a model: way back -> the same; way back -> mel bands -> the
+                              same
+        recognised            "real" and "round trip": share right, share sure, counts by digit and speaker
+        models                model -> ``samples`` and ``reconstructions`` (values by seed, mean, interval
+                              over seeds), ``curves`` of (step, distance), ``quality``, ``recognised``,
+                              ``verdicts``
+        faults                fault -> values by seed and the verdict against ``BASE``, all together and
+                              ``alone``
+        best, listen          the model with the nearest samples; its nearest and farthest sounds, kept as
+                              FLAC
+        pictures, latents     what notebook 07 draws; ``unseen``: a speaker that a model does not know
+
+    Raises
+    ------
+    datasets.MissingData
+        Without the spoken digits.
+    ablations.run.RunError
+        For a run of another config under the same name.
+    """
     kinds = [*(f"vae_{name}" for name in MODELS), *(f"fault_{name}" for name in FAULTS)]
     configs = [config_of(kind, seed, runs=runs) for seed, kind in product(range(seeds), kinds)]
     gate.in_parallel([delayed(gate.run)(config) for config in configs], workers=workers, what="runs")
@@ -102,6 +136,7 @@ def run(*, runs: str = "runs", workers: int = -1, seeds: int = SEEDS) -> dict:
     measured["models"] = {name: _gathered([row for n, row in rows if n == name]) for name in MODELS}
     _judge(measured["models"])
     measured["faults"] = _faults(runs, seeds, data)
+    # By the mean over seeds: the best single run would be the luckiest.
     best = min(MODELS, key=lambda name: np.mean(measured["models"][name]["samples"]["values"]))
     measured["best"] = best
     measured["listen"] = _listen(best, runs, data)
@@ -131,7 +166,7 @@ def _rungs(data: Split, model, recognisers: dict[str, Classifier], workers: int)
     ]
     sounds = dict(zip(ways, gate.in_parallel(jobs, workers=workers, what="round trips"), strict=True))
     table = {key: _distance(data, value) for key, value in sounds.items()}
-    shipped = sounds["regression", model.mels]
+    shipped = sounds["regression", model.mels]  # the way that the models go
     return {
         "floor": {**_distance(data, data.validation), **_quality(data, data.validation)},
         "ceiling": {inversion: table[inversion, model.mels] for inversion in ("linear", *INVERSIONS)},
@@ -187,10 +222,11 @@ def _row(signal: np.ndarray, rate: int) -> np.ndarray:
 
 def _measured(name: str, seed: int, runs: str, data: Split, recognisers) -> tuple[str, dict]:
     """Reconstructions and samples of one run."""
-    torch.set_num_threads(1)
+    torch.set_num_threads(1)  # a process a core already; and sums in another order differ
     place = gate.find(config_of(f"vae_{name}", seed, runs=runs))
     model = Autoencoder.load(place / MODEL)
     samples = [soundfile.read(path, dtype="float32")[0] for path in sorted((place / "audio").glob("*.flac"))]
+    # What each sample should say is drawn from the seed alone, so it need not have been kept.
     labels = model.draw_labels(len(samples), seed=seed) if model.is_conditional else None
     back = model.reconstruct(data.validation, data.rate)
     table = gate.read(place, "metrics.json")
@@ -256,7 +292,7 @@ def _faults(runs: str, seeds: int, data: Split) -> dict:
         for name in FAULTS
     }
     values = {name: [side.values[seed] for seed in range(seeds)] for name, side in sides.items()}
-    baseline = [base.values[seed] for seed in range(seeds)]
+    baseline = [base.values[seed] for seed in range(seeds)]  # as the gate measured it, not anew
     margin = compare.absolute(MARGIN, float(np.mean(baseline)))
     verdicts = judge_each(baseline, values, paired=True, margin=margin)
     return {
@@ -281,6 +317,7 @@ def _faulty_trip(name: str, runs: str, data: Split) -> dict:
 def _recognisers(runs: str, workers: int) -> list[Classifier]:
     """For digits and for speakers, trained on every recording that is not held out."""
     config = config_of(f"vae_{BASE}", 0, runs=runs)
+    # The models train on 2,000 recordings; a judge should know all but what is held out.
     known = len(datasets.digits()) - config.data.reference - config.data.validation
     data = splits.split(config_of(f"vae_{BASE}", 0, runs=runs, overrides=[f"data.train={known}"]))
     options = {name: config.model[name] for name in ("seconds", "n_fft", "hop_length")}
@@ -308,6 +345,7 @@ def _recognised(
     probabilities = recognisers["digit"].probabilities(sounds, data.rate)
     digits = [recognisers["digit"].names[i] for i in probabilities.argmax(axis=1)]
     speakers = recognisers["speaker"].predict(sounds, data.rate)
+    # Which pairs of digit and speaker do not occur tells of lost modes, with labels or without.
     cells = Counter(zip(digits, speakers, strict=True))
     names = [recognisers[kind].names for kind in ("digit", "speaker")]
     counted = {
@@ -320,6 +358,7 @@ def _recognised(
     if labels is not None:
         wanted = data.validation_labels if len(labels) == 0 else labels
         right = int(np.sum(np.array(digits) == np.array(wanted)))
+        # Wilson: near 0 and 1 the normal interval leaves the unit interval.
         interval = stats.binomtest(right, len(sounds)).proportion_ci(method="wilson")
         counted |= {"right": right / len(sounds), "interval": [interval.low, interval.high]}
     return counted
@@ -337,9 +376,10 @@ def _listen(name: str, runs: str, data: Split) -> list[dict]:
         data.reference, [str(p) for p in paths], rate=(data.rate, None), workers=1, cache=False
     )
     labels = Autoencoder.load(place / MODEL).draw_labels(len(paths), seed=0)
-    shutil.rmtree(AUDIO, ignore_errors=True)
+    shutil.rmtree(AUDIO, ignore_errors=True)  # a sound of an earlier measurement must not stay
     AUDIO.mkdir(parents=True)
     kept = []
+    # ``units`` are sorted by their contribution to the value, the farthest first.
     for kind, units in (("nearest", apart.units[: -LISTEN - 1 : -1]), ("farthest", apart.units[:LISTEN])):
         for rank, unit in enumerate(units, start=1):
             source = next(path for path in paths if path.name == Path(unit.name).name)
@@ -387,12 +427,14 @@ def _latents(name: str, runs: str, data: Split) -> dict:
 def _unseen(kind: str, runs: str, data: Split) -> dict:
     """One speaker's recordings, reconstructed by a model that knows the speaker and by one that does not."""
     overrides = ["data.split_by=group", f"name={kind}_unseen_speaker", "generate=20", "evaluate=[]"]
+    # Split by speaker: the held-out recordings are all of one whom the model has never heard.
     overrides += ["data.reference=300", "data.validation=0"]
     config = config_of(kind, 0, runs=runs, overrides=overrides)
     gate.run(config)
     unseen = {signal.tobytes() for signal in splits.split(config).reference}
     whole = datasets.digits()
     speaker = next(g for s, g in zip(whole.signals, whole.groups, strict=True) if s.tobytes() in unseen)
+    # Of this speaker, recordings that neither model was trained on; all others are the yardstick.
     held = [s for s, g in zip(data.validation, data.validation_groups, strict=True) if g == speaker]
     taken = {signal.tobytes() for signal in held}
     others = [

@@ -30,7 +30,7 @@ DATA = ()
 NEEDS = ("Hydra",)
 TAKES = "a few minutes"
 
-TRIALS = 2000
+TRIALS = 2000  # standard error of a share of 5 %: half a percentage point
 SEEDS = (3, 5, 10)
 METRICS = ("normal", "skewed", "heavy-tailed", "two-peaked")
 LOOKS = 3
@@ -38,15 +38,21 @@ FAMILY = 5  # ablations judged together
 
 
 def draw(metric: str, size: int, rng: np.random.Generator) -> np.ndarray:
-    """Numbers of ``size`` seeds, mean 0 and standard deviation 1."""
+    """Numbers of ``size`` seeds of one model, (size,), mean 0 and standard deviation 1.
+
+    ``metric`` is one of ``METRICS``; ValueError for another. All have the same first two moments, so that an
+    ``effect`` means the same number of spreads in each of them.
+    """
     if metric == "normal":
         return rng.standard_normal(size)
     if metric == "skewed":
+        # Of exp(z), z standard normal: mean exp(1/2), variance (e - 1) e.
         spread = math.sqrt((math.e - 1) * math.e)
         return (rng.lognormal(size=size) - math.exp(0.5)) / spread
     if metric == "heavy-tailed":
-        return rng.standard_t(3, size) / math.sqrt(3)
+        return rng.standard_t(3, size) / math.sqrt(3)  # variance 3 / (3 - 2)
     if metric == "two-peaked":
+        # 4 with probability 1/5: mean 0.8, variance 16 / 5 * 4 / 5, beside that of the noise.
         failed = rng.random(size) < 0.2
         return (rng.standard_normal(size) + 4 * failed - 0.8) / math.sqrt(1 + 16 * 0.16)
     raise ValueError(f"no metric {metric!r}; there are {', '.join(METRICS)}")
@@ -55,14 +61,22 @@ def draw(metric: str, size: int, rng: np.random.Generator) -> np.ndarray:
 def sides(
     metric: str, size: int, rng: np.random.Generator, *, paired: bool, effect: float = 0.0
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Baseline and candidate, (size,) each; the candidate's mean is higher by ``effect``."""
+    """Baseline and candidate, (size,) each; the candidate's mean is higher, so worse, by ``effect`` spreads.
+
+    ``paired`` gives seed i of both sides a common part of half the variance, as runs that share a seed share
+    data and initial weights.
+    """
     common = draw(metric, size, rng) if paired else np.zeros(size)
-    share = math.sqrt(0.5) if paired else 1.0
+    share = math.sqrt(0.5) if paired else 1.0  # both halves of the variance add up to 1
     return tuple(share * (common + draw(metric, size, rng)) + e for e in (0.0, effect))
 
 
 def false_alarms(metric: str, size: int, paired: bool, trials: int) -> dict:
-    """A/A: verdicts of worse and better in ``trials``, and of worse alone."""
+    """A/A: verdicts of worse and better in ``trials`` comparisons of ``size`` seeds a side.
+
+    Returns ``share`` of both together (nominal: 5 %) with its 95 % Wilson ``interval``, ``trials``, and the
+    counts of ``worse`` and of ``better``.
+    """
     alarms = {"worse": 0, "better": 0}
     for t in range(trials):
         rng = seeded("A/A", metric, size, paired, t)
@@ -73,7 +87,12 @@ def false_alarms(metric: str, size: int, paired: bool, trials: int) -> dict:
 
 
 def looked(size: int, trials: int) -> dict:
-    """A/A with ``LOOKS`` looks while seeds come in, stopping at the first verdict of better or worse."""
+    """A/A with ``LOOKS`` looks while seeds come in, ``size`` pairs at each, stopping at the first verdict.
+
+    ``share`` and ``interval`` of comparisons that were called worse or better at any look, by verdicts that
+    know of the looks; ``uncorrected`` is the share without this knowledge, which is what repeated looking
+    costs.
+    """
     hits = naive = 0
     for t in range(trials):
         a, b = sides("normal", size * LOOKS, seeded("looks", size, t), paired=True)
@@ -87,7 +106,11 @@ def looked(size: int, trials: int) -> dict:
 
 
 def several(size: int, trials: int) -> dict:
-    """A/A of ``FAMILY`` candidates at once: any verdict of worse or better is an alarm."""
+    """A/A of ``FAMILY`` candidates against one baseline of ``size`` seeds, not paired.
+
+    ``share`` and ``interval`` of families with any verdict of worse or better, corrected by Holm
+    (``judge_each``); ``uncorrected`` is the share where each is judged as if it were alone.
+    """
     hits = naive = 0
     for t in range(trials):
         rng = seeded("family", size, t)
@@ -102,7 +125,10 @@ def several(size: int, trials: int) -> dict:
 
 
 def at_the_margin(metric: str, size: int, trials: int) -> dict:
-    """The candidate is worse by exactly the margin: verdicts of "no worse", which must be 2.5 % at most."""
+    """The candidate is worse by exactly the margin, 1 spread: the share called "no worse".
+
+    Paired. This is the type I error of non-inferiority, which must be at most 2.5 %, one-sided.
+    """
     hits = 0
     for t in range(trials):
         a, b = sides(metric, size, seeded("margin", metric, size, t), paired=True, effect=1.0)
@@ -111,7 +137,12 @@ def at_the_margin(metric: str, size: int, trials: int) -> dict:
 
 
 def planted(metric: str, paired: bool, effect: float, trials: int) -> dict:
-    """A regression of ``effect`` spreads, with as many seeds as ``seeds_needed`` asks for."""
+    """A regression of ``effect`` spreads, with as many seeds as ``seeds_needed`` asks for.
+
+    ``share`` and ``interval`` called worse, to be compared with ``promised`` (the power asked for, 80 %);
+    ``seeds`` a side. The number is computed for normal spreads; the other metrics show what the promise is
+    worth elsewhere.
+    """
     size = seeds_needed(effect, 1.0, paired=paired)
     hits = 0
     for t in range(trials):
@@ -126,7 +157,7 @@ def _share(hits: int, trials: int) -> dict:
 
 
 def options(parser: argparse.ArgumentParser) -> None:
-    """What the simulation can be told."""
+    """Adds ``--trials``, comparisons a cell: the width of the intervals falls with its root."""
     parser.add_argument(
         "--trials", type=_count, default=TRIALS, help="comparisons a cell (default %(default)s)"
     )
@@ -139,7 +170,16 @@ def _count(text: str) -> int:
 
 
 def run(*, trials: int = TRIALS, workers: int = -1) -> dict:
-    """All cells: false_alarms[paired or not][metric][seeds], looks, several, margin, planted."""
+    """All cells, in parallel; with ``trials`` comparisons each.
+
+    Returns
+    -------
+    dict
+        ``level`` (0.05) and ``trials``; then a table by name, of what the function of that name returns:
+        false_alarms["paired" or "unpaired"][metric][seeds], looks[seeds], several[seeds],
+        margin[metric][seeds] (``at_the_margin``), planted["paired" or "unpaired"][metric][effect]. Keys are
+        texts.
+    """
     jobs = {
         **{
             ("false_alarms", kind, metric, str(size)): delayed(false_alarms)(

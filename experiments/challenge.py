@@ -44,7 +44,19 @@ COMMON = ("sin_100.wav", "sin_1000.wav")  # tones that are in the background and
 
 
 def run() -> dict:
-    """All measurements of the challenge, as the content of ``results/challenge.json``."""
+    """All measurements of the challenge, as the content of ``results/challenge.json``.
+
+    Returns
+    -------
+    dict
+        published             the values first published, quoted
+        sets                  "historic" or "clean" -> ``measure``, of seed 0
+        clicks                test -> ``clicks``
+        split                 ``split`` of the clean background
+        without_common_tones  "historic" or "clean" -> test -> value, interval, p_value
+        incumbents            ``incumbents``
+        seeds                 a row each of ``SEEDS``: seed, and by writing what ``brief`` keeps
+    """
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         jobs = [(kind, seed) for seed in SEEDS for kind in OVERFLOWS]
@@ -71,7 +83,10 @@ def run() -> dict:
 
 
 def compared(folder: Path) -> dict[str, metrics.Comparison]:
-    """The background against both tests, through the file lists below ``folder``."""
+    """Test -> comparison with the background, through the file lists in ``folder``.
+
+    The lists are read as a user would have them read, so that the result is that of the command line.
+    """
     lists = {name: folder / f"test_files_{name}.csv" for name in gen_audio.SETS}
     return metrics.compare_each(
         lists["background"],
@@ -82,12 +97,17 @@ def compared(folder: Path) -> dict[str, metrics.Comparison]:
 
 
 def place(folder: Path, kind: str, seed: int) -> Path:
-    """Where one writing of the sets lies."""
+    """Where one writing of the sets lies, below the temporary ``folder``."""
     return folder / f"{kind} {seed}"
 
 
 def measure(folder: Path, kind: str, seed: int) -> dict:
-    """Everything about one writing of the sets, "historic" or "clean"; the files are left."""
+    """Everything about one writing of the sets; its files are left for what follows.
+
+    Returns, by test, ``metrics.Comparison.to_dict`` without names of folders; ``difference``, test1 minus
+    test2 with interval and p-value; ``beyond_16_bits``. ``kind`` is "historic" or "clean", ``seed`` that of
+    the noise.
+    """
     here = place(folder, kind, seed)
     gen_audio.write(str(here), seed=seed, overflow=OVERFLOWS[kind])
     to_background = compared(here)
@@ -100,12 +120,12 @@ def measure(folder: Path, kind: str, seed: int) -> dict:
 
 
 def brief(measured: dict) -> dict:
-    """Value, interval and p of both tests."""
+    """Of both tests value, 95 % interval and p-value, and nothing else: what changes from seed to seed."""
     return {test: {key: measured[test][key] for key in ("value", "interval", "p_value")} for test in TESTS}
 
 
 def as_dict(comparison: metrics.Comparison) -> dict:
-    """A comparison in plain types, without the names of folders."""
+    """A comparison in plain types, without the names of its folders, which are temporary."""
     content = comparison.to_dict()
     for side in ("reference", "candidate"):
         del content[side]["name"]
@@ -125,8 +145,12 @@ def beyond_16_bits(seed: int) -> dict[str, dict[str, int]]:
 
 
 def clicks(historic: dict, clean: dict) -> dict:
-    """What the clicks add to a distance: in all, by view, by band of the envelope view."""
-    bands = {band["name"]: band["value"] for band in clean["bands"]}
+    """What the clicks add to a distance: the historic comparison minus the clean one.
+
+    ``value`` in units of the distance, ``share`` of the historic value, ``views`` by name, ``bands`` of the
+    envelope view (name in Hz, value). A difference of two estimates: it has no test of its own.
+    """
+    bands = {band["name"]: band["value"] for band in clean["bands"]}  # the same in both writings
     return {
         "value": historic["value"] - clean["value"],
         "share": 1 - clean["value"] / historic["value"],
@@ -138,12 +162,16 @@ def clicks(historic: dict, clean: dict) -> dict:
 
 
 def split(folder: Path, cache: Path) -> dict:
-    """Every division of the background into two halves; the distance is symmetric, so each once.
+    """Every division of the background's ten tones into two halves, 126 in all.
 
-    Each pair of files is as often within a half as across, so the mean is 0 by construction: what
-    is measured is the spread.
+    The distance is symmetric, so each is counted once: the first tone is always in the first half. A pair of
+    files is as often within a half as across, so the mean is 0 by construction: what is measured is the
+    spread.
+
+    Returns ``count``, ``half`` (files in one), ``mean``, ``sd``, ``smallest``, ``largest``, ``central_95``
+    (the 2.5 and 97.5 % quantiles) and ``interleaved``, in units of the distance.
     """
-    first, *others = sorted(folder.iterdir(), key=frequency)
+    first, *others = sorted(folder.iterdir(), key=frequency)  # by pitch: 1000 is after 775
     values = {}
     for chosen in itertools.combinations(others, 4):
         half = (first, *chosen)
@@ -163,12 +191,15 @@ def split(folder: Path, cache: Path) -> dict:
 
 
 def frequency(path: Path) -> float:
-    """Hz of a tone, from the name of its file."""
+    """Hz of a tone, from the name of its file, ``sin_325.wav``."""
     return float(path.stem.removeprefix("sin_"))
 
 
 def without_common_tones(folder: Path, cache: Path) -> dict:
-    """The distances when the tones that both sets hold are left out of the background."""
+    """Test -> value, interval and p-value when the tones that both sets hold are left out of the background.
+
+    100 and 1000 Hz are in the background and in the tests. Without them it holds 8 files.
+    """
     background = [path for path in (folder / "background").iterdir() if path.name not in COMMON]
     tests = {test: sorted((folder / test).iterdir()) for test in TESTS}
     comparisons = metrics.compare_each(background, tests, seed=SEED, cache=cache, paired=False)
@@ -178,8 +209,11 @@ def without_common_tones(folder: Path, cache: Path) -> dict:
 def incumbents(folder: Path) -> dict:
     """Frechet distance and Gaussian-kernel MMD of the same numbers, one vector a file.
 
-    The vector of a file is the mean of its windows, divided by the bundled constants. ``split`` is
-    the mean over all halves of the background: what a distance says where there is no difference.
+    The vector of a file is the mean of its windows, divided by the bundled constants: (files, 1032) a set.
+
+    Returns, by "frechet" and "gaussian_mmd", by writing and test ``value`` and ``p_value`` (permutations
+    over files, seeded), and ``split``: mean and standard deviation over all halves of the background, which
+    is what a distance says where there is no difference.
     """
     table = {"frechet": {}, "gaussian_mmd": {}}
     for kind in OVERFLOWS:
@@ -195,6 +229,7 @@ def incumbents(folder: Path) -> dict:
                 for test in TESTS
             }
     background = vectors(place(folder, "clean", SEED) / "background")
+    # The file at place 0 is always inside, as in ``split``.
     halves = [np.isin(np.arange(10), [0, *chosen]) for chosen in itertools.combinations(range(1, 10), 4)]
     for name, distance in (("frechet", frechet), ("gaussian_mmd", gaussian_mmd)):
         values = [distance(background[half], background[~half]) for half in halves]
@@ -203,7 +238,7 @@ def incumbents(folder: Path) -> dict:
 
 
 def vectors(folder: Path) -> np.ndarray:
-    """One described file a row, (files, 1032)."""
+    """One described file a row, (files, 1032) in units of the bundled constants; files by name."""
     rows = []
     for path in sorted(folder.iterdir()):
         signal, rate = soundfile.read(path, dtype="float32")

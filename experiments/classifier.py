@@ -73,31 +73,61 @@ DRAWS = 2000  # of the bootstrap
 
 
 def name_of(rung: str) -> str:
-    """The config of a rung."""
+    """The config of a rung of the ladder or of a variant: "crop" is ``classifier_crop``, "" the whole."""
     return f"classifier_{rung}" if rung else "classifier"
 
 
 def configs(rung: str, overrides: Sequence[str], *, runs: str, repeats: int = 1) -> list:
-    """One config a fold and repeat; fold k is seeds k, k + folds, ..."""
+    """One config a fold and repeat; fold k is seeds k, k + folds, ...
+
+    ``rung`` as in ``name_of``; ``overrides`` say which division (``folds=sounds``), and ``runs`` where runs
+    lie. The number of folds is read from the set: five published ones of ESC-10, one of the digits.
+    """
     first = load([*overrides, f"runs={runs}"], config_name=name_of(rung))
     return replicates(first, repeats * _folds(tuple(overrides)))
 
 
-@lru_cache
+@lru_cache  # the set is read for it, and a dozen groups of runs ask
 def _folds(overrides: Sequence[str]) -> int:
     """Of a division; the set is read to count its published ones."""
     return splits.folds(load(list(overrides), config_name="classifier"))
 
 
 def options(parser: argparse.ArgumentParser) -> None:
-    """What the ladder can be told."""
+    """Adds ``--repeats``: seeds of every fold, averaged before the gate judges."""
     parser.add_argument(
         "--repeats", type=int, default=REPEATS, help="seeds of every fold in the ladder (default %(default)s)"
     )
 
 
 def run(*, runs: str = "runs", workers: int = -1, repeats: int = REPEATS) -> dict:
-    """Make the runs, and measure."""
+    """Make the runs that are missing, and measure ladder, divisions and new folders.
+
+    ``runs`` is the folder of the runs, ``repeats`` the seeds of every fold in the ladder. All shares are of
+    one; intervals are 95 % (over folds: Student's t; over files: as
+    ``ablations.cross_validation.accuracy``).
+
+    Returns
+    -------
+    dict
+        ladder      rung -> accuracy, interval, ``values`` by fold; from the second on ``against`` the rung
+                    before, ``gain``, ``gain_interval``, ``p_value`` and ``verdict``
+        divisions   division -> accuracy and interval, files, groups, recall by label, ``confusion`` (rows
+                    true, columns taken for), ``raw`` and ``calibrated`` (log loss in nats, calibration
+                    error, reliability bins), ``temperature``, ``baselines``, ``flattered``, seconds,
+                    parameters
+        folders     a row each condition of each fold: data, fold, kind, grade, files, accuracy, confidence,
+                    drop, less_sure, distance with interval and p_value
+        prediction  division or "all" -> rank correlation of the drop with the distance and with the loss of
+                    confidence; ``warnings``: folders by drop, and how many of them were warned of
+        goal, listeners, chosen_on, kept, changes, grades, compared, ladder_on, repeats
+                    the settings above, for the report's text
+
+    Raises
+    ------
+    datasets.MissingData
+        Without the recordings.
+    """
     ladder = {
         rung: configs(rung, [f"folds={LADDER_ON}"], runs=runs, repeats=repeats)
         for rung in (*LADDER, *VARIANTS)
@@ -111,6 +141,7 @@ def run(*, runs: str = "runs", workers: int = -1, repeats: int = REPEATS) -> dic
         for name, other in FLATTERED.items()
     }
     every = [*ladder.values(), *divisions.values(), *baselines.values(), *flattered.values()]
+    # Divisions, baselines and ladder share runs: each is made once.
     unique = {str(gate.folder(config)): config for group in every for config in group}
     gate.in_parallel([delayed(gate.run)(config) for config in unique.values()], workers=workers, what="runs")
     measured = {name: _division(group) for name, group in divisions.items()}
@@ -145,7 +176,7 @@ def _ladder(ladder: dict[str, list], repeats: int) -> dict:
     table = {}
     for i, rung in enumerate(LADDER):
         table[rung or "whole"] = {"values": values[rung], **_mean(values[rung])}
-        if i:
+        if i:  # the first rung has nothing below it
             table[rung or "whole"] |= {"against": LADDER[i - 1], **_step(values[LADDER[i - 1]], values[rung])}
     for rung in VARIANTS:
         table[rung] = {
@@ -159,6 +190,7 @@ def _ladder(ladder: dict[str, list], repeats: int) -> dict:
 
 def _by_fold(group: Sequence, repeats: int) -> list[float]:
     each = [gate.read(gate.find(config), "metrics.json")["accuracy"] for config in group]
+    # Seeds k, k + folds, ... are one fold: a row a repeat, a column a fold.
     return np.array(each).reshape(repeats, -1).mean(axis=0).tolist()
 
 
@@ -192,6 +224,7 @@ def _division(group: Sequence) -> dict:
         "recall": tasks.scores(predicted.labels, predicted.probabilities, predicted.names)["recall"],
         "confusion": confusion_matrix(predicted.true_columns, taken, labels=np.arange(len(predicted.names))),
         "raw": _calibration(predicted, predicted.probabilities),
+        # Each fold by a temperature fitted on the others; of one fold there are no others.
         "calibrated": _calibration(predicted, calibrated(predicted)) if len(group) > 1 else None,
         "temperature": temperature(predicted.probabilities, predicted.true_columns),
         "seconds": [table["seconds"] for table in tables],
@@ -216,6 +249,7 @@ def _calibration(predicted: Predictions, probabilities: np.ndarray) -> dict:
 
 def _folders(divisions: dict, flattered: dict, measured: dict, runs: str, workers: int) -> list[dict]:
     """Every condition of every fold's model, and the held-out folders of what was trained on."""
+    # By the run's identity, not by its config, which also says where runs lie.
     cached = joblib.Memory(Path(runs) / ".conditions", verbose=0).cache(_conditions, ignore=["config"])
     jobs = []
     for name, group in divisions.items():
@@ -241,7 +275,7 @@ def _conditions(name: str, identity: str, config, usual: float | None, is_new: b
         probabilities = model.probabilities(signals, rate)
         right = probabilities.argmax(axis=1) == [model.names.index(label) for label in labels]
         number = {"accuracy": float(right.mean()), "confidence": float(probabilities.max(axis=1).mean())}
-        first = first or number
+        first = first or number  # of the fold as it is: what a drop is counted from
         here = model.describe(signals, rate, seed=0)
         apart = metrics.compare(train, here, paired=False, permutations=PERMUTATIONS)
         rows.append(
@@ -259,7 +293,7 @@ def _conditions(name: str, identity: str, config, usual: float | None, is_new: b
                 "p_value": apart.p_value,
             }
         )
-        if not is_new:
+        if not is_new:  # changes of known ones are another division's
             break
     return rows
 
@@ -268,7 +302,12 @@ Condition = tuple[str, int, Sequence[np.ndarray], Sequence[str], int]
 
 
 def changed(test: datasets.AudioSet) -> Iterator[Condition]:
-    """Kind, grade, signals, labels and rate of each new folder; first the recordings as they are."""
+    """Kind, grade, signals, labels and rate of each new folder that is made of a test fold.
+
+    First the recordings as they are (kind ""), then each of ``CHANGES`` at severities ``GRADES``, kept at
+    ``RATES``, and two folders with ``KEPT`` labels each: nothing about a sound changes there, but the
+    mixture does. What is random is seeded by the place of a recording in the fold.
+    """
     yield "", 0, test.signals, test.labels, test.rate
     for kind in CHANGES:
         for grade in GRADES:
@@ -313,6 +352,7 @@ def _prediction(folders: Sequence[dict], divisions: Sequence[str] = DIVISIONS) -
         predicted[data] = {measure: _correlation(rows, measure) for measure in ("distance", "less_sure")} | {
             "conditions": len(rows)
         }
+    # As ``predict`` would judge, without the interval and number of files, which it only prints.
     far = [
         Far(row["distance"], None, row["p_value"], _near(folders, row["data"]), 0).is_far for row in folders
     ]
@@ -323,6 +363,7 @@ def _prediction(folders: Sequence[dict], divisions: Sequence[str] = DIVISIONS) -
             "folders": sum(low <= row["drop"] < high for row in folders),
             "warned": sum(w for w, row in zip(far, folders, strict=True) if low <= row["drop"] < high),
         }
+        # Steps that a user would tell apart: nothing, a little, much, useless. -1 and 1.01 leave none out.
         for low, high in ((-1.0, 0.02), (0.02, 0.1), (0.1, 0.3), (0.3, 1.01))
     ]
     return predicted
@@ -337,19 +378,20 @@ def _near(folders: Sequence[dict], data: str) -> float:
 
 
 def _correlation(rows: Sequence[dict], measure: str) -> dict:
-    kinds = sorted({(row["data"], row["kind"]) for row in rows})
+    kinds = sorted({(row["data"], row["kind"]) for row in rows})  # what the bootstrap draws
     by_kind = {kind: [row for row in rows if (row["data"], row["kind"]) == kind] for kind in kinds}
     rng = np.random.default_rng(0)
     draws = []
     for _ in range(DRAWS):
         drawn = [row for k in rng.integers(len(kinds), size=len(kinds)) for row in by_kind[kinds[k]]]
         draws.append(_spearman(drawn, measure))
+    # A draw of one kind alone may have no order; it is left out.
     low, high = np.nanpercentile(draws, [2.5, 97.5])
     return {"spearman": _spearman(rows, measure), "interval": [float(low), float(high)]}
 
 
 def _spearman(rows: Sequence[dict], measure: str) -> float:
     columns = [[row[name] for row in rows] for name in (measure, "drop")]
-    if any(len(set(column)) < 2 for column in columns):
+    if any(len(set(column)) < 2 for column in columns):  # no order; scipy would warn
         return float("nan")
     return float(stats.spearmanr(*columns).statistic)

@@ -38,7 +38,12 @@ DIGITS = 200  # drawn for the comparison with environmental sounds
 
 
 def run() -> dict:
-    """All measurements, as the content of ``results/real_audio.json``; MissingData without audio."""
+    """All measurements, as the content of ``results/real_audio.json``.
+
+    ``sounds`` and ``speakers`` are what ``table`` returns, ``digits_against_sounds`` what the function of
+    that name does. Descriptions are cached for the time of the run. Raises ``datasets.MissingData`` without
+    the recordings.
+    """
     sounds, digits = classes(), speakers()
     with tempfile.TemporaryDirectory() as cache:
         return {
@@ -49,7 +54,7 @@ def run() -> dict:
 
 
 def classes() -> dict[str, list[Path]]:
-    """The ten classes of environmental sounds: name -> its clips."""
+    """The ten classes of environmental sounds: name -> its 40 clips, of 5 s."""
     clips = defaultdict(list)
     for path in datasets.files("sounds"):
         clips[path.parent.name.split(" - ", 1)[1]].append(path)
@@ -57,7 +62,7 @@ def classes() -> dict[str, list[Path]]:
 
 
 def speakers() -> dict[str, list[Path]]:
-    """The six speakers: name -> ``REPETITIONS`` recordings of each digit."""
+    """The six speakers: name -> ``REPETITIONS`` recordings of each digit, 100 files."""
     recordings = defaultdict(list)
     for path in datasets.files("digits"):
         _, speaker, take = path.stem.split("_")
@@ -67,7 +72,29 @@ def speakers() -> dict[str, list[Path]]:
 
 
 def table(named: Mapping[str, Sequence[Path]], groups: str, cache: str) -> dict:
-    """Every set against every other, and splits of each against itself."""
+    """Every set against every other, and splits of each against itself.
+
+    Parameters
+    ----------
+    named : mapping
+        Name -> files of a set.
+    groups : str
+        Pattern in a file's name that tells which draw it belongs to (see ``metrics.compare``).
+    cache : str
+        Folder of the descriptions.
+
+    Returns
+    -------
+    dict
+        names, files, draws     of each set, (n,)
+        value                   (n, n), symmetric; on the diagonal the mean over splits
+        interval_half_width     (n, n), of the 95 % interval; 0 on the diagonal
+        p_value                 (n, n); 1 on the diagonal
+        permutations            behind each p-value
+        splits, split_mean, split_largest, split_sd
+                                their number, mean and largest value; standard deviation by set
+        bandwidth_hz            up to which all were compared
+    """
     names = list(named)
     # The first row reads every file, with all cores; the others find them in the cache.
     rows = [_row(named, names, groups, cache, None)]
@@ -84,7 +111,7 @@ def table(named: Mapping[str, Sequence[Path]], groups: str, cache: str) -> dict:
             p_value[i, j] = p_value[j, i] = pair.p_value
             half_width[i, j] = half_width[j, i] = (pair.interval[1] - pair.interval[0]) / 2
     np.fill_diagonal(value, np.mean(splits, axis=1))
-    np.fill_diagonal(p_value, 1.0)
+    np.fill_diagonal(p_value, 1.0)  # not tested: a set is itself
     return {
         "names": names,
         "files": [len(named[name]) for name in names],
@@ -102,7 +129,11 @@ def table(named: Mapping[str, Sequence[Path]], groups: str, cache: str) -> dict:
 
 
 def digits_against_sounds(sounds: Mapping[str, Sequence[Path]], cache: str) -> dict:
-    """Spoken digits against all environmental sounds."""
+    """200 spoken digits, drawn by seed, against all environmental sounds.
+
+    Value, interval, p-value, permutations, views, and of both sides files and draws; compared up to the
+    digits' 4 kHz, which ``bandwidth_hz`` states.
+    """
     rng = np.random.default_rng(SEED)
     paths = datasets.files("digits")
     drawn = [paths[i] for i in np.sort(rng.choice(len(paths), DIGITS, replace=False))]
@@ -147,7 +178,8 @@ def _splits(paths: Sequence[Path], groups: str, cache: str) -> list[float]:
     """Distance between two random halves of the draws, ``SPLITS`` times."""
     draws = list(_groups(paths, groups).values())
     values = []
-    for index in range(SPLITS):
+    for index in range(SPLITS):  # draws are divided, not files: clips of one recording stay together
+        # By split, not by set: sets of one size are divided alike.
         order = np.random.default_rng([SEED, index]).permutation(len(draws))
         halves = (order[: len(order) // 2], order[len(order) // 2 :])
         one, other = ([path for i in half for path in draws[i]] for half in halves)
@@ -156,7 +188,7 @@ def _splits(paths: Sequence[Path], groups: str, cache: str) -> list[float]:
 
 
 def summary(measured: Mapping) -> str:
-    """How much there is, and digits against sounds."""
+    """How much there is, and digits against sounds, in one line."""
     both = measured["digits_against_sounds"]
     return (
         f"{len(measured['sounds']['names'])} classes, {len(measured['speakers']['names'])} speakers; "

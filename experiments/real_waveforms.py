@@ -20,7 +20,18 @@ SOUNDS_SHOWN = ("Dog bark", "Sea waves")
 
 
 def run() -> dict:
-    """All measurements; MissingData without the recordings."""
+    """All measurements, as the content of ``results/real_waveforms.json``.
+
+    Returns
+    -------
+    dict
+        pictures        title -> ``study.pictures.picture``: two digits, two environmental sounds
+        same_spectrum   see the function
+        delay           ``study.signals.delay_curve`` of the 60 recordings, and their number n
+        ratios          ``study.signals.ratios`` of them (``table``: change -> measure -> median), and n
+
+    Raises ``datasets.MissingData`` without the recordings.
+    """
     digits = datasets.digits()
     named = dict(zip(digits.names, digits.signals, strict=True))
     bases = signals.digit_bases(digits)
@@ -41,7 +52,11 @@ def run() -> dict:
 
 
 def same_spectrum(signal: np.ndarray, rate: int) -> dict:
-    """Three sounds that share one mean spectrum: pictures and spectra in whole dB."""
+    """Four sounds that share one mean spectrum: as spoken, backwards, phases drawn anew, pieces shuffled.
+
+    ``pictures`` by name, and ``spectra_db``: root-mean-square spectra relative to the largest, in dB to one
+    decimal, as text, down to -100 dB; bins from 0 to half the ``rate``.
+    """
     changed = signals.changes(signal, rate, 0)
     versions = {"as spoken": signal}
     versions |= {name: changed[name] for name in ("backwards", "random phase", signals.OTHER[2])}

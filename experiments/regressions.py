@@ -20,21 +20,39 @@ DATA = ()
 NEEDS = ("Hydra",)
 TAKES = "half an hour"
 
-SEEDS = 10
-MARGIN = "5%"
+SEEDS = 10  # of every ablation; what fewer would have said is told too
+MARGIN = "5%"  # of the mean of the base
 FEWER = (3, 5, 10)
 METRICS = ("distance", "envelope", "attack", "fine_structure")
 BASE = "base"
 
 
 def names() -> list[str]:
-    """Ablations, the base first."""
+    """Ablations by name, the base first: one for every file of ``configs/ablation``."""
     others = sorted(path.stem for path in (FOLDER / "ablation").glob("*.yaml") if path.stem != BASE)
     return [BASE, *others]
 
 
 def run(*, runs: str = "runs", workers: int = -1, seeds: int = SEEDS) -> dict:
-    """Make the runs, judge them: what the report and notebook 06 show."""
+    """Make the runs that are missing, and judge them: what the report and notebook 06 show.
+
+    ``seeds`` a model, of which the first 3, 5 and 10 are judged too; ``runs`` is the folder they lie in.
+
+    Returns
+    -------
+    dict
+        margin, seeds, config   the tolerated worsening; sizes of the sets that were trained on and generated
+        ablations               name -> ``why`` (the comment in its config), ``values``: metric -> a number a
+                                seed, ``curves`` of (step, distance), ``seconds``; but for the base
+                                ``verdicts``: metric -> number of seeds -> verdict among all (Holm), and
+                                ``alone``
+        itself                  half of the base's seeds against the other half: must not be worse or better
+        plan                    how many seeds would show a dropped class (``ablations.plan``)
+        data                    checksum of the reference recordings
+
+    Raises ``ablations.run.RunError`` for a run of another config under one of these names.
+    """
+    # Seed by seed: what an interrupt leaves are whole replicates of all of them.
     configs = [
         load([f"ablation={n}", f"seed={s}", f"runs={runs}"]) for s, n in product(range(seeds), names())
     ]

@@ -28,19 +28,23 @@ CENTRES = np.array([[-4.0, 0.0], [4.0, 0.0], [0.0, 6.0]])
 def clusters(
     rng: np.random.Generator, shares: Sequence[float] = (1, 1, 1), spread: float = 1.0, n: int = 60
 ) -> np.ndarray:
-    """``n`` points around three centres, of which each has its share: (n, 2)."""
+    """``n`` points around three centres 8 and 7.2 apart, of which each has its share: (n, 2).
+
+    ``shares`` need not add up to 1; ``spread`` is the standard deviation in either direction, the same for
+    all.
+    """
     member = rng.choice(3, size=n, p=np.array(shares) / sum(shares))
     return CENTRES[member] + spread * rng.standard_normal((n, 2))
 
 
 def _outliers(rng: np.random.Generator) -> np.ndarray:
     points = clusters(rng)
-    points[::20] = 20.0
+    points[::20] = 20.0  # three of 60
     return points
 
 
 def _matched(rng: np.random.Generator) -> np.ndarray:
-    many = clusters(rng, n=12_000)
+    many = clusters(rng, n=12_000)  # so many that mean and covariance are the source's, not a sample's
     return rng.multivariate_normal(many.mean(axis=0), np.cov(many.T), 60)
 
 
@@ -56,11 +60,16 @@ SCENES = {
 
 
 def scene_values(name: str) -> dict[str, float]:
-    """Mean value over the samples of each scene, in null standard deviations from the null's mean."""
+    """What one candidate, a name of ``study.distances.DISTANCES``, says of each scene.
+
+    Scene -> mean value over ``SAMPLES`` samples, in standard deviations of ``NULLS`` samples without a
+    change, from their mean. Above 2, one would notice.
+    """
+    # Two columns are two frames of one coefficient to a distance between sequences.
     function = partial(DISTANCES[name], **({"coefficients": 1} if name == "dynamic_time_warping" else {}))
 
     def value(make, *key) -> float:
-        rng = seeded(*key)
+        rng = seeded(*key)  # the same two sets for every distance
         return function(clusters(rng), make(rng), rng=rng)
 
     null = np.array([value(clusters, "null", t) for t in range(NULLS)])
@@ -72,6 +81,9 @@ def scene_values(name: str) -> dict[str, float]:
 
 
 def run(*, workers: int = -1) -> dict:
-    """Every scene for every candidate."""
+    """Every scene for every candidate.
+
+    ``nulls``: how many samples without a change are the scale; ``scenes``: distance -> scene -> number.
+    """
     values = Parallel(n_jobs=workers)(delayed(scene_values)(name) for name in DISTANCES)
     return {"nulls": NULLS, "scenes": dict(zip(DISTANCES, values, strict=True))}

@@ -77,7 +77,7 @@ VERSIONS = (
     *SHUFFLED,
     *(f"{kind} {severity}" for kind in KINDS for severity in (1, 2, MID)),
 )
-DIGITS_RATE = 8000  # Hz
+DIGITS_RATE = 8000  # Hz: numbers of bands above half of it are left out of the test
 
 
 # ------------------------------------------------------------------------------------ embedded digits
@@ -93,7 +93,10 @@ def _seeded(*key) -> np.random.Generator:
 
 
 def embedded(signal: np.ndarray, rate: int) -> np.ndarray:
-    """The first window of a signal, described: (1032,) float32."""
+    """The first window of a signal, described: (1032,) float32, not yet over the bundled divisors.
+
+    Of a longer one the rest is left out: here a file is one vector, as it is to the incumbents.
+    """
     return metrics.embed(metrics.windows(metrics.prepare(signal, rate)[0])[0])
 
 
@@ -107,7 +110,11 @@ def _embed_version(version: str, signals: Sequence[np.ndarray], rate: int) -> np
 
 
 def embed_digits(count: int = sources.BENCHMARK_DIGITS) -> Rows:
-    """``count`` digits in every version, one window a file (the first): (files, 1032) each."""
+    """``count`` digits in every one of ``VERSIONS``, one window a file: (files, 1032) each.
+
+    ``labels`` are the digits, ``groups`` the speakers. Each
+    version is computed in a process, and nothing is cached.
+    """
     digits = sources.benchmark_digits(count)
     jobs = (delayed(_embed_version)(version, digits.signals, digits.rate) for version in VERSIONS)
     done = Parallel(n_jobs=-1, return_as="generator")(jobs)
@@ -125,7 +132,27 @@ def embed_digits(count: int = sources.BENCHMARK_DIGITS) -> Rows:
 
 
 def bias(digits: Rows, *, sizes: Sequence[int] = (10, 20, 50, 100, 300), trials: int) -> dict:
-    """Mean and spread of the value between two samples of one source, as a share of a mid distortion's."""
+    """Mean and spread of the value between two samples of one source, as a share of a mid distortion's.
+
+    A distance that is 0 for equal distributions should have mean 0 here at every N; what is left is its
+    bias. The scale is the mean value over the 12 distortions at severity 3 of the same N, so that distances
+    in other units compare.
+
+    Parameters
+    ----------
+    digits : Rows
+        As ``embed_digits`` gives them.
+    sizes : sequence of int
+        N, files in each set.
+    trials : int
+        Draws at N = 20; fewer for large sets, which cost more and vary less, and at most 20 of Frechet.
+
+    Returns
+    -------
+    dict
+        N -> distance (a key of ``study.incumbents.VALUES``) -> ``mean_null_over_mid``, ``sd_null_over_mid``,
+        ``standard_error`` of the mean, ``trials``.
+    """
     table = {}
     for size in sizes:
         repeats = max(5, trials * 20 // (size + 20))  # a large set costs more and varies less
@@ -139,7 +166,7 @@ def bias(digits: Rows, *, sizes: Sequence[int] = (10, 20, 50, 100, 300), trials:
                 for kind in KINDS
                 for t in range(max(2, repeats // 12))
             ]
-            scale = float(np.mean(mid))
+            scale = float(np.mean(mid))  # of this N and distance
             table[str(size)][name] = {
                 "mean_null_over_mid": float(np.mean(null)) / scale,
                 "sd_null_over_mid": float(np.std(null)) / scale,
@@ -150,7 +177,11 @@ def bias(digits: Rows, *, sizes: Sequence[int] = (10, 20, 50, 100, 300), trials:
 
 
 def power(digits: Rows, size: int, *, trials: int, frechet_trials: int) -> dict:
-    """Effect -> test -> [trials with p <= 5 %, trials]; Frechet's test is slow and gets fewer."""
+    """How often each test finds each of ``EFFECTS`` at N = ``size``: effect -> test -> [p <= 5 %, trials].
+
+    Tests: "this distance", "Gaussian MMD", "Frechet"; 199 rearrangements each. Frechet's is slow, so it gets
+    the first ``frechet_trials`` of the ``trials`` only: of the same draws.
+    """
 
     def pair(effect: str, trial: int) -> tuple[np.ndarray, np.ndarray]:
         return draw(digits, effect, size, _seeded("power", size, effect, trial))
@@ -159,7 +190,10 @@ def power(digits: Rows, size: int, *, trials: int, frechet_trials: int) -> dict:
 
 
 def paired_power(digits: Rows, size: int, *, trials: int, frechet_trials: int) -> dict:
-    """As ``power``, of the 24 distortions, where the candidate's files are the reference's, damaged."""
+    """As ``power``, of the 24 distortions, where the candidate's files are the reference's, damaged.
+
+    All tests swap within pairs, so what a file is like itself cancels.
+    """
 
     def pair(effect: str, trial: int) -> tuple[np.ndarray, np.ndarray]:
         chosen = _seeded("paired", size, effect, trial).permutation(len(digits.labels))[:size]
@@ -186,7 +220,12 @@ def _rejections(effects, pair, *, trials: int, frechet_trials: int, paired: bool
 
 
 def false_alarms(digits: Rows, *, trials: int) -> dict:
-    """Condition -> share of p <= 5 % where both sets are draws of one source, with its binomial error."""
+    """Share of p <= 5 % where both sets are draws of one source: condition -> share, its error, trials.
+
+    Files (N = 8, 20), groups of four files dealt whole and, wrongly, file by file, exchangeable pairs (N =
+    10, 20), and white noise, where nothing but chance differs. An exact test has 5 % in all but the wrong
+    condition. ``standard_error`` is binomial.
+    """
     shares = {}
     for size in (8, 20):
         shares[f"files, N={size}"] = _share(
@@ -199,7 +238,7 @@ def false_alarms(digits: Rows, *, trials: int) -> dict:
     takes = _two_takes()
     for size in (10, 20):
         shares[f"pairs, N={size}"] = _share(_of_pairs(takes, size, t) for t in range(trials))
-    rng = np.random.default_rng(2)
+    rng = np.random.default_rng(2)  # a pool of noises, of which each trial takes 40
     noise = np.stack(
         [embedded(rng.normal(0, 0.1, 11025).astype(np.float32), metrics.RATE) for _ in range(2000)]
     )
@@ -214,6 +253,7 @@ def false_alarms(digits: Rows, *, trials: int) -> dict:
 
 def _of_groups(digits: Rows, trial: int) -> tuple[float, float]:
     """P-values of 8 against 8 groups (a digit by a speaker), dealt whole and, wrongly, file by file."""
+    # A digit by a speaker: files of one are alike, which is what makes dealing files wrong.
     groups = np.array([f"{s} {d}" for s, d in zip(digits.groups, digits.labels, strict=True)])
     parts = draw_groups(groups, _seeded("grouped", trial), count=16, files=4)
     x, y = (digits.versions["clean"][np.concatenate(side)] for side in (parts[:8], parts[8:]))
@@ -242,6 +282,7 @@ def _of_pairs(takes: np.ndarray, size: int, trial: int) -> float:
     """P-value of ``size`` pairs, which take is the reference's drawn for each."""
     rng = _seeded("pairs", size, trial)
     chosen, side = rng.permutation(takes.shape[1])[:size], rng.integers(0, 2, (size, 1))
+    # Drawn for each pair, so that which take is the reference's means nothing.
     x = np.where(side, takes[0][chosen], takes[1][chosen])
     y = np.where(side, takes[1][chosen], takes[0][chosen])
     return own_p_value(x, y, seed=trial, rate=DIGITS_RATE, paired=True)
@@ -258,9 +299,11 @@ def _share(p_values: Iterable[float]) -> dict:
 
 
 def coverage(digits: Rows, *, trials: int) -> dict:
-    """How often the 95 % interval holds the value of the whole pool (its two halves, 500 files each).
+    """How often the 95 % interval holds the true value: N -> effect -> [intervals that hold it, trials].
 
-    N -> effect -> [intervals that hold it, trials].
+    The truth is the value of the whole pool, its two halves of 500 files, one with the effect. N is 20 and
+    50; effects are none, and four distortions at severities 1 and 3. Each half stands for its distribution,
+    so a sample is drawn without replacement from it.
     """
     half = len(digits.labels) // 2
     kinds = ("noise", "low_pass", "griffin_lim", "pitch")
@@ -280,7 +323,11 @@ def coverage(digits: Rows, *, trials: int) -> dict:
 
 
 def silence(digits: Rows, *, trials: int) -> dict:
-    """Change of the value by 50 ms of leading zeros, as a share of a mid distortion's value (N=20)."""
+    """Change of the value by 50 ms of leading zeros, as a share of a mid distortion's value; N = 20.
+
+    ``largest_change_over_mid`` over ``trials`` draws. Silence is cut before anything
+    else is done, so it should be 0.
+    """
     changes, mid = [], []
     for trial in range(trials):
         before, after, *distorted = (
@@ -296,7 +343,13 @@ def silence(digits: Rows, *, trials: int) -> dict:
 
 
 def soundness(*, draws: int) -> list[dict]:
-    """Pairs of sets that must differ, and pairs that must not: ``draws`` independent pairs of sets each."""
+    """Pairs of sets that must differ, and pairs that must not: ``draws`` independent pairs of sets each.
+
+    A row each of ``study.soundness.PAIRS``: ``pair``, ``must_differ``, ``files`` a side, ``median_p``,
+    ``median_value``, ``median_null_spreads`` (the value over its null spread), ``share_p_below_5_percent``,
+    ``draws``, ``right``. It is right if the median p of a pair that must differ is 5 % or less and its
+    median value above 0; of the others, if at most 15 % of the draws have p of 5 % or less.
+    """
     jobs = [(name, index) for name in PAIRS for index in range(draws)]
     done = Parallel(n_jobs=-1, return_as="generator")(delayed(_sound_pair)(*job) for job in jobs)
     rows = defaultdict(list)
@@ -331,12 +384,17 @@ def soundness(*, draws: int) -> list[dict]:
 def _sound_pair(name: str, index: int) -> tuple[float, float, float]:
     _, size, make = PAIRS[name]
     reference, candidate, rate = make(size, _seeded("sound", name, index))
+    # Some changes leave full scale behind; that is not what is asked here.
     apart = metrics.compare(reference, candidate, rate=rate, workers=1, peak_limit=1e9, seed=index)
     return apart.p_value, apart.value, apart.null_spread
 
 
 def challenge_order() -> list[dict]:
-    """The challenge's sets at their own small numbers: test1 > test2 > a split of the background."""
+    """Whether test1 > test2 > a split of the background, at the challenge's own small numbers.
+
+    A row each writing: ``overflow`` ("wrap" as published, "clip" clean), the three values, ``right``. The
+    split is every other tone of the background against the rest.
+    """
     rows = []
     for overflow in ("wrap", "clip"):
         files = {name: list(s.values()) for name, s in gen_audio.test_sets(seed=0, overflow=overflow).items()}
@@ -360,7 +418,18 @@ def challenge_order() -> list[dict]:
 
 
 def run(*, quick: bool = False) -> dict:
-    """All measurements; ``quick`` makes a tenth of the trials."""
+    """All measurements; ``quick`` makes a tenth of the trials, at least four.
+
+    Returns
+    -------
+    dict
+        power_20, power_50, paired_power_10   ``power`` at these N, and ``paired_power``
+        bias, false_alarms, coverage, silence, soundness, challenge_order
+                                              what the functions of these names return
+        seconds, files                        that all of it took, and digits it was measured on
+
+    Raises ``datasets.MissingData`` without the digits.
+    """
 
     def count(trials: int) -> int:
         return max(4, round(trials * (0.1 if quick else 1.0)))
@@ -368,6 +437,7 @@ def run(*, quick: bool = False) -> dict:
     started = time.perf_counter()
     digits = embed_digits()
     parts = {
+        # Frechet's test is slow: a quarter of the trials, and fewer at N = 50.
         "power_20": delayed(power)(digits, 20, trials=count(100), frechet_trials=count(25)),
         "power_50": delayed(power)(digits, 50, trials=count(60), frechet_trials=count(8)),
         "bias": delayed(bias)(digits, trials=count(200)),
@@ -386,14 +456,18 @@ def run(*, quick: bool = False) -> dict:
 
 
 def mean_power(table: dict, name: str) -> tuple[float, float]:
-    """Mean over the effects and its standard error (binomial, over trials)."""
+    """Mean share found over the effects, and its standard error.
+
+    ``table``: what ``power`` returns; ``name``: a test. The error is binomial, over trials: these effects
+    are all that the mean speaks of, so they are not drawn again.
+    """
     shares = [row[name][0] / row[name][1] for row in table.values()]
     errors = [s * (1 - s) / row[name][1] for s, row in zip(shares, table.values(), strict=True)]
     return float(np.mean(shares)), float(np.sqrt(np.sum(errors)) / len(shares))
 
 
 def summary(measured: dict) -> str:
-    """The figures as text."""
+    """All figures as text, a line each."""
     lines = ["two samples of one source, mean (sd) as a share of a mid distortion's value"]
     for size, row in measured["bias"].items():
         shares = (

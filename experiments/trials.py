@@ -30,7 +30,7 @@ TAKES = "under an hour"
 
 
 def options(parser: argparse.ArgumentParser) -> None:
-    """What the trials can be told."""
+    """Adds ``--embeddings`` and ``--sources``; an unknown name is refused before anything is loaded."""
     parser.add_argument(
         "--embeddings",
         metavar="A,B",
@@ -73,20 +73,29 @@ def run(
     workers: int = -1,
     fresh: bool = False,
 ) -> dict:
-    """Every trial on the ``sources``; ``embeddings`` None takes the handcrafted and what is installed."""
+    """Every trial on the ``sources``, of every general distance on the ``embeddings``.
+
+    ``embeddings`` None takes the handcrafted ones and the networks that are installed; a name that ends in
+    ``.pt2`` is a file. ``quick`` makes few draws of few files, to see it run; ``fresh`` computes again what
+    is kept. Returns and raises as ``measure``.
+    """
     settings = Settings(sources=sources, embeddings=embeddings or GENERAL_EMBEDDINGS + networks())
     if quick:
+        # 210 files: robustness draws 100 of them twice.
         settings = replace(settings, files=210, null_draws=20, effect_draws=2, bias_draws=3, unit_trials=5)
     return measure(settings, workers=workers, keep=not fresh)
 
 
 def networks() -> tuple[str, ...]:
-    """Networks that are installed, beside the handcrafted embeddings."""
+    """Networks that are installed, beside the handcrafted embeddings; nothing is loaded."""
     return tuple(n for n in embeddings.installed() if n in NETWORKS)
 
 
 def measured_on(measured: Mapping) -> list[str]:
-    """The sets of recordings behind a result: instruments are rendered, and rated sets may be missing."""
+    """The sets of recordings behind a result, for its header.
+
+    Instruments are rendered, and rated sets may be missing. Asked right after measuring.
+    """
     wanted = (*measured["settings"]["sources"], "rated")
     return [name for name in wanted if name != "instruments" and datasets.available(name)]
 
@@ -94,7 +103,25 @@ def measured_on(measured: Mapping) -> list[str]:
 def measure(settings: Settings, *, workers: int = -1, keep: bool = True) -> dict:
     """Run every trial on everything; parts done before (same code, data, settings) are read back.
 
-    Raises ``datasets.MissingData`` naming what is missing: leave the source out, or bring it.
+    Returns
+    -------
+    dict
+        settings, effects   ``Settings`` as a table; source -> its effects, the order of all lists below
+        power               source -> embedding -> distance -> ``found``, ``draws``, ``curve`` as lists by
+                            effect, and the rest as ``study.trials.power``
+        nuisance, robustness, permutation, bias
+                            source -> embedding -> what the trial of that name returns
+        tones, cost, units, soundness, ratings
+                            embedding -> the same, where the trial needs no source
+        shipped             set -> system -> value of ``metrics.distance``
+        rated               set -> ratings, laboratory, figures (how the ratings were got), metric, files
+
+    Raises
+    ------
+    datasets.MissingData
+        Naming what is missing: leave the source out, or bring it.
+    embeddings.MissingNetwork
+        For an embedding that is not installed.
     """
     contents = computed(_parts(settings, workers), "trials", workers=workers, keep=keep)
     # Named once, in this order: a name for every number would make the file ten times as long.
@@ -147,17 +174,19 @@ def _parts(settings: Settings, workers: int) -> dict[Key, Part]:
             plan(("ratings", e), trials.ratings, (e,), " ".join(rated))
         if e in PERMUTED and "digits" in settings.sources:
             plan(("soundness", e), trials.soundness, (e,))
+        # Units need clips of several windows, and groups of several files.
         if e not in naive and {"digits", "sounds"} <= set(settings.sources):
             plan(("units", e), trials.units, (e,))
     if rated:
         plan(("shipped",), trials.shipped, (), " ".join(rated))
     for (name, e), table in rows.items():
+        # The rows themselves: another machine's embedding may differ in a digit, and is another part.
         stamp = hashlib.sha256(table.versions["clean"].tobytes()).hexdigest()
         plan(("power", name, e), trials.power, (table,), stamp)
         if e not in naive:
             plan(("nuisance", name, e), trials.nuisance, (table,), stamp)
             plan(("robustness", name, e), trials.robustness, (table,), stamp)
-            if name == settings.sources[0]:
+            if name == settings.sources[0]:  # the digits: only they have 300 files twice
                 plan(("bias", name, e), trials.bias, (table,), stamp)
         if e in PERMUTED:
             plan(("permutation", name, e), trials.permutation, (table,), stamp)
@@ -176,7 +205,10 @@ def _packed(row: dict, effects: tuple[str, ...]) -> dict:
 
 
 def summary(measured: Mapping) -> str:
-    """Power and agreement with listeners, a line each candidate, best power first."""
+    """Power and agreement with listeners, a line each candidate, best power first.
+
+    The share is of the small effects, each weighing alike, over all sources.
+    """
     lines = []
     for embedding in (*measured["settings"]["embeddings"], *(e for e, _ in NAIVE)):
         powers = {s: tables[embedding] for s, tables in measured["power"].items()}

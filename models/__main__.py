@@ -197,6 +197,7 @@ def export(arguments: Sequence[str]) -> int:
 
 
 def predict(arguments: Sequence[str]) -> int:
+    """Name sounds; see ``models.predict.main``, which loads PyTorch only when its arguments are right."""
     from models import predict
 
     return predict.main(arguments)

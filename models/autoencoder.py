@@ -144,22 +144,10 @@ class Autoencoder:
             self.statistics = spectrogram.statistics(powers, self.spectrogram)
             self.table = self._normalised([self.spectrogram.bands(power) for power in powers])
         self._build(seed)
-        targets = torch.from_numpy(self.index)
-
-        def loss(rows: Tensor, step: int, generator: torch.Generator) -> dict[str, Tensor]:
-            parts = dict(self.network_.loss(self.table[rows], generator=generator))
-            parts["total"] = self.reconstruction_weight * parts["reconstruction"]
-            if "kl" in parts:
-                parts["total"] = parts["total"] + self.weight_of_kl(step) * parts["kl"]
-            else:
-                parts["prior"] = self.codes_.loss(parts["codes"], targets[rows])
-                parts["total"] = parts["total"] + parts["commitment"] + parts["prior"]
-            return parts
-
         yield 0
         for step, parts in train(
             self.modules,
-            loss,
+            self._loss,
             rows=len(signals),
             steps=self.steps,
             batch=self.batch,
@@ -172,6 +160,17 @@ class Autoencoder:
             self.step, self.parts = step, parts
             yield step
         self._warn_of_collapse()
+
+    def _loss(self, rows: Tensor, step: int, generator: torch.Generator) -> dict[str, Tensor]:
+        parts = dict(self.network_.loss(self.table[rows], generator=generator))
+        parts["total"] = self.reconstruction_weight * parts["reconstruction"]
+        if "kl" in parts:
+            parts["total"] = parts["total"] + self.weight_of_kl(step) * parts["kl"]
+        else:
+            # Codes are integers, so no gradient of the prior reaches the network: both can learn at once.
+            parts["prior"] = self.codes_.loss(parts["codes"], torch.from_numpy(self.index)[rows])
+            parts["total"] = parts["total"] + parts["commitment"] + parts["prior"]
+        return parts
 
     def weight_of_kl(self, step: int) -> float:
         """Of a step: it rises from 0, for in full it empties the latents before they are of use.
@@ -289,7 +288,12 @@ class Autoencoder:
 
     @torch.no_grad()
     def sample(self, count: int, *, seed: int, progress: bool = False) -> list[np.ndarray]:
-        """``count`` sounds from the prior; equal seeds give equal sounds. ValueError for fewer than 1."""
+        """``count`` sounds from the prior; equal seeds give equal sounds.
+
+        Each is ``seconds`` long, float32 at the rate of the training. Labels are drawn first, in the shares
+        of the training (``draw_labels`` gives the same ones); then codes or latents given the label; then
+        what the network decodes them to. ValueError for fewer than 1.
+        """
         if count < 1:
             raise ValueError(f"count is {count}; at least 1 sound is made")
         torch.set_num_threads(self.threads)
@@ -337,7 +341,11 @@ class Autoencoder:
     # --------------------------------------------------------------------------------- kept and loaded
 
     def save(self, path: Path | str) -> None:
-        """Write the model file; equal models give equal bytes."""
+        """Write the model file; equal models give equal bytes.
+
+        A safetensors file of all weights, statistics of the spectrogram, the fitted mixture and the labels'
+        shares, under a header of options, rate and seed: nothing is unpickled to read it.
+        """
         arrays = {f"modules.{name}": value for name, value in self.modules.state_dict().items()}
         if self.statistics is not None:
             arrays |= {f"statistics.{k}": torch.from_numpy(v) for k, v in vars(self.statistics).items()}
@@ -355,7 +363,10 @@ class Autoencoder:
 
     @classmethod
     def load(cls, path: Path | str) -> Autoencoder:
-        """Read a model file. ValueError, naming it, for another version or what is no model file."""
+        """Read a model file; it samples as the model that was saved did.
+
+        ValueError, naming the file, for another version or what is no model file.
+        """
         header, arrays = files.read(path, kind=KIND, version=VERSION)
         model = cls(**header["model"])
         model.rate, model.seed, model.step = (header[name] for name in ("rate", "seed", "step"))

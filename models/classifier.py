@@ -342,7 +342,10 @@ class Classifier:
                 self.networks.append(ResNet(self.front_end_.channels, self.width, len(names)))
 
     def save(self, path: Path | str) -> None:
-        """Write the model file; equal models give equal bytes. See the module for what it holds."""
+        """Write the model file; equal models give equal bytes. See the module for what it holds.
+
+        A safetensors file: nothing is unpickled to read it.
+        """
         arrays = {f"networks.{k}": v for k, v in self.networks.state_dict().items()}
         arrays |= {f"front_end.{k}": v for k, v in self.front_end_.learned().items()}
         header = {
@@ -362,7 +365,10 @@ class Classifier:
 
     @classmethod
     def load(cls, path: Path | str) -> Classifier:
-        """Read a model file. ValueError, naming it, for another version or what is no model file."""
+        """Read a model file; it predicts as the model that was saved did.
+
+        ValueError, naming the file, for another version or what is no model file.
+        """
         header, arrays = files.read(path, kind=KIND, version=VERSION)
         model = cls(**header["model"])
         model._build(header["rate"], header["labels"], seed=0)

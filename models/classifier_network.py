@@ -50,7 +50,11 @@ class FrontEnd(nn.Module):
         self.register_buffer("deviation", torch.full((self.channels, bands, 1), 5.0))
 
     def bands(self, signals: Tensor) -> Tensor:
-        """Before normalising; any number of samples."""
+        """Pictures before normalising, (count, channels, bands, frames), of signals of any number of samples.
+
+        The logarithm of mel power, or its cosine transform, with its differences as further channels.
+        Shorter signals than ``n_fft`` are padded with zeros.
+        """
         short = max(0, self.n_fft - signals.shape[1])
         spectrum = torch.stft(
             F.pad(signals, (0, short)),

@@ -174,7 +174,12 @@ def _written(part: Path, wanted: Sequence[str]) -> list[dict[str, str]]:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Exit code 0; 1 if a file could not be named; 2 for input that cannot be used."""
+    """Exit code 0; 1 if a file could not be named; 2 for input that cannot be used.
+
+    Names go to stdout, or to a CSV file; errors of single files, and how far the files are from the training
+    set, to stderr, so that a pipe carries names alone. Without ``--no-distance`` up to ``COMPARED`` of the
+    files are read again.
+    """
     parser = argparse.ArgumentParser(
         prog="python -m models predict",
         description="Name sounds with a model file that `python -m models release` wrote.",

@@ -65,6 +65,7 @@ def fit_mixture(latents: np.ndarray, labels: np.ndarray, *, components: int, see
         for rows in tables
     ]
     return Mixture(
+        # Choice refuses weights whose sum is off by rounding.
         weights=np.stack([g.weights_ / g.weights_.sum() for g in fitted]),
         means=np.stack([g.means_ for g in fitted]),
         factors=np.stack([np.linalg.cholesky(g.covariances_) for g in fitted]),
@@ -91,6 +92,7 @@ class CodePrior(nn.Module):
 
     def loss(self, codes: Tensor, labels: Tensor) -> Tensor:
         """Nats a sound."""
+        # Teacher forcing: each code is predicted from the true ones before it.
         before = torch.cat([self._first(len(codes)), codes[:, :-1]], dim=1)
         return self.tokens * F.cross_entropy(self(before, labels)[0].transpose(1, 2), codes)
 

@@ -98,6 +98,7 @@ def train(
         losses["total"].backward()
         nn.utils.clip_grad_norm_(module.parameters(), LARGEST_GRADIENT)
         optimiser.step()
+        # Not after the last: what is done is kept as a model.
         if checkpoint is not None and step % every == 0 and step < steps:
             _keep(checkpoint, key, module, optimiser, generator, step, parts)
         yield step, parts
@@ -126,7 +127,7 @@ def _keep(path: Path, key: str, module, optimiser, generator, step: int, parts: 
 
 def _restore(path: Path, key: str, module, optimiser, generator) -> tuple[int, dict[str, float]]:
     try:
-        kept = torch.load(path, weights_only=True)
+        kept = torch.load(path, weights_only=True)  # nothing in it is run
     except Exception as error:  # whatever a damaged archive raises
         raise ValueError(
             f"{path} is no checkpoint ({type(error).__name__}); delete it to begin anew"

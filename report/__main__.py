@@ -19,7 +19,10 @@ from study import results
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run the command; return its exit code."""
+    """Run the command, by default with the arguments of this process; return its exit code.
+
+    0; 1 for a missing result, a report that differs, a notebook that fails; 2 for an unknown name.
+    """
     parser = argparse.ArgumentParser(prog="python -m report", description=__doc__.splitlines()[0])
     parser.add_argument("--check", action="store_true", help="compare with report.md only, write nothing")
     commands = parser.add_subparsers(dest="command", metavar="notebooks")
@@ -34,7 +37,7 @@ def main(argv: list[str] | None = None) -> int:
             "error: results/challenge.json is missing; run: python -m experiments challenge", file=sys.stderr
         )
         return 1
-    text = rendering.render(measured)
+    text = rendering.render(measured)  # first: a template that fails leaves page and figures as they were
     return _check(text) if arguments.check else _write(text, measured)
 
 

@@ -199,7 +199,10 @@ _OPTIONS = {"gaussian_mmd": {"bandwidth": 2.0}, "dynamic_time_warping": {"coeffi
 
 
 def by_hand(name: str) -> tuple[str, float, float]:
-    """The working of an example, its value, and what the function gives."""
+    """The working of an example, its value, and what the function gives: text, float, float.
+
+    ``name`` is a distance of ``study.distances.DISTANCES``. The two numbers agree to the tolerance of a test.
+    """
     reference, candidate, working, value = EXAMPLES[name]
     function = partial(DISTANCES[name], **_OPTIONS.get(name, {}))
     return working, value, function(np.array(reference), np.array(candidate), rng=seeded(name))
@@ -222,18 +225,24 @@ def _rows(rows: list) -> str:
 
 
 def implementation(name: str) -> str:
-    """The code of a candidate, and of the functions that hold part of it, without docstrings."""
+    """The code of a candidate, and of the functions that hold part of it, without docstrings.
+
+    Read from the source that is run, so that what a notebook shows cannot be another.
+    """
     return "\n\n\n".join(_code(part) for part in (name, *_CALLED.get(name, ())))
 
 
 def _code(name: str) -> str:
     text = inspect.getsource(getattr(distances, name))
-    parts = text.split('"""')
+    parts = text.split('"""')  # before, in and after the docstring
     return parts[0].rstrip() + parts[2].rstrip() if len(parts) == 3 else text.rstrip()
 
 
 def card(name: str) -> str:
-    """Idea, cost and blind spots of a candidate, its example: markdown."""
+    """Idea, cost and blind spots of a candidate, and its example by hand: two paragraphs of Markdown.
+
+    The second states the number worked out and the one the function gives, to three digits.
+    """
     note = NOTES[name]
     working, value, given = by_hand(name)
     return (
@@ -246,7 +255,11 @@ def card(name: str) -> str:
 
 @styled
 def scenes_picture() -> Figure:
-    """The scenes themselves: reference in blue, candidate in orange."""
+    """The scenes themselves, a panel each: reference as blue dots, candidate as orange crosses.
+
+    60 points a side in the plane, no unit; first the scene without a change, then those of
+    ``experiments.scenes``.
+    """
     figure, panels = new_figure(
         4.4, "What is changed: reference (blue dots) and candidate (orange crosses)", 2, 4
     )
@@ -255,7 +268,7 @@ def scenes_picture() -> Figure:
         axes.plot(*clusters(rng).T, "o", ms=3, color=BLUE)
         axes.plot(*make(rng).T, "x", ms=5, mew=1.3, color=ORANGE)
         axes.set_title(scene)
-        far = 22 if "outliers" in scene else 10
+        far = 22 if "outliers" in scene else 10  # they lie at (20, 20)
         axes.set(xlim=(-9, far), ylim=(-5, far), xticks=[], yticks=[])
         axes.spines[["top", "right"]].set_visible(True)
     return figure
@@ -263,7 +276,12 @@ def scenes_picture() -> Figure:
 
 @styled
 def picture(name: str, values: Mapping[str, float]) -> Figure:
-    """What a candidate sees of the scenes: ``values`` as ``scene_values`` gives them, from results."""
+    """What a candidate sees of the scenes, a bar each.
+
+    ``values``: scene -> number, as in results/scenes.json. Along y standard deviations of samples without a
+    change: blue from 2, grey below, where one cannot tell. Bars end at -10 and 30; the number above says
+    what they would be.
+    """
     figure, axes = new_figure(2.7, f"{words(name)}: what it sees (blue) and what it cannot tell (grey)")
     shown = np.clip(list(values.values()), -10, 30)  # the number says what a bar that is cut would be
     bars = axes.bar(range(len(values)), shown, color=[BLUE if v >= SEEN else GREY for v in values.values()])

@@ -26,8 +26,8 @@ from study.draws import small_effects as small_effects_of
 from study.sources import GRADED
 
 Candidate = tuple[str, str]
-BOOTSTRAP = 2000
-WEIGHT_DRAWS = 10_000
+BOOTSTRAP = 2000  # draws of kinds or laboratories
+WEIGHT_DRAWS = 10_000  # standard error of a share: half a percentage point at most
 
 CRITERIA = {
     "small damage": "share of small distortions found at N = 20, at 5 %",
@@ -43,19 +43,23 @@ CRITERIA = {
 
 
 def label(candidate: Candidate) -> str:
-    """The candidate in words for tables and axes."""
+    """The candidate in words for tables and axes: "three views / energy"."""
     return " / ".join(part.replace("_", " ") for part in candidate)
 
 
 def candidates(results: Mapping, *, naive: bool = False) -> list[Candidate]:
-    """Every (embedding, distance) that was tried, in the order of the settings."""
-    first = results["power"][next(iter(results["power"]))]
+    """Every (embedding, distance) that was tried, in the order of the settings; naive ones if asked for."""
+    first = results["power"][next(iter(results["power"]))]  # every source has the same candidates
     pairs = [(e, d) for e in first for d in first[e]]
     return [c for c in pairs if naive or c not in trials.NAIVE]
 
 
 def shares(results: Mapping, candidate: Candidate, effects) -> dict[tuple[str, str], float]:
-    """Share of draws found: (source, effect) -> 0 to 1, for the effects a source has."""
+    """Share of draws in which each effect is seen: (source, effect) -> 0 to 1.
+
+    ``effects`` are those asked for; of a source only the ones it has. Seen: the value is above the 95 %
+    quantile of the candidate's own null draws, so .05 is chance.
+    """
     embedding, distance = candidate
     result = {}
     for source, tables in results["power"].items():
@@ -67,24 +71,31 @@ def shares(results: Mapping, candidate: Candidate, effects) -> dict[tuple[str, s
 
 
 def small_effects(results: Mapping) -> tuple[str, ...]:
-    """Every small effect of any source."""
+    """Every small effect of any source, each once: those that make up the power."""
     return tuple(dict.fromkeys(e for source in results["power"] for e in small_effects_of(source)))
 
 
 def power(results: Mapping, candidate: Candidate) -> float:
-    """Mean share of the small effects results, over effects and sources."""
+    """Mean share of the small effects that a candidate sees, over effects and sources: 0 to 1.
+
+    Every pair of source and effect weighs alike.
+    """
     return float(np.mean(list(shares(results, candidate, small_effects(results)).values())))
 
 
 def power_of_source(results: Mapping, candidate: Candidate, source: str) -> float:
-    """Mean share of the small effects found in one source."""
+    """The same in one source."""
     effects = small_effects(results)
     return _mean(v for (s, _), v in shares(results, candidate, effects).items() if s == source)
 
 
 def kind(effect: str) -> str:
-    """The kind of an effect: its distortion, or what is done to the set."""
-    head, _, tail = effect.rpartition(" ")
+    """The kind of an effect, which intervals draw: "noise 2" is noise, "2 labels dropped" a label.
+
+    Severities of one distortion, and dropping one label or three, rise and fall together; taken as separate
+    draws they would make intervals too narrow.
+    """
+    head, _, tail = effect.rpartition(" ")  # "noise 2": a distortion and its severity
     if tail.isdigit():
         return head
     return next((k for k in ("shuffled", "label", "group", "weights") if k in effect), effect)
@@ -93,12 +104,17 @@ def kind(effect: str) -> str:
 def test_shares(
     results: Mapping, embedding: str = trials.THIS[0], test: str = "compare"
 ) -> dict[tuple[str, str], float]:
-    """Share of draws in which a permutation test has p <= 5 %; by default that of ``metrics.compare``."""
+    """Share of draws in which a permutation test has p <= 5 %: (source, effect) -> 0 to 1.
+
+    By default that of ``metrics.compare``; ``test`` may also be "frechet" or "gaussian_mmd" on an embedding
+    they were tested on. A test needs no null draws, so its share is not comparable with that of another's
+    value without saying so.
+    """
     return {
         (source, effect): hits / draws
         for source, tables in results["permutation"].items()
         for effect, (hits, draws) in tables[embedding][test].items()
-        if effect != "clean"
+        if effect != "clean"  # nothing differs there: false alarms, not power
     }
 
 
@@ -107,7 +123,9 @@ def power_difference(
 ) -> dict:
     """Mean difference of power, candidate minus other, with its interval over kinds of effect.
 
-    ``None`` as candidate is the permutation test of ``metrics.compare``, which needs no null draws.
+    ``None`` as candidate is the permutation test of ``metrics.compare``, which needs no null draws. Both
+    sides saw the same draws, so the difference is paired by (source, effect). Returns ``mean``,
+    ``interval``, ``groups``.
     """
     effects = small_effects(results)
     mine = test_shares(results) if candidate is None else shares(results, candidate, effects)
@@ -115,15 +133,24 @@ def power_difference(
 
 
 def shares_difference(a: Mapping, b: Mapping, *, seed: int = 0) -> dict:
-    """Mean difference a - b of shares by (source, effect), with its interval over kinds of effect."""
+    """Mean difference a - b of shares by (source, effect), with its interval over kinds of effect.
+
+    ``mean``; ``interval``, percentile bootstrap of ``BOOTSTRAP`` draws of whole kinds; ``groups``, their
+    number. ``b`` must have every key of ``a``.
+    """
     grouped: dict[str, list[float]] = {}
     for key in a:
+        # All sources and severities of a kind are one draw.
         grouped.setdefault(kind(key[1]), []).append(a[key] - b[key])
     return _bootstrap(list(grouped.values()), seed)
 
 
 def false_alarms(results: Mapping, embedding: str, test: str) -> dict:
-    """Share of p <= 5 % between undamaged samples, all sources together, with its 95 % Wilson interval."""
+    """Share of p <= 5 % between undamaged samples, all sources together: nominal .05.
+
+    ``interval`` is Wilson's, 95 %; ``draws`` the trials behind it. ``test``: "compare", "frechet" or
+    "gaussian_mmd".
+    """
     rows = [tables[embedding][test]["clean"] for tables in results["permutation"].values()]
     hits, draws = (sum(column) for column in zip(*rows, strict=True))
     low, high = binomtest(hits, draws).proportion_ci(method="wilson")
@@ -146,17 +173,33 @@ def sound(results: Mapping, embedding: str, test: str) -> dict[str, bool]:
 def side_by_side(results: Mapping) -> list[dict]:
     """This distance, and Frechet and Gaussian MMD on each embedding they were tested on: a row each.
 
-    ``zero``: mean between samples of one source over mid, N = 20, with a 95 % interval over draws (t).
-    ``lead``: small effects that the test of ``compare`` finds more. ``harmless``: largest |change| / mid.
-    ``listeners``, and ``ahead``: what ``metrics.distance`` as shipped has more, where rated sets were there.
+    Returns
+    -------
+    list of dict
+        label          in words
+        zero           mean between samples of one source over mid, N = 20, and its 95 % interval over draws
+                       (t)
+        power, lead    small effects found by the permutation test, 0 to 1; what the test of ``compare``
+                       finds more
+        false_alarms   as the function
+        harmless       largest |change| / mid by what no listener hears
+        right, pairs, wrong
+                       pairs of sets judged as they must be, of how many, and the names of the others
+        embedding_ms, distance_ms
+                       CPU milliseconds a second of audio; of the distance at N = 50
+        listeners, ahead
+                       mean Spearman; what ``metrics.distance`` as shipped has more. Where rated sets were
+                       there.
     """
     this = trials.THIS
     first = next(iter(results["bias"]))
     rows = [(*this, "compare")]
+    # Embeddings on which permutation tests were run: three of them.
     rows += [(e, d, d) for e in results["soundness"] for d in ("frechet", "gaussian_mmd")]
     table = []
     for embedding, distance, test in rows:
         zero = results["bias"][first][embedding][distance]["20"]
+        # t over the draws, of which there are 20.
         half = student.ppf(0.975, zero["draws"] - 1) * zero["sd"] / np.sqrt(zero["draws"])
         tested = test_shares(results, embedding, test)
         right = sound(results, embedding, test)
@@ -187,30 +230,38 @@ def side_by_side(results: Mapping) -> list[dict]:
 
 
 def listeners(results: Mapping, candidate: Candidate) -> dict[str, dict]:
-    """Rated set -> agreement of a candidate with the listeners, for the sets where it is defined."""
+    """Rated set -> agreement of a candidate with the listeners, for the sets where it is defined.
+
+    As ``study.agreement.agreement``: Spearman, Kendall, share of pairs, systems.
+    """
     embedding, distance = candidate
     each = {
         name: agreement(results["ratings"][embedding][name][distance], row["ratings"])
         for name, row in results["rated"].items()
     }
+    # None where a distance is not defined, as for sets of other sizes.
     return {name: row for name, row in each.items() if row}
 
 
 def shipped(results: Mapping) -> dict[str, dict]:
-    """The same for ``metrics.distance`` as it is shipped, windows and all."""
+    """The same for ``metrics.distance`` as it is shipped: windows as draws within a file, not their mean."""
     return {
         name: agreement(results["shipped"][name], row["ratings"]) for name, row in results["rated"].items()
     }
 
 
 def listeners_mean(results: Mapping, each: Mapping[str, dict], key: str = "spearman") -> dict:
-    """Mean over the rated sets, with an interval over laboratories: mean, interval, sets, laboratories."""
+    """Mean of ``key`` over the rated sets, with an interval over laboratories.
+
+    ``each``: set -> agreement, or a difference of two. Returns ``mean``, ``interval``, ``sets``,
+    ``laboratories``.
+    """
     laboratories = {name: row["laboratory"] for name, row in results["rated"].items()}
     return laboratory_mean(each, laboratories, key)
 
 
 def listeners_difference(results: Mapping, a: Mapping, b: Mapping, key: str = "spearman") -> dict:
-    """Mean difference a - b over the sets both have, paired by set."""
+    """As ``listeners_mean`` of the differences a - b of ``key`` over the sets both have, paired by set."""
     both = {name: {key: a[name][key] - b[name][key]} for name in a if name in b}
     return listeners_mean(results, both, key)
 
@@ -227,7 +278,11 @@ def _bootstrap(groups: list[list[float]], seed: int) -> dict:
 
 
 def scores(results: Mapping) -> dict[Candidate, dict[str, float]]:
-    """Candidate -> criterion -> score; see ``CRITERIA``. Listeners only where rated sets were there."""
+    """Candidate -> criterion -> score, 0 (worst) to 1 (best); see ``CRITERIA`` for what each is.
+
+    Of the general candidates. ``listeners`` only where rated sets were there: a criterion is there for all
+    or for none.
+    """
     return {c: _scores(results, c) for c in candidates(results)}
 
 
@@ -235,6 +290,7 @@ def _scores(results: Mapping, candidate: Candidate) -> dict[str, float]:
     embedding, distance = candidate
     graded = tuple(f"{k} {s}" for k in GRADED for s in (1, 2))
     small = [e for e in small_effects(results) if e not in graded]
+    # Randomised phases are no small effect, but structure is all that they take away.
     structure = [e for e in small if "shuffled" in e or e == "reversed"] + ["phase randomised"]
     diversity = [e for e in small if e not in structure]
     rows = [tables[embedding][distance] for tables in results["power"].values()]
@@ -247,6 +303,7 @@ def _scores(results: Mapping, candidate: Candidate) -> dict[str, float]:
         "structure": _mean(shares(results, candidate, structure).values()),
         "diversity": _mean(shares(results, candidate, diversity).values()),
         "order": _mean(r["order"][k] for r in rows for k in GRADED),
+        # From 1 on a distance says as much of nothing as of a mid distortion: it is as bad as can be.
         "zero": 1 - _mean(min(1.0, abs(r["null_over_mid"])) for r in rows),
         "harmless": 1 - _mean(min(1.0, c) for c in changes),
     }
@@ -254,7 +311,9 @@ def _scores(results: Mapping, candidate: Candidate) -> dict[str, float]:
         row["listeners"] = _mean(r["spearman"] for r in listeners(results, candidate).values())
     tones = results["tones"][embedding][distance]
     row["challenge"] = _mean(float(t["right"]) for t in tones.values())
+    # 50 ms a second is a twentieth of real time: what is slower is scored 0.
     row["cost"] = 1 - results["cost"][embedding]["embedding_ms_per_second"] / 50
+    # A correlation below 0 is as bad as none.
     return {name: float(np.clip(value, 0, 1)) for name, value in row.items()}
 
 
@@ -263,9 +322,10 @@ def _mean(values) -> float:
 
 
 def ranking(table: Mapping[Candidate, Mapping[str, float]], weights: Mapping[str, float] | None = None):
-    """Candidates by weighted mean score, best first: a list of (candidate, score). Equal weights by default.
+    """Candidates by weighted mean score, best first: a list of (candidate, score).
 
-    ValueError for a weight of an unknown criterion and for weights that are all 0.
+    ``weights``: criterion -> 0 or more; by default all alike, and those not named count nothing. They need
+    not add up to 1. ValueError for an unknown criterion and for weights that are all 0.
     """
     criteria = list(next(iter(table.values())))
     weights = dict.fromkeys(criteria, 1.0) if weights is None else weights
@@ -274,6 +334,7 @@ def ranking(table: Mapping[Candidate, Mapping[str, float]], weights: Mapping[str
     total = sum(weights.values())
     if total <= 0:
         raise ValueError("the weights add up to 0; at least one must be above it")
+    # The sort is stable: of equal scores the one that was tried first.
     ranked = [(c, sum(w * row[k] for k, w in weights.items()) / total) for c, row in table.items()]
     return sorted(ranked, key=lambda item: -item[1])
 
@@ -281,14 +342,16 @@ def ranking(table: Mapping[Candidate, Mapping[str, float]], weights: Mapping[str
 def sensitivity(
     table: Mapping[Candidate, Mapping[str, float]], *, draws: int = 10_000, seed: int = 0
 ) -> dict[Candidate, dict[str, float]]:
-    """How far the ranking depends on the weights: candidate -> share of first places, median rank.
+    """How far the ranking depends on the weights: candidate -> ``first`` and ``median_rank``.
 
-    Weights uniform over all that add up to one (Dirichlet).
+    ``first`` is the share of ``draws`` of weights under which a candidate is first, ties included. Weights
+    are uniform over all that add up to one (Dirichlet, every parameter 1): no criterion is preferred, and
+    any may dominate.
     """
     names = list(table)
     values = np.array([list(row.values()) for row in table.values()])
     weights = np.random.default_rng(seed).dirichlet(np.ones(values.shape[1]), size=draws)
-    totals = weights @ values.T
+    totals = weights @ values.T  # (draws, candidates)
     ranks = rankdata(-totals, method="min", axis=1)
     return {
         name: {"first": float(np.mean(ranks[:, i] == 1)), "median_rank": float(np.median(ranks[:, i]))}
@@ -297,9 +360,13 @@ def sensitivity(
 
 
 def by_embedding(results: Mapping) -> list[dict]:
-    """Mean share of small effects found by the energy distance, by source, of each embedding of a study."""
+    """Mean share of small effects seen by the energy distance, by source, an embedding of the study a row.
+
+    Of the three views the mean of their energy distances. ``name`` in words, ``shares``: source -> 0 to 1.
+    """
     rows = []
     for embedding in results["settings"]["embeddings"]:
+        # The distance as it is meant: view by view on the three views.
         candidate = (embedding, "views_energy" if embedding == trials.THIS[0] else "energy")
         shares = {s: power_of_source(results, candidate, s) for s in results["power"]}
         rows.append({"name": Path(embedding).stem.replace("_", " "), "shares": shares})
@@ -310,7 +377,12 @@ def by_embedding(results: Mapping) -> list[dict]:
 
 
 def summary(results: Mapping) -> dict:
-    """What the report says of the trials beside its tables."""
+    """What the report says of the trials beside its tables.
+
+    Counts, shares and labels by name, of the private functions below; ``frames`` and ``files`` are the mean
+    false alarms where windows, and where files, are dealt. The template names each of them, and an unknown
+    one is an error.
+    """
     others = [c for c in candidates(results) if c != trials.THIS]
     content = _powers(results, others) | _robustness(results) | _comparison(results) | _rank(results)
     for unit in ("frames", "files"):
@@ -374,16 +446,16 @@ def _rank(results: Mapping) -> dict:
     """The place of this distance by score, and how far it depends on the weights."""
     table = scores(results)
     ranked = [c for c, _ in ranking(table)]
-    chance = sensitivity(table, draws=WEIGHT_DRAWS)
-    often = max((c for c in chance if c != trials.THIS), key=lambda c: chance[c]["first"])
+    places = sensitivity(table, draws=WEIGHT_DRAWS)
+    often = max((c for c in places if c != trials.THIS), key=lambda c: places[c]["first"])
     return {
         "rank": ranked.index(trials.THIS) + 1,
         "scored": len(ranked),
         "first": label(ranked[0]),
         "weight_draws": f"{WEIGHT_DRAWS:,}",
-        "first_share": chance[trials.THIS]["first"],
+        "first_share": places[trials.THIS]["first"],
         "often_first": label(often),
-        "often_share": chance[often]["first"],
+        "often_share": places[often]["first"],
     }
 
 

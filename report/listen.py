@@ -11,7 +11,10 @@ from study import datasets, signals
 
 
 def player(signal: np.ndarray, rate: int, seconds: float = 1.5):
-    """A player of the beginning of ``signal``, 12 dB softer."""
+    """A player of the first ``seconds`` of a mono ``signal`` at ``rate`` Hz, 12 dB softer.
+
+    Not normalised, so that a change of level is heard.
+    """
     from IPython.display import Audio
 
     return Audio(np.asarray(signal[: round(seconds * rate)], float) / 4, rate=rate, normalize=False)
@@ -26,12 +29,15 @@ class Versions:
     source: str
 
     def player(self, name: str):
-        """A player of one version."""
+        """A player of the version ``name``, a key of ``signals``."""
         return player(self.signals[name], self.rate)
 
 
 def example_versions() -> Versions:
-    """A note and changes of it: rendered here, so that no recording is carried by the notebook."""
+    """A note and changes of it (``study.signals.changes``), with where it is from, in words.
+
+    Rendered here, so that no recording is carried by the notebook.
+    """
     note = datasets.note(12, 60)
     return Versions(
         {"as played": note, **signals.changes(note, datasets.INSTRUMENT_RATE, 0)},

@@ -35,7 +35,17 @@ class NotebookError(RuntimeError):
 def execute(path: Path, *, timeout: int = 300) -> float:
     """Execute one notebook in place, atomically; return the seconds it took.
 
-    ``timeout`` is in seconds and for one cell.
+    Parameters
+    ----------
+    path : path
+        Of the notebook, whose folder is where its cells run.
+    timeout : int
+        Seconds for one cell.
+
+    Raises
+    ------
+    NotebookError
+        For a cell that fails, takes too long or writes to the error stream; the file is then as it was.
     """
     started = time.perf_counter()
     notebook = nbformat.read(path, as_version=4)
@@ -43,7 +53,7 @@ def execute(path: Path, *, timeout: int = 300) -> float:
         notebook,
         timeout=timeout,
         kernel_name="python3",
-        record_timing=False,
+        record_timing=False,  # it differs from run to run
         coalesce_streams=True,  # otherwise the pieces of a long print depend on the machine's speed
         resources={"metadata": {"path": str(path.parent)}},
     )
@@ -64,7 +74,7 @@ def execute(path: Path, *, timeout: int = 300) -> float:
                 raise NotebookError(
                     f"{path.name}: code cell {number} wrote to the error stream:\n{output['text']}"
                 )
-        cell.metadata.pop("execution", None)
+        cell.metadata.pop("execution", None)  # times, of an earlier run
     notebook.metadata["language_info"] = {"name": "python"}
     notebook.metadata["kernelspec"] = {"display_name": "Python 3", "language": "python", "name": "python3"}
     with replacing(path) as part:
@@ -78,8 +88,8 @@ def _environment(profile: str) -> dict[str, str]:
     return {
         **{name: value for name, value in os.environ.items() if name != datasets.ENVIRONMENT},
         "PYTHONPATH": os.pathsep.join(imports),
-        "PYTHONHASHSEED": "0",
-        "IPYTHONDIR": profile,
+        "PYTHONHASHSEED": "0",  # sets are printed in one order
+        "IPYTHONDIR": profile,  # no start-up files of a user
     }
 
 
@@ -96,7 +106,10 @@ def _failed(notebook: nbformat.NotebookNode) -> str:
 
 
 def run(names: Sequence[str] = ()) -> int:
-    """Execute the notebooks of these names or paths, or all; 1 for one that fails, 2 for an unknown name."""
+    """Execute the notebooks of these names or paths, or all; print a line each.
+
+    Returns the exit code: 1 at the first that fails, 2 for an unknown name, before any is run.
+    """
     stems = [Path(name).name.removesuffix(".ipynb") for name in names]
     paths = [FOLDER / f"{stem}.ipynb" for stem in stems] or sorted(FOLDER.glob("*.ipynb"))
     missing = [path.stem for path in paths if not path.exists()]

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 
 def num(value: float, digits: int = 3) -> str:
-    """Fixed digits, and no minus sign before a zero."""
+    """Fixed digits, and no minus sign before a zero: a result that rounds to 0 has no direction."""
     text = f"{float(value):.{digits}f}"  # float() also refuses an undefined value by name
     return text.lstrip("-") if float(text) == 0 else text
 
@@ -22,7 +22,7 @@ def percent(share: float, digits: int = 0) -> str:
 
 
 def p_text(value: float) -> str:
-    """A p-value: two significant digits, one below a thousandth."""
+    """A p-value: two significant digits, below a thousandth one."""
     return f"{value:.2g}" if value >= 0.001 else f"{value:.1g}"
 
 
@@ -37,12 +37,12 @@ def signed_interval(pair: Sequence[float], digits: int = 3) -> str:
 
 
 def mean_text(row: Mapping, digits: int = 3) -> str:
-    """A mean with its interval, which are the row's ``mean`` and ``interval``."""
+    """A mean with its interval, which are the row's ``mean`` and ``interval``: "0.31 (0.20 to 0.42)"."""
     return f"{num(row['mean'], digits)} ({interval(row['interval'], digits)})"
 
 
 def lead_text(row: Mapping, digits: int = 3) -> str:
-    """The same of a difference, with signs."""
+    """The same of a difference, with signs: "+0.31 (-0.10 to +0.72)"."""
     return f"{signed(row['mean'], digits)} ({signed_interval(row['interval'], digits)})"
 
 
@@ -52,5 +52,11 @@ def points(row: Mapping, digits: int = 1) -> str:
 
 
 def effect_text(row: Mapping, digits: int = 3) -> str:
-    """A verdict's effect with its interval."""
+    """A verdict's ``effect`` with its ``interval``, in the metric's unit; above 0 is worse."""
     return f"{signed(row['effect'], digits)} ({signed_interval(row['interval'], digits)})"
+
+
+def share_text(share: float, ends: Iterable[float], digits: int = 0) -> str:
+    """A share of one as a percentage of one digit, with the two ``ends`` of its interval in brackets."""
+    low, high = (percent(end, digits) for end in ends)
+    return f"{percent(share, 1)} ({low} to {high})"

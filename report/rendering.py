@@ -37,45 +37,45 @@ REPORT = ROOT / "report.md"
 
 
 def spread(seeds: Sequence[Mapping], kind: str, test: str) -> str:
-    """Smallest to largest value over the seeds."""
+    """Smallest to largest value over the seeds of the noise, of a writing (``kind``) and a test, as text."""
     values = [seed[kind][test]["value"] for seed in seeds]
     return interval((min(values), max(values)))
 
 
 def above(bands: Sequence[Mapping], hertz: float) -> float:
-    """Sum of the bands that begin at ``hertz`` or higher."""
+    """Sum of the parts of the envelope view whose band begins at ``hertz`` or higher."""
     return sum(b["value"] for b in bands if float(b["name"].split("-")[0]) >= hertz)
 
 
 def coverage(row: Mapping[str, Sequence[int]]) -> str:
-    """Lowest and highest share over the effects."""
+    """Lowest and highest share over the effects, as text in percent; ``row``: effect -> [held, trials]."""
     shares = [held / trials for held, trials in row.values()]
     return f"{num(100 * min(shares), 0)} to {percent(max(shares))}"
 
 
 def nearest(table: Mapping) -> dict:
-    """The pair of different sets with the smallest distance: names and value."""
+    """The pair of different sets with the smallest distance: ``names`` of the two and ``value``."""
     return _extreme(table, np.argmin)
 
 
 def farthest(table: Mapping) -> dict:
-    """The pair of different sets with the largest distance: names and value."""
+    """The pair of different sets with the largest distance: ``names`` of the two and ``value``."""
     return _extreme(table, np.argmax)
 
 
 def largest_p(table: Mapping) -> float:
-    """Largest p-value between different sets."""
+    """Largest p-value between different sets of a table: how sure all of them are."""
     values = np.array(table["p_value"])
     return float(values[_upper(table)].max())
 
 
 def pairs(table: Mapping) -> int:
-    """Number of pairs of different sets."""
+    """Number of pairs of different sets of a table."""
     return math.comb(len(table["names"]), 2)
 
 
 def _upper(table: Mapping) -> tuple[np.ndarray, np.ndarray]:
-    return np.triu_indices(len(table["names"]), 1)
+    return np.triu_indices(len(table["names"]), 1)  # each pair once, and no set against itself
 
 
 def _extreme(table: Mapping, choose) -> dict:
@@ -102,14 +102,18 @@ def _tries(listening: Mapping) -> list[tuple[str, Mapping]]:
 
 
 def of_kind(classifier: Mapping, kind: str) -> dict[str, float]:
-    """Means over the new folders of one kind: accuracy lost, distance, share with p of 5 % or less."""
+    """Means over the new folders of one kind, all sets together.
+
+    ``drop`` (accuracy lost, a share), ``distance``, ``seen`` (share with p of 5 % or less), ``folders``
+    (their number).
+    """
     rows = [row for row in classifier["folders"] if row["kind"] == kind]
     seen = [row["p_value"] <= ALPHA for row in rows]
     means = {name: float(np.mean([row[name] for row in rows])) for name in ("drop", "distance")}
     return {**means, "seen": float(np.mean(seen)), "folders": len(rows)}
 
 
-FILTERS = {
+FILTERS = {  # what the template may call; the rest of its words are results
     "markdown": tables.markdown,
     "ahead": ahead,
     "hints": hints,
@@ -134,10 +138,16 @@ FILTERS = {
 
 
 def context(results: Mapping[str, Mapping]) -> dict:
-    """The template's variables: the results, tables of them, and facts of the code they describe."""
+    """The template's variables: the results, tables of them, and facts of the code they describe.
+
+    ``results``: name -> content, of which ``challenge`` must be there. A number of the recipe is read from
+    the module that uses it, so that the text cannot say another. Levels are in dB: ``noise_db`` of each
+    set's noise under its tone's RMS, ``trim_db`` of the silence that is cut under the peak.
+    """
     test1 = results["challenge"]["sets"]["clean"]["test1"]["candidate"]
     return {
         **results,
+        # What takes seconds, only where the result is there.
         **({"contrasted": contrast.summary(results["trials"])} if "trials" in results else {}),
         "tables": tables,
         "notes": NOTES,
@@ -156,13 +166,16 @@ def context(results: Mapping[str, Mapping]) -> dict:
 
 
 def render(results: Mapping[str, Mapping]) -> str:
-    """The text of report.md from results by name; jinja2.UndefinedError for an unknown name."""
+    """The text of report.md from results by name.
+
+    Sections of results that are not there are left out. jinja2.UndefinedError for a name that is unknown.
+    """
     environment = jinja2.Environment(
-        undefined=jinja2.StrictUndefined,
+        undefined=jinja2.StrictUndefined,  # a name that changed must not leave an empty place
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,
-        autoescape=False,
+        autoescape=False,  # Markdown, and nobody else's text
     )
     environment.filters.update(FILTERS)
     template = environment.from_string(TEMPLATE.read_text(encoding="utf-8"))
@@ -173,7 +186,7 @@ def render(results: Mapping[str, Mapping]) -> str:
 
 
 def draw(results: Mapping[str, Mapping]) -> list[Path]:
-    """Save the figure of every result that has one; return their paths."""
+    """Save the figure of every result that has one, under ``figures/``; return their paths."""
     return [
         style.save(figure(results[source]), name)
         for name, (source, figure) in FIGURES.items()

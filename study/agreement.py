@@ -17,9 +17,21 @@ from scipy.stats import kendalltau, spearmanr
 
 
 def agreement(values: dict[str, float | None], rated: dict[str, float]) -> dict | None:
-    """Spearman, Kendall and the share of pairs ordered as the listeners did; None if undefined.
+    """How far the order by a distance is the order by listeners; None if undefined.
 
-    Distances fall as ratings rise. Pairs that listeners tie are left out; tied distances count half.
+    Parameters
+    ----------
+    values : dict
+        System -> distance, low for good; None where it is not defined.
+    rated : dict
+        System -> mean rating, high for good. Distances fall as ratings rise, so their sign is turned.
+
+    Returns
+    -------
+    dict or None
+        ``spearman``, ``kendall`` (tau b): 1 is the same order, 0 none. ``pairs``: share of pairs of systems
+        ordered as the listeners did; pairs that listeners tie are left out, tied distances count half.
+        ``systems``: their number. None for fewer than three systems and where a value is None.
     """
     names = [s for s in rated if s in values]
     if any(values[s] is None for s in names) or len(names) < 3:
@@ -52,7 +64,21 @@ def laboratory_mean(
 ) -> dict:
     """Mean over rated sets with a bootstrap interval over laboratories (all sets of one together).
 
-    ``table``: set -> what ``agreement`` gives, or a difference of two such. The mean is over sets.
+    Parameters
+    ----------
+    table : dict
+        Set -> what ``agreement`` gives, or a difference of two such; None is left out.
+    laboratories : dict
+        Set -> laboratory.
+    key : str
+        Of the agreement: "spearman", "kendall" or "pairs".
+    level, draws, seed
+        Of the interval; 2,000 draws, as everywhere in the report.
+
+    Returns
+    -------
+    dict
+        ``mean`` over sets, ``interval``, and the numbers of ``sets`` and ``laboratories``.
     """
     names = [s for s in table if table[s] is not None]
     labs = sorted({laboratories[s] for s in names})
@@ -68,7 +94,11 @@ def laboratory_mean(
 def bootstrap_interval(
     groups: list[list[float]], *, level: float = 0.95, draws: int = 2000, seed: int = 0
 ) -> list[float]:
-    """Percentile interval of the mean of all values, whole groups drawn with replacement."""
+    """Percentile interval of the mean of all values, whole groups drawn with replacement.
+
+    ``groups``: the values of each; large groups weigh by their size, as in the mean (a cluster bootstrap).
+    With few groups it is too narrow: 5 laboratories have 126 different draws.
+    """
     sums, counts = np.array([sum(g) for g in groups]), np.array([len(g) for g in groups])
     chosen = np.random.default_rng(seed).integers(len(groups), size=(draws, len(groups)))
     means = sums[chosen].sum(axis=1) / counts[chosen].sum(axis=1)

@@ -34,19 +34,36 @@ SMALL_DIVERSITY = (*DIVERSITY[:3], "weights 3:1", "half duplicates", *GROUP_EFFE
 
 
 def small_effects(source: str) -> tuple[str, ...]:
-    """The effects whose mean share found is the power of a candidate."""
+    """The effects whose mean share seen is the power of a candidate: 38 of digits, 36 of other sources."""
     diversity = [e for e in SMALL_DIVERSITY if source == "digits" or "group" not in e]
     return (*GRADED_SMALL, "shuffled 200 ms", "shuffled 100 ms", "reversed", *diversity)
 
 
 def all_effects(source: str) -> tuple[str, ...]:
-    """The small effects, larger ones of the same kinds, and some that nobody should miss."""
+    """The small effects, larger ones of the same kinds, and some that nobody should miss.
+
+    ``source`` is a key of ``study.sources.FILES``; only digits have groups that can be dropped.
+    """
     groups = GROUP_EFFECTS if source == "digits" else ()
     return (*GRADED_SMALL, *GRADED_LARGE, *STRUCTURE, *DIVERSITY, *groups)
 
 
 def draw(rows: Rows, effect: str, size: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """Two disjoint samples of ``size`` files, the second with the effect: (size, d) each."""
+    """Two disjoint samples of ``size`` files, the second with the effect: (size, d) each.
+
+    Parameters
+    ----------
+    rows : Rows
+        Embedded files in every version, with labels and groups.
+    effect : str
+        "clean", a version of ``rows``, or damage to the set: "2 labels dropped", "1 speaker left out",
+        "weights 3:1" (of the first half of the labels to the others), "half duplicates", "one repeated",
+        "moment matched" (rows drawn from a normal distribution of the same mean and covariance).
+    size : int
+        N. Where too few files are left for the second sample it is shorter, or shares files with the first.
+    rng : numpy.random.Generator
+        The order of its draws is part of every result: a branch must not draw more than it did.
+    """
     clean = rows.versions["clean"]
     damaged = clean if effect == "clean" else rows.versions.get(effect)
     if damaged is not None and len(damaged) < len(clean):

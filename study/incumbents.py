@@ -36,7 +36,7 @@ def _observed(reference: np.ndarray, candidate: np.ndarray, *, causes: bool) -> 
 
 
 def own_value(reference: np.ndarray, candidate: np.ndarray) -> float:
-    """The value of ``metrics.distance`` for one window a file."""
+    """The value of ``metrics.distance`` for one window a file; rows not yet over the divisors."""
     return _observed(reference, candidate, causes=False).value
 
 
@@ -81,7 +81,13 @@ def incumbent_p_values(
     paired: bool = False,
     frechet_too: bool = True,
 ) -> dict[str, float]:
-    """P-values of the incumbents; ``frechet_too=False`` leaves the slow one out."""
+    """P-values of the incumbents: "Gaussian MMD" and, unless left out, "Frechet".
+
+    Rows, (files, d) on any scale, with the rearrangements of ``metrics.compare`` for ``seed``; ``paired``
+    swaps row i with row i. ``frechet_too=False`` leaves the slow one out: it needs singular values for every
+    rearrangement. All rearrangements of the kernel are one matrix product: with z the membership of files in
+    the reference, z'Kz is the sum within it.
+    """
     pool = pool_of_vectors(reference, candidate, paired=paired)
     # (files, arrangements): 1 where a file is in the reference, the observed arrangement first.
     members, _ = arrangements(pool, PERMUTATIONS, seed)

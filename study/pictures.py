@@ -24,7 +24,11 @@ COLUMNS, ROWS = 80, 32  # of a picture
 
 
 def log_mel(signal: np.ndarray, rate: int, bands: int = 40) -> np.ndarray:
-    """Log-mel spectrogram, (bands, frames), in dB: 46 ms frames every 12 ms, 30 Hz to 11 kHz."""
+    """Log-mel spectrogram, (bands, frames), in dB: 46 ms frames every 12 ms, 30 Hz to 11 kHz.
+
+    Relative to a sine of peak 1, not below -80. Resampled to 22,050 Hz, so that signals of all rates are
+    drawn alike.
+    """
     signal = np.asarray(signal, float)
     if rate != metrics.RATE:
         signal = soxr.resample(signal, rate, metrics.RATE)

@@ -57,11 +57,11 @@ def write(
         "versions": versions(),
         "data": {which: datasets.fingerprint(which) for which in data},
     }
-    found = {"header": header, **plain(content)}
+    kept = {"header": header, **plain(content)}
     path = FOLDER / f"{name}.json"
-    if says_the_same(_there(path), found):
+    if says_the_same(_there(path), kept):
         return path
-    text = json.dumps(found, indent=1, ensure_ascii=False, allow_nan=False)
+    text = json.dumps(kept, indent=1, ensure_ascii=False, allow_nan=False)
     # A list of plain values on one line.
     text = re.sub(r"\[\s+([^\[\]{}]*?)\s+\]", lambda m: "[" + re.sub(r"\n\s+", " ", m[1]) + "]", text)
     with replacing(path) as part:
@@ -70,7 +70,10 @@ def write(
 
 
 def says_the_same(one, other) -> bool:
-    """Whether two contents of plain types are equal up to what rounding on another processor moves."""
+    """Whether two contents of plain types are equal up to what rounding on another processor moves.
+
+    Floats by ``RELATIVE`` and ``ABSOLUTE``; everything else, the order of keys too, exactly.
+    """
     if isinstance(one, dict) and isinstance(other, dict):
         return list(one) == list(other) and all(says_the_same(one[key], other[key]) for key in one)
     if isinstance(one, list) and isinstance(other, list):
@@ -89,7 +92,7 @@ def _there(path: Path):
 
 
 def versions() -> dict[str, str]:
-    """Versions of the packages that a number may depend on."""
+    """Versions of the packages that a number may depend on, by name."""
     return {package: version(package) for package in PACKAGES}
 
 
@@ -103,12 +106,16 @@ def read(name: str) -> dict:
 
 
 def read_all() -> dict[str, dict]:
-    """Return every result there is, by name."""
+    """Every result there is, by name; hidden files are not results."""
     return {path.stem: read(path.stem) for path in sorted(FOLDER.glob("[!.]*.json"))}
 
 
 def plain(value):
-    """``value`` in plain types, numbers rounded; ValueError for what JSON cannot hold."""
+    """``value`` in plain types, numbers rounded to ``DIGITS``; what is below ``SMALLEST`` is 0.
+
+    Mappings become dicts with texts as keys, arrays and tuples lists. ValueError for NaN, infinity, and any
+    type that JSON does not know.
+    """
     if isinstance(value, Mapping):
         return {str(key): plain(item) for key, item in value.items()}
     if isinstance(value, np.ndarray):

@@ -165,7 +165,11 @@ def wrapped_times(historic: Mapping, clean: Mapping) -> dict[str, np.ndarray]:
 
 
 def file_rows(historic: Mapping, clean: Mapping) -> list[dict]:
-    """One row a file: set, name, length, largest and smallest integer, samples that wrapped."""
+    """One row a file: ``set``, ``file``, ``seconds``, ``smallest`` and ``largest`` integer, samples that
+    ``wrapped``.
+
+    ``historic``, ``clean``: set -> file -> int16 samples.
+    """
     return [
         {
             "set": which,
@@ -181,7 +185,11 @@ def file_rows(historic: Mapping, clean: Mapping) -> list[dict]:
 
 
 def level_rows(historic: Mapping, clean: Mapping) -> list[dict]:
-    """One row a test: measured levels in dB relative to the tone, mean power over its files."""
+    """One row a test: measured levels in dB relative to the tone, mean power over its five files.
+
+    ``noise, drawn`` is what the generator adds, in theory; ``noise and rounding`` and ``clicks`` are
+    measured; ``clicks over noise`` is their difference in dB.
+    """
     rows = []
     for test in TESTS:
         parts = [
@@ -228,12 +236,15 @@ def mean_spectrum(signal: np.ndarray, rate: int) -> np.ndarray:
 
 
 def delayed(signal: np.ndarray, rate: int, seconds: float) -> np.ndarray:
-    """The signal after so much silence."""
+    """The signal after ``seconds`` of silence, so longer than it was."""
     return np.concatenate([np.zeros(round(seconds * rate), signal.dtype), signal])
 
 
 def random_phase(signal: np.ndarray, rng: np.random.RandomState) -> np.ndarray:
-    """A signal with the same magnitude at every frequency and phases drawn at random."""
+    """A signal with the same magnitude at every frequency and phases drawn at random, float32.
+
+    The phases at 0 Hz and at half the rate stay: a real signal has none to turn there.
+    """
     spectrum = scipy.fft.rfft(np.asarray(signal, float))
     turned = np.abs(spectrum) * np.exp(2j * np.pi * rng.random_sample(len(spectrum)))
     turned[0] = spectrum[0]
@@ -243,7 +254,10 @@ def random_phase(signal: np.ndarray, rng: np.random.RandomState) -> np.ndarray:
 
 
 def changes(signal: np.ndarray, rate: int, seed: int) -> dict[str, np.ndarray]:
-    """The changes of the table, by name; what is random is drawn from ``seed``."""
+    """Change -> changed signal, of ``SAME`` (the ear hears the same sound) and ``OTHER`` (it hears another).
+
+    What is random is drawn from ``seed``.
+    """
     # A frozen stream, of which distortions needs no more than permutation().
     rng = np.random.RandomState(seed)
     same = delayed(signal, rate, 0.005), signal / np.float32(2), -signal
@@ -259,7 +273,7 @@ def changes(signal: np.ndarray, rate: int, seed: int) -> dict[str, np.ndarray]:
 
 
 def raw_distance(x: np.ndarray, y: np.ndarray) -> float:
-    """Euclidean distance of the samples; the shorter signal ends in zeros."""
+    """Euclidean distance of the samples, in full scale; the shorter signal ends in zeros."""
     length = max(len(x), len(y))
     difference = np.pad(x, (0, length - len(x))) - np.pad(y, (0, length - len(y)))
     return float(np.linalg.norm(difference.astype(float)))  # a sum in float32 differs by processor
@@ -326,7 +340,10 @@ def ratios(bases: Sequence[Mapping], rate: int) -> dict[str, dict[str, float]]:
 
 
 def contrast(table: Mapping[str, Mapping[str, float]]) -> list[dict]:
-    """One row a measure: the largest ratio among ``SAME``, the smallest among ``OTHER``."""
+    """One row a measure: the largest ratio among ``SAME``, the smallest among ``OTHER``.
+
+    A measure that hears as people do has the first below the second. ``table``: as ``ratios`` returns it.
+    """
     return [
         {
             "measure": measure,
@@ -338,7 +355,10 @@ def contrast(table: Mapping[str, Mapping[str, float]]) -> list[dict]:
 
 
 def delay_curve(bases: Sequence[Mapping], rate: int) -> dict[str, list[float]]:
-    """Ratio of the raw distance after a delay: quartiles over the sounds, by delay in ms."""
+    """Ratio of the raw distance after a delay: ``ms``, and quartiles ``low``, ``median``, ``high``.
+
+    ``bases`` as in ``ratios``, over which the quartiles are; delays are ``DELAYS``, 0 to 12 ms.
+    """
     curves = []
     for base in bases:
         signal = base["signal"]
@@ -349,7 +369,10 @@ def delay_curve(bases: Sequence[Mapping], rate: int) -> dict[str, list[float]]:
 
 
 def instrument_bases(count: int = 32, pitch: int = 60) -> list[dict]:
-    """Middle C of every fourth instrument: the same key of the 31 others is the yardstick."""
+    """Bases of ``ratios``: a middle C (MIDI ``pitch`` 60) of ``count`` of the 128 General MIDI instruments.
+
+    The same key of the 31 others is the yardstick; ``more`` are a softer stroke and a semitone up.
+    """
     programs = [128 * i // count for i in range(count)]
     notes = [datasets.note(program, pitch) for program in programs]
     return [
@@ -366,7 +389,11 @@ def instrument_bases(count: int = 32, pitch: int = 60) -> list[dict]:
 
 
 def digit_bases(digits: datasets.AudioSet) -> list[dict]:
-    """The first take of every digit by every speaker: the other nine digits are the yardstick."""
+    """Bases of ``ratios``: the first take of every digit by every speaker, 60 in all.
+
+    The other nine digits of the speaker are the yardstick; ``more`` are another take, and the next speaker.
+    KeyError where ``digits`` lacks one of these recordings.
+    """
     named = dict(zip(digits.names, digits.signals, strict=True))
     speakers = sorted(set(digits.groups))
     return [
@@ -384,7 +411,7 @@ def digit_bases(digits: datasets.AudioSet) -> list[dict]:
 
 
 def synthetic_pictures() -> dict[str, dict]:
-    """Two tones and two notes, by title: always there."""
+    """Title -> picture of two tones and two notes, which are rendered here: always there."""
     tone, clicks = (datasets.tones("test1", overflow=o).signals[2][:16_000] for o in ("clip", "wrap"))
     return {
         "tone, 325 Hz, clean": picture(tone, gen_audio.RATE),

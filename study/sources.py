@@ -90,9 +90,21 @@ def seeded(*key) -> np.random.Generator:
 
 @lru_cache(maxsize=3)
 def source(name: str, files: int | None = None) -> Source:
-    """Return a source; ``datasets.MissingData`` where its recordings are not on this machine.
+    """A source of sound: its signals, cut to a second, in a seeded order.
 
-    ``files`` lowers the number, for a quick look.
+    Parameters
+    ----------
+    name : str
+        One of ``SOURCES``.
+    files : int, optional
+        How many, for a quick look; by default as in ``FILES``. The first ones of the same order.
+
+    Raises
+    ------
+    datasets.MissingData
+        Where its recordings are not on this machine.
+    ValueError
+        For an unknown name.
     """
     if name == "digits":
         audio = datasets.digits()
@@ -127,7 +139,11 @@ def benchmark_digits(count: int = BENCHMARK_DIGITS) -> datasets.AudioSet:
 
 
 def damaged(version: str, signal: np.ndarray, rate: int, rng: np.random.Generator) -> np.ndarray:
-    """Return one version of a signal; ValueError for an unknown one."""
+    """One version of a signal, mono float32; ValueError for an unknown one.
+
+    ``version`` is one of ``VERSIONS``, or "50 ms of silence"; ``rng`` draws what is random in it. The length
+    stays, but for silence and for the distortions that change speed.
+    """
     if version == "clean":
         return signal
     if version == "reversed":
@@ -160,7 +176,20 @@ def rows(
 ) -> dict[tuple[str, str], Rows]:
     """Embed every source with every embedding: (source, embedding) -> ``Rows``, from the cache.
 
-    Raises ``datasets.MissingData`` and ``embeddings.MissingNetwork``.
+    Parameters
+    ----------
+    names, embedding_names : tuple of str
+        Sources, and embeddings as ``study.embeddings.load`` knows them. The three views and each of them
+        alone are computed once.
+    versions : tuple of str
+        By default all; what is in the cache already is read.
+    files, workers : int
+        As ``source``; processes, -1 one a core. A job is a version, so that an interrupt loses little.
+
+    Raises
+    ------
+    datasets.MissingData, embeddings.MissingNetwork
+        Before the long part begins.
     """
     jobs, places = [], {}
     # A view is columns of three_views, and the mean over frames keeps them.
@@ -196,7 +225,7 @@ def rows(
 
 
 def at_rate(audio: datasets.AudioSet, rate: int) -> list[np.ndarray]:
-    """The signals at a rate: arrays given together have one."""
+    """The signals at ``rate`` Hz, resampled by soxr: arrays given together have one rate."""
     return [s if audio.rate == rate else soxr.resample(s, audio.rate, rate) for s in audio.signals]
 
 
@@ -230,7 +259,7 @@ def _described(known: Source, e: str) -> str:
 
 
 def store(path: Path, **arrays: np.ndarray) -> None:
-    """Write an .npz whole or not at all."""
+    """Write named arrays as an .npz, whole or not at all."""
     with replacing(path) as part, part.open("wb") as file:
         np.savez(file, **arrays)
 

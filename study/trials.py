@@ -93,7 +93,11 @@ def views_energy(reference: np.ndarray, candidate: np.ndarray, *, rng=None) -> f
 
 
 def candidates(embedding: str, names: tuple[str, ...]) -> dict[str, Callable]:
-    """The distances tried on an embedding."""
+    """The distances tried on an embedding: name -> function of two sets of rows.
+
+    ``names`` are the general ones; a naive embedding has its own distance alone, and the three views also
+    ``views_energy``.
+    """
     naive = {e: d for e, d in NAIVE}
     if embedding in naive:
         return {naive[embedding]: DISTANCES[naive[embedding]]}
@@ -210,7 +214,11 @@ def soundness(embedding: str, settings: Settings) -> dict:
 
 
 def bias(rows: Rows, settings: Settings) -> dict:
-    """Mean and spread between two samples of one source for N = 10 to 300, over mid at N = 50."""
+    """Mean and spread between two samples of one source for N = 10 to 300, over mid at N = 50.
+
+    Distance -> N -> ``mean``, ``sd``, ``draws``. One scale for all N, so that a bias which falls with N
+    shows; large sets cost more and vary less, so they get fewer draws.
+    """
     table = {}
     for name, distance in candidates(rows.embedding, settings.distances).items():
         if name == "dynamic_time_warping":
@@ -298,7 +306,12 @@ def _share(change: float, whole: float) -> float:
 
 
 def tones(embedding: str, settings: Settings) -> dict:
-    """The challenge's sets: values, and whether test1 > test2 > halves of the background."""
+    """The challenge's sets: values, and whether test1 > test2 > halves of the background.
+
+    Distance -> writing ("wrap", "clip") -> ``test1``, ``test2``, ``halves`` (mean over 21 of the 126
+    divisions of the background), ``right``. One vector a file; null where a distance is not defined for 10
+    files against 5.
+    """
     network = embeddings.load(embedding)
     tables = {}
     for overflow in ("wrap", "clip"):

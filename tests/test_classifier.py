@@ -168,7 +168,7 @@ def test_it_tells_tones_apart(model):
 
 
 def test_rate_level_length_and_silence_do_not_matter(model):
-    """Chances move by less than 0.05 when a tone is resampled; by nothing when it is louder or late."""
+    """Probabilities move by less than 0.05 when a tone is resampled; by nothing when it is louder or late."""
     signals, _ = tones(4, 6)
     plain = model.probabilities(signals, RATE)
     np.testing.assert_allclose(model.probabilities([0.01 * s for s in signals], RATE), plain, atol=1e-5)

@@ -42,7 +42,7 @@ def tones():
 
 
 @pytest.fixture(scope="module")
-def found(tmp_path_factory):
+def measured(tmp_path_factory):
     folder = tmp_path_factory.mktemp("study")
     original = autoencoders.config_of
 
@@ -70,8 +70,8 @@ def found(tmp_path_factory):
     return json.loads(json.dumps(results.plain(content))), kept, made
 
 
-def test_every_rung_is_measured(found):
-    content, kept, made = found
+def test_every_rung_is_measured(measured):
+    content, kept, made = measured
     assert set(content["models"]) == set(MODELS) and set(content["faults"]) == set(autoencoders.FAULTS)
     for row in content["models"].values():
         assert len(row["samples"]["values"]) == len(row["reconstructions"]["values"]) == 2
@@ -82,29 +82,29 @@ def test_every_rung_is_measured(found):
     assert len(made) == len(MODELS) + len(autoencoders.FAULTS) + 1  # and the unseen speaker
 
 
-def test_the_floor_is_below_the_ceiling_and_the_ceiling_below_the_models(found):
-    content, _, _ = found
+def test_the_floor_is_below_the_ceiling_and_the_ceiling_below_the_models(measured):
+    content, _, _ = measured
     assert content["floor"]["value"] < content["ceiling"]["linear"]["value"]
     for name in ("linear", "regression"):
         assert content["ceiling"][name]["value"] < content["models"]["simple"]["reconstructions"]["mean"]
 
 
-def test_the_recogniser_knows_real_tones_and_counts_all(found):
-    content, _, _ = found
+def test_the_recogniser_knows_real_tones_and_counts_all(measured):
+    content, _, _ = measured
     assert content["recognised"]["real"]["right"] >= 0.9  # three pitches an octave apart
     for row in (content["recognised"]["real"], content["models"]["residual"]["recognised"]["samples"][0]):
         assert np.sum(row["cells"]) == row["count"] == 20
     assert "right" not in content["models"]["simple"]["recognised"]["samples"][0]
 
 
-def test_the_unseen_speaker_was_not_trained_on(found):
-    content, _, _ = found
+def test_the_unseen_speaker_was_not_trained_on(measured):
+    content, _, _ = measured
     assert content["unseen"]["speaker"] in {"a", "b", "c"}
     assert sum(content["unseen"]["files"]) == 72
 
 
-def test_it_is_drawn(found):
-    content, _, _ = found
+def test_it_is_drawn(measured):
+    content, _, _ = measured
     for name in DRAWN:
         FIGURES[name][1](content)
     assert len(tables.ladder(content)) == 5 + 2 * len(MODELS)
@@ -112,7 +112,7 @@ def test_it_is_drawn(found):
     assert list(tables.faults(content).index) == [name.replace("_", " ") for name in autoencoders.FAULTS]
 
 
-def test_a_run_of_another_config_is_not_taken(found, tmp_path):
+def test_a_run_of_another_config_is_not_taken(measured, tmp_path):
     config = autoencoders.config_of("vae_simple", 0, runs=str(tmp_path))
     with pytest.raises(run.RunError, match="no such run"):
         run.find(config)

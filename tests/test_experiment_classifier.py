@@ -37,7 +37,7 @@ def tones(name):
 
 
 @pytest.fixture(scope="module")
-def found(tmp_path_factory):
+def measured(tmp_path_factory):
     folder = tmp_path_factory.mktemp("study")
     original = classifier.load
 
@@ -74,8 +74,8 @@ def found(tmp_path_factory):
     return plain[0], kept
 
 
-def test_everything_is_measured(found):
-    content, kept = found
+def test_everything_is_measured(measured):
+    content, kept = measured
     assert list(content["ladder"]) == ["majority", "cepstral", "single", "whole", "focal"]
     assert kept == 5 * 2 + (1 + 3 + 2) * 3 + 2  # ladder, wholes and baselines elsewhere, flattered
     for row in content["ladder"].values():
@@ -87,8 +87,8 @@ def test_everything_is_measured(found):
     )
 
 
-def test_divisions_count_every_file(found):
-    content, _ = found
+def test_divisions_count_every_file(measured):
+    content, _ = measured
     assert set(content["divisions"]) == set(classifier.DIVISIONS)
     for name, row in content["divisions"].items():
         count = 9 if name == "digits" else 36
@@ -102,8 +102,8 @@ def test_divisions_count_every_file(found):
     assert {n for n, row in content["divisions"].items() if "flattered" in row} == {"speakers", "families"}
 
 
-def test_new_folders(found):
-    content, _ = found
+def test_new_folders(measured):
+    content, _ = measured
     rows = content["folders"]
     each = 1 + 2 + 1 + 2  # as they are, noise, a rate, classes missing
     assert len(rows) == each * (2 + 1 + 3 + 2) + 1 + 2
@@ -136,16 +136,16 @@ def test_a_planted_order_is_found(monkeypatch):
         for i in range(10)
     ]
     rows[0]["kind"] = "held out"
-    found = classifier._prediction(rows, ("sounds",))["sounds"]
-    assert found["distance"]["spearman"] == pytest.approx(1)
-    assert found["distance"]["interval"] == pytest.approx([1, 1])
-    assert found["less_sure"]["spearman"] == pytest.approx(-1)
+    order = classifier._prediction(rows, ("sounds",))["sounds"]
+    assert order["distance"]["spearman"] == pytest.approx(1)
+    assert order["distance"]["interval"] == pytest.approx([1, 1])
+    assert order["less_sure"]["spearman"] == pytest.approx(-1)
     warnings = classifier._prediction(rows, ("sounds",))["warnings"]
     assert [row["warned"] for row in warnings] == [0, 0, 1, 7]  # distances above 0.02
 
 
-def test_it_is_drawn(found):
-    content, _ = found
+def test_it_is_drawn(measured):
+    content, _ = measured
     for name in DRAWN:
         FIGURES[name][1](content)
     assert len(tables.divisions(content)) == 4

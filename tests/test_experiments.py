@@ -185,7 +185,7 @@ def test_power_finds_what_is_planted_in_both_designs(digits):
     assert paired["pitch 1"]["this distance"] == [2, 2]
 
 
-def test_the_benchmark_puts_its_parts_together_as_they_are_kept(digits, monkeypatch):
+def test_the_statistics_put_their_parts_together_as_they_are_kept(digits, monkeypatch):
     """Every measurement is replaced by its kept content: names, order, and the lines that are printed."""
     kept = results.read("statistics")
     monkeypatch.setattr(statistics, "embed_digits", lambda: digits)

@@ -95,3 +95,25 @@ def test_what_an_experiment_imports_it_says_that_it_needs(path):
         if isinstance(other, ast.ImportFrom) and other.module.startswith("experiments"):
             names = [other.module.partition(".")[2]] if "." in other.module else [a.name for a in other.names]
             assert all({"PyTorch", "Hydra"} & set(facts(n).needs) <= set(needs) for n in names), names
+
+
+ORDER = (  # of the package: each module imports only from those before it
+    *("storage", "audio", "views", "features", "streaming", "description", "reading", "units", "kernel"),
+    *("progress", "extraction", "resampling", "energy", "comparison", "distance", "command"),
+)
+
+
+def test_the_modules_of_the_package_build_on_each_other_in_one_order():
+    assert {path.stem for path in files("audio_distance")} == {*ORDER, "__init__", "__main__"}
+    for place, name in enumerate(ORDER):
+        path = ROOT / "audio_distance" / f"{name}.py"
+        names = [module.split(".") for module in modules(path)]
+        used = {second for first, second, *_ in (n for n in names if len(n) > 1) if first == "audio_distance"}
+        used -= {"__version__"}
+        assert used <= set(ORDER[:place]), f"{name} imports {', '.join(sorted(used - set(ORDER[:place])))}"
+
+
+def test_every_room_is_known_here():
+    """A new folder of code needs its line in ROOMS: what nobody looks at imports what it likes."""
+    packages = {path.parent.name for path in ROOT.glob("[!.]*/__init__.py")}
+    assert packages == {room for room in ROOMS if (ROOT / room).is_dir()}

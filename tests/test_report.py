@@ -17,6 +17,7 @@ from report import __main__ as command
 from report import rendering, tables
 from report.figures import style
 from report.figures.index import FIGURES
+from report.tables.table import table_of
 from study import results
 
 ROOT = Path(__file__).parents[1]
@@ -65,7 +66,7 @@ def test_tables_are_made_in_one_place():
 
 
 def test_a_table_in_markdown():
-    table = tables._table([{"set": "a|b", "n": 1, "": "right"}, {"set": "c", "n": 2, "": "wrong"}])
+    table = table_of([{"set": "a|b", "n": 1, "": "right"}, {"set": "c", "n": 2, "": "wrong"}])
     assert tables.markdown(table, bold=["n", "wrong"]).splitlines() == [
         "| set | n | |",
         "|---|---|---|",
@@ -73,7 +74,7 @@ def test_a_table_in_markdown():
         "| c | **2** | **wrong** |",
     ]
     with pytest.raises(ValueError, match="different columns"):
-        tables._table([{"set": "a", "n": 1}, {"set": "b"}])
+        table_of([{"set": "a", "n": 1}, {"set": "b"}])
 
 
 def test_a_changed_result_changes_the_report(committed):

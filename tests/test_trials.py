@@ -317,7 +317,7 @@ def test_unknown_source():
 
 
 @pytest.mark.skipif(not datasets.available("digits"), reason="digits are not on this machine")
-def test_digits_are_none_of_the_benchmarks():
+def test_digits_are_none_of_those_of_the_statistics():
     used = datasets.digits(count=sources.BENCHMARK_DIGITS, rng=np.random.default_rng(0))
     known = {signal.tobytes() for signal in used.signals}
     assert not any(signal.tobytes() in known for signal in sources.source("digits").signals)

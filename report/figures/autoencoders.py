@@ -43,7 +43,15 @@ CEILINGS = {  # from mel bands back to bins
 
 @styled
 def ladder(results: Mapping) -> Figure:
-    """From recordings down to samples: every distance to the same held-out recordings, with intervals."""
+    """From recordings down to samples: every distance to the same held-out recordings, with intervals.
+
+    A row a rung; along x the distance, no unit, linear below .01 and logarithmic above. Bars are 95 %: over
+    files for recordings and round trips, over seeds, drawn as strokes, for models. Dotted: the round
+    trip of the spectrogram that the models share.
+
+    Reads ``floor``, ``ceiling`` (value, interval) and ``models``: ``reconstructions`` and ``samples`` (mean,
+    interval, and ``values``, (seeds,)).
+    """
     figure, axes = new_figure(6.6, "What the way back loses is little beside what the models lose")
     rungs = {"recordings (floor)": (results["floor"], BLACK, "D")}
     for name, trip in results["ceiling"].items():
@@ -53,11 +61,13 @@ def ladder(results: Mapping) -> Figure:
             rungs[f"{words(name)}: {kind}"] = (model[kind], colour, marker)
     axes.grid(axis="x", color="#EEEEEE")
     axes.axvline(results["ceiling"]["regression"]["value"], color=DARK_GREY, ls=":", lw=1)
+    # Of models the mean over seeds, of anything else one value.
     for place, (row, colour, marker) in enumerate(rungs.values()):
         value = row["mean"] if "mean" in row else row["value"]
         rung(axes, place, value, row["interval"], colour=colour, marker=marker, seeds=row.get("values", ()))
         beside(axes, place, f"{value:.3f}", colour)
     axes.set_axisbelow(True)
+    # The floor is about 0, to either side; from .01 on every rung is a factor.
     axes.set_xscale("symlog", linthresh=0.01, linscale=0.4)
     axes.set_xlim(min(-0.005, 1.2 * results["floor"]["interval"][0]), 1.1)
     ticks(axes.xaxis, [0, 0.01, 0.03, 0.1, 0.3, 1])
@@ -67,13 +77,23 @@ def ladder(results: Mapping) -> Figure:
 
 
 def stages(results: Mapping) -> Figure:
-    """One recording at every stage, as spectrograms."""
+    """One recording at every stage, as spectrograms: its round trip, then each model's reconstruction.
+
+    And beside each a sample that is meant to be of the same digit.
+    """
     return waveforms.spectrograms(results["pictures"], "The same word, stage by stage")
 
 
 @styled
 def ceiling(results: Mapping) -> Figure:
-    """Round trips by the number of mel bands, for each way from bands to bins."""
+    """Round trips by the number of mel bands, for each way from bands to bins.
+
+    Along x mel bands, along y the distance of the validation recordings to the reference after the way there
+    and back, no unit, with 95 % intervals over files. Dashed with its band: all bins known, only the phases
+    lost.
+
+    Reads ``bands``: way back -> number of bands -> value, interval; and ``ceiling``.
+    """
     figure, axes = new_figure(
         3.8, "The mel bands are what is lost, not the phases; a learned inverse gives half of it back"
     )
@@ -84,7 +104,7 @@ def ceiling(results: Mapping) -> Figure:
         bars = {"yerr": np.abs(ends.T - values), "capsize": 3}
         bands = [int(count) for count in row]
         axes.errorbar(bands, values, color=colour, marker=marker, ms=7, label=CEILINGS[name], **bars)
-    linear = results["ceiling"]["linear"]
+    linear = results["ceiling"]["linear"]  # has no bands, so a line across
     axes.axhspan(*linear["interval"], color=GREY, alpha=0.5, lw=0)
     axes.axhline(linear["value"], color=BLACK, lw=1, ls="--", label=CEILINGS["linear"])
     axes.set_xscale("log", base=2)
@@ -98,7 +118,12 @@ def ceiling(results: Mapping) -> Figure:
 
 @styled
 def autoencoder_training(results: Mapping) -> Figure:
-    """Distance of samples against the training step: mean and range over seeds."""
+    """Distance of samples against the training step: mean and range over seeds, a colour a model.
+
+    Both axes logarithmic; step 0 is the untrained model. Dotted: the ceiling.
+
+    Reads ``models``: name -> ``curves``, (seeds, points, 2): step and distance.
+    """
     figure, axes = new_figure(
         4,
         f"Training brings samples nearer (mean and range of {results['seeds']} seeds)",
@@ -107,7 +132,7 @@ def autoencoder_training(results: Mapping) -> Figure:
     training_curves(axes, curves)
     trip = results["ceiling"]["regression"]["value"]
     axes.axhline(trip, color=DARK_GREY, ls=":", lw=1.5, label="ceiling")
-    axes.set_xscale("symlog", linthresh=100, linscale=0.3)
+    axes.set_xscale("symlog", linthresh=100, linscale=0.3)  # step 0 has no logarithm
     ticks(axes.xaxis, np.array(next(iter(curves.values())))[0, :, 0])
     axes.set_yscale("log")
     ticks(axes.yaxis, [0.03, 0.05, 0.1, 0.2, 0.5, 1])
@@ -119,7 +144,11 @@ def autoencoder_training(results: Mapping) -> Figure:
 
 @styled
 def fidelity_and_coverage(results: Mapping) -> Figure:
-    """Density against coverage: sounds that look real, and recordings that have a sound near them."""
+    """Density against coverage: sounds that look real, and recordings that have a sound near them.
+
+    Naeem et al. 2020 (arXiv:2002.09797) with k = 5 in the embedding of the distance, mean of seeds.
+    Reconstructions are filled, samples hollow, the recordings themselves a star: good is near it.
+    """
     figure, axes = new_figure(4.4, "From reconstructions (filled) to samples (hollow), mean of seeds")
     floor = results["floor"]
     axes.plot(floor["coverage"], floor["density"], "*", color=BLACK, ms=14, label="recordings")
@@ -139,7 +168,14 @@ def fidelity_and_coverage(results: Mapping) -> Figure:
 
 @styled
 def modes(results: Mapping) -> Figure:
-    """Which digits and speakers a set seems to hold, by a classifier: recordings and each model's samples."""
+    """Which digits and speakers a set seems to hold, by a classifier: recordings and each model's samples.
+
+    A panel a set of 300 sounds, seed 0: digits down, speakers across, number of sounds in a cell, bold where
+    none is. Shades end at twice the most of the recordings; the title counts the pairs that are missing.
+
+    Reads ``recognised`` of recordings and of each model's first seed: ``cells``, (digits, speakers) counts,
+    and the names of both.
+    """
     shown = {"recordings": results["recognised"]["real"]}
     shown |= {words(name): row["recognised"]["samples"][0] for name, row in results["models"].items()}
     figure, panels = new_figure(
@@ -158,14 +194,21 @@ def modes(results: Mapping) -> Figure:
         axes.set_yticks(axes.get_yticks(), axes.get_yticklabels(), rotation=0)
         slanted(axes, 60)
         axes.set_title(f"{name}: {missing.sum()} of {missing.size} missing")
-    for axes in panels.flat[len(shown) :]:
+    for axes in panels.flat[len(shown) :]:  # the grid has more places than there are sets
         axes.set_axis_off()
     return figure
 
 
 @styled
 def latent_map(results: Mapping) -> Figure:
-    """Held-out recordings on the first two principal components of their latents."""
+    """Held-out recordings on the first two principal components of their latents.
+
+    Left each drawn as its digit, right as its speaker; axes in units of the latents, with the share of the
+    variance they explain. What lies in groups is what the model describes a sound by.
+
+    Reads ``latents``: ``points``, (recordings, 2); ``explained``, (2,) shares; ``labels`` and ``groups``,
+    (recordings,).
+    """
     latents = results["latents"]
     explained = [f"{100 * share:.0f} % of the variance" for share in latents["explained"]]
     table = pd.DataFrame(latents["points"], columns=["first", "second"])
@@ -199,7 +242,7 @@ def latent_map(results: Mapping) -> Figure:
         alpha=0.8,
         ax=right,
     )
-    right.margins(0.06)
+    right.margins(0.06)  # shared: texts at the left have no extent that the limits would know
     for axes in (left, right):
         axes.set_xlabel(f"first component ({explained[0]})")
     left.set_ylabel(f"second component ({explained[1]})")
@@ -209,7 +252,11 @@ def latent_map(results: Mapping) -> Figure:
 
 @styled
 def faults(results: Mapping) -> Figure:
-    """Planted faults, seed by seed, against the model they are planted in."""
+    """Planted faults, seed by seed, against the model they are planted in, which is the first row.
+
+    Along x the distance of samples to held-out recordings, no unit; verdicts in colour, sign and word.
+    Dotted: the mean of the model itself.
+    """
     figure, axes = new_figure(3.4, "Historic faults, planted in the simple autoencoder: the gate's verdicts")
     # As the gate measures the faults: the last evaluation of every run.
     base = [curve[-1][1] for curve in results["models"]["simple"]["curves"]]

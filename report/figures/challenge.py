@@ -20,7 +20,13 @@ WRITINGS = {  # of the test sets: label, colour, marker
 
 @styled
 def challenge(results: Mapping) -> Figure:
-    """The two distances of the challenge, historic and clean, with intervals and the null band."""
+    """The two distances of the challenge, as published and clean, with intervals and the null band.
+
+    A row each test and writing; along x the distance to the background, no unit, with its 95 % interval and
+    p. Grey is where 95 % of the splits of the background itself lie: a distance within it is nothing.
+
+    Reads ``sets``: writing -> test -> value, interval, p_value; and ``split``: ``central_95``.
+    """
     figure, axes = new_figure(4.2, "What sets the tests apart from the background are the clicks")
     low, high = results["split"]["central_95"]
     axes.axvspan(low, high, color=GREY, alpha=0.5, lw=0)
@@ -37,7 +43,7 @@ def challenge(results: Mapping) -> Figure:
     # In its own row, so that it hides nothing.
     _note(axes, "grey: 95 % of the splits of the background itself", high, len(names) - 0.35, BLACK)
     rows(axes, names)
-    axes.set_ylim(len(names) - 0.05, -0.6)
+    axes.set_ylim(len(names) - 0.05, -0.6)  # room for the note below the last row
     axes.set_xlim(right=1.4 * max(results["sets"]["historic"]["test1"]["interval"]))
     axes.set_xlabel("distance to the background (no unit; bar: 95 % interval)")
     return figure
@@ -49,7 +55,11 @@ def _note(axes, text: str, x: float, y: float, colour: str) -> None:
 
 @styled
 def real_audio(results: Mapping) -> Figure:
-    """The distances between the classes of environmental sounds, alike classes side by side."""
+    """The distances between the ten classes of environmental sounds, alike classes side by side.
+
+    Rows and columns are classes of 40 clips, numbers and shades distances, no unit; on the diagonal, bold, a
+    class against itself: the mean of random splits, which is 0 but for chance.
+    """
     classes = results["sounds"]
     order = alike_first(np.array(classes["value"]))
     names = np.array(classes["names"])[order]
@@ -60,14 +70,19 @@ def real_audio(results: Mapping) -> Figure:
         f"(diagonal: a class against itself, mean of {classes['splits']} splits)",
     )
     limits = (0, table.to_numpy().max())
-    itself = np.eye(len(table), dtype=bool)
+    itself = np.eye(len(table), dtype=bool)  # the diagonal is another kind of number: bold
     heat_map(axes, table, limits=limits, bold=itself, bar="distance (no unit)", square=True)
     slanted(axes)
     return figure
 
 
 def alike_first(values: np.ndarray) -> np.ndarray:
-    """An order of the rows of a distance table in which neighbours are alike."""
-    condensed = np.maximum(values, 0)
+    """An order of the rows of a distance table, (n, n), in which neighbours are alike: (n,) indices.
+
+    The leaves of an average-linkage tree, turned so that neighbours are as near as the tree allows
+    (Bar-Joseph et al. 2001, doi:10.1093/bioinformatics/17.suppl_1.S22). Values below 0 count as 0, and the
+    diagonal does not count.
+    """
+    condensed = np.maximum(values, 0)  # an unbiased value may be below 0, a length in a tree may not
     np.fill_diagonal(condensed, 0)
     return leaves_list(linkage(squareform(condensed, checks=False), "average", optimal_ordering=True))

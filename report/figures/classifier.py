@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 import seaborn
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from report.figures.style import (
@@ -63,7 +64,16 @@ SIGNS = {  # of these: colour, marker, area in square points
 
 @styled
 def classifier_ladder(results: Mapping) -> Figure:
-    """Accuracy of every rung: folds, mean and interval, and the gate's verdict on the step."""
+    """Accuracy of every rung: folds, mean and interval, and the gate's verdict on the step.
+
+    A rung a row, baselines on top, then the network part by part, then other networks. Along x accuracy in
+    %: strokes are folds, the sign their mean, the bar its 95 % interval (t over folds), the dotted line the
+    goal set beforehand. Beside a row the gain over the rung it is judged against, in percentage points;
+    colour and sign are the verdict's.
+
+    Reads ``ladder``: rung -> accuracy, interval, ``values``, (folds,), all shares of one; gain and verdict,
+    which the first lacks.
+    """
     ladder = results["ladder"]
     figure, axes = new_figure(
         5.4,
@@ -96,19 +106,21 @@ def classifier_ladder(results: Mapping) -> Figure:
 
 
 def confusion_sounds(results: Mapping) -> Figure:
-    """Environmental sounds: what each was taken for."""
+    """Environmental sounds: rows what a clip is, columns what it was taken for, text: files."""
     return _confusion(results["divisions"]["sounds"], DIVISIONS["sounds"])
 
 
 def confusion_families(results: Mapping) -> Figure:
-    """Instruments of unknown programs: what each was taken for."""
+    """Instruments of unknown programs: rows what a note is, columns what it was taken for, text: files."""
     return _confusion(results["divisions"]["families"], DIVISIONS["families"])
 
 
 @styled
 def _confusion(division: Mapping, held_out: str) -> Figure:
+    """Rows are what a file is, columns what it was taken for; shade: share of the row, text: files."""
     counts = np.array(division["confusion"])
     recalls = [f"{name}  {100 * division['recall'][name]:.0f} %" for name in division["names"]]
+    # Shades are shares of a row: labels have different numbers of files.
     shares = pd.DataFrame(counts / counts.sum(axis=1, keepdims=True), recalls, division["names"])
     figure, axes = new_figure(
         6,
@@ -124,7 +136,16 @@ def _confusion(division: Mapping, held_out: str) -> Figure:
 
 @styled
 def reliability(results: Mapping) -> Figure:
-    """How often the classifier is right when it is so sure, before and after the temperature."""
+    """How often the classifier is right when it is so sure, before and after the temperature.
+
+    A panel a division. Along x the mean probability of the likeliest label in a bin of a tenth, along y the
+    share of its files that was right, both in %; the area of a sign grows with its files. Below the dotted
+    line it is too sure. The legend has the expected calibration error in percentage points. Where there is
+    one fold nothing is held out to fit a temperature on, and only the raw probabilities are drawn.
+
+    Reads ``divisions``: name -> ``raw`` and ``calibrated`` -> ``bins``, (bins, 3): mean probability, share
+    right, files.
+    """
     figure, panels = new_figure(
         6.4,
         "Is it right as often as it says? On the dotted line, yes; the larger a sign, the more files",
@@ -143,11 +164,12 @@ def reliability(results: Mapping) -> Figure:
                 continue
             sure, right, count = np.array(division[kind]["bins"]).T
             axes.plot(100 * sure, 100 * right, color=colour, lw=1, alpha=0.6)
+            # Diameter by the root of the share, so that the rarest bins can still be seen.
             area = np.square(3 + 9 * np.sqrt(count / count.max()))
             signs = {"color": colour, "marker": marker, "alpha": 0.8, "lw": 0, "clip_on": False}
             axes.scatter(100 * sure, 100 * right, area, **signs)
             label = f"{words}: off by {100 * division[kind]['error']:.1f} points"
-            axes.plot([], [], marker, color=colour, label=label)
+            axes.plot([], [], marker, color=colour, label=label)  # in the legend all signs have one size
         axes.set_title(DIVISIONS[name])
         axes.legend(loc="upper left")
         axes.set_xlim(0, 103)
@@ -160,13 +182,16 @@ def reliability(results: Mapping) -> Figure:
 
 @styled
 def new_folders(results: Mapping) -> Figure:
-    """Accuracy lost in every new folder over its distance from the training folder."""
-    folders = pd.DataFrame(results["folders"])
-    folders["folder"] = folders["kind"].map(FOLDERS).fillna(CHANGED)
-    folders["distance"] = folders["distance"].clip(lower=NEAREST)
-    folders["lost"] = 100 * folders["drop"]
-    # What is rare is drawn last, on top of what is many.
-    folders = folders.sort_values("folder", key=lambda names: names.map(list(SIGNS).index), kind="stable")
+    """Accuracy lost in every new folder over its distance from the training folder.
+
+    A panel a division, a sign a folder of one fold: colour, shape and size say what is new about it. Along x
+    the distance, no unit, logarithmic from ``NEAREST`` (smaller and negative ones are drawn there); along y
+    percentage points of accuracy. The title has Spearman's correlation over conditions with its bootstrap
+    interval.
+
+    Reads ``folders``, a row a folder of a fold (``experiments.classifier``), and ``prediction``.
+    """
+    folders = _folders(results)
     figure, panels = new_figure(
         7.4,
         "The farther a new folder, the more accuracy is lost, by and large",
@@ -175,34 +200,16 @@ def new_folders(results: Mapping) -> Figure:
         sharex=True,
         sharey=True,
     )
-    palette, markers, sizes = map(list, zip(*SIGNS.values(), strict=True))
     for axes, name in zip(panels.flat, DIVISIONS, strict=True):
         axes.axhline(0, color=BLACK, lw=0.8)
-        seaborn.scatterplot(
-            folders[folders["data"] == name],
-            x="distance",
-            y="lost",
-            hue="folder",
-            hue_order=list(SIGNS),
-            style="folder",
-            style_order=list(SIGNS),
-            size="folder",
-            size_order=list(SIGNS),
-            linewidth=0.5,
-            alpha=0.8,
-            legend="brief" if name == "sounds" else False,
-            ax=axes,
-            palette=palette,
-            markers=markers,
-            sizes=sizes,
-        )
+        _signs(axes, folders[folders["data"] == name], legend=name == "sounds")
         prediction = results["prediction"][name]["distance"]
         low, high = prediction["interval"]
         correlation = f"rank correlation {prediction['spearman']:.2f} ({low:.2f} to {high:.2f})"
         axes.set_title(f"{DIVISIONS[name]}\n{correlation}")
-        axes.set(xlabel="", ylabel="", xscale="log")
+        axes.set(xlabel="", ylabel="", xscale="log")  # seaborn has written the names of columns
         ticks(axes.xaxis, [NEAREST, 0.01, 0.1, 1])
-    first = panels.flat[0]
+    first = panels.flat[0]  # its legend, for all panels
     handles, labels = first.get_legend_handles_labels()
     first.get_legend().remove()
     figure.legend(handles, labels, loc="outside lower center", ncols=2)
@@ -210,3 +217,35 @@ def new_folders(results: Mapping) -> Figure:
         axes.set_xlabel("distance to the training folder (no unit)")
     figure.supylabel("accuracy lost (percentage points)")
     return figure
+
+
+def _folders(results: Mapping) -> pd.DataFrame:
+    """A row a folder of a fold: ``data``, ``folder`` (a key of ``SIGNS``), ``distance``, ``lost``."""
+    folders = pd.DataFrame(results["folders"])
+    folders["folder"] = folders["kind"].map(FOLDERS).fillna(CHANGED)
+    folders["distance"] = folders["distance"].clip(lower=NEAREST)
+    folders["lost"] = 100 * folders["drop"]
+    # What is rare is drawn last, on top of what is many.
+    return folders.sort_values("folder", key=lambda names: names.map(list(SIGNS).index), kind="stable")
+
+
+def _signs(axes: Axes, folders: pd.DataFrame, *, legend: bool) -> None:
+    palette, markers, sizes = map(list, zip(*SIGNS.values(), strict=True))
+    seaborn.scatterplot(
+        folders,
+        x="distance",
+        y="lost",
+        hue="folder",
+        hue_order=list(SIGNS),
+        style="folder",
+        style_order=list(SIGNS),
+        size="folder",
+        size_order=list(SIGNS),
+        linewidth=0.5,
+        alpha=0.8,
+        legend="brief" if legend else False,
+        ax=axes,
+        palette=palette,
+        markers=markers,
+        sizes=sizes,
+    )

@@ -27,7 +27,10 @@ IDEAS = {  # families of measures, in few words
 
 @styled
 def listeners_map(results: Mapping) -> Figure:
-    """Mean Spearman correlation with listeners, embedding by distance."""
+    """Mean Spearman correlation with listeners, embeddings down, distances across.
+
+    1 is their order of systems, 0 chance, mean over the rated sets; this distance is framed.
+    """
     values = {}
     for candidate in contrast.candidates(results):
         agreement = contrast.listeners(results, candidate)
@@ -42,7 +45,12 @@ def listeners_map(results: Mapping) -> Figure:
 
 @styled
 def listeners_scatter(results: Mapping) -> Figure:
-    """Ratings against the distance as shipped, a panel a rated set."""
+    """Ratings against the distance as shipped, a panel a rated set, a point a system.
+
+    Along x the distance to the recordings, no unit; along y the mean rating on the set's own scale (MOS,
+    SMOS or MUSHRA). Better rated systems should lie further left: the title has Spearman's correlation, and
+    says where ratings were not read from the publication itself.
+    """
     names = list(results["rated"])
     figure, panels = new_figure(8.4, "Better rated systems should lie further left", -(-len(names) // 3), 3)
     for axes, name in zip(panels.flat, names, strict=False):
@@ -50,12 +58,13 @@ def listeners_scatter(results: Mapping) -> Figure:
         ratings = rated["ratings"]
         axes.plot([values[system] for system in ratings], list(ratings.values()), "o", color=BLUE)
         agreed = agreement(values, ratings)
+        # How ratings were got is said where they are less than read from a table.
         figures = "" if rated["figures"] == "read" else f", {rated['figures']}"
         axes.set_title(f"{words(name)}{figures}\nSpearman {agreed['spearman']:.2f}")
         axes.margins(0.15)
         axes.xaxis.set_major_locator(MaxNLocator(3))
         axes.yaxis.set_major_locator(MaxNLocator(4))
-    for axes in panels.flat[len(names) :]:
+    for axes in panels.flat[len(names) :]:  # the grid has more places than there are sets
         axes.set_axis_off()
     figure.supxlabel("distance to the recordings (no unit)")
     figure.supylabel("mean rating (MOS, SMOS or MUSHRA)")
@@ -64,7 +73,14 @@ def listeners_scatter(results: Mapping) -> Figure:
 
 @styled
 def listening(results: Mapping) -> Figure:
-    """Families of measures: best in hindsight, and nested with its interval over laboratories."""
+    """Families of measures: best in hindsight (hollow), and nested (filled) with its interval.
+
+    A family a row, the distance as shipped on top and as a grey line; along x the mean Spearman correlation
+    with listeners. The gap between hollow and filled is what choosing on the sets one judges by flatters.
+
+    Reads ``shipped`` and ``families``: name -> ``spearman`` (mean, interval over laboratories),
+    ``hindsight``, ``measures``.
+    """
     shipped, families = results["shipped"]["spearman"], results["families"]
     figure, axes = new_figure(
         2.2 + 0.4 * len(families), "What looks ahead in hindsight is not when chosen on other laboratories"
@@ -78,6 +94,7 @@ def listening(results: Mapping) -> Figure:
         if "hindsight" in row:
             axes.plot(row["hindsight"], place, "D", color=ORANGE, fillstyle="none")
         names.append(f"{IDEAS[name]}, {row['measures']} measures" if "measures" in row else IDEAS[name])
+    # Nothing is drawn: entries of the legend, one each for all rows.
     axes.plot([], [], "o-", color=BLUE, label="nested: chosen on other laboratories, 95 % interval")
     axes.plot([], [], "D", color=ORANGE, fillstyle="none", label="best in hindsight")
     rows(axes, names)

@@ -27,7 +27,15 @@ from report.figures.style import (
 
 @styled
 def regressions(results: Mapping) -> Figure:
-    """Every ablation: distance over the training with its band, and at the end seed by seed, ranked."""
+    """Every ablation: distance over the training with its band, and at the end seed by seed, ranked.
+
+    Left along x the step, along y the distance to held-out recordings, both logarithmic: mean and range over
+    seeds. Right a row an ablation, best on top: every seed, their mean as a stroke, the gate's verdict as
+    colour, sign and word; grey is the margin above the base, within which a worsening is tolerated.
+
+    Reads ``ablations``: name -> ``curves``, (seeds, points, 2); ``values`` of the distance, (seeds,);
+    ``verdicts``, which the base lacks. And ``margin``, a percentage as text.
+    """
     ablations = results["ablations"]
     ends = {name: float(np.mean(row["values"]["distance"])) for name, row in ablations.items()}
     ranked = sorted(ablations, key=ends.get)
@@ -53,12 +61,13 @@ def regressions(results: Mapping) -> Figure:
         name: row["verdicts"]["distance"][seeds]["verdict"] if "verdicts" in row else ""
         for name, row in ablations.items()
     }
+    # Above the base: only what is worse needs to be tolerated.
     margin = ends["base"] * (1 + float(results["margin"].rstrip("%")) / 100)
     right.axvspan(ends["base"], margin, color=GREY, alpha=0.5, lw=0)
     values = {name: ablations[name]["values"]["distance"] for name in ranked}
     seed_rows(right, values, verdicts)
     right.set_xscale("log")
-    right.set_xlim(right.get_xlim()[0], right.get_xlim()[1] * 1.7)
+    right.set_xlim(right.get_xlim()[0], right.get_xlim()[1] * 1.7)  # room for the verdicts
     ticks(right.xaxis, [0.2, 0.3, 0.4, 0.6])
     right.set_xlabel("distance at the end (grey: the margin)")
     right.set_title("Seeds, mean and verdict")
@@ -66,7 +75,10 @@ def regressions(results: Mapping) -> Figure:
 
 
 def seed_rows(axes: Axes, values: Mapping[str, list[float]], verdicts: Mapping[str, str]) -> None:
-    """A row a change: every seed, their mean as a stroke, and the gate's verdict in colour, sign and word."""
+    """A row a change: every seed, their mean as a stroke, and the gate's verdict in colour, sign and word.
+
+    ``values``: name -> a number a seed; ``verdicts``: name -> a key of ``VERDICTS``, "" for the baseline.
+    """
     for place, (name, own) in enumerate(values.items()):
         colour, marker = VERDICTS[verdicts[name]]
         axes.plot(own, [place] * len(own), marker, color=colour, ms=6, alpha=0.5)
@@ -84,7 +96,14 @@ def seed_rows(axes: Axes, values: Mapping[str, list[float]], verdicts: Mapping[s
 
 @styled
 def calibration(results: Mapping) -> Figure:
-    """False alarms of the verdicts by seeds, metric and pairing, with the binomial range of 5 %."""
+    """False alarms of the verdicts by seeds, metric and pairing, with the binomial range of 5 %.
+
+    Left paired seeds, right unpaired; along x seeds a side, along y the share of comparisons called worse or
+    better though nothing changed, a sign a distribution of the metric. Grey is where an exact 5 % lies in 95
+    % of such experiments; below it the gate is careful, above it would cry wolf.
+
+    Reads ``false_alarms``: pairing -> metric -> seeds -> ``share``; ``level`` and ``trials``.
+    """
     level, trials = results["level"], results["trials"]
     figure, panels = new_figure(
         3.8,
@@ -111,9 +130,9 @@ def calibration(results: Mapping) -> Figure:
             hue="metric",
             palette=list(PALETTE[: len(metrics)]),
             markers=list(MARKERS[: len(metrics)]),
-            linestyles="none",
+            linestyles="none",  # numbers of seeds are no course that a line could follow
             dodge=0.4,
-            errorbar=None,
+            errorbar=None,  # one value a point; its error is the grey band
             ax=axes,
         )
         axes.set_xlabel("seeds a side")

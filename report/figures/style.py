@@ -31,7 +31,7 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 from seaborn.utils import relative_luminance
 
 FOLDER = Path(__file__).parents[2] / "figures"
-WIDTH = 8  # inches
+WIDTH = 8  # inches: at 100 pixels each, the width of a page on GitHub and in a notebook
 DOTS = 150  # an inch
 TITLE, LABEL, NOTE = 12, 10, 9  # points
 
@@ -47,6 +47,7 @@ VERDICTS = {  # of the gate: colour and marker
     "": (BLACK, "D"),
 }
 
+# One look for all: sizes that can be read at 800 pixels, no frame, a map that greys well.
 SETTINGS = {
     "font.family": "DejaVu Sans",  # comes with matplotlib: the same figure on every machine
     "font.size": LABEL,
@@ -71,13 +72,16 @@ SETTINGS = {
 def _settings() -> Iterator[None]:
     """These settings over matplotlib's defaults, not over a user's: the same file on every machine."""
     with rc_context():
-        rcdefaults()
+        rcdefaults()  # a user's matplotlibrc must not show in a committed figure
         rcParams.update(SETTINGS)
         yield
 
 
 def styled(draw: Callable[..., Figure]) -> Callable[..., Figure]:
-    """Decorate a function that returns a figure: it draws in this style, whatever matplotlib's is."""
+    """Decorate a function that returns a figure: it draws in this style, whatever matplotlib's is.
+
+    Settings hold inside the call and are as before after it, also after an error.
+    """
 
     @wraps(draw)
     def in_style(*arguments, **options) -> Figure:
@@ -88,7 +92,11 @@ def styled(draw: Callable[..., Figure]) -> Callable[..., Figure]:
 
 
 def new_figure(height: float, title: str, rows: int = 1, columns: int = 1, **options):
-    """A figure of ``height`` inches under a title at the left, and its axes as ``subplots`` gives them."""
+    """A figure of ``height`` inches under a title at the left, and its axes as ``subplots`` gives them.
+
+    No pyplot: a figure that is made here is in no list that somebody else could close or show. Further
+    options are those of ``Figure.subplots``.
+    """
     figure = Figure(figsize=(WIDTH, height))
     axes = figure.subplots(rows, columns, **options)
     figure.suptitle(title, x=0.01, ha="left")
@@ -96,7 +104,10 @@ def new_figure(height: float, title: str, rows: int = 1, columns: int = 1, **opt
 
 
 def png(figure: Figure) -> bytes:
-    """The figure as a file: the same bytes for the same figure, as no version or date is written."""
+    """The figure as a file of 150 dots an inch: the same bytes for the same figure and matplotlib.
+
+    No version or date is written into it, so a figure that did not change does not differ.
+    """
     content = io.BytesIO()
     with _settings():  # some labels are only made when they are drawn
         figure.savefig(content, format="png", dpi=DOTS, metadata={"Software": None})
@@ -113,7 +124,7 @@ def save(figure: Figure, name: str) -> Path:
 
 def show(figure: Figure, name: str = ""):
     """The figure as a notebook shows it, 800 pixels wide; saved as ``figures/NAME.png`` if it has a name."""
-    from IPython.display import Image
+    from IPython.display import Image  # only notebooks have it
 
     if name:
         save(figure, name)
@@ -140,11 +151,24 @@ def heat_map(
 ) -> None:
     """Draw a table as a map with a number in every cell that has one; NaN stays white.
 
-    ``texts`` (strings, of the table's shape) replaces numbers of two digits; ``bold`` (booleans) says which
-    are bold; ``bar`` is the label of a colour bar. Further options are seaborn's.
+    Parameters
+    ----------
+    axes, table
+        Rows down, columns across, under their names.
+    texts : array of str, of the table's shape
+        By default numbers of two digits.
+    limits : (low, high)
+        Values of the darkest and the brightest shade; what lies beyond has theirs.
+    bold : array of bool, of the table's shape
+        Whose texts are bold.
+    bar : str
+        Label of a colour bar; none by default, as the numbers are there.
+    options
+        ``seaborn.heatmap``'s.
     """
     if texts is None:
         texts = table.map(lambda value: f"{value:.2f}".replace("-0.00", "0.00")).to_numpy()
+    # An arrow at the top of the bar where a cell is beyond it; values below 0 are noise about 0.
     beyond = "max" if np.nanmax(table) > limits[1] else "neither"
     seaborn.heatmap(
         table,
@@ -188,14 +212,21 @@ def rung(
     marker: str,
     seeds: Sequence[float] = (),
 ) -> None:
-    """One row of a ladder: a value with its interval as a bar, and seeds or folds as strokes."""
+    """One row of a ladder: a value with its interval as a bar, and seeds or folds as strokes.
+
+    ``place`` is the row, from 0 at the top once ``rows`` has named them; ``interval`` the two ends.
+
+    ``colour`` and ``marker`` say of what kind the row is; strokes are half transparent, so that equal ones
+    show.
+    """
+    # A round cap would make the interval longer than it is.
     axes.plot(interval, [place, place], color=colour, lw=2, solid_capstyle="butt")
     axes.plot(seeds, [place] * len(seeds), "|", color=colour, ms=10, alpha=0.6)
     axes.plot(value, place, marker, color=colour, ms=7)
 
 
 def rows(axes: Axes, names: Iterable[str], places: Sequence[float] | None = None) -> None:
-    """Name the rows of a ladder, the first one on top."""
+    """Name the rows of a ladder, the first one on top; ``places`` by default 0, 1, 2 ..."""
     names = list(names)
     axes.set_yticks(range(len(names)) if places is None else places, names)
     axes.invert_yaxis()
@@ -210,7 +241,8 @@ def beside(axes: Axes, place: float, text: str, colour: str = BLACK) -> None:
 def training_curves(axes: Axes, curves: Mapping[str, Sequence], **options) -> None:
     """Mean over the seeds against the step, and their range as a band.
 
-    ``curves``: name -> (seeds, points, step and distance). Options are seaborn's.
+    ``curves``: name -> (seeds, points, 2), step and distance; at most six names, one a colour and marker.
+    Options are ``seaborn.lineplot``'s.
     """
     table = pd.concat(
         [
@@ -237,12 +269,12 @@ def training_curves(axes: Axes, curves: Mapping[str, Sequence], **options) -> No
 
 
 def ticks(axis, places: Sequence[float]) -> None:
-    """Ticks of a logarithmic axis at these places only, written as plain numbers."""
+    """Ticks of a logarithmic axis at these places only, written as plain numbers: 0.01, not 10^-2."""
     axis.set_major_locator(FixedLocator(places))
     axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-    axis.set_minor_locator(NullLocator())
+    axis.set_minor_locator(NullLocator())  # theirs would be labelled too, in powers of ten
 
 
 def in_percent(axis) -> None:
-    """Shares are written as percentages."""
+    """Write the shares along an axis as percentages."""
     axis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:g} %"))

@@ -39,11 +39,22 @@ CONTRASTED = {  # drawn together: candidate, colour, marker
     ("aisfx", "frechet"): (PINK, "D"),
     ("aisfx", "gaussian_mmd"): (BLACK, "v"),
 }
+UNITS = {  # what a test deals to the two sets, in words
+    "frames": "windows of clips\n(wrong)",
+    "files": "clips",
+    "files of groups": "files of a speaker's digit\n(wrong)",
+    "groups": "groups of files",
+}
+SIDES = {"energy": "energy (left)", "gaussian_mmd": "Gaussian MMD (right)"}
 
 
 @styled
 def power_map(results: Mapping) -> Figure:
-    """Mean share of small effects found, embedding by distance."""
+    """Mean share of small effects found, embeddings down, distances across; 1 is all, .05 chance.
+
+    Found: above the 95 % quantile of undamaged draws of the same source. Mean over effects and sources;
+    white where a distance is not defined. This distance is framed.
+    """
     return candidate_map(
         {c: contrast.power(results, c) for c in contrast.candidates(results)},
         f"What is found of small damage at N = {results['settings']['size']}\n"
@@ -53,10 +64,15 @@ def power_map(results: Mapping) -> Figure:
 
 
 def candidate_map(values: Mapping[contrast.Candidate, float], title: str, quantity: str) -> Figure:
-    """A number of every candidate, embeddings down and distances across, this distance in a frame."""
+    """A number of every candidate, embeddings down and distances across, this distance in a frame.
+
+    ``values`` by candidate; shades run from the smallest to the largest, which the bar calls ``quantity``.
+    Called by functions that are styled.
+    """
     table = pd.Series(values).unstack(sort=False)
     figure, axes = new_figure(1.6 + 0.42 * len(table), title)
-    limits = np.nanmin(table), np.nanmax(table)
+    limits = np.nanmin(table), np.nanmax(table)  # NaN: a distance that is not defined there
+    # Without the leading zero, two digits fit a cell of so many columns.
     texts = table.map(lambda value: f"{value:.2f}".replace("0.", ".").replace("-.00", ".00")).to_numpy()
     row, column = table.index.get_loc(trials.THIS[0]), table.columns.get_loc(trials.THIS[1])
     bold = np.zeros(table.shape, bool)
@@ -70,7 +86,12 @@ def candidate_map(values: Mapping[contrast.Candidate, float], title: str, quanti
 
 @styled
 def effects_map(results: Mapping) -> Figure:
-    """Share found of each small effect, for the contrasted candidates."""
+    """Share found of each small effect (a row), for the contrasted candidates (a column).
+
+    Mean over the sources that have the effect, of 10 draws each; the best of a row is bold.
+
+    Reads ``power``: source -> embedding -> distance -> ``found`` and ``draws``, in the order of ``effects``.
+    """
     drawn = [c for c in CONTRASTED if c in contrast.candidates(results)]
     effects = contrast.small_effects(results)
     columns = {}
@@ -92,7 +113,14 @@ def effects_map(results: Mapping) -> Figure:
 
 @styled
 def severity_curves(results: Mapping) -> Figure:
-    """Value against severity for each distortion, in null standard deviations."""
+    """Value against severity for each distortion, mean over the sources.
+
+    A panel a distortion: along x severity, 0 (none) to 5; along y the value above that of two real samples,
+    in standard deviations of these, linear below 3 and logarithmic above. A curve should rise, and begin to
+    at 1.
+
+    Reads ``curve`` of ``power``. A candidate that was not tried on all sources has no curve.
+    """
     kinds = sources.GRADED
     figure, panels = new_figure(
         8.6,
@@ -109,7 +137,7 @@ def severity_curves(results: Mapping) -> Figure:
             if curve is not None:
                 axes.plot(range(6), curve, color=colour, marker=marker, ms=4, label=contrast.label(candidate))
         axes.axhline(0, color=BLACK, lw=0.6)
-        axes.set_yscale("symlog", linthresh=3)
+        axes.set_yscale("symlog", linthresh=3)  # noise is linear, so that it does not look like a trend
         ticks(axes.yaxis, [0, 3, 10, 30])
         axes.set_xticks(range(6))
         axes.set_title(words(kind))
@@ -118,6 +146,7 @@ def severity_curves(results: Mapping) -> Figure:
         axes.set_axis_off()
     if len(spare):
         handles, labels = panels.flat[0].get_legend_handles_labels()
+        # In the first empty panel; out of the layout, or that panel would grow and all others shrink.
         spare[0].legend(
             handles, labels, loc="center left", fontsize=NOTE, bbox_to_anchor=(-0.1, 0.5)
         ).set_in_layout(False)
@@ -132,7 +161,7 @@ def _curve(results: Mapping, candidate: tuple[str, str], kind: str) -> list[floa
     curves = []
     for source, tables in results["power"].items():
         if distance not in tables.get(embedding, {}):
-            return None
+            return None  # not installed when it was measured, or not tried
         values = dict(zip(results["effects"][source], tables[embedding][distance]["curve"], strict=True))
         curves.append([0.0, *(values[f"{kind} {severity}"] for severity in range(1, 6))])
     return np.mean(curves, axis=0).tolist()
@@ -140,7 +169,14 @@ def _curve(results: Mapping, candidate: tuple[str, str], kind: str) -> list[floa
 
 @styled
 def bias_curves(results: Mapping) -> Figure:
-    """Mean value between two samples of one source against their size, all distances on one embedding."""
+    """Mean value between two samples of one source against their size, all distances on one embedding.
+
+    Along x N, files in each set, logarithmic; along y the mean over draws as a share of a mid distortion's
+    value. Left the distances whose estimator is unbiased, right those whose zero moves with N.
+
+    Reads ``bias`` of the first source: three_views -> distance -> N -> ``mean``. ``report.candidates.NOTES``
+    says which estimators are biased.
+    """
     table = next(iter(results["bias"].values()))[trials.THIS[0]]
     figure, panels = new_figure(
         5.2, "Two samples of one source: only unbiased distances lie at zero", 1, 2, sharey=True, sharex=True
@@ -168,22 +204,15 @@ def bias_curves(results: Mapping) -> Figure:
 
 @styled
 def units_bars(results: Mapping) -> Figure:
-    """False alarms with frames, files and groups dealt."""
-    units = {
-        "frames": "windows of clips\n(wrong)",
-        "files": "clips",
-        "files of groups": "files of a speaker's digit\n(wrong)",
-        "groups": "groups of files",
-    }
-    sides = {"energy": "energy (left)", "gaussian_mmd": "Gaussian MMD (right)"}
-    table = pd.DataFrame(
-        [
-            {"unit": words_of, "share": row[unit][0] / row[unit][1], "distance": sides[distance]}
-            for distances in results["units"].values()
-            for distance, row in distances.items()
-            for unit, words_of in units.items()
-        ]
-    )
+    """False alarms with windows, files and groups dealt: the share of p at most 5 % where nothing differs.
+
+    Along x what the permutation test deals, along y the share of 200 trials; a point is an embedding, left
+    by the energy distance, right by Gaussian MMD. An exact test lies in the grey band, the 95 % binomial
+    range of 5 %.
+
+    Reads ``units``: embedding -> distance -> unit -> [p at most 5 %, trials].
+    """
+    # The same number for every embedding, distance and unit.
     deals = next(iter(next(iter(results["units"].values())).values()))["files"][1]
     figure, axes = new_figure(
         4.4,
@@ -193,7 +222,7 @@ def units_bars(results: Mapping) -> Figure:
     error = 1.96 * np.sqrt(trials.ALPHA * (1 - trials.ALPHA) / deals)
     axes.axhspan(trials.ALPHA - error, trials.ALPHA + error, color=GREY, alpha=0.5, lw=0)
     seaborn.stripplot(
-        table,
+        _dealt(results),
         x="unit",
         y="share",
         hue="distance",
@@ -212,12 +241,29 @@ def units_bars(results: Mapping) -> Figure:
     return figure
 
 
+def _dealt(results: Mapping) -> pd.DataFrame:
+    """A row an embedding, distance and unit: ``unit`` and ``distance`` in words, ``share`` of p <= 5 %."""
+    return pd.DataFrame(
+        [
+            {"unit": UNITS[unit], "share": row[unit][0] / row[unit][1], "distance": SIDES[distance]}
+            for distances in results["units"].values()
+            for distance, row in distances.items()
+            for unit in UNITS
+        ]
+    )
+
+
 @styled
 def decision(results: Mapping, *, count: int = 14) -> Figure:
-    """Scores of the best candidates by criterion."""
+    """Scores by criterion of the ``count`` best candidates and the contrasted ones; 1 is best.
+
+    A candidate a row, the highest mean first; columns are ``contrast.CRITERIA``, weighing alike, and the
+    mean.
+    """
     scores = contrast.scores(results)
     ranking = dict(contrast.ranking(scores))
     shown = list(ranking)[:count]
+    # The incumbents too, wherever they stand.
     shown += [c for c in CONTRASTED if c in scores and c not in shown]
     table = pd.DataFrame(
         {contrast.label(c): {**scores[c], "mean": ranking[c]} for c in shown},
@@ -228,7 +274,7 @@ def decision(results: Mapping, *, count: int = 14) -> Figure:
     )
     own = np.array([candidate == trials.THIS for candidate in shown])
     heat_map(axes, table, bold=np.broadcast_to(own[:, None], table.shape))
-    axes.axvline(table.shape[1] - 1, color="white", lw=4)
+    axes.axvline(table.shape[1] - 1, color="white", lw=4)  # before the mean
     slanted(axes)
     for label, is_own in zip(axes.get_yticklabels(), own, strict=True):
         label.set_fontweight("bold" if is_own else "normal")

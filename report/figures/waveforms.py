@@ -28,7 +28,10 @@ HERTZ = (250, 1000, 4000, 8000)  # named at the side of a spectrogram
 
 @styled
 def noise_and_step(clean: Mapping) -> Figure:
-    """How far noise moves the integers of the clean tone that both sets share, 1000 Hz."""
+    """How far noise moves the integers of the clean tone that both sets share, 1000 Hz.
+
+    A panel a test: histogram of the difference in 16-bit steps, % of samples a step.
+    """
     figure, panels = new_figure(3.6, "The noise of test2 is smaller than one 16-bit step", 1, 2, sharey=True)
     tone = clean["background"]["sin_1000.wav"].astype(int)
     for axes, (test, colour) in zip(panels, TEST_COLOURS.items(), strict=True):
@@ -38,7 +41,7 @@ def noise_and_step(clean: Mapping) -> Figure:
         )
         axes.set_xlim(-14, 14)
         sigma = signals.levels(gen_audio.SETS[test][1])["steps"]
-        unmoved = 100 * np.mean(moved == 0)
+        unmoved = 100 * np.mean(moved == 0)  # noise that truncation took away
         axes.set_title(f"{test}: sigma {sigma:.2f} steps,\n{unmoved:.0f} % of samples as without noise")
         axes.set_xlabel("difference from the clean tone (16-bit steps)")
         axes.set_ylabel("samples (%)")
@@ -47,7 +50,11 @@ def noise_and_step(clean: Mapping) -> Figure:
 
 @styled
 def wrapped_samples(historic: Mapping, clean: Mapping, file: str = "sin_100.wav") -> Figure:
-    """A file of test1 in time, and one of its peaks sample by sample before and after the wrap."""
+    """A file of test1 in time, and one of its peaks sample by sample before and after the wrap.
+
+    Above the first 50 ms as published, in full scale; below 17 samples around the first peak that wraps, in
+    16-bit steps, as they were before 16 bits: what is over the line does not fit.
+    """
     figure, (wide, near) = new_figure(
         5.6, "Where noise lifts a peak over full scale, the sample jumps to the bottom", 2, 1
     )
@@ -73,7 +80,7 @@ def _peak(axes: Axes, time: np.ndarray, wraps: np.ndarray, file: str, files: Seq
     """The first peak that wraps, as it was before: the generator's noise, drawn again."""
     frequency = signals.frequency_of(file)
     period = round(gen_audio.RATE / frequency)
-    peak = int(np.flatnonzero(wraps)[0]) // period * period + period // 4
+    peak = int(np.flatnonzero(wraps)[0]) // period * period + period // 4  # a quarter into its period
     shown = slice(peak - 8, peak + 9)
     rng = np.random.RandomState(0)  # one stream over all files, in their order
     noisy = {f: gen_audio.sine(signals.frequency_of(f), noise=1e-4, rng=rng) for f in files}[file]
@@ -92,8 +99,12 @@ def _peak(axes: Axes, time: np.ndarray, wraps: np.ndarray, file: str, files: Seq
 
 @styled
 def spectra(historic: Mapping, clean: Mapping, file: str = "sin_550.wav") -> Figure:
-    """Spectra of one tone without noise, in the clean test and in the historic one."""
+    """Spectra of one tone without noise, in the clean test and in the historic one, a panel a test.
+
+    Along x kHz, along y dB relative to the tone, of frames of 4,096 samples (``signals.power_spectrum``).
+    """
     figure, panels = new_figure(4.4, "Clicks lift the whole spectrum, far above the noise", 1, 2, sharey=True)
+    # 16 bits without noise: what rounding alone adds.
     silent = gen_audio.to_int16(signals.ideal_tone(signals.frequency_of(file)))
     for axes, test in zip(panels, signals.TESTS, strict=True):
         for label, samples, colour, style in (
@@ -112,7 +123,11 @@ def spectra(historic: Mapping, clean: Mapping, file: str = "sin_550.wav") -> Fig
 
 @styled
 def where_wrapped(historic: Mapping, clean: Mapping) -> Figure:
-    """Phase of the wrapped samples around the top and the bottom of the wave, with what is expected."""
+    """Phase of the wrapped samples around the top and the bottom of the wave, with what is expected.
+
+    Rows are tests, columns the upper and the lower peak; along x degrees of a period from the peak, along y
+    samples a bin, all files together. Dashed: ``signals.wrap_probability`` for as many samples.
+    """
     figure, panels = new_figure(
         5.2,
         "Wrapped samples sit on the peaks, test2's only on the upper one (dashed: expected)",
@@ -121,6 +136,7 @@ def where_wrapped(historic: Mapping, clean: Mapping) -> Figure:
         sharex="col",
         sharey="row",
     )
+    # 32 bins of 0.15 degrees.
     edges = np.linspace(-WRAPPED_WITHIN, WRAPPED_WITHIN, 33)
     centres = (edges[1:] + edges[:-1]) / 2
     for row, (test, colour) in zip(panels, TEST_COLOURS.items(), strict=True):
@@ -129,8 +145,10 @@ def where_wrapped(historic: Mapping, clean: Mapping) -> Figure:
         for axes, peak, which in zip(row, (90, 270), ("upper", "lower"), strict=True):
             inside = phases[np.abs(phases - peak) < WRAPPED_WITHIN] - peak
             seaborn.histplot(inside, bins=list(edges), color=colour, alpha=1, lw=0, ax=axes)
-            chance = signals.wrap_probability(np.radians(centres + peak), gen_audio.SETS[test][1])
-            axes.plot(centres, chance * count * (edges[1] - edges[0]) / 360, color=BLACK, lw=1.5, ls="--")
+            probability = signals.wrap_probability(np.radians(centres + peak), gen_audio.SETS[test][1])
+            axes.plot(
+                centres, probability * count * (edges[1] - edges[0]) / 360, color=BLACK, lw=1.5, ls="--"
+            )
             axes.set_title(f"{test}, {which} peak: {len(inside)} samples")
             axes.set_ylabel("samples a bin")
     for axes in panels[1]:
@@ -140,7 +158,11 @@ def where_wrapped(historic: Mapping, clean: Mapping) -> Figure:
 
 @styled
 def counts(wrapped: Mapping[str, np.ndarray]) -> Figure:
-    """Wrapped samples a file by frequency and seed, with what is expected."""
+    """Wrapped samples a file by frequency and seed, with what is expected.
+
+    ``wrapped``: test -> (seeds, tones), as ``signals.wrapped_counts``. Along x Hz, seeds side by side;
+    dashed: ``signals.expected_wraps``, which depends on the noise alone.
+    """
     figure, axes = new_figure(4.2, "How many samples wrap depends on the noise, not on tone or seed")
     for (test, colour), marker in zip(TEST_COLOURS.items(), "oD", strict=True):
         number, sigma = gen_audio.SETS[test]
@@ -167,7 +189,11 @@ def counts(wrapped: Mapping[str, np.ndarray]) -> Figure:
 
 @styled
 def clicks_in_time(historic: Mapping, clean: Mapping) -> Figure:
-    """When the samples of each file wrapped, one row a file."""
+    """When the samples of each file wrapped: a stroke a sample, a row a tone, seconds along x.
+
+    The generator's samples drift by one over a file, so a tone whose period is a whole number of samples has
+    one on its peak at both ends of the file, and nowhere between.
+    """
     figure, panels = new_figure(
         4.4, "At 1000 Hz all clicks fall at the two ends of the file", 2, 1, sharex=True
     )
@@ -184,7 +210,12 @@ def clicks_in_time(historic: Mapping, clean: Mapping) -> Figure:
 
 @styled
 def click_levels(levels: Sequence[Mapping]) -> Figure:
-    """Levels of noise, noise with rounding, and clicks, in dB relative to the tone, a test a row."""
+    """Levels of noise, noise with rounding, and clicks, in dB relative to the tone, a test a row.
+
+    ``levels``: as ``signals.level_rows``, mean power over the five files.
+
+    The grey line is how far clicks are above the noise that caused them.
+    """
     figure, axes = new_figure(2.8, "The clicks have a million times the power of the noise, and more")
     styles = {"noise, drawn": (BLUE, "D"), "noise and rounding": (BLACK, "s"), "clicks": (ORANGE, "o")}
     for place, row in enumerate(levels):
@@ -208,7 +239,10 @@ def click_levels(levels: Sequence[Mapping]) -> Figure:
 
 @styled
 def waveforms(pictures: Mapping[str, Mapping]) -> Figure:
-    """Waveforms, two in a row."""
+    """Waveforms, two in a row: seconds along x, amplitude over the peak along y.
+
+    ``pictures``: title -> ``study.pictures.picture``, an even number of them.
+    """
     figure, panels = new_figure(
         1.5 * len(pictures) / 2 + 0.7,
         "A waveform shows when a sound is loud, and little of what it is",
@@ -231,7 +265,11 @@ def waveforms(pictures: Mapping[str, Mapping]) -> Figure:
 
 @styled
 def spectrograms(pictures: Mapping[str, Mapping], title: str) -> Figure:
-    """Log-mel spectrograms, two in a row."""
+    """Log-mel spectrograms, two in a row, an even number of ``pictures``.
+
+    Seconds along x, 32 mel bands from 30 Hz to 11 kHz along y, dB below the loudest point of each as shade,
+    to 80.
+    """
     figure, panels = new_figure(1.7 * len(pictures) / 2 + 0.7, title, len(pictures) // 2, 2, sharey=True)
     for axes, (name, picture) in zip(panels.flat, pictures.items(), strict=True):
         image = _spectrogram(axes, picture)
@@ -239,6 +277,7 @@ def spectrograms(pictures: Mapping[str, Mapping], title: str) -> Figure:
     for axes in panels[-1]:
         axes.set_xlabel("time (s)")
     figure.supylabel("frequency (kHz, mel scale)")
+    # The last image stands for all: they have one scale.
     figure.colorbar(image, ax=panels, shrink=0.6, pad=0.02, label="level (dB relative to the loudest point)")
     return figure
 
@@ -248,7 +287,7 @@ def _spectrogram(axes: Axes, picture: Mapping):
         -np.array([_numbers(band) for band in picture["db_below"]]),
         origin="lower",
         aspect="auto",
-        vmin=-SHOWN_DB,
+        vmin=-SHOWN_DB,  # of its own loudest point, as the picture is kept
         vmax=0,
         extent=(0, picture["seconds"], 0, ROWS),
     )
@@ -260,7 +299,10 @@ def _spectrogram(axes: Axes, picture: Mapping):
 
 @styled
 def same_spectra(same: Mapping) -> Figure:
-    """The mean spectra of sounds that the ear tells apart at once; ``same`` as ``same_spectrum`` gives it."""
+    """The mean spectra of sounds that the ear tells apart at once; ``same`` as ``same_spectrum`` gives it.
+
+    kHz along x, dB relative to the largest along y: the lines lie on one another.
+    """
     figure, axes = new_figure(3.8, "Four sounds, one mean spectrum")
     # Lines that lie on one another: each thinner than the one below it, in another stroke.
     styles = zip((BLACK, ORANGE, BLUE, GREEN), ("-", "--", "-", ":"), (3.5, 1.8, 1.2, 1.8), strict=True)
@@ -276,8 +318,13 @@ def same_spectra(same: Mapping) -> Figure:
 
 @styled
 def delay(curves: Mapping[str, Mapping]) -> Figure:
-    """Raw distance to a sound's own delayed copy, over that to other sounds: median and quartiles."""
+    """Raw distance to a sound's own delayed copy, over that to other sounds: median and quartiles.
+
+    ``curves``: name -> ``signals.delay_curve`` and ``n``; at most two. Delay in ms along x; at 1 a sound is
+    as far from its copy as from another word.
+    """
     figure, axes = new_figure(4.0, "For raw samples, a sound a millisecond late is a different sound")
+    # The first and, where recordings were measured, the second.
     for (name, curve), colour, style in zip(curves.items(), (BLUE, ORANGE), ("-", "--"), strict=False):
         axes.fill_between(curve["ms"], curve["low"], curve["high"], color=colour, alpha=0.25, lw=0)
         label = f"{name}, n = {curve['n']}"
@@ -293,7 +340,10 @@ def delay(curves: Mapping[str, Mapping]) -> Figure:
 
 @styled
 def ratio_table(ratios: Mapping[str, Mapping[str, float]], title: str) -> Figure:
-    """Ratios as a map: rows the changes, columns the measures."""
+    """Ratios as a map: rows the changes, columns the measures; views right of the white line.
+
+    ``ratios`` as ``signals.ratios``: 0 the change is not seen, 1 it is as large as to another sound.
+    """
     table = pd.DataFrame(ratios).T[list(signals.MEASURES)]
     figure, axes = new_figure(0.42 * len(table) + 1.8, title)
     table.columns = [name.replace(" ", "\n", 1) for name in table]

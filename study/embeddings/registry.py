@@ -70,7 +70,7 @@ class Network:
         return self.make(networks.in_package(self.package, self.file))
 
 
-_OWN = "metrics.py of this repository"
+_OWN = "this repository"
 _ENTRIES: dict[str, Handcrafted | Network] = {
     "three_views": Handcrafted(1032, handcrafted.by_window(handcrafted.view(None)), _OWN),
     "envelope": Handcrafted(480, handcrafted.by_window(handcrafted.view("envelope")), _OWN),

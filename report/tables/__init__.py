@@ -1,0 +1,79 @@
+"""Every table once, a file a chapter: results in, a pandas DataFrame out.
+
+A notebook shows it, the report writes it.
+
+Conventions
+    argument   the content of the results file of that name, as ``study.results.read`` returns it.
+    table      a row a candidate, source, model or setting in words, which is the index; its name heads the
+               first column. Cells are texts as they are read (``report.numbers``), intervals as
+               "mean (low to high)"; numbers only where a notebook alone shows them.
+    interval   95 %; of what, the docstring says.
+    markdown   what the template writes of a table.
+"""
+
+from __future__ import annotations
+
+from report.tables.autoencoders import faults, ladder, models, recognised, verdicts_of_models
+from report.tables.challenge import answer, clicks, incumbents, parts
+from report.tables.classifier import divisions, new_folders, predictions, rungs, trained_embeddings, warned
+from report.tables.lengths import unequal_lengths
+from report.tables.listening import chosen, families, laboratories, listeners, rated
+from report.tables.regressions import alarms, promises, verdicts, verdicts_by_seeds
+from report.tables.statistics import benchmark, false_alarms, soundness
+from report.tables.table import markdown
+from report.tables.trials import (
+    against,
+    bad_files,
+    candidates,
+    harmless,
+    order_of_tones,
+    own_test,
+    plain_damage,
+    power,
+    rivals,
+    side_by_side,
+    soundness_of_tests,
+)
+
+__all__ = [
+    "against",
+    "alarms",
+    "answer",
+    "bad_files",
+    "benchmark",
+    "candidates",
+    "chosen",
+    "clicks",
+    "divisions",
+    "false_alarms",
+    "families",
+    "faults",
+    "harmless",
+    "incumbents",
+    "laboratories",
+    "ladder",
+    "listeners",
+    "markdown",
+    "models",
+    "new_folders",
+    "order_of_tones",
+    "own_test",
+    "parts",
+    "plain_damage",
+    "power",
+    "predictions",
+    "promises",
+    "rated",
+    "recognised",
+    "rivals",
+    "rungs",
+    "side_by_side",
+    "soundness",
+    "soundness_of_tests",
+    "trained_embeddings",
+    "unequal_lengths",
+    "verdicts",
+    "verdicts_by_seeds",
+    "verdicts_of_models",
+    "warned",
+]

@@ -660,6 +660,19 @@ class TestTiles:
         assert single.value == pytest.approx(dense.value, abs=1e-5)
         assert single.p_value == dense.p_value
 
+    @pytest.mark.parametrize("elements", [1, 37, 400])
+    def test_every_arrangement_has_the_value_of_its_sets(self, elements, monkeypatch):
+        """The values themselves: the test's p and spread would not show what is added to all of them."""
+        monkeypatch.setattr(kernel, "TILE_ELEMENTS", elements)
+        rng = np.random.default_rng(61)
+        pool = plain_pool(rng.normal(0, 1, (5, 3)), rng.normal(1, 1, (4, 3)))
+        members, exact = resampling.arrangements(pool, 29, 0)
+        assert members.shape == (9, 30) and not exact
+        tiles = ((first, last, k.mean(axis=0)) for first, last, k in kernel.unit_tiles([pool.vectors], pool))
+        found = resampling.arranged_values(tiles, pool, members)
+        dealt = [dataclasses.replace(pool, members=np.where(column, 1, 2)) for column in members.T]
+        assert found == pytest.approx([energy.observe([p.vectors], p).value for p in dealt], abs=1e-12)
+
     def test_identity_holds_in_float32(self, monkeypatch):
         monkeypatch.setattr(kernel, "DENSE_WINDOWS", 1)
         x = tables(np.random.default_rng(60), 6, windows=3)

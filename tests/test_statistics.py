@@ -616,6 +616,34 @@ class TestParts:
         assert found == pytest.approx(every if sum(windows) == 8 else of_means, abs=1e-12)
         assert np.max(np.abs(np.subtract(every, of_means))) > 1e-3
 
+    def test_standardised_numbers_by_their_formula(self):
+        """Standard deviation and a tenth of the median one; so divided that two rows are about 1 apart."""
+        rng = np.random.default_rng(54)
+        view, weights = rng.normal(3, [0.1, 1, 1, 2, 5], (12, 5)), rng.dirichlet(np.ones(12))
+        spread = np.sqrt(np.diag(np.cov(view.T, aweights=weights, ddof=0)))
+        expected = (view - np.average(view, axis=0, weights=weights)) / np.hypot(
+            spread, 0.1 * np.median(spread)
+        )
+        found = resampling.standardise(view, weights)
+        assert found == pytest.approx(expected / math.sqrt(2 * 5), abs=1e-12)
+        assert not resampling.standardise(np.zeros((12, 5)), weights).any()
+
+    @pytest.mark.parametrize("rows", [4, 12])  # fewer than the numbers, and more
+    @pytest.mark.parametrize("scale", [1e-6, 1.0, 1e6])
+    def test_whitened_numbers_by_their_formula(self, rows, scale):
+        """Two components vary, and the others are rounding at any scale; whichever way the axes point."""
+        rng = np.random.default_rng(55)
+        weights = rng.dirichlet(np.ones(rows))
+        view = scale * rng.normal(size=(rows, 2)) @ rng.normal(size=(2, 6))
+        centred = view - np.average(view, axis=0, weights=weights)
+        variance, axes = np.linalg.eigh(np.cov(view.T, aweights=weights, ddof=0))
+        scores = (
+            centred @ axes[:, -2:] / np.sqrt(variance[-2:] + 0.1 * variance[-2:].mean()) / math.sqrt(2 * 2)
+        )
+        found = resampling.whiten(view, weights)
+        assert found.shape == (rows, 2)
+        assert found @ found.T == pytest.approx(scores @ scores.T, abs=1e-9)
+
 
 def plain_pool(x, y):
     n, m = len(x), len(y)

@@ -643,6 +643,8 @@ class TestParts:
         found = resampling.whiten(view, weights)
         assert found.shape == (rows, 2)
         assert found @ found.T == pytest.approx(scores @ scores.T, abs=1e-9)
+        still = resampling.whiten(np.zeros((rows, 6)), weights)
+        assert still.shape == (rows, 1) and not still.any()
 
 
 def plain_pool(x, y):

@@ -16,7 +16,7 @@ MODULES := $(filter-out audio_distance.distance,$(subst /,.,$(basename $(wildcar
 WITHOUT_AVX512 := OPENBLAS_CORETYPE=Haswell NPY_DISABLE_CPU_FEATURES=X86_V4,AVX512_ICL,AVX512_SPR ATEN_CPU_CAPABILITY=avx2
 WITHOUT_AVX2 := OPENBLAS_CORETYPE=Prescott NPY_DISABLE_CPU_FEATURES=X86_V3,X86_V4,AVX512_ICL,AVX512_SPR ATEN_CPU_CAPABILITY=default
 
-.PHONY: help report test test-processors mutants study bench gate models distance constants lint docs clean
+.PHONY: help report test test-processors mutants study bench gate models fuzz distance constants lint docs clean
 
 help:  ## print this map
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -81,6 +81,9 @@ runs/families.safetensors: $(ALL)
 
 runs/families.pt2: runs/families.safetensors
 	$(RUN) -m models export $< --out $@
+
+fuzz: $(ALL)  ## 10,000 damaged files of fifty kinds, read: none may crash, hang, or be wrong without a word (a minute)
+	$(RUN) -m tests.fuzz --count 10000 --seed 0
 
 distance: $(REPORT)  ## make distance REFERENCE=folder CANDIDATE=folder
 	@test -n "$(REFERENCE)" -a -n "$(CANDIDATE)" || { echo "make distance REFERENCE=folder CANDIDATE=folder" >&2; exit 2; }

@@ -6,8 +6,9 @@
 
 Conventions
     reference, candidate   a set of sounds: a folder (searched recursively), a file list (``.csv`` or
-                           ``.txt``, one path a line), a list of paths, arrays together with ``rate``, or
-                           a ``Description``: a set described once and kept without its audio (``describe``).
+                           ``.txt``, one path a line), a list of paths, arrays together with ``rate``, rows
+                           of ``datasets`` (``compare`` has all forms), or a ``Description``: a set described
+                           once and kept without its audio (``describe``).
     signal                 mono float32, (samples,), full scale 1.0; ``rate`` in Hz and never assumed.
     file, window, unit     a file is one draw from its set; a file longer than 1.5 s is described by
                            windows of 1 s, which are *not* draws: the kernel is averaged over the window
@@ -65,11 +66,11 @@ import sys
 from audio_distance import *  # noqa: F403
 from audio_distance import __all__ as __all__
 from audio_distance import __version__ as __version__
-from audio_distance.audio import EXTENSIONS as EXTENSIONS
 from audio_distance.command import main as main
 from audio_distance.features import CONSTANTS_FILE as CONSTANTS_FILE
 from audio_distance.features import SHORTEST_SECONDS as SHORTEST_SECONDS
 from audio_distance.features import SILENCE_PEAK as SILENCE_PEAK
+from audio_distance.sources import EXTENSIONS as EXTENSIONS
 from audio_distance.views import ENVELOPE_BANDS as ENVELOPE_BANDS
 from audio_distance.views import ENVELOPE_SIZES as ENVELOPE_SIZES
 from audio_distance.views import FINE_BANDS as FINE_BANDS

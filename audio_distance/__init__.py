@@ -6,18 +6,20 @@
 
 Which way the modules build on each other::
 
-    audio, views -> features -> streaming    from a file to its numbers, as a whole or block by block
-    description -> extraction                of all files of a set, on all processors, or machines
+    sources, containers -> audio             what a set holds, and what a file
+    views -> features -> streaming           from samples to numbers, as a whole or block by block
+    description -> cache -> extraction       of all files of a set, on all processors, or machines
     units -> kernel -> resampling -> energy  from numbers to value, test and interval
     comparison -> distance                   what comes out; the functions that people call
-    command                                  the same from a shell
+    output -> command                        the same from a shell
 """
 
-from audio_distance.audio import AudioError, read
+from audio_distance.audio import read
 from audio_distance.comparison import Comparison, Difference, Side
 from audio_distance.description import Description, join
 from audio_distance.distance import compare, compare_each, describe, difference, distance
 from audio_distance.energy import Contribution
+from audio_distance.errors import AudioError
 from audio_distance.features import (
     RECIPE_VERSION,
     constants,

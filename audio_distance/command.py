@@ -2,23 +2,27 @@
 
 Conventions
     exit code    0 measured, 1 input that cannot be measured, 2 wrong use of the command, 130 interrupted.
-    output       the table, or JSON, on standard output; errors and progress on standard error.
+    output       the table, or JSON, on standard output, with escapes for what its encoding lacks; errors,
+                 warnings and progress on standard error. A reader who leaves early (``| head``) changes
+                 no code.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import itertools
 import json
 import re
-import sys
+import warnings
 from collections.abc import Mapping, Sequence
 
 from audio_distance import __version__
-from audio_distance.audio import AudioError
 from audio_distance.comparison import Comparison, interval_text, table
 from audio_distance.distance import compare_each, difference
+from audio_distance.errors import AudioError
 from audio_distance.features import RECIPE_VERSION
+from audio_distance.output import complain, printable, say
 
 _EPILOG = """\
 examples:
@@ -46,7 +50,7 @@ def _parser(prog: str) -> argparse.ArgumentParser:
     parser.add_argument(
         "reference",
         metavar="REFERENCE",
-        help="folder, .csv/.txt file list or .npz description of real sounds",
+        help="folder (links are followed), .csv/.txt file list or .npz description of real sounds",
     )
     parser.add_argument("candidates", metavar="CANDIDATE", nargs="+", help="the same of sounds to judge")
     parser.add_argument("--json", action="store_true", help="print everything as JSON")
@@ -60,7 +64,8 @@ def _parser(prog: str) -> argparse.ArgumentParser:
         "--paired",
         choices=("auto", "yes", "no"),
         default="auto",
-        help="files of the same name are two versions of one thing (default: if all match)",
+        help="files of the same name are two versions of one thing (default: if all match; yes: all must, "
+        "but for those whose partner --skip leaves out)",
     )
     parser.add_argument("--permutations", type=int, default=999, metavar="N", help="default 999")
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="of the permutations, default 0")
@@ -69,7 +74,8 @@ def _parser(prog: str) -> argparse.ArgumentParser:
     parser.add_argument(
         "--cache",
         action="store_true",
-        help="keep embeddings in the user's cache folder; an interrupted run resumes",
+        help="keep embeddings in the user's cache folder; an interrupted run resumes. A cache that cannot be "
+        "used is a warning, and the numbers are the same",
     )
     version = f"recipe version {RECIPE_VERSION}, audio-distance {__version__}"
     parser.add_argument("--version", action="version", version=version)
@@ -98,7 +104,12 @@ def main(argv: Sequence[str] | None = None, *, prog: str = "audio-distance") -> 
     ``prog`` is what the help calls the command.
     """
     parser = _parser(prog)
-    arguments = parser.parse_args(argv)
+    try:
+        arguments = parser.parse_args(argv)
+    except SystemExit:  # after --help or --version, which nobody may read to their end either
+        with contextlib.suppress(OSError):
+            say("", end="")
+        raise
     for name, value, least in (
         ("--permutations", arguments.permutations, 99),
         ("--seed", arguments.seed, 0),
@@ -116,38 +127,54 @@ def main(argv: Sequence[str] | None = None, *, prog: str = "audio-distance") -> 
     if len(set(arguments.candidates)) < len(arguments.candidates):
         parser.error("a candidate is named twice")
     try:
-        results = compare_each(
-            arguments.reference,
-            {name: name for name in arguments.candidates},
-            groups=arguments.groups,
-            paired={"auto": None, "yes": True, "no": False}[arguments.paired],
-            permutations=arguments.permutations,
-            seed=arguments.seed,
-            workers=arguments.workers,
-            on_error="skip" if arguments.skip else "raise",
-            cache=arguments.cache,
-        )
+        with warnings.catch_warnings():
+            warnings.filterwarnings("always", "cache: ")
+            warnings.showwarning = lambda message, *_, **__: complain(f"warning: {message}")
+            results = _results(arguments)
     except AudioError as error:
-        print(f"error: {error}", file=sys.stderr)
+        complain(f"error: {error}")
         return 1
     except KeyboardInterrupt:
-        print("interrupted; with --cache the files read so far are kept", file=sys.stderr)
+        complain("interrupted; with --cache the files read so far are kept")
         return 130
-    if arguments.json:
-        print(
-            json.dumps(
-                {
-                    "reference": arguments.reference,
-                    "candidates": {name: r.to_dict() for name, r in results.items()},
-                },
-                indent=2,
-            )
-        )
-        return 0
-    print(table(results))
-    for name, result in results.items():
-        body = str(result).split("\n")[1:]
-        print("\n".join(["", f"{name}", *body]))
-    if ranks := ranking(results):
-        print("\n".join(["", *ranks]))
+    try:
+        say(_as_json(arguments.reference, results) if arguments.json else _as_text(results))
+    except BrokenPipeError:
+        return 0  # the reader has seen enough, as of "| head"
+    except OSError as error:
+        complain(f"error: the result cannot be written ({error})")
+        return 1
     return 0
+
+
+def _results(arguments: argparse.Namespace) -> dict[str, Comparison]:
+    return compare_each(
+        arguments.reference,
+        {name: name for name in arguments.candidates},
+        groups=arguments.groups,
+        paired={"auto": None, "yes": True, "no": False}[arguments.paired],
+        permutations=arguments.permutations,
+        seed=arguments.seed,
+        workers=arguments.workers,
+        on_error="skip" if arguments.skip else "raise",
+        cache=arguments.cache,
+    )
+
+
+def _as_json(reference: str, results: Mapping[str, Comparison]) -> str:
+    content = {
+        "reference": printable(reference),
+        "candidates": {printable(name): result.to_dict() for name, result in results.items()},
+    }
+    return json.dumps(content, indent=2)
+
+
+def _as_text(results: Mapping[str, Comparison]) -> str:
+    """The table, each comparison under its name, and who is closer."""
+    results = {printable(name): result for name, result in results.items()}
+    parts = [table(results)]
+    for name, result in results.items():
+        parts.append("\n".join(["", name, *str(result).split("\n")[1:]]))
+    if ranks := ranking(results):
+        parts += ["", *ranks]
+    return "\n".join(parts)

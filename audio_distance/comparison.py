@@ -192,11 +192,15 @@ def warnings_of(
         lines.append(
             f"{pairs} pairs of {unit} found by name: the test swaps them (paired=False switches this off)"
         )
+    if pool.pairing:
+        lines.append(pool.pairing)
     for side, loaded in (("reference", reference), ("candidate", candidate)):
         if loaded.skipped:
             lines.append(
                 f"{len(loaded.skipped)} files of the {side} were left out, the first: {loaded.skipped[0]}"
             )
+        notes = Counter(note for sound in loaded.sounds for note in sound.notes)
+        lines += [f"{count} files of the {side}: {note}" for note, count in sorted(notes.items())]
         copies = len(loaded.sounds) - len({sound.content for sound in loaded.sounds})
         if copies:
             lines.append(f"{copies} files of the {side} are copies of others in it")

@@ -7,7 +7,9 @@ Conventions
 
 from __future__ import annotations
 
+import math
 import os
+import zipfile
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
@@ -16,10 +18,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from audio_distance.audio import AudioError
+from audio_distance.containers import RATES
+from audio_distance.errors import AudioError
 from audio_distance.features import constants
+from audio_distance.sources import fault_of
 from audio_distance.storage import replacing
-from audio_distance.views import VIEWS
+from audio_distance.views import RATE, VIEWS
 
 
 @dataclass(frozen=True)
@@ -32,6 +36,7 @@ class Sound:
     seconds: float
     level_db: float  # of the sounding part, relative to full scale
     vectors: NDArray[np.float32]  # (windows, numbers)
+    notes: tuple[str, ...] = ()  # what to know of its file, though it was read; no part of ``content``
 
 
 @dataclass(frozen=True)
@@ -45,6 +50,26 @@ class SoundSet:
     fixed: bool = False  # the bandwidth of the call is that of a Description
 
 
+LARGEST_NUMBER = 1e6  # of a view; those of a sound, logarithms and ratios at one level, stay below 20
+
+
+def fault_of_sound(sound: Sound) -> str:
+    """Why these numbers are of no sound, "" if they can be: what a damaged or hand-made file holds."""
+    if not math.isfinite(sound.level_db):
+        return f"a level of {sound.level_db} dB"
+    if not 0 < sound.seconds < math.inf:
+        return f"a length of {sound.seconds} s"
+    if not RATES[0] <= sound.rate <= RATES[1]:
+        return f"a rate of {sound.rate} Hz, outside {RATES[0]} to {RATES[1]} Hz"
+    if sound.vectors.ndim != 2 or sound.vectors.shape[1] != sum(VIEWS.values()) or not len(sound.vectors):
+        return f"vectors of shape {sound.vectors.shape}; (windows, {sum(VIEWS.values())}) is needed"
+    if not np.all(np.isfinite(sound.vectors)):
+        return "NaN or infinite numbers in its vectors"
+    if (largest := float(np.abs(sound.vectors).max())) > LARGEST_NUMBER:
+        return f"numbers up to {largest:.3g} in its vectors, and the limit is {LARGEST_NUMBER:g}"
+    return ""
+
+
 # Arrays of one value a sound, and their types, in the order of Sound.
 _COLUMNS: dict[str, type] = {"names": str, "contents": str, "rates": int, "seconds": float, "levels": float}
 
@@ -53,7 +78,7 @@ _COLUMNS: dict[str, type] = {"names": str, "contents": str, "rates": int, "secon
 class Description:
     """A set described once (``describe``), without its audio; used wherever a set is.
 
-    ``len()`` is its number of sounds.
+    ``len()`` is its number of sounds. ``AudioError`` if it holds what no sound has.
     """
 
     name: str
@@ -61,6 +86,14 @@ class Description:
     recipe: str  # constants()[1]
     skipped: tuple[str, ...]  # one line a file that was left out with on_error="skip"
     sounds: tuple[Sound, ...] = field(repr=False)
+
+    def __post_init__(self) -> None:
+        """Raise ``AudioError`` for what never was a sound."""
+        if not RATES[0] <= self.bandwidth_rate <= RATE:
+            raise AudioError(f"bandwidth_rate {self.bandwidth_rate} Hz is outside {RATES[0]} to {RATE} Hz")
+        for sound in self.sounds:
+            if fault := fault_of_sound(sound):
+                raise AudioError(f"{sound.name!r} has {fault}; likely damaged, or made by hand")
 
     def __len__(self) -> int:
         return len(self.sounds)
@@ -77,30 +110,34 @@ class Description:
 
         ``vectors`` (windows, 1032) float32; ``owners`` (windows,), the position of each window's sound;
         one value a sound: ``names``, ``contents`` (digests), ``rates`` (Hz), ``seconds``, ``levels`` (dB
-        relative to full scale); ``skipped`` (files,); 0-d: ``bandwidth_rate`` (Hz), ``recipe``, ``name``.
+        relative to full scale) and, if there are any, ``notes`` (a line each); ``skipped`` (files,); 0-d:
+        ``bandwidth_rate`` (Hz), ``recipe``, ``name``.
         """
         rows = [(s.name, s.content, s.rate, s.seconds, s.level_db) for s in self.sounds]
         columns = zip(_COLUMNS.items(), zip(*rows, strict=True), strict=True)
+        notes = ["\n".join(sound.notes) for sound in self.sounds]
         return {
             "vectors": np.concatenate([sound.vectors for sound in self.sounds]),
             "owners": np.repeat(np.arange(len(self)), [len(sound.vectors) for sound in self.sounds]),
             **{key: np.array(column, kind) for (key, kind), column in columns},
+            **({"notes": np.array(notes, str)} if any(notes) else {}),
             "skipped": np.array(self.skipped, str),
             **{key: np.array(getattr(self, key)) for key in ("bandwidth_rate", "recipe", "name")},
         }
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, Any]) -> Description:
-        """From what ``to_arrays`` gives (``skipped`` may be missing).
+        """From what ``to_arrays`` gives (``skipped`` and ``notes`` may be missing).
 
         Raises ``AudioError`` if arrays are missing or do not fit each other, are of another recipe or
-        width, or not finite.
+        width, or hold what no sound has: numbers, levels, lengths and rates not finite or out of range.
         """
         try:
             recipe, name, rate = str(arrays["recipe"]), str(arrays["name"]), int(arrays["bandwidth_rate"])
             vectors, owners = np.asarray(arrays["vectors"], np.float32), np.asarray(arrays["owners"], int)
             columns: list[NDArray[Any]] = [np.asarray(arrays[key], kind) for key, kind in _COLUMNS.items()]
             skipped = tuple(np.asarray(arrays.get("skipped", ()), str).tolist())
+            notes = np.asarray(arrays.get("notes", [""] * len(columns[0])), str)
         except (KeyError, TypeError, ValueError) as error:
             raise AudioError(f"not a described set, or a damaged one ({error!r})") from None
         if recipe != constants()[1]:
@@ -113,13 +150,14 @@ class Description:
         if bad := int((~np.isfinite(vectors)).any(axis=1).sum()):
             raise AudioError(f"{bad} of {len(vectors)} windows hold NaN or infinite numbers; likely damaged")
         starts = np.flatnonzero(np.diff(owners.ravel(), prepend=-1))
-        fitting = owners.shape == vectors.shape[:1] and {c.shape for c in columns} == {starts.shape}
+        fitting = owners.shape == vectors.shape[:1] and {c.shape for c in [*columns, notes]} == {starts.shape}
         if not fitting or not starts.size or not np.array_equal(owners[starts], np.arange(len(starts))):
             raise AudioError(
                 f"arrays that do not fit: {len(vectors)} windows, {owners.size} owners, and "
                 f"{', '.join(f'{c.size} {key}' for key, c in zip(_COLUMNS, columns, strict=True))}"
             )
-        rows = zip(*(c.tolist() for c in columns), np.split(vectors, starts[1:]), strict=True)
+        lines = [tuple(text.split("\n")) if text else () for text in notes.tolist()]
+        rows = zip(*(c.tolist() for c in columns), np.split(vectors, starts[1:]), lines, strict=True)
         return cls(name, rate, recipe, skipped, tuple(Sound(*row) for row in rows))
 
     def save(self, path: str | os.PathLike[str]) -> None:
@@ -129,16 +167,7 @@ class Description:
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Description:
         """Read what ``save`` wrote; ``AudioError`` names the file and what is wrong with it."""
-        try:
-            with open(path, "rb") as opened, np.load(opened, allow_pickle=False) as file:
-                whole = file.zip.testzip() is None
-                arrays = dict(file)
-        except OSError as error:
-            raise AudioError(f"{path} cannot be read ({error})") from None
-        except Exception:  # in any of a dozen ways
-            whole = False
-        if not whole:
-            raise AudioError(f"{path}: not a described set, or a damaged one (not a whole .npz file)")
+        arrays = read_npz(path)
         try:
             return cls.from_arrays(arrays)
         except AudioError as error:
@@ -210,3 +239,36 @@ def write_npz(path: Path, **arrays: Any) -> None:
     """Arrays as a ``.npz`` file, whole or not at all, in place of an older one; the same bytes every time."""
     with replacing(path) as part, part.open("wb") as file:
         np.savez(file, **arrays)
+
+
+UNPACKED_TIMES, UNPACKED_BYTES = 20, 2**26  # more than the one of a file's size and than the other is refused
+
+
+def read_npz(path: str | os.PathLike[str]) -> dict[str, NDArray[Any]]:
+    """What ``write_npz`` wrote; ``AudioError`` names the file and what is wrong with it.
+
+    Vectors hardly compress, so a file that would unpack to much more than its size is refused before it does.
+    """
+    if fault := fault_of(Path(path)):
+        raise AudioError(f"{path} cannot be read ({fault})")
+    try:
+        with open(path, "rb") as opened, zipfile.ZipFile(opened) as packed:
+            size = os.fstat(opened.fileno()).st_size
+            unpacked = sum(member.file_size for member in packed.infolist())
+            limit = max(UNPACKED_TIMES * size, UNPACKED_BYTES)
+            if unpacked > limit:
+                raise AudioError(
+                    f"{path}: {size:,} bytes that unpack to {unpacked:,}, and the limit is {limit:,} "
+                    f"({UNPACKED_TIMES} times the file, at least {UNPACKED_BYTES:,}); not written here"
+                )
+            if packed.testzip() is None:
+                opened.seek(0)
+                with np.load(opened, allow_pickle=False) as file:
+                    return dict(file)
+    except OSError as error:
+        raise AudioError(f"{path} cannot be read ({error})") from None
+    except AudioError:
+        raise
+    except Exception:  # in any of a dozen ways
+        pass
+    raise AudioError(f"{path}: not a described set, or a damaged one (not a whole .npz file)")

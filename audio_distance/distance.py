@@ -22,10 +22,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import stdtr
 
-from audio_distance.audio import AudioError
 from audio_distance.comparison import Comparison, Difference, Side, warnings_of
 from audio_distance.description import Description, SoundSet
 from audio_distance.energy import Contribution, band_contributions, level_difference, observe
+from audio_distance.errors import AudioError
 from audio_distance.extraction import Embedding, load_sets
 from audio_distance.features import audible_numbers, constants
 from audio_distance.progress import comparing
@@ -89,13 +89,24 @@ def compare(
 
     Parameters
     ----------
-    reference, candidate : path, list of paths, list of arrays, or Description
-        A folder (recursive), a ``.csv`` or ``.txt`` file list, a list of paths, arrays of shape
-        (samples,) or (samples, channels), or a ``Description`` (or the path of one saved as ``.npz``). At
-        least 2 sounds each; 20 or more tell something. Sets of different rates are compared over the
-        bandwidth of the lowest rate found, which the result states. With a ``Description``, over its
-        bandwidth; what files of a lower rate lack above it is then part of the value, and ``warnings`` says
-        so. Several need one ``bandwidth_rate``.
+    reference, candidate : path, iterable of paths or of sounds in memory, or Description
+        At least 2 sounds each; 20 or more tell something. One of:
+
+        - a folder: all files below it with an extension of audio, through links to folders too, each once;
+          what cannot be read of it is named;
+        - a file list: ``.txt``, one path a line, or ``.csv``, the column called path (or file, filename,
+          audio, ...), else the first. UTF-8; relative to the working directory, else to the list;
+        - a list, iterator or column of paths;
+        - the same of sounds in memory: arrays or tensors of shape (samples,), (1, samples) or (samples,
+          channels), float with full scale 1.0, int16 or int32, with ``rate=``; pairs (signal, rate) or
+          (rate, signal); rows of ``datasets`` ({"array": ..., "sampling_rate": ...}, {"bytes": ...} or these
+          under "audio"); ``bytes`` and open files that hold a whole file. A rate that a sound brings itself
+          counts before ``rate``;
+        - a ``Description``, or the path of one saved as ``.npz``.
+
+        Sets of different rates are compared over the bandwidth of the lowest rate found, which the result
+        states. With a ``Description``, over its bandwidth; what files of a lower rate lack above it is then
+        part of the value, and ``warnings`` says so. Several need one ``bandwidth_rate``.
     groups : optional
         Makes the group (speaker, song, source) the unit of the value, test and interval: a regular
         expression whose first group is searched in the file name, ``"folder"``, a mapping from name to
@@ -104,8 +115,10 @@ def compare(
         is a draw of its own: right only if files of one source are no more alike than any others.
     paired : bool, optional
         Files of the same name in both sets are two versions of one thing (a vocoder's output beside the
-        recording): the test swaps them, and the pair leaves the cross term. By default (None) done if all
-        names match, and said; False never; True demands it (arrays: by position).
+        recording): the test swaps them, and the pair leaves the cross term. Extensions may differ, and so
+        may the way an accent is written (NFC, NFD). By default (None) done if all names match, and said; if
+        at least half of them do, ``warnings`` says which do not. False never; True demands it (arrays: by
+        position) of all but files whose partner was left out with ``on_error="skip"``.
     embedding : callable, optional
         From (signal, rate) to (d,) or (frames, d), in place of the three views. ``signal`` is mono as
         recorded, at the common rate. Its numbers are scaled by their spread on the reference, so the value
@@ -134,8 +147,9 @@ def compare(
 
     Notes
     -----
-    Memory: embeddings 4 KiB a second of audio in memory; the kernel in tiles of 32 MiB; the test a table
-    of units x permutations in float32 (80 MB for 20,000 units and 999).
+    Memory: sounds of more than 128 MiB of samples are read in blocks; embeddings 4 KiB a second of audio in
+    memory; the kernel in tiles of 32 MiB; the test a table of units x permutations in float32 (80 MB for
+    20,000 units and 999).
     """
     return compare_each(
         reference,

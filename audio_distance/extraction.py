@@ -8,9 +8,7 @@ Conventions
 from __future__ import annotations
 
 import hashlib
-import io
 import itertools
-import json
 import math
 import os
 import sys
@@ -18,32 +16,25 @@ import threading
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from audio_distance.audio import (
-    HELD_BYTES,
-    AudioError,
-    Signal,
-    Source,
-    content_of,
-    list_set,
-    mean_of_channels,
-    rate_of,
-    read_source,
-)
-from audio_distance.description import Description, Sound, SoundSet, write_npz
-from audio_distance.features import constants, describe_signal, prepare, resample
+from audio_distance.audio import HELD_BYTES, Signal, mean_of_channels, rate_of, read_source
+from audio_distance.cache import cache_or_none, entry_of, load_entry, save_entry, warn_of
+from audio_distance.description import Description, Sound, SoundSet
+from audio_distance.errors import AudioError
+from audio_distance.features import describe_signal, prepare, resample
+from audio_distance.output import printable
 from audio_distance.progress import counted
 from audio_distance.reading import Reading
-from audio_distance.storage import cache_folder
+from audio_distance.sources import Listing, Source, list_set
 from audio_distance.streaming import describe_blocks
-from audio_distance.views import RATE, VIEWS, keep_freed_memory
+from audio_distance.views import RATE, keep_freed_memory
 
 PARALLEL_SECONDS = 60.0  # of audio; below it starting processes costs more than it saves
 
@@ -59,6 +50,14 @@ class _Job:
     cache: Path | None
     minimum_bits: int
     peak_limit: float
+
+
+class _Outcome(NamedTuple):
+    """Of one source: the sound, or why there is none; and why it could not be kept in the cache."""
+
+    sound: Sound | None
+    fault: str = ""
+    not_kept: str = ""
 
 
 def load_sets(
@@ -89,7 +88,12 @@ def load_sets(
     ------
     AudioError
         Names every bad file of every set, unless they are skipped; sets of fewer than two sounds;
-        Descriptions whose bandwidths differ, or beside an ``embedding``; a cache that cannot be made.
+        Descriptions whose bandwidths differ, or beside an ``embedding``.
+
+    Warns
+    -----
+    UserWarning
+        Of a cache that cannot be used; the result is the same without.
     """
     sources = {role: _opened(source) for role, source in sources.items()}
     fixed = _fixed_rates(sources, embedding, bandwidth_rate)
@@ -97,36 +101,46 @@ def load_sets(
     if len(rates) != len(sources):
         raise ValueError(f"{len(rates)} rates for {len(sources)} sets")
     listed = [
-        (source.name, [], 0) if isinstance(source, Description) else list_set(source, role, rate)
+        Listing(source.name, []) if isinstance(source, Description) else list_set(source, role, rate)
         for (role, source), rate in zip(sources.items(), rates, strict=True)
     ]
     # The rates of all files first, from their headers: the lowest bounds what any of them is described by.
     problems: dict[int, list[str]] = defaultdict(list)
     usable: list[list[Source]] = [[] for _ in listed]
     header_rates: list[int] = []
-    for index, (_, items, _) in enumerate(listed):
-        for item in items:
+    for index, listing in enumerate(listed):
+        for item in listing.sources:
             try:
                 header_rates.append(rate_of(item))
                 usable[index].append(item)
             except (AudioError, OSError) as error:
-                problems[index].append(f"{item.name}: {error}")
+                problems[index].append(f"{item.name}: {printable(str(error))}")
     common = next(iter(fixed.values()), min(header_rates, default=RATE))
-    job = _Job(common, embedding, _made(reading.cache), reading.minimum_bits, reading.peak_limit)
+    cache = cache_or_none(reading.cache)
+    job = _Job(common, embedding, cache, reading.minimum_bits, reading.peak_limit)
     # One queue for all sets: a small set does not leave processes idle beside a large one.
     queue = [item for items in usable for item in items]
-    described = iter(list(_described(queue, job, workers=reading.workers, progress=reading.progress)))
-    sets = []
-    for index, (source, (name, _, passed)) in enumerate(zip(sources.values(), listed, strict=True)):
+    described = list(_described(queue, job, workers=reading.workers, progress=reading.progress))
+    # A file that was left out bounds nothing: without it, the others may have more in common.
+    left = min((outcome.sound.rate for outcome in described if outcome.sound is not None), default=common)
+    if left > common and not fixed and reading.on_error == "skip":
+        if min(left, RATE) > common:
+            job = replace(job, bandwidth_rate=left)
+            described = list(_described(queue, job, workers=reading.workers, progress=reading.progress))
+        common = left
+    warn_of((outcome.not_kept for outcome in described), cache)
+    sets, outcomes = [], iter(described)
+    for index, (source, listing) in enumerate(zip(sources.values(), listed, strict=True)):
         if isinstance(source, Description):
-            sets.append(SoundSet(name, source.sounds, source.skipped, passed, True))
+            sets.append(SoundSet(listing.name, source.sounds, source.skipped, listing.passed, True))
             continue
-        results = [next(described) for _ in usable[index]]
-        problems[index] += [result for result in results if isinstance(result, str)]
-        sounds = tuple(result for result in results if isinstance(result, Sound))
-        sets.append(SoundSet(name, sounds, tuple(sorted(problems[index])), passed, bool(fixed)))
+        results = [next(outcomes) for _ in usable[index]]
+        problems[index] += [outcome.fault for outcome in results if outcome.fault]
+        sounds = tuple(outcome.sound for outcome in results if outcome.sound is not None)
+        skipped = tuple(sorted(problems[index]))
+        sets.append(SoundSet(listing.name, sounds, skipped, listing.passed, bool(fixed)))
     if reading.on_error == "raise":
-        count = sum(len(items) for _, items, _ in listed)
+        count = sum(len(listing.sources) for listing in listed)
         _raise_for([(role, problems[index]) for index, role in enumerate(sources)], count)
     _refuse_unfit(list(sources), sets)
     return sets, common
@@ -185,21 +199,9 @@ def _fixed_rates(
     return fixed
 
 
-def _made(cache: bool | str | os.PathLike[str]) -> Path | None:
-    """The cache folder, made if it is not there; None without a cache."""
-    if not cache:
-        return None
-    folder = cache_folder() if cache is True else Path(cache)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise AudioError(f"cache: the folder {folder} cannot be made ({error})") from None
-    return folder
-
-
 def _described(
     sources: Sequence[Source], job: _Job, *, workers: int | None, progress: bool | None
-) -> Iterable[Sound | str]:
+) -> Iterable[_Outcome]:
     """``describe_source`` of all, in order; the same results for every number of workers and every backend.
 
     With ``workers`` None, what the caller has set by ``joblib.parallel_config`` (a dask cluster, threads) is
@@ -211,7 +213,7 @@ def _described(
         if workers == 1 and _seconds_about(sources) >= PARALLEL_SECONDS and job.embedding is None:
             workers = os.cpu_count() or 1
     workers = min(workers, max(1, len(sources)))
-    results: Iterable[Sound | str]
+    results: Iterable[_Outcome]
     if workers == 1:
         results = (describe_source(source, job) for source in sources)
     else:
@@ -222,13 +224,13 @@ def _described(
     return counted(results, len(sources), progress=progress)
 
 
-def _in_parallel(batches: Sequence[Sequence[Source]], job: _Job, workers: int) -> Iterable[list[Sound | str]]:
+def _in_parallel(batches: Sequence[Sequence[Source]], job: _Job, workers: int) -> Iterable[list[_Outcome]]:
     """The batches in order, by whatever backend joblib is set to."""
     from joblib import Parallel, delayed
 
     calls = [delayed(_describe_batch)(batch, job, os.getpid()) for batch in batches]
     try:
-        done: Iterable[list[Sound | str]] = Parallel(n_jobs=workers, return_as="generator")(calls)
+        done: Iterable[list[_Outcome]] = Parallel(n_jobs=workers, return_as="generator")(calls)
     except ValueError as error:  # joblib's, of a backend such as multiprocessing, before anything has run
         if "return_as" not in str(error):
             raise
@@ -236,7 +238,7 @@ def _in_parallel(batches: Sequence[Sequence[Source]], job: _Job, workers: int) -
     return done
 
 
-def _describe_batch(batch: Sequence[Source], job: _Job, caller: int) -> list[Sound | str]:
+def _describe_batch(batch: Sequence[Source], job: _Job, caller: int) -> list[_Outcome]:
     """The work of one process, or thread, at a time, for the process ``caller``."""
     import multiprocessing  # 6 ms, which a call without workers need not wait for
 
@@ -273,21 +275,26 @@ def _seconds_about(sources: Sequence[Source]) -> float:
             seconds += source.path.stat().st_size / 1e5
         elif source.array is not None:
             seconds += len(source.array) / source.rate
+        else:
+            seconds += len(source.data or b"") / 1e5
     return seconds
 
 
-def describe_source(source: Source, job: _Job) -> Sound | str:
-    """One sound read, prepared and embedded; a string says why it cannot be."""
+def describe_source(source: Source, job: _Job) -> _Outcome:
+    """One sound read, prepared and embedded, or found in the cache; the fault says why it cannot be."""
     try:
-        data = content_of(source)
+        data = source.read()
         entry = None
-        if job.cache is not None and source.path is not None and job.embedding is None:
-            # All that the result depends on: content, recipe, and what the reading would refuse.
-            key = hashlib.sha256(data)
-            key.update(f"{constants()[1]} {job.bandwidth_rate} {job.minimum_bits} {job.peak_limit}".encode())
-            entry = job.cache / f"{key.hexdigest()}.npz"
-            if (kept := _load_entry(entry, source.name)) is not None:
-                return kept
+        if job.cache is not None and source.array is None and job.embedding is None:
+            entry = entry_of(
+                job.cache,
+                data,
+                bandwidth_rate=job.bandwidth_rate,
+                minimum_bits=job.minimum_bits,
+                peak_limit=job.peak_limit,
+            )
+            if (kept := load_entry(entry, source.name)) is not None:
+                return _Outcome(kept)
         signal = read_source(
             source,
             data,
@@ -296,11 +303,9 @@ def describe_source(source: Source, job: _Job) -> Sound | str:
             most=HELD_BYTES if job.embedding is None else math.inf,  # it is given the whole sound
         )
         sound = _described_signal(source.name, signal, job)
-        if entry is not None:
-            _save_entry(entry, sound)
-        return sound
+        return _Outcome(sound, not_kept="" if entry is None else save_entry(entry, sound))
     except (AudioError, OSError) as error:
-        return f"{source.name}: {error}"
+        return _Outcome(None, f"{source.name}: {printable(str(error))}")
 
 
 def _described_signal(name: str, signal: Signal, job: _Job) -> Sound:
@@ -320,7 +325,7 @@ def _described_signal(name: str, signal: Signal, job: _Job) -> Sound:
         digest.update(mono.data)
         samples = len(mono)
     digest.update(str(rate).encode())
-    return Sound(name, digest.hexdigest(), rate, samples / rate, level, vectors)
+    return Sound(name, digest.hexdigest(), rate, samples / rate, level, vectors, signal.notes)
 
 
 def _embed_with(
@@ -342,20 +347,3 @@ def _embed_with(
     if not np.all(np.isfinite(vectors)):
         raise AudioError("the embedding gave NaN or infinite numbers")
     return vectors
-
-
-def _load_entry(path: Path, name: str) -> Sound | None:
-    """A sound of the cache, under the name it has now; None if it has to be made."""
-    try:
-        with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as entry:
-            vectors, facts = entry["vectors"], json.loads(str(entry["facts"]))
-        if vectors.ndim == 2 and vectors.shape[1] == sum(VIEWS.values()) and np.all(np.isfinite(vectors)):
-            return Sound(name=name, vectors=vectors, **facts)
-    except Exception:  # absent or damaged, in any of a dozen ways: it is made again
-        return None
-    return None
-
-
-def _save_entry(path: Path, sound: Sound) -> None:
-    facts = {key: getattr(sound, key) for key in ("content", "rate", "seconds", "level_db")}
-    write_npz(path, vectors=sound.vectors, facts=json.dumps(facts))

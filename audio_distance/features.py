@@ -22,7 +22,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from audio_distance.audio import AudioError, mean_of_channels
+from audio_distance.audio import mean_of_channels
+from audio_distance.errors import AudioError
 from audio_distance.views import (
     FINE_BANDS,
     FINE_SIZES,

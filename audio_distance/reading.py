@@ -23,20 +23,21 @@ class Reading:
     Parameters
     ----------
     rate : int or (int, int), optional
-        Sample rate of arrays in Hz, one for all sets, or one for the reference and one for the candidates;
-        files carry their own. It has no default, because a rate that is guessed wrong changes the result
-        without a word.
+        Sample rate in Hz of the arrays that come without one, for all sets, or one for the reference and one
+        for the candidates; files carry their own. It has no default, because a rate that is guessed wrong
+        changes the result without a word.
     on_error : "raise" or "skip"
         One bad file stops the run and all bad files are named; "skip" leaves them out and counts them.
     workers : int, optional
-        Processes; by default all cores once there is a minute of audio, and one with an ``embedding`` of
-        your own, which may not be able to travel. No result depends on it.
+        Processes; by default what ``joblib.parallel_config`` has set (threads, a dask cluster), else all
+        cores once there is a minute of audio, and one with an ``embedding`` of your own, which may not be
+        able to travel. No result depends on it.
     cache : bool or path
         Keep descriptions in the user's cache folder (``cache_folder()``) or the folder given, keyed by the
-        content of each file; an interrupted run resumes from them. Off by default: nothing is written
-        unasked.
+        content of each file; an interrupted run resumes from them. A cache that cannot be used is a warning,
+        and changes no result. Off by default: nothing is written unasked.
     progress : bool, optional
-        Progress bar; by default only on a terminal.
+        Progress bars of what takes longer than half a second; by default only on a terminal.
     minimum_bits : int
         Refuse linear files of fewer bits. 16 by default: the noise of 8 bits, about 50 dB below the sound,
         counts as a difference.
@@ -67,7 +68,7 @@ class Reading:
         if self.rate is None or isinstance(self.rate, (int, float, Real)):
             return
         rates = () if isinstance(self.rate, str) else tuple(self.rate)
-        if not rates or not all(isinstance(rate, Real) for rate in rates):
+        if not rates or not all(rate is None or isinstance(rate, Real) for rate in rates):
             raise ValueError(f"rate={self.rate!r}; a number of Hz is needed, or one for each side")
         object.__setattr__(self, "rate", rates)  # a list or an array would be neither frozen nor hashable
 

@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from audio_distance import features
-from audio_distance.audio import AudioError
+from audio_distance.errors import AudioError
 from audio_distance.features import FRAME, TRIM
 from audio_distance.views import PREPARED_RMS, embed
 

@@ -11,8 +11,9 @@ Conventions
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections import Counter, defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
@@ -20,8 +21,8 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from audio_distance.audio import AudioError
 from audio_distance.description import Sound, SoundSet
+from audio_distance.errors import AudioError
 from audio_distance.features import constants, divisors, split_views
 
 Sum = TypeVar("Sum", float, NDArray[np.float64])
@@ -46,6 +47,8 @@ class Pool:
     names : (units,)
     levels : (units,)
         In dB relative to full scale.
+    pairing : str
+        A sentence on names that match and are no pair, or on units whose partner is missing; often none.
     """
 
     vectors: NDArray[np.float32]
@@ -55,6 +58,7 @@ class Pool:
     partner: NDArray[np.int_]
     names: tuple[str, ...]
     levels: NDArray[np.float64]
+    pairing: str = ""
 
     @property
     def size(self) -> int:
@@ -177,7 +181,15 @@ def _units(loaded: SoundSet, role: str, groups: Any) -> dict[str, list[Sound]]:
 
 
 def _pair_key(name: str) -> str:
-    return Path(name).with_suffix("").as_posix()
+    """What two versions of one file have in common: extensions differ, and so do ways to write an accent.
+
+    macOS gives names decomposed (NFD) and others composed (NFC); people see the same name.
+    """
+    return _composed(Path(name).with_suffix("").as_posix())
+
+
+def _composed(name: str) -> str:
+    return unicodedata.normalize("NFC", name)
 
 
 @dataclass(frozen=True, order=True)
@@ -213,7 +225,7 @@ def make_pool(
     """
     sides = [_units(reference, "reference", groups), _units(candidate, "candidate", groups)]
     units = _sorted_units(*sides)
-    pairs = _pairs(units, groups=groups, paired=paired, sizes=(len(reference.sounds), len(candidate.sounds)))
+    pairs, pairing = _pairs(units, reference, candidate, groups=groups, paired=paired)
     index_of = {(unit.member, unit.name): i for i, unit in enumerate(units)}
     partner = np.full(len(units), -1)
     for one, other in pairs:
@@ -235,6 +247,7 @@ def make_pool(
         partner=partner,
         names=tuple(unit.name for unit in units),
         levels=np.array([np.mean([sound.level_db for sound in unit.sounds]) for unit in units]),
+        pairing=pairing,
     )
     return pool, bool(pairs), sum(unit.member == 3 for unit in units)
 
@@ -260,34 +273,76 @@ def _sorted_units(reference: Mapping[str, list[Sound]], candidate: Mapping[str, 
 
 
 def _pairs(
-    units: list[_Unit], *, groups: Any, paired: bool | None, sizes: tuple[int, int]
-) -> list[tuple[str, str]]:
-    """Names, (reference, candidate), of units that are two versions of one thing.
+    units: list[_Unit], reference: SoundSet, candidate: SoundSet, *, groups: Any, paired: bool | None
+) -> tuple[list[tuple[str, str]], str]:
+    """Names, (reference, candidate), of units that are two versions of one thing; a sentence on the others.
 
     Files are paired if all names match, groups each if theirs does, arrays (which have no names of their own)
-    by position and only on demand.
+    by position and only on demand. On demand, too, what has lost its partner, because that could not be read,
+    takes part in no pair; every other name without a partner is an error.
     """
     left = [[unit.name for unit in units if unit.member == member] for member in (1, 2)]
-    keys = [{_pair_key(name) if groups is None else name: name for name in names} for names in left]
-    common = set(keys[0]) & set(keys[1])
-    named = groups is not None or all(not name.startswith("[") for names in left for name in names)
-    matched = bool(common) and len(keys[0]) == len(left[0]) == len(left[1]) == len(keys[1]) == len(common)
-    if paired is True and groups is None and not named:
-        if len(left[0]) != len(left[1]):
-            raise AudioError(
-                f"paired: {sizes[0]} reference and {sizes[1]} "
-                "candidate arrays; pairs need as many of both, in one order"
-            )
-        matched = True
-    elif paired is True and not matched and (left[0] or left[1]):
-        odd = sorted({*keys[0], *keys[1]} - common)
+    in_memory = [
+        groups is None and all(_IN_MEMORY.fullmatch(sound.name) for sound in side.sounds)
+        for side in (reference, candidate)
+    ]
+    if paired is False or (paired is None and any(in_memory)) or not any(left):
+        return [], ""
+    if paired is True and groups is None:
+        _refuse_unlike(in_memory, reference, candidate)
+    key_of = _pair_key if groups is None else _composed
+    keys = [{key_of(name): name for name in names} for names in left]
+    common = sorted(set(keys[0]) & set(keys[1]))
+    pairs = [(keys[0][key], keys[1][key]) for key in common]
+    if (common and len(common) == len(left[0]) == len(left[1])) or (groups is not None and paired is None):
+        return pairs, ""
+    odd = [sorted(set(keys[i]) - set(common)) for i in (0, 1)]
+    lost = [{_pair_key(line.partition(": ")[0]) for line in side.skipped} for side in (candidate, reference)]
+    alone = [[keys[i][key] for key in odd[i] if key in lost[i]] for i in (0, 1)]
+    strays = [[keys[i][key] for key in odd[i] if key not in lost[i]] for i in (0, 1)]
+    double = [sorted({name for name in left[i] if keys[i][key_of(name)] != name}) for i in (0, 1)]
+    unit = "files" if groups is None else "groups"
+    rest = "; ".join(
+        f"{len(names)} {unit} of the {role} {what}, the first: {names[0]!r}"
+        for what, of_both in (
+            ("whose partner was left out", alone),
+            ("without a partner", strays),
+            ("under a name that is used twice", double),
+        )
+        for role, names in zip(("reference", "candidate"), of_both, strict=True)
+        if names
+    )
+    demandable = bool(common) and not any([*strays, *double])
+    if paired is True:
+        if demandable:
+            return pairs, f"in no pair: {rest}"
         raise AudioError(
-            f"paired: {len(common)} names match, {len(odd)} do not, the first is {odd[0]!r}; "
+            f"paired: {len(common)} names match, {sum(map(len, odd))} do not ({rest}); "
             "pairs need the same names below both folders (extensions may differ)"
         )
-    if paired is False or not ((matched and (named or paired is True)) or groups is not None):
-        return []
-    return [(keys[0][key], keys[1][key]) for key in sorted(common)]
+    if 2 * len(common) < max(1, min(map(len, left))):
+        return [], ""  # hardly meant to match
+    way = "paired=True pairs the others" if demandable else "for pairs, all must"
+    return [], f"not compared in pairs, though {len(common)} names match ({way}): {rest}"
+
+
+_IN_MEMORY = re.compile(r"\[\d+\]")  # a position for a name
+
+
+def _refuse_unlike(in_memory: Sequence[bool], reference: SoundSet, candidate: SoundSet) -> None:
+    """Sets that cannot be paired on demand, whatever their names are."""
+    if in_memory[0] != in_memory[1]:
+        kinds = ["sounds in memory" if held else "files" for held in in_memory]
+        raise AudioError(
+            f"paired: the reference has {kinds[0]} and the candidate {kinds[1]}, and only files have names; "
+            "give both as one or the other"
+        )
+    sizes = [len(side.sounds) + len(side.skipped) for side in (reference, candidate)]
+    if in_memory[0] and sizes[0] != sizes[1]:
+        raise AudioError(
+            f"paired: {sizes[0]} reference and {sizes[1]} candidate arrays; pairs need as many of both, in "
+            "one order"
+        )
 
 
 def value_views(

@@ -2,7 +2,10 @@
 
 Conventions
     row      one file: path, label, its probability, then the probability of each label; or its error, with
-             the other columns empty. Rows are written as they come, in sorted order, and not kept in memory.
+             the other columns empty. Rows come and are written in sorted order.
+    cell     of the CSV file: quoted, so that commas, semicolons, quotes and line ends of a name stay inside
+             of it, and never a formula: a path =1+1.wav is written ./=1+1.wav, which is the same file, and
+             any other text gets a ' in front. Names that are not UTF-8 have escapes.
     warning  when the files are far from what the model was trained on. Its accuracy was measured on
              recordings like those; elsewhere it does not hold, and the probabilities flatter.
     far      p < ``ALPHA``, and the distance is more than ``NEAR_FACTOR`` times the largest that
@@ -20,15 +23,18 @@ import csv
 import hashlib
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TextIO
 
 import numpy as np
 from tqdm import tqdm
 
 import metrics
-from audio_distance import audio
+from audio_distance.output import complain, printable, say
+from audio_distance.sources import list_folder
+from audio_distance.storage import replacing
 
 ALPHA = 0.05
 NEAR_FACTOR = 2.0
@@ -62,7 +68,8 @@ class Far:
 def audio_files(inputs: Sequence[str]) -> list[Path]:
     """Audio files, sorted and each once: the ones named, and all below the folders named.
 
-    A folder is listed as ``metrics`` lists a set: by the endings that it reads, without what is hidden.
+    A folder is listed as ``metrics`` lists a set: by the endings that it reads, through links, without what
+    is hidden. What cannot be read, such as a folder that cannot be opened, is among them: its row says why.
 
     Raises
     ------
@@ -72,12 +79,12 @@ def audio_files(inputs: Sequence[str]) -> list[Path]:
     files: set[Path] = set()
     for name in inputs:
         path = Path(name)
-        if path.is_dir():
-            files.update(source.path for source in audio.list_folder(path, "predict")[0])
-        elif path.exists():
+        if os.path.isdir(path):
+            files.update(source.path for source in list_folder(path, "predict").sources)
+        elif os.path.exists(path):
             files.add(path)
         else:
-            raise ValueError(f"{path} does not exist (looked in {Path.cwd()})")
+            raise ValueError(f"{printable(name)} does not exist (looked in {Path.cwd()})")
     return sorted(files)
 
 
@@ -87,12 +94,12 @@ def rows(model, files: Sequence[Path]) -> Iterator[dict[str, str]]:
     A file that cannot be read or named has an error in its row: one of a thousand must not end the others.
     """
     for file in files:
-        row = dict.fromkeys(columns(model), "") | {"path": str(file)}
+        row = dict.fromkeys(columns(model), "") | {"path": printable(str(file))}
         try:
             samples, rate = metrics.read(file, **READING)
             probabilities = model.probabilities([samples.mean(axis=1)], rate)[0]
         except (metrics.AudioError, ValueError, OSError) as error:
-            yield row | {"error": " ".join(str(error).split())}
+            yield row | {"error": printable(" ".join(str(error).split()))}
             continue
         best = int(probabilities.argmax())
         numbers = {_column(name): f"{x:.6f}" for name, x in zip(model.names, probabilities, strict=True)}
@@ -143,34 +150,80 @@ def write(model, files: Sequence[Path], path: Path, *, key: str) -> Iterator[dic
 
     ``path`` appears when all is done. Until then the rows are in a hidden file beside it, which an interrupt
     leaves there on purpose. Its name has ``key``, a digest of model and files, so that another model's rows
-    are never gone on from.
+    are never gone on from. Rows that it holds are only ever added to; those with an error are made again.
     """
     part = path.with_name(f".{path.name}.{key[:12]}.part")
-    done = {row["path"]: row for row in _written(part, columns(model))}
     path.parent.mkdir(parents=True, exist_ok=True)
-    with part.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, columns(model), lineterminator="\n")
-        writer.writeheader()
-        fresh = rows(model, [f for f in files if str(f) not in done])
-        for name in files:
-            row = done.get(str(name)) or next(fresh)
-            writer.writerow(row)
-            file.flush()
+    done = {row["path"]: row for row in _written(part, columns(model))}
+    names = [printable(str(file)) for file in files]
+    _write_whole(part, columns(model), done.values())
+    fresh = rows(model, [file for file, name in zip(files, names, strict=True) if name not in done])
+    with part.open("a", newline="", encoding="utf-8") as file:
+        for name in names:
+            row = done.get(name)
+            if row is None:
+                row = next(fresh)
+                _writer(file, columns(model)).writerow(_as_cells(row))
+                file.flush()
             yield row
+    if done:  # a row that was made again is behind those that were kept
+        found = {row["path"]: row for row in _written(part, columns(model), errors=True)}
+        _write_whole(part, columns(model), [found[name] for name in names])
     os.replace(part, path)
 
 
-def _written(part: Path, wanted: Sequence[str]) -> list[dict[str, str]]:
-    """Rows of an interrupted run that are whole; the last line may be cut, and errors are tried again."""
+def _writer(file: TextIO, names: Sequence[str]) -> csv.DictWriter:
+    """All cells in quotes: the last line of a kill shows by the quote that it lacks, whatever names hold."""
+    return csv.DictWriter(file, names, lineterminator="\n", quoting=csv.QUOTE_ALL)
+
+
+def _write_whole(path: Path, names: Sequence[str], some: Iterable[dict[str, str]]) -> None:
+    with replacing(path) as part, part.open("w", newline="", encoding="utf-8") as file:
+        writer = _writer(file, names)
+        writer.writeheader()
+        writer.writerows(map(_as_cells, some))
+
+
+# What spreadsheets take for a formula: https://owasp.org/www-community/attacks/CSV_Injection
+FORMULA_STARTS = tuple("=+-@\t\r\n\uff1d\uff0b\uff0d\uff20")
+
+
+def _as_cells(row: Mapping[str, str]) -> dict[str, str]:
+    """A row as it stands in the file; ``_as_row`` takes it back."""
+    cells = dict(row)
+    for name, text in row.items():
+        if name == "path" and text.startswith(FORMULA_STARTS):
+            cells[name] = f"./{text}"
+        elif name != "path" and text.startswith((*FORMULA_STARTS, "'")):
+            cells[name] = f"'{text}"
+    return cells
+
+
+def _as_row(cells: Mapping[str, str]) -> dict[str, str]:
+    return {
+        name: text.removeprefix("./" if name == "path" else "'")  # no path of ours begins with ./
+        for name, text in cells.items()
+    }
+
+
+def _written(part: Path, names: Sequence[str], *, errors: bool = False) -> list[dict[str, str]]:
+    """Rows of an interrupted run that are whole, by default without those that are to be tried again."""
     if not part.exists():
         return []
-    lines = part.read_text(encoding="utf-8").splitlines(keepends=True)
-    if lines and not lines[-1].endswith("\n"):
-        lines.pop()
-    reader = csv.DictReader(lines)
-    if reader.fieldnames != list(wanted):
-        return []
-    return [row for row in reader if not row["error"]]
+    found = []
+    with part.open(newline="", encoding="utf-8", errors="replace") as file:
+        reader = csv.DictReader(file, strict=True)
+        try:
+            if reader.fieldnames != list(names):
+                return []
+            for cells in reader:
+                # Cut between two cells, a row has too few of them, or its error is not there yet.
+                is_whole = None not in [*cells, *cells.values()] and (cells["label"] or cells["error"])
+                if is_whole and (errors or not cells["error"]):
+                    found.append(_as_row(cells))
+        except csv.Error:  # the last line, cut inside of a cell
+            return found
+    return found
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -196,27 +249,34 @@ def main(arguments: Sequence[str]) -> int:
     files = audio_files(options.input)
     out = Path(options.csv) if options.csv else None
     if out is not None and out.exists():
-        raise ValueError(f"{out} is there already; give another name to --csv, or remove it")
+        raise ValueError(f"{printable(str(out))} is there already; give another name to --csv, or remove it")
     from models.classifier import Classifier  # PyTorch takes a second; mistakes above should not
 
     place = Path(options.model)
     place = place / "model.safetensors" if place.is_dir() else place
     model = Classifier.load(place)
     if model.temperature == 1.0:
-        print("note: this model is not calibrated; `python -m models release` makes one", file=sys.stderr)
-    key = hashlib.sha256(place.read_bytes() + "\n".join(map(str, files)).encode()).hexdigest()
+        complain("note: this model is not calibrated; `python -m models release` makes one")
+    key = hashlib.sha256(place.read_bytes() + b"\n".join(map(os.fsencode, files))).hexdigest()
     made = rows(model, files) if out is None else write(model, files, out, key=key)
     good, bad = [], 0
-    for row in tqdm(made, total=len(files), unit="file", leave=False, disable=None):
-        if row["error"]:
-            bad += 1
-            print(f"{row['path']}: {row['error']}", file=sys.stderr)
-        else:
-            good.append(Path(row["path"]))
-        if out is None and not row["error"]:
-            tqdm.write(f"{row['path']}\t{row['label']}\t{row['probability']}")
-    if out is not None:
-        print(f"{len(good)} files named in {out}, {bad} with an error")
+    try:
+        bar = tqdm(made, total=len(files), unit="file", leave=False, disable=None)
+        for file, row in zip(files, bar, strict=True):
+            if row["error"]:
+                bad += 1
+                complain(f"{row['path']}: {row['error']}")
+                continue
+            good.append(file)
+            if out is None:
+                with tqdm.external_write_mode():
+                    say(f"{row['path']}\t{row['label']}\t{row['probability']}")
+        if out is not None:
+            say(f"{len(good)} files named in {printable(str(out))}, {bad} with an error")
+    except BrokenPipeError:  # the reader has seen enough, as of "| head"
+        return 1 if bad else 0
+    except OSError as error:
+        raise ValueError(f"the names cannot be written ({error}); with --csv those so far are kept") from None
     if not options.no_distance:
         _tell(how_far(model, good), model)
     return 1 if bad else 0
@@ -226,11 +286,11 @@ def _tell(far: Far | None, model) -> None:
     """On stderr, so that it is read where the names go to a file or a pipe."""
     if far is None or not far.is_far:
         if far is not None:
-            print(f"near the training set: {far}", file=sys.stderr)
+            complain(f"near the training set: {far}")
         return
     accuracy = model.facts.get("accuracy")
     known = f" Its accuracy on those was {accuracy:.1%}; expect less here." if accuracy else ""
-    print(f"warning: far from what the model was trained on: {far}.{known}", file=sys.stderr)
+    complain(f"warning: far from what the model was trained on: {far}.{known}")
 
 
 if __name__ == "__main__":  # without Hydra and all that training needs: what the container runs

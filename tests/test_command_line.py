@@ -168,6 +168,77 @@ class TestExitCodes:
         assert run(sets[0]).returncode == 2 and run("--version").stdout.startswith("recipe version ")
 
 
+class TestOutput:
+    """A past fault: a traceback where the output takes not every letter, or nobody reads it to the end."""
+
+    @pytest.fixture
+    def shell(self, sets):
+        def run_in_bash(line, *arguments, **environment):
+            """A line in which "$@" is the command with its arguments; the code is the first process's."""
+            return subprocess.run(
+                ["bash", "-c", f"{line}; exit ${{PIPESTATUS[0]}}", "bash", sys.executable, "-m", "metrics"]
+                + [str(argument) for argument in arguments],
+                cwd=ROOT,
+                env={**os.environ, **environment},
+                capture_output=True,
+            )
+
+        return run_in_bash
+
+    @pytest.mark.parametrize("encoding", ["cp1252", "ascii", "utf-8"])
+    @pytest.mark.parametrize("more", [[], ["--json"]])
+    def test_in_any_encoding(self, sets, tmp_path, encoding, more):
+        """Japanese and an é in UTF-8, and one in latin-1, which Python holds as a lone surrogate."""
+        made = os.fsencode(tmp_path) + "/\u65e5\u672c caf\u00e9".encode() + b" \xe9"
+        os.rename(os.fsencode(sets[2]), made)
+        done = subprocess.run(
+            [sys.executable, "-m", "metrics", sets[0], made, *more],
+            cwd=ROOT,
+            env={**os.environ, "PYTHONIOENCODING": encoding},
+            capture_output=True,
+        )
+        assert (done.returncode, done.stderr) == (0, b"")
+        out = done.stdout.decode(encoding)
+        if more:
+            (name,) = json.loads(out)["candidates"]
+            assert name == f"{tmp_path}/\u65e5\u672c caf\u00e9 \\udce9"
+        else:
+            assert "caf" in out and r" \udce9" in out
+            assert ("\u65e5" in out) == (encoding == "utf-8") and ("\u00e9" in out) == (encoding != "ascii")
+
+    def test_errors_in_any_encoding(self, sets):
+        done = run(sets[0], "\u65e5\u672c", PYTHONIOENCODING="cp1252:strict")
+        assert done.returncode == 1 and "does not exist" in done.stderr and "Traceback" not in done.stderr
+
+    @pytest.mark.parametrize("line", ['"$@" | head -n 1', '"$@" | true', '"$@" >&-', '"$@" 2>&1 >&- | true'])
+    def test_a_reader_who_leaves(self, sets, shell, line):
+        done = shell(line, *sets)
+        assert (done.returncode, done.stderr) == (0, b"")
+        assert done.stdout.count(b"\n") == ("head" in line)
+
+    @pytest.mark.parametrize("word", ["--help", "--version"])
+    def test_of_help_too(self, shell, word):
+        done = shell('"$@" | true', word)
+        assert (done.returncode, done.stderr) == (0, b"")
+
+    def test_the_code_of_an_error_whose_reader_has_left(self, sets, shell):
+        done = shell('"$@" 2>&1 | true', sets[0], "nowhere")
+        assert (done.returncode, done.stderr) == (1, b"")
+
+    def test_a_full_disk(self, sets, shell):
+        done = shell('"$@" > /dev/full', *sets)
+        assert done.returncode == 1 and done.stdout == b""
+        assert done.stderr == b"error: the result cannot be written ([Errno 28] No space left on device)\n"
+
+    def test_a_cache_that_cannot_be_used_is_a_line(self, sets, capsys, tmp_path, monkeypatch):
+        expected = main(capsys, *sets[:2])[1]
+        (tmp_path / "cache").write_text("a file")
+        monkeypatch.setenv("AUDIO_DISTANCE_CACHE", str(tmp_path / "cache"))
+        code, out, err = main(capsys, *sets[:2], "--cache")
+        assert (code, out) == (0, expected)
+        assert err.startswith("warning: cache: the user's folder cannot be made") and err.count("\n") == 1
+
+
 class TestImports:
     def test_importing_loads_nothing_heavy_and_says_nothing(self):
         code = "import sys, threading, metrics; print(threading.active_count(), *sys.modules)"

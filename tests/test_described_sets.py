@@ -1,7 +1,10 @@
 """Sets described once and kept without their audio: exact against the audio, whole or refused."""
 
+import dataclasses
 import json
 import shutil
+import tracemalloc
+import zipfile
 
 import numpy as np
 import pytest
@@ -318,6 +321,15 @@ class TestFile:
             ),
             ({"names": None}, "not a described set, or a damaged one .*'names'"),
             ({"bandwidth_rate": np.array("wide")}, "not a described set, or a damaged one"),
+            ({"bandwidth_rate": np.array(0)}, "bandwidth_rate 0 Hz is outside 1000 to 22050 Hz"),
+            ({"bandwidth_rate": np.array(44100)}, "bandwidth_rate 44100 Hz is outside"),
+            ({"levels": np.r_[np.zeros(5), np.nan]}, "'real_05.wav' has a level of nan dB; likely damaged"),
+            ({"levels": np.r_[np.zeros(5), -np.inf]}, "a level of -inf dB"),
+            ({"seconds": np.r_[np.inf, np.ones(5)]}, "'real_00.wav' has a length of inf s"),
+            ({"seconds": np.zeros(6)}, "a length of 0.0 s"),
+            ({"seconds": np.full(6, np.nan)}, "a length of nan s"),
+            ({"rates": np.full(6, 1)}, "a rate of 1 Hz, outside 1000 to 768000 Hz"),
+            ({"vectors": np.full((6, 1032), 1e30, "f4")}, r"numbers up to 1e\+30 in its vectors, .* 1e\+06"),
         ],
     )
     def test_arrays_that_are_refused(self, described, tmp_path, changes, message):
@@ -329,6 +341,59 @@ class TestFile:
         np.savez(tmp_path / "a.npz", **arrays)
         with pytest.raises(metrics.AudioError, match=f"a.npz: .*{message}"):
             metrics.Description.load(tmp_path / "a.npz")
+
+
+class TestMadeByHand:
+    """A past fault: numbers that no sound has came out as a distance."""
+
+    @pytest.mark.parametrize(
+        ("changes", "message"),
+        [
+            ({"level_db": float("nan")}, "a level of nan dB"),
+            ({"seconds": float("inf")}, "a length of inf s"),
+            ({"rate": 10**9}, "a rate of 1000000000 Hz"),
+            ({"vectors": np.full((1, 1032), 1e30, "f4")}, r"numbers up to 1e\+30"),
+            ({"vectors": np.full((1, 1032), np.inf, "f4")}, "NaN or infinite"),
+            ({"vectors": np.zeros((0, 1032), "f4")}, r"vectors of shape \(0, 1032\)"),
+        ],
+    )
+    def test_is_refused(self, described, changes, message):
+        sounds = (dataclasses.replace(described.sounds[0], **changes), *described.sounds[1:])
+        with pytest.raises(metrics.AudioError, match=f"'real_00.wav' has {message}"):
+            dataclasses.replace(described, sounds=sounds)
+
+    def test_what_sounds_have_is_far_from_the_limit(self):
+        """Impulses, tones, steps, noise and near silence at three rates: no number comes near it."""
+        n = np.arange(30_000)
+        for rate in (1000, 22050, 192_000):
+            for signal in (n == 9000, np.sin(0.3 * n), n > 9, n % 7 - 3.0, 1e-5 * np.sin(n**2), n % 999 == 0):
+                vectors, _ = metrics.describe_signal(np.float32(signal), rate)
+                assert np.abs(vectors).max() < 20
+
+    @pytest.mark.parametrize("lies", [False, True])
+    def test_a_file_that_unpacks_to_gigabytes_is_refused_before_it_does(self, real, tmp_path, lies):
+        """A megabyte of packed zeros for a gigabyte; a size that is understated ends as damage."""
+        path = tmp_path / "bomb.npz"
+        with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as packed:
+            with packed.open("vectors.npy", "w", force_zip64=True) as member:
+                np.lib.format.write_array_header_1_0(
+                    member, {"descr": "<f4", "fortran_order": False, "shape": (2**28,)}
+                )
+                for _ in range(2**10):
+                    member.write(bytes(2**20))
+            if lies:
+                packed.filelist[0].file_size = 1000
+        tracemalloc.start()
+        message = refusal(metrics.compare, path, real)
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        assert "bomb.npz: " in message and peak < 2**26
+        assert ("not a whole .npz file" if lies else "and the limit is 93,") in message
+
+    def test_a_packed_description_is_read(self, described, tmp_path):
+        np.savez_compressed(tmp_path / "a.npz", **described.to_arrays())
+        again = metrics.Description.load(tmp_path / "a.npz").to_arrays()
+        assert all(np.array_equal(again[key], array) for key, array in described.to_arrays().items())
 
 
 def test_command_line(described, real, made, tmp_path, capsys):

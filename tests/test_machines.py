@@ -117,7 +117,9 @@ class TestBackends:
         monkeypatch.setattr(
             extraction,
             "_in_parallel",
-            lambda batches, job, workers: seen.append(workers) or [["x: bad"] * 13],
+            lambda batches, job, workers: (
+                seen.append(workers) or [[extraction._Outcome(None, "x: bad")] * 13]
+            ),
         )
         for options in ({}, {"workers": 2}, {"workers": 1}):
             with joblib.parallel_config(backend="threading", n_jobs=3), pytest.raises(metrics.AudioError):

@@ -112,6 +112,11 @@ class TestReading:
         assert hash(reading) == hash(Reading(rate=(RATE, 8000))) and reading.rate == (RATE, 8000)
         assert metrics.compare(*sets, reading=reading).candidate.rates == (8000,)
 
+    def test_a_side_that_carries_its_rate_needs_none(self, sets):
+        reference, candidate = sets
+        described = metrics.describe(candidate, rate=RATE)
+        assert metrics.distance(reference, described, rate=(RATE, None)) == metrics.distance(*sets, rate=RATE)
+
     def test_is_frozen(self):
         with pytest.raises(dataclasses.FrozenInstanceError):
             Reading().workers = 2

@@ -84,7 +84,7 @@ class TestForms:
 
     def test_m4a_without_av_says_what_to_install(self, tmp_path, monkeypatch):
         for i in range(2):
-            (tmp_path / f"{i}.m4a").write_bytes(b"x")
+            (tmp_path / f"{i}.m4a").write_bytes(b"\0\0\0\x10ftypM4A \0\0\0\0")
         monkeypatch.setitem(sys.modules, "av", None)
         with pytest.raises(metrics.AudioError, match="pip install av"):
             metrics.distance(tmp_path, tmp_path)

@@ -1,9 +1,13 @@
 """Sets of audio as users have them: odd lists, odd formats, damaged files, invariances, the cache."""
 
+import errno
 import itertools
+import json
+import os
 import shutil
 import struct
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,7 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import metrics
-from audio_distance import extraction, features
+from audio_distance import cache, extraction, features, storage
 
 RATE = 16000
 
@@ -434,7 +438,7 @@ class TestCache:
         assert len(counted) == 7 * 2  # four of real again at 4 kHz, three new, and all without a cache
         counted.clear()
         scale, _ = metrics.constants()
-        monkeypatch.setattr(extraction, "constants", lambda: (scale, "2-00000000"))
+        monkeypatch.setattr(cache, "constants", lambda: (scale, "2-00000000"))
         self.measure(real, made, tmp_path)
         assert len(counted) == 8
 
@@ -463,19 +467,94 @@ class TestCache:
         assert (files(real), files(made)) == before
         assert {path.suffix for path in files(tmp_path / "cache")} == {".npz"}
 
-    def test_a_write_that_fails_leaves_no_part(self, real, made, tmp_path, monkeypatch):
-        def fails(*_, **__):
-            raise OSError("no space left")
+    def test_a_write_that_fails_leaves_no_part_and_blames_no_sound(self, real, made, tmp_path, monkeypatch):
+        """A past fault: good sounds were called unmeasurable, and left out with on_error="skip"."""
 
+        def fails(*_, **__):
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+        expected = metrics.compare(real, made)
         monkeypatch.setattr(np, "savez", fails)
-        with pytest.raises(metrics.AudioError, match=r"real_00\.wav: no space left"):
-            self.measure(real, made, tmp_path)
+        for on_error in ("raise", "skip"):
+            with pytest.warns(
+                UserWarning, match=r"cache: 8 described sounds .*cache \(No space left on device\)"
+            ):
+                assert self.measure(real, made, tmp_path, on_error=on_error) == expected
         assert files(tmp_path / "cache") == []
 
-    def test_a_folder_that_cannot_be_is_the_caches_fault(self, real, made, tmp_path):
-        (tmp_path / "cache").write_text("a file")
-        message = refusal(real, made, cache=tmp_path / "cache")
-        assert message.startswith("cache: ") and "real_00.wav" not in message
+    def test_a_disk_that_is_full_on_the_way(self, real, made, tmp_path, monkeypatch):
+        replace, done = os.replace, []
+
+        def full(*paths):
+            done.append(paths)
+            if len(done) > 5:
+                raise OSError(errno.ENOSPC, "No space left on device")
+            replace(*paths)
+
+        monkeypatch.setattr(os, "replace", full)
+        with pytest.warns(UserWarning, match="cache: 3 described sounds could not be kept"):
+            found = self.measure(real, made, tmp_path)
+        assert found == metrics.compare(real, made) and len(files(tmp_path / "cache")) == 5
+
+    def test_the_warning_of_workers_is_one(self, real, made, tmp_path):
+        """Other processes meet the folder's fault; who called hears of it."""
+        for path in (real, made):  # an entry whose place is taken by a folder cannot be written
+            for file in files(path):
+                entry = cache.entry_of(
+                    tmp_path / "cache",
+                    file.read_bytes(),
+                    bandwidth_rate=RATE,
+                    minimum_bits=16,
+                    peak_limit=1.0,
+                )
+                entry.mkdir(parents=True)
+        with pytest.warns(UserWarning) as warned:
+            found = self.measure(real, made, tmp_path, workers=2)
+        (one,) = warned
+        assert "cache: 8 described sounds could not be kept" in str(one.message)
+        assert found == metrics.compare(real, made)
+
+    @pytest.mark.parametrize("place", ["file", "below a file", "no home"])
+    def test_a_folder_that_cannot_be_is_the_caches_fault(self, real, made, tmp_path, monkeypatch, place):
+        """It is told of, and the number is the same without it."""
+        (tmp_path / "file").write_text("a file")
+        where = {"file": tmp_path / "file", "below a file": tmp_path / "file" / "cache", "no home": True}[
+            place
+        ]
+        for name in ("AUDIO_DISTANCE_CACHE", "XDG_CACHE_HOME"):
+            monkeypatch.delenv(name, raising=False)
+
+        def homeless():
+            raise RuntimeError("Could not determine home directory.")
+
+        monkeypatch.setattr(Path, "home", homeless)
+        with pytest.warns(UserWarning, match="^cache: .* cannot be made .*the result is the same"):
+            assert metrics.compare(real, made, cache=where) == metrics.compare(real, made)
+
+    def test_a_folder_that_may_only_be_read(self, real, made, tmp_path, monkeypatch, counted):
+        """What it holds is used, and what it lacks is described. (Pretended: root may write anywhere.)"""
+        expected = self.measure(real, made, tmp_path)
+        files(tmp_path / "cache")[0].unlink()
+        counted.clear()
+
+        def denied(*_, **__):
+            raise PermissionError(errno.EACCES, "Permission denied")
+
+        monkeypatch.setattr(storage.tempfile, "TemporaryDirectory", denied)
+        with pytest.warns(UserWarning, match=r"cache: 1 described sounds .* \(Permission denied\)"):
+            assert self.measure(real, made, tmp_path) == expected
+        assert len(counted) == 1
+
+    @pytest.mark.parametrize(
+        "fact", [{"level_db": float("nan")}, {"seconds": -1.0}, {"rate": 0}, {"more": 1}, {}]
+    )
+    def test_an_entry_that_holds_no_sound_is_made_again(self, real, made, tmp_path, fact):
+        expected = self.measure(real, made, tmp_path)
+        entry = files(tmp_path / "cache")[0]
+        with np.load(entry) as kept:
+            facts, vectors = json.loads(str(kept["facts"])), kept["vectors"]
+        cache.write_npz(entry, vectors=vectors if fact else vectors * 1e30, facts=json.dumps(facts | fact))
+        assert self.measure(real, made, tmp_path) == expected
 
     def test_an_own_embedding_is_never_kept(self, real, made, tmp_path):
         self.measure(real, made, tmp_path, embedding=lambda s, r: [s.std(), s.max()])

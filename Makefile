@@ -50,7 +50,8 @@ test-processors: $(ALL)  ## all tests as this processor is, without AVX512 and w
 	        $(RUN) -m pytest -n $(WORKERS) --dist loadfile || exit 1; \
 	done
 
-mutants: $(MUTANTS)  ## changes of the statistics that no test notices (about an hour; goes on after an interrupt)
+mutants: $(MUTANTS)  ## changes of the statistics that no test notices (half an hour)
+	rm -rf mutants
 	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(RUN) -m mutmut run
 	$(RUN) tests/mutants.py
 

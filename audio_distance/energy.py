@@ -209,8 +209,8 @@ def _pair_coefficients(
     x, y = (np.isin(chosen, side) for side in sides)
     allowed = (chosen[:, None] != chosen) & (pool.partner[chosen][:, None] != chosen)
     coefficients: NDArray[np.float64] = (
-        2 * allowed * np.outer(x, y) / max(allowed[np.ix_(x, y)].sum(), 1)
-        - allowed * np.outer(x, x) / max(allowed[np.ix_(x, x)].sum(), 1)
-        - allowed * np.outer(y, y) / max(allowed[np.ix_(y, y)].sum(), 1)
+        2 * allowed * np.outer(x, y) / allowed[np.ix_(x, y)].sum()
+        - allowed * np.outer(x, x) / allowed[np.ix_(x, x)].sum()
+        - allowed * np.outer(y, y) / allowed[np.ix_(y, y)].sum()
     )
     return coefficients

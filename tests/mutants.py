@@ -22,16 +22,16 @@ MISSED = ("survived", "no tests")
 
 
 def functions(path):
-    """{name of a generated function: its lines below the name}."""
+    """{name of a generated function: its lines, without the name}."""
     text = path.read_text()
-    lines = [line.strip() for line in text.splitlines()]
+    lines = [re.sub(r"^def \w+", "def", line.strip()) for line in text.splitlines()]
     found = (node for node in ast.walk(ast.parse(text)) if isinstance(node, ast.FunctionDef))
     return {f.name: lines[f.lineno - 1 : f.end_lineno] for f in found if "__mutmut_" in f.name}
 
 
 def change(before, after):
     """The first lines in which they differ, "old -> new", of the new one what follows what is alike."""
-    start = next(i for i in range(1, len(before)) if before[i] != after[i])
+    start = next(i for i in range(len(before)) if before[i] != after[i])
     # One line more or less is an argument that lies on a line of its own.
     old, new = before[start], after[start] if len(before) == len(after) else "nothing"
     words = [re.findall(r"\w+|\s+|\W", line) for line in (old, new)]

@@ -592,6 +592,60 @@ class TestParts:
         ]
         assert np.min(np.abs(np.array(candidates) - sum(band.value for band in found.bands))) < 1e-6
 
+    @pytest.mark.parametrize("last", [2, 3])
+    def test_bands_of_many_windows_are_those_of_the_units_means(self, last, monkeypatch):
+        """Up to four windows a unit and side each pair of windows counts, above it each pair of means."""
+        rng = np.random.default_rng(53)
+        windows = [2, 3, 1, last]
+        envelope = rng.normal(size=(sum(windows), metrics.VIEWS["envelope"]))
+        weights = [rng.dirichlet(np.ones(n)) for n in windows]
+        pool = dataclasses.replace(
+            plain_pool(envelope[:2], envelope[2:4]),
+            vectors=envelope,
+            starts=np.cumsum([0, *windows[:-1]]),
+            weights=np.concatenate(weights),
+        )
+        parts = np.split(envelope, pool.starts[1:])
+        means = np.stack([w @ part for w, part in zip(weights, parts, strict=True)])
+        every, of_means = (
+            [band.value for band in energy.band_contributions(rows, one)]
+            for rows, one in ((envelope, pool), (means, plain_pool(means[:2], means[2:])))
+        )
+        monkeypatch.setattr(energy, "BAND_UNITS", 2)
+        found = [band.value for band in energy.band_contributions(envelope, pool)]
+        assert found == pytest.approx(every if sum(windows) == 8 else of_means, abs=1e-12)
+        assert np.max(np.abs(np.subtract(every, of_means))) > 1e-3
+
+    def test_standardised_numbers_by_their_formula(self):
+        """Standard deviation and a tenth of the median one; so divided that two rows are about 1 apart."""
+        rng = np.random.default_rng(54)
+        view, weights = rng.normal(3, [0.1, 1, 1, 2, 5], (12, 5)), rng.dirichlet(np.ones(12))
+        spread = np.sqrt(np.diag(np.cov(view.T, aweights=weights, ddof=0)))
+        expected = (view - np.average(view, axis=0, weights=weights)) / np.hypot(
+            spread, 0.1 * np.median(spread)
+        )
+        found = resampling.standardise(view, weights)
+        assert found == pytest.approx(expected / math.sqrt(2 * 5), abs=1e-12)
+        assert not resampling.standardise(np.zeros((12, 5)), weights).any()
+
+    @pytest.mark.parametrize("rows", [4, 12])  # fewer than the numbers, and more
+    @pytest.mark.parametrize("scale", [1e-6, 1.0, 1e6])
+    def test_whitened_numbers_by_their_formula(self, rows, scale):
+        """Two components vary, and the others are rounding at any scale; whichever way the axes point."""
+        rng = np.random.default_rng(55)
+        weights = rng.dirichlet(np.ones(rows))
+        view = scale * rng.normal(size=(rows, 2)) @ rng.normal(size=(2, 6))
+        centred = view - np.average(view, axis=0, weights=weights)
+        variance, axes = np.linalg.eigh(np.cov(view.T, aweights=weights, ddof=0))
+        scores = (
+            centred @ axes[:, -2:] / np.sqrt(variance[-2:] + 0.1 * variance[-2:].mean()) / math.sqrt(2 * 2)
+        )
+        found = resampling.whiten(view, weights)
+        assert found.shape == (rows, 2)
+        assert found @ found.T == pytest.approx(scores @ scores.T, abs=1e-9)
+        still = resampling.whiten(np.zeros((rows, 6)), weights)
+        assert still.shape == (rows, 1) and not still.any()
+
 
 def plain_pool(x, y):
     n, m = len(x), len(y)
@@ -635,6 +689,19 @@ class TestTiles:
         single = compare(x, y, **options)
         assert single.value == pytest.approx(dense.value, abs=1e-5)
         assert single.p_value == dense.p_value
+
+    @pytest.mark.parametrize("elements", [1, 37, 400])
+    def test_every_arrangement_has_the_value_of_its_sets(self, elements, monkeypatch):
+        """The values themselves: the test's p and spread would not show what is added to all of them."""
+        monkeypatch.setattr(kernel, "TILE_ELEMENTS", elements)
+        rng = np.random.default_rng(61)
+        pool = plain_pool(rng.normal(0, 1, (5, 3)), rng.normal(1, 1, (4, 3)))
+        members, exact = resampling.arrangements(pool, 29, 0)
+        assert members.shape == (9, 30) and not exact
+        tiles = ((first, last, k.mean(axis=0)) for first, last, k in kernel.unit_tiles([pool.vectors], pool))
+        found = resampling.arranged_values(tiles, pool, members)
+        dealt = [dataclasses.replace(pool, members=np.where(column, 1, 2)) for column in members.T]
+        assert found == pytest.approx([energy.observe([p.vectors], p).value for p in dealt], abs=1e-12)
 
     def test_identity_holds_in_float32(self, monkeypatch):
         monkeypatch.setattr(kernel, "DENSE_WINDOWS", 1)

@@ -613,6 +613,12 @@ def test_the_last_seed_that_is_needed(seeds, paired):
     assert fewer == (None if seeds == MOST else seeds + 1)
 
 
+def test_the_level_holds_for_the_most_seeds_too():
+    """Over 10,000 at 1 %; at 5 % fewer, though more than the largest power of two below."""
+    assert 8192 < seeds_needed(0.0295, 1.0, paired=True) < MOST
+    assert seeds_needed(0.0295, 1.0, paired=True, level=0.01) is None
+
+
 @KINDS
 def test_exactly_the_power_that_is_wanted_is_enough(paired):
     for seeds in (2, 4, 5, 6, 8):

@@ -82,3 +82,8 @@ def transform(n_fft: int) -> tuple[NDArray[np.float32], Bands, Bands]:
     binary = (mel_filters(n_fft, FINE_BANDS, rate=RATE) > 0).T.astype(float)
     binary /= np.maximum(binary.sum(axis=0), 1)
     return window.astype(np.float32), Bands(mel), Bands(binary)
+
+
+def band_floor(n_fft: int) -> np.float32:
+    """60 dB under the mean power of a mel band at the prepared level: what is added before a logarithm."""
+    return np.float32(1e-6 * PREPARED_RMS**2 * n_fft / (2 * ENVELOPE_BANDS))

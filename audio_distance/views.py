@@ -1,10 +1,11 @@
-"""The three views: what is measured of one prepared window, 1032 numbers.
+"""What is measured of one prepared window: 1799 numbers, the three views and the texture.
 
 Conventions
     signal      prepared (see ``features.prepare``): mono float32, (samples,), at 22,050 Hz, RMS 0.1.
     spectrum    X[t, k], frame t and bin k: periodic Hann window of n_fft samples, hop n_fft / 4, centred.
     bands       triangles on Slaney's mel scale, 30 Hz to 11,025 Hz; arrays are (frames, bins or bands).
-    numbers     in the order of ``VIEWS``: envelope (480), attack (120), fine structure (432).
+    numbers     those of the value in the order of ``VIEWS``: envelope (480), attack (120), fine structure (432);
+                then those of the test alone, as ``texture`` has them. ``PARTS`` are all of them.
 """
 
 from __future__ import annotations
@@ -17,28 +18,31 @@ import scipy.fft
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
+from audio_distance.texture import FAST_SIZE, SPECTRUM_SIZE, TEXTURE, texture
 from audio_distance.transforms import ENVELOPE_BANDS as ENVELOPE_BANDS
 from audio_distance.transforms import FINE_BANDS as FINE_BANDS
 from audio_distance.transforms import LOWEST_HZ as LOWEST_HZ
 from audio_distance.transforms import PREPARED_RMS as PREPARED_RMS
 from audio_distance.transforms import RATE as RATE
-from audio_distance.transforms import Bands, transform
+from audio_distance.transforms import Bands, band_floor, transform
 from audio_distance.transforms import mel_edges as mel_edges
 from audio_distance.transforms import mel_filters as mel_filters
 
 ENVELOPE_SIZES, FINE_SIZES = (256, 1024, 4096), (512, 1024, 2048)
 VIEWS = {"envelope": 480, "attack": 120, "fine structure": 432}
-VIEW_COLUMNS = {  # where the numbers of each view stand among all
-    view: slice(end - numbers, end)
-    for (view, numbers), end in zip(VIEWS.items(), itertools.accumulate(VIEWS.values()), strict=True)
+PARTS = {**VIEWS, **TEXTURE}
+COLUMNS = {  # where the numbers of each part stand among all
+    part: slice(end - numbers, end)
+    for (part, numbers), end in zip(PARTS.items(), itertools.accumulate(PARTS.values()), strict=True)
 }
+VIEW_COLUMNS = {view: COLUMNS[view] for view in VIEWS}
 
 
 def embed(signal: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Describe one window: envelope (480), attack (120) and fine structure (432) as (1032,) float32.
+    """Describe one window: envelope (480), attack (120), fine structure (432), texture (767): (1799,) float32.
 
-    ``signal`` is prepared (see ``prepare``), 2048 samples to 1.5 s at 22,050 Hz. Everything is finite for
-    every finite signal, digital silence and a single impulse included.
+    ``signal`` is prepared (see ``prepare``), 2048 samples to 1 s at 22,050 Hz. Everything is finite for every
+    finite signal, digital silence and a single impulse included.
 
     Notes
     -----
@@ -46,6 +50,7 @@ def embed(signal: NDArray[np.float32]) -> NDArray[np.float32]:
     ``_fine_structure`` stand, takes 2.1 ms of CPU a second of audio instead of 1.7.
     """
     envelope, attack, fine = [], [], []
+    logs: dict[int, NDArray[np.float32]] = {}
     # Every size once, 1024 for both views, and one padding for all: half of the longest transform.
     sizes = sorted({*ENVELOPE_SIZES, *FINE_SIZES})
     margin = sizes[-1] // 2
@@ -59,13 +64,20 @@ def embed(signal: NDArray[np.float32]) -> NDArray[np.float32]:
         real, imaginary = np.ascontiguousarray(spectrum.real), np.ascontiguousarray(spectrum.imag)
         power = real * real
         power += imaginary * imaginary
+        if n_fft == SPECTRUM_SIZE:
+            mean_power = power.mean(axis=0)  # before the fine structure overwrites it
         if n_fft in ENVELOPE_SIZES:
-            statistics = _envelope(mel(power), n_fft)
+            bands = mel(power)
+            logs[n_fft] = np.log(bands + band_floor(n_fft))
+            statistics = _envelope(bands, n_fft)
             envelope.append(statistics)
             attack.append(statistics[2] - statistics[3])  # rises minus falls: the sign of time
         if n_fft in FINE_SIZES:
             fine.append(_fine_structure(real, imaginary, power, binary))
-    return np.concatenate([np.ravel(part) for part in (*envelope, *attack, *fine)])
+    further = texture(
+        signal, power=mean_power, log_bands=logs[SPECTRUM_SIZE], fast_log_bands=logs[FAST_SIZE]
+    )
+    return np.concatenate([np.ravel(part) for part in (*envelope, *attack, *fine, further)])
 
 
 @lru_cache(maxsize=1)

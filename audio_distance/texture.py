@@ -3,8 +3,8 @@
 Conventions
     signal      prepared (see ``features.prepare``): mono float32, (samples,), at 22,050 Hz, RMS 0.1.
     power       mean over the frames of |X[t, k]|^2, n_fft = 1024, (513,); ``transforms`` has the transform.
-    log bands   L[t, b], log mel power as the envelope has it, (frames, 40), of n_fft = 1024 (a frame every 11.6
-                ms) and 256 (every 2.9 ms); ten groups of four neighbouring bands.
+    log bands   L[t, b], log mel power as the envelope has it, (frames, 40), of n_fft = 1024 (a frame every
+                11.6 ms) and 256 (every 2.9 ms); ten groups of four neighbouring bands.
     numbers     in the order of ``TEXTURE``. No part of the value: they have no bundled constants, for the
                 test scales them by the sounds that it compares.
 
@@ -14,13 +14,14 @@ modulation power by band, without their correlations between bands.
 
 from __future__ import annotations
 
+import itertools
 from functools import cache
 
 import numpy as np
 import scipy.fft
 from numpy.typing import NDArray
 
-from audio_distance.transforms import ENVELOPE_BANDS, PREPARED_RMS, RATE
+from audio_distance.transforms import ENVELOPE_BANDS, PREPARED_RMS, RATE, mel_edges
 
 SPECTRUM_SIZE, FAST_SIZE = 1024, 256  # n_fft of spectrum, slow modulation and skewness; of fast modulation
 SPECTRUM_FLOOR = 1e-8  # of the mean power of a bin: 80 dB below it
@@ -70,6 +71,29 @@ def texture(
     return np.concatenate([np.ravel(part) for part in parts])
 
 
+def texture_names() -> list[str]:
+    """What each of the 767 numbers is, in words: "spectrum 2153 Hz", "skewness over 46 ms, 30-560 Hz"."""
+    size = ENVELOPE_BANDS // GROUPS
+    edges = mel_edges(ENVELOPE_BANDS)
+    groups = [f"{edges[size * g]:.0f}-{edges[size * (g + 1) + 1]:.0f} Hz" for g in range(GROUPS)]
+    modulated = (("slow", SLOW_HZ), ("fast", FAST_HZ))
+    return [
+        *(f"spectrum {bin * RATE / SPECTRUM_SIZE:.0f} Hz" for bin in range(TEXTURE["spectrum"])),
+        *(f"{amplitude}, quantile {q:.4g}" for amplitude in AMPLITUDES for q in QUANTILES),
+        *(
+            f"{kind} modulation {low:g}-{high:g} Hz, {group}"
+            for kind, hz in modulated
+            for low, high in itertools.pairwise(hz)
+            for group in groups
+        ),
+        *(
+            f"skewness over {1e3 * lag * SPECTRUM_SIZE / 4 / RATE:.0f} ms, {group}"
+            for lag in SKEWNESS_LAGS
+            for group in groups
+        ),
+    ]
+
+
 def _groups(log: NDArray[np.float32]) -> NDArray[np.float32]:
     """(frames, 40) -> (frames, groups, bands of a group)."""
     return log.reshape(len(log), GROUPS, ENVELOPE_BANDS // GROUPS)
@@ -78,10 +102,11 @@ def _groups(log: NDArray[np.float32]) -> NDArray[np.float32]:
 def _spectrum(power: NDArray[np.float32]) -> NDArray[np.float32]:
     """Log of the mean power of each bin, (bins,), over the sum of the squared window (3 n / 8).
 
-    With a soft floor, because what resamplers leave above a band lies below it. Every bin by itself, for what is narrow: a hum, a whistle, a notch, a band limit.
+    Every bin by itself, for what is narrow: a hum, a whistle, a notch, a band limit. With a soft floor, for
+    what resamplers leave above a band lies below it.
     """
     mean = power / np.float32(0.375 * SPECTRUM_SIZE)
-    return np.log(mean + np.float32(SPECTRUM_FLOOR * PREPARED_RMS**2))
+    return _log(mean, SPECTRUM_FLOOR * PREPARED_RMS**2)
 
 
 def _amplitude(signal: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -91,7 +116,13 @@ def _amplitude(signal: NDArray[np.float32]) -> NDArray[np.float32]:
     lengths = np.diff(np.append(starts, len(signal))).astype(np.float32)
     level = np.sqrt(np.add.reduceat(signal * signal, starts) / lengths)
     values = (np.abs(signal), np.abs(slope), np.abs(np.diff(slope)), level)
-    return np.log(np.stack([_quantiles(v) for v in values]) / np.float32(PREPARED_RMS) + np.float32(1e-4))
+    return _log(np.stack([_quantiles(v) for v in values]) / np.float32(PREPARED_RMS), 1e-4)
+
+
+def _log(values: NDArray[np.float32], floor: float) -> NDArray[np.float32]:
+    """With a soft floor: everything is finite, and what lies far below it is told apart no further."""
+    result: NDArray[np.float32] = np.log(values + np.float32(floor))
+    return result
 
 
 def _quantiles(values: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -100,7 +131,9 @@ def _quantiles(values: NDArray[np.float32]) -> NDArray[np.float32]:
     place = QUANTILES * (len(values) - 1)
     below = place.astype(int)
     above = np.minimum(below + 1, len(values) - 1)
-    return ordered[below] + (place - below).astype(np.float32) * (ordered[above] - ordered[below])
+    share = (place - below).astype(np.float32)
+    result: NDArray[np.float32] = ordered[below] + share * (ordered[above] - ordered[below])
+    return result
 
 
 def _modulation(log: NDArray[np.float32], hop: int, edges: tuple[float, ...]) -> NDArray[np.float32]:
@@ -118,7 +151,7 @@ def _modulation(log: NDArray[np.float32], hop: int, edges: tuple[float, ...]) ->
     power = spectra.real**2 + spectra.imag**2
     power = power.reshape(GROUPS, -1, power.shape[1]).mean(axis=1)[:, : starts[-1]]
     by_band = np.add.reduceat(power, starts[:-1], axis=1) / (counts * np.float32(frames))
-    return np.log(by_band.T + np.float32(1e-3))
+    return _log(by_band.T, 1e-3)
 
 
 @cache
@@ -127,8 +160,8 @@ def _modulation_transform(
 ) -> tuple[NDArray[np.float32], int, NDArray[np.int_], NDArray[np.float32]]:
     """Hann window, (frames, 1); size of the transform; first bin of each band and of what is above; bins.
 
-    Short sounds are padded until the lowest bands of modulation have a bin: 1.35 Hz lies in .7 to 2 and 2.7 Hz
-    in 2 to 4.
+    Short sounds are padded until the lowest bands of modulation have a bin: 1.35 Hz lies in .7 to 2 and
+    2.7 Hz in 2 to 4.
     """
     size = max(frames, 16384 // hop)
     bins = np.arange(size // 2 + 1) * (RATE / hop / size)

@@ -4,8 +4,8 @@ Conventions
     signal      prepared (see ``features.prepare``): mono float32, (samples,), at 22,050 Hz, RMS 0.1.
     spectrum    X[t, k], frame t and bin k: periodic Hann window of n_fft samples, hop n_fft / 4, centred.
     bands       triangles on Slaney's mel scale, 30 Hz to 11,025 Hz; arrays are (frames, bins or bands).
-    numbers     those of the value in the order of ``VIEWS``: envelope (480), attack (120), fine structure (432);
-                then those of the test alone, as ``texture`` has them. ``PARTS`` are all of them.
+    numbers     those of the value in the order of ``VIEWS``: envelope (480), attack (120), fine structure
+                (432); then those of the test alone, as ``texture`` has them. ``PARTS`` are all of them.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import scipy.fft
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
-from audio_distance.texture import FAST_SIZE, SPECTRUM_SIZE, TEXTURE, texture
+from audio_distance.texture import FAST_SIZE, SPECTRUM_SIZE, TEXTURE, texture, texture_names
 from audio_distance.transforms import ENVELOPE_BANDS as ENVELOPE_BANDS
 from audio_distance.transforms import FINE_BANDS as FINE_BANDS
 from audio_distance.transforms import LOWEST_HZ as LOWEST_HZ
@@ -39,7 +39,7 @@ VIEW_COLUMNS = {view: COLUMNS[view] for view in VIEWS}
 
 
 def embed(signal: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Describe one window: envelope (480), attack (120), fine structure (432), texture (767): (1799,) float32.
+    """Describe one window: the three views (1032) and the texture (767) as (1799,) float32.
 
     ``signal`` is prepared (see ``prepare``), 2048 samples to 1 s at 22,050 Hz. Everything is finite for every
     finite signal, digital silence and a single impulse included.
@@ -74,10 +74,42 @@ def embed(signal: NDArray[np.float32]) -> NDArray[np.float32]:
             attack.append(statistics[2] - statistics[3])  # rises minus falls: the sign of time
         if n_fft in FINE_SIZES:
             fine.append(_fine_structure(real, imaginary, power, binary))
-    further = texture(
-        signal, power=mean_power, log_bands=logs[SPECTRUM_SIZE], fast_log_bands=logs[FAST_SIZE]
-    )
+    further = texture(signal, power=mean_power, log_bands=logs[SPECTRUM_SIZE], fast_log_bands=logs[FAST_SIZE])
     return np.concatenate([np.ravel(part) for part in (*envelope, *attack, *fine, further)])
+
+
+@lru_cache(maxsize=1)
+def number_names() -> tuple[str, ...]:
+    """What each of the 1799 numbers is, in words: "envelope falls, 30-150 Hz, 46 ms", "spectrum 2153 Hz".
+
+    The milliseconds are those of n_fft.
+    """
+    envelope, fine = (_band_names(bands) for bands in (ENVELOPE_BANDS, FINE_BANDS))
+    rows = ("mean", "sd", "rises", "falls")
+    fine_rows = (
+        *("flatness mean", "flatness sd"),
+        *("steadiness mean", "steadiness sd", "steadiness modulus", "smoothness mean"),
+    )
+    return (
+        *(
+            f"envelope {row}, {b}, {ms}"
+            for ms in _milliseconds(ENVELOPE_SIZES)
+            for row in rows
+            for b in envelope
+        ),
+        *(f"attack, {b}, {ms}" for ms in _milliseconds(ENVELOPE_SIZES) for b in envelope),
+        *(f"{row}, {b}, {ms}" for ms in _milliseconds(FINE_SIZES) for row in fine_rows for b in fine),
+        *texture_names(),
+    )
+
+
+def _band_names(bands: int) -> list[str]:
+    edges = mel_edges(bands)
+    return [f"{low:.0f}-{high:.0f} Hz" for low, high in zip(edges[:-2], edges[2:], strict=True)]
+
+
+def _milliseconds(sizes: tuple[int, ...]) -> list[str]:
+    return [f"{1e3 * size / RATE:.0f} ms" for size in sizes]
 
 
 @lru_cache(maxsize=1)

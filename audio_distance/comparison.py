@@ -162,6 +162,7 @@ def warnings_of(
     shared: int,
     test: PermutationTest,
     grouped: bool,
+    taking_part: NDArray[np.int_],
 ) -> tuple[str, ...]:
     """What a reader should know before quoting the value, a sentence each.
 
@@ -176,6 +177,8 @@ def warnings_of(
     test : PermutationTest
     grouped : bool
         True if groups, not files, are the draws.
+    taking_part : array of int
+        Units of the pool that are compared: see ``units.block_units``.
 
     Notes
     -----
@@ -204,6 +207,12 @@ def warnings_of(
         copies = len(loaded.sounds) - len({sound.content for sound in loaded.sounds})
         if copies:
             lines.append(f"{copies} files of the {side} are copies of others in it")
+    for role, inside in (("reference", pool.in_reference), ("candidate", pool.in_candidate)):
+        if (used := int(inside[taking_part].sum())) < inside.sum():
+            lines.append(
+                f"{used} of the {inside.sum()} {role} {unit} take part, chosen by the digest of their contents: "
+                "beside a much smaller set more of them would hardly make the result surer"
+            )
     if test.smallest_p > SIGNIFICANCE_LEVEL:
         lines.append(
             f"with these numbers of units no p-value below {test.smallest_p:.2g} is possible: "

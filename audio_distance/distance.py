@@ -268,7 +268,7 @@ def _compare_loaded(
                 parts=parts,
                 permutations=permutations,
                 seed=seed,
-                block=number,
+                block=number if len(blocks) > 1 else None,
                 unit_kernel=kernel,
             )
             yield share, arranged
@@ -298,7 +298,14 @@ def _compare_loaded(
         seed=seed,
         recipe=constants()[1] if own is None else "own embedding, scaled on the reference",
         warnings=warnings_of(
-            reference, candidate, common, pool, shared=shared, test=test, grouped=groups is not None
+            reference,
+            candidate,
+            common,
+            pool,
+            shared=shared,
+            test=test,
+            grouped=groups is not None,
+            taking_part=np.concatenate(blocks),
         ),
         statistic=test.statistic,
         null_distribution=test.null_distribution,

@@ -1,4 +1,5 @@
 """TEMPORARY: until the real one is merged."""
+
 import numpy as np
 from dataclasses import dataclass
 
@@ -18,7 +19,11 @@ def usable_numbers(rate):
 def standardise(v, w):
     c = v - w @ v
     s = np.sqrt(w @ c**2)
-    return c / np.sqrt(s**2 + (0.1 * (np.median(s[s > 0]) if (s > 0).any() else 1)) ** 2) / np.sqrt(2 * v.shape[1])
+    return (
+        c
+        / np.sqrt(s**2 + (0.1 * (np.median(s[s > 0]) if (s > 0).any() else 1)) ** 2)
+        / np.sqrt(2 * v.shape[1])
+    )
 
 
 def principal(v, w, ridge):
@@ -43,18 +48,18 @@ def families(vectors, w, parts):
     joint = np.hstack([v * v.shape[1] ** 0.25 for name, v in own.items() if name != "attack"])
     freed = [s @ a.T for name, v in own.items() if name != "attack" for s, a in [principal(v, w, 0.1)]]
     views = [own[n] for n in VIEW_COLUMNS if n in own] or list(own.values())
-    return Pooled({"standardised": views, "whitened": [principal(joint, w, 0.01)[0]]},
-                  {"plain": np.hstack(list(own.values())), "freed": np.hstack(freed)})
+    return Pooled(
+        {"standardised": views, "whitened": [principal(joint, w, 0.01)[0]]},
+        {"plain": np.hstack(list(own.values())), "freed": np.hstack(freed)},
+    )
 
 
-def differences(unit, members, sets):
+def differences(unit, contrasts):
     unit = unit - unit.mean(0)
     spread = np.sqrt((unit**2).mean(0))
     varied = spread > 1e-9 * max(spread.max(initial=0), 1e-300)
     unit = np.where(varied, unit / np.where(varied, spread, 1), 0)
-    n = members[:, 0].sum()
-    m = len(members) - n
-    return ((members / n - (1 - members) / m).T @ unit * np.sqrt(n * m / (n + m))).astype(np.float32)
+    return contrasts.T @ unit.astype(np.float32)
 
 
 def largest(t, count):
@@ -69,4 +74,6 @@ def normal_scores(values):
         return np.zeros_like(values)
     z = (values - values.mean()) / s
     shape = 4 / np.clip((z**3).mean(), 0.1, 3) ** 2
-    return np.sqrt(9 * shape) * (np.cbrt(np.maximum(shape + z * np.sqrt(shape), 0) / shape) - 1 + 1 / (9 * shape))
+    return np.sqrt(9 * shape) * (
+        np.cbrt(np.maximum(shape + z * np.sqrt(shape), 0) / shape) - 1 + 1 / (9 * shape)
+    )

@@ -70,7 +70,7 @@ def jackknife_variance(strata: Iterable[ArrayLike]) -> tuple[float, float]:
 
 
 def arrangements(
-    pool: Pool, permutations: int, seed: int, *, block: int = 0
+    pool: Pool, permutations: int, seed: int, *, block: int | None = None
 ) -> tuple[NDArray[np.float32], bool]:
     """Membership in the reference, (units, arrangements), the observed one first; and whether that is all.
 
@@ -84,8 +84,8 @@ def arrangements(
     seed : int
         Of ``numpy.random.default_rng``: for each arrangement first a swap or none for each pair in the order
         of the units, then a permutation of the units that are free.
-    block : int
-        Beyond the first block of large sets the generator is that of [seed, block].
+    block : int, optional
+        Of several: never every arrangement, and the generator is that of [seed, block].
 
     Returns
     -------
@@ -99,7 +99,7 @@ def arrangements(
     chosen = int((pool.members[free] == 1).sum())
     # Beyond 60 pairs the number is far above any limit, and need not be written out.
     count = 2 ** min(len(left), 60) * math.comb(len(free), chosen)
-    exact = count <= permutations + 1
+    exact = block is None and count <= permutations + 1
     if exact:
         deals = list(itertools.combinations(free, chosen))
         swaps = itertools.product((0, 1), repeat=len(left))
@@ -111,7 +111,7 @@ def arrangements(
         observed = int(np.flatnonzero((members == in_reference[:, None]).all(axis=0))[0])
         members[:, [0, observed]] = members[:, [observed, 0]]
         return members, True
-    rng = np.random.default_rng([seed, block] if block else seed)
+    rng = np.random.default_rng(seed if block is None else [seed, block])
     members = np.repeat(in_reference[:, None], permutations + 1, axis=1)
     for column in range(1, permutations + 1):
         swapped = rng.integers(0, 2, len(left))
@@ -135,6 +135,17 @@ def arranged_values(
     toward = totals @ members
     everything = float(totals @ (1.0 + (pool.members == 3)))
     return pair_counts(pool).value(within, toward - within, everything - 2 * toward + within)
+
+
+def mean_contrasts(pool: Pool, members: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Weights of the units whose sum is reference mean minus candidate mean, (units, arrangements).
+
+    So scaled that the sum of independent numbers of variance 1 has variance 1.
+    """
+    others = (1 + (pool.members == 3))[:, None] - members
+    n, m = members[:, 0].sum(), others[:, 0].sum()
+    contrasts: NDArray[np.float32] = (members / n - others / m) / np.sqrt(1 / n + 1 / m)
+    return contrasts.astype(np.float32, copy=False)
 
 
 @dataclass(frozen=True)
@@ -167,7 +178,7 @@ def rearranged(
     parts: Mapping[str, NDArray[np.int_]],
     permutations: int,
     seed: int,
-    block: int = 0,
+    block: int | None = None,
     unit_kernel: Kernel = unit_kernel,
 ) -> Arranged:
     """The statistics of one block under its arrangements.
@@ -202,10 +213,9 @@ def rearranged(
         name: arranged_values(np.mean([unit_kernel(view, tested) for view in views], axis=0), tested, members)
         for name, views in pooled.described.items()
     }
+    contrasts = mean_contrasts(pool, members)
     numbers = {
-        name: pooling.differences(
-            np.add.reduceat(rows * weights[:, None], tested.starts), members, pool.members
-        )
+        name: pooling.differences(np.add.reduceat(rows * weights[:, None], tested.starts), contrasts)
         for name, rows in pooled.numbers.items()
     }
     return Arranged(arranged_values(kernel, pool, members), energies, numbers, exact)

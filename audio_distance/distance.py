@@ -14,14 +14,11 @@ How a call runs, from sets to a result::
 
 from __future__ import annotations
 
-import math
-from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from typing import Any, Unpack
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import stdtr
 
 from audio_distance.comparison import Comparison, Difference, Side, warnings_of
 from audio_distance.description import Description, SoundSet
@@ -36,6 +33,7 @@ from audio_distance.energy import (
 from audio_distance.errors import AudioError
 from audio_distance.extraction import Embedding, load_sets
 from audio_distance.features import constants
+from audio_distance.intervals import difference_of
 from audio_distance.kernel import Kernel
 from audio_distance.matching import matched
 from audio_distance.pooling import usable_numbers
@@ -43,8 +41,6 @@ from audio_distance.progress import comparing
 from audio_distance.reading import Reading, ReadingFields, with_fields
 from audio_distance.resampling import (
     Arranged,
-    jackknife_interval,
-    jackknife_variance,
     permutation_test,
     rearranged,
 )
@@ -311,6 +307,7 @@ def _compare_loaded(
         null_distribution=test.null_distribution,
         null_values=test.null_values,
         leave_one_out=observed.leave_one_out,
+        moments=observed.moments,
     )
 
 
@@ -360,17 +357,9 @@ def difference(first: Comparison, second: Comparison) -> Difference:
     references = [{name for role, name in c.leave_one_out if role == "reference"} for c in (first, second)]
     if not references[0] or references[0] != references[1]:
         raise AudioError("the two comparisons need one reference of at least 3 units: use compare_each")
-    # A stratum a sample: units of the reference, of either candidate alone, and of both.
-    strata = defaultdict(list)
-    for key in sorted({*first.leave_one_out, *second.leave_one_out}):
-        one = first.leave_one_out.get(key, first.value) - first.value
-        two = second.leave_one_out.get(key, second.value) - second.value
-        held = (key in first.leave_one_out) + 2 * (key in second.leave_one_out)
-        strata[key[0], held].append(one - two)
-    value = first.value - second.value
-    variance, freedom = jackknife_variance(strata.values())
-    p_value = 2 * float(stdtr(freedom, -abs(value) / math.sqrt(variance))) if variance > 0 else 1.0
-    return Difference(value, jackknife_interval(value, strata.values()), min(1.0, p_value))
+    assert first.moments is not None and second.moments is not None  # as both can leave units out
+    names = (list(first.leave_one_out), list(second.leave_one_out))
+    return Difference(*difference_of(first.moments, second.moments, names=names))
 
 
 def describe(

@@ -8,7 +8,6 @@ Conventions
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -16,9 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from audio_distance.features import constants, split_views, squared_distances
+from audio_distance.intervals import Moments, combined, interval, moments
 from audio_distance.kernel import Kernel, unit_kernel
 from audio_distance.resampling import jackknife_interval
-from audio_distance.units import PairCounts, Pool, pair_counts, taken
+from audio_distance.units import Pool, pair_counts, taken
 from audio_distance.views import ENVELOPE_BANDS, ENVELOPE_SIZES, mel_edges
 
 BAND_UNITS = 400  # units a side at most, for the contribution of the bands
@@ -42,16 +42,16 @@ class Observed:
         The value of each view; their mean is the value.
     contributions : tuple of Contribution
         Of the candidate's units, the largest first; their mean is the value.
-    leave_one_out : (set, unit's name) -> value
-        Without that unit (and its partner, under the reference's name); empty below 3 units a side.
-    strata : tuple of tuples
-        The same values, a tuple for each independent sample.
+    moments : Moments or None
+        What each draw does to the value; None below 3 units a side, and for who wants the value alone.
+    draws : tuple of (set, unit's name)
+        Of the moments; a pair, and a unit that is in both sets, go by the reference's name.
     """
 
     views: NDArray[np.float64]
     contributions: tuple[Contribution, ...]
-    leave_one_out: dict[tuple[str, str], float]
-    strata: tuple[tuple[float, ...], ...]
+    moments: Moments | None = None
+    draws: tuple[tuple[str, str], ...] = ()
 
     @property
     def value(self) -> float:
@@ -59,8 +59,14 @@ class Observed:
 
     @property
     def interval(self) -> tuple[float, float] | None:
-        """95 %, from the jackknife; None below 3 units a side."""
-        return jackknife_interval(self.value, self.strata) if self.strata else None
+        """95 %; None below 3 units a side."""
+        return None if self.moments is None else interval(self.moments)
+
+    @property
+    def leave_one_out(self) -> dict[tuple[str, str], float]:
+        """(set, unit's name) -> the value without that unit and its partner."""
+        without = [] if self.moments is None else self.moments.without.tolist()
+        return dict(zip(self.draws, without, strict=True))
 
 
 def view_kernels(
@@ -88,7 +94,7 @@ def observe(kernels: NDArray[np.float64], pool: Pool, *, causes: bool = True) ->
     pool : Pool
         Which unit is in which set, and which are partners.
     causes : bool
-        False leaves the interval and ``leave_one_out`` out, for who needs the value alone.
+        False leaves the moments out, and with them the interval, for who needs the value alone.
     """
     counts = pair_counts(pool)
     n, m = counts.reference, counts.candidate
@@ -98,8 +104,7 @@ def observe(kernels: NDArray[np.float64], pool: Pool, *, causes: bool = True) ->
     to_reference, to_candidate = kernels @ reference, kernels @ candidate
     sums_by_view = to_reference @ reference, to_reference @ candidate, to_candidate @ candidate
     by_view = counts.value(*sums_by_view)
-    # Everything below is of the mean over the views.
-    xx, xy, yy = (float(total.mean()) for total in sums_by_view)
+    xx = float(sums_by_view[0].mean())
     to_reference, to_candidate = to_reference.mean(axis=0), to_candidate.mean(axis=0)
     contributions = (
         2 * to_reference * m / (n * m - counts.matched) - to_candidate / (m - 1) - xx / (n * (n - 1))
@@ -108,19 +113,11 @@ def observe(kernels: NDArray[np.float64], pool: Pool, *, causes: bool = True) ->
         Contribution(pool.names[unit], float(contributions[unit])) for unit in np.flatnonzero(candidate)
     )
     if not causes or min(n, m) < 3:
-        return Observed(by_view, parts, {}, ())
-    # A stratum a sample of its own: reference, candidate, and what is drawn for both at once.
-    leave_one_out, strata = {}, defaultdict(list)
-    for i in range(pool.size):
-        if pool.partner[i] >= 0 and pool.members[i] == 2:
-            continue  # left out together with its partner
-        left, sums = _without(i, to_reference, to_candidate, (xx, xy, yy), pool, counts)
-        role = "candidate" if pool.members[i] == 2 else "reference"
-        value = float(left.value(*sums))
-        leave_one_out[role, pool.names[i]] = value
-        joint = pool.partner[i] >= 0 or pool.members[i] == 3
-        strata["joint" if joint else role].append(value)
-    return Observed(by_view, parts, leave_one_out, tuple(map(tuple, strata.values())))
+        return Observed(by_view, parts)
+    found = moments(kernels.mean(axis=0), pool.members, partner=pool.partner)
+    roles = np.array(["reference", "candidate", "reference"])[found.kinds].tolist()
+    names = [pool.names[unit] for unit in found.units]
+    return Observed(by_view, parts, found, tuple(zip(roles, names, strict=True)))
 
 
 def _sorted_contributions(parts: Iterable[Contribution]) -> tuple[Contribution, ...]:
@@ -132,41 +129,12 @@ def mean_of_blocks(shares: Sequence[float], blocks: Sequence[Observed]) -> Obser
     if len(blocks) == 1:
         return blocks[0]
     views = np.sum([share * block.views for share, block in zip(shares, blocks, strict=True)], axis=0)
-    value = float(views.mean())
-    leave_one_out, strata = {}, []
-    for share, block in zip(shares, blocks, strict=True):
-        shift = value - share * block.value
-        leave_one_out |= {key: shift + share * left for key, left in block.leave_one_out.items()}
-        strata += [tuple(shift + share * left for left in stratum) for stratum in block.strata]
     parts = _sorted_contributions(part for block in blocks for part in block.contributions)
-    return Observed(views, parts, leave_one_out, tuple(strata))
-
-
-def _without(
-    unit: int,
-    to_reference: NDArray[np.float64],
-    to_candidate: NDArray[np.float64],
-    sums: tuple[float, float, float],
-    pool: Pool,
-    counts: PairCounts,
-) -> tuple[PairCounts, tuple[float, float, float]]:
-    """Pair counts and kernel sums (xx, xy, yy) that are left without a unit and its partner."""
-    out = [unit] if pool.partner[unit] < 0 else [unit, int(pool.partner[unit])]
-    members = pool.members
-    joint = len(out) == 2 or members[unit] == 3
-    from_reference = sum(to_reference[u] for u in out if members[u] & 1)
-    from_candidate = sum(to_candidate[u] for u in out if members[u] & 2)
-    across = sum(
-        (to_candidate[u] if members[u] & 1 else 0) + (to_reference[u] if members[u] & 2 else 0) for u in out
-    )
-    left = PairCounts(
-        counts.reference - int(joint or members[unit] == 1),
-        counts.candidate - int(joint or members[unit] == 2),
-        counts.matched - int(joint),
-    )
-    xx, xy, yy = sums
-    # Within a set each pair is counted from both ends, across the sets once.
-    return left, (xx - 2 * from_reference, xy - across, yy - 2 * from_candidate)
+    each = [block.moments for block in blocks if block.moments is not None]
+    if len(each) < len(blocks):
+        return Observed(views, parts)
+    draws = tuple(draw for block in blocks for draw in block.draws)
+    return Observed(views, parts, combined(each, shares), draws)
 
 
 def level_difference(pool: Pool) -> tuple[float, tuple[float, float] | None]:

@@ -137,17 +137,6 @@ def arranged_values(
     return pair_counts(pool).value(within, toward - within, everything - 2 * toward + within)
 
 
-def mean_contrasts(pool: Pool, members: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Weights of the units whose sum is reference mean minus candidate mean, (units, arrangements).
-
-    So scaled that the sum of independent numbers of variance 1 has variance 1.
-    """
-    others = (1 + (pool.members == 3))[:, None] - members
-    n, m = members[:, 0].sum(), others[:, 0].sum()
-    contrasts: NDArray[np.float32] = (members / n - others / m) / np.sqrt(1 / n + 1 / m)
-    return contrasts.astype(np.float32, copy=False)
-
-
 @dataclass(frozen=True)
 class Arranged:
     """What the test looks at in one block, under every arrangement; the observed one first.
@@ -159,14 +148,14 @@ class Arranged:
     energies : name -> (arrangements,)
         Energy distances of pooled descriptions.
     numbers : name -> (arrangements, numbers)
-        Standardised differences of the means of single numbers.
+        Differences of the means of single numbers, each of mean 0 and variance 1.
     exact : bool
         Every arrangement there is was made.
     """
 
     values: NDArray[np.float64]
     energies: dict[str, NDArray[np.float64]]
-    numbers: dict[str, NDArray[np.float32]]
+    numbers: dict[str, NDArray[np.float64]]
     exact: bool
 
 
@@ -208,15 +197,14 @@ def rearranged(
         weights=weights,
         files=tested.files[rows],
     )
-    pooled = pooling.families(tested.vectors, weights / tested.size, parts)
+    pooled = pooling.families(tested.vectors, weights / tested.size, tested.starts, parts)
     energies = {
         name: arranged_values(np.mean([unit_kernel(view, tested) for view in views], axis=0), tested, members)
         for name, views in pooled.described.items()
     }
-    contrasts = mean_contrasts(pool, members)
     numbers = {
-        name: pooling.differences(np.add.reduceat(rows * weights[:, None], tested.starts), contrasts)
-        for name, rows in pooled.numbers.items()
+        name: pooling.differences(means, members, sets=pool.members, partner=pool.partner)
+        for name, means in pooled.numbers.items()
     }
     return Arranged(arranged_values(kernel, pool, members), energies, numbers, exact)
 

@@ -20,6 +20,7 @@ from scipy.special import stdtr
 
 from audio_distance.description import SoundSet
 from audio_distance.energy import Contribution
+from audio_distance.intervals import Moments
 from audio_distance.resampling import PermutationTest
 from audio_distance.units import Pool
 from audio_distance.views import RATE
@@ -91,9 +92,11 @@ class Comparison:
     null_values : array, (permutations,)
         The value when the units are dealt anew: on the scale of ``value``; ``null_spread`` is its spread.
     leave_one_out : dict, (set, unit's name) -> value
-        Without that unit, for the jackknife.
+        Without that unit.
+    moments : Moments or None
+        How much each unit moves the value, for ``interval`` and ``difference``: see ``intervals``.
 
-    The last four are the evidence: neither printed nor part of ``to_dict`` and ``==``.
+    The last five are the evidence: neither printed nor part of ``to_dict`` and ``==``.
     """
 
     value: float
@@ -120,6 +123,7 @@ class Comparison:
     null_distribution: NDArray[np.float64] = field(default_factory=_none, repr=False, compare=False)
     null_values: NDArray[np.float64] = field(default_factory=_none, repr=False, compare=False)
     leave_one_out: dict[tuple[str, str], float] = field(default_factory=dict, repr=False, compare=False)
+    moments: Moments | None = field(default=None, repr=False, compare=False)
 
     @property
     def verdict(self) -> str:
@@ -137,7 +141,7 @@ class Comparison:
         return text_of(self)
 
 
-EVIDENCE = ("statistic", "null_distribution", "null_values", "leave_one_out")  # not in to_dict
+EVIDENCE = ("statistic", "null_distribution", "null_values", "leave_one_out", "moments")  # not in to_dict
 
 
 @dataclass(frozen=True)
@@ -162,6 +166,7 @@ def warnings_of(
     shared: int,
     test: PermutationTest,
     grouped: bool,
+    taking_part: NDArray[np.int_],
 ) -> tuple[str, ...]:
     """What a reader should know before quoting the value, a sentence each.
 
@@ -176,6 +181,8 @@ def warnings_of(
     test : PermutationTest
     grouped : bool
         True if groups, not files, are the draws.
+    taking_part : array of int
+        Units of the pool that are compared: see ``units.block_units``.
 
     Notes
     -----
@@ -204,6 +211,12 @@ def warnings_of(
         copies = len(loaded.sounds) - len({sound.content for sound in loaded.sounds})
         if copies:
             lines.append(f"{copies} files of the {side} are copies of others in it")
+    for role, inside in (("reference", pool.in_reference), ("candidate", pool.in_candidate)):
+        if (used := int(inside[taking_part].sum())) < inside.sum():
+            lines.append(
+                f"{used} of the {inside.sum()} {role} {unit} take part, chosen by the digest of their "
+                "contents: beside a much smaller set more of them would hardly make the result surer"
+            )
     if test.smallest_p > SIGNIFICANCE_LEVEL:
         lines.append(
             f"with these numbers of units no p-value below {test.smallest_p:.2g} is possible: "

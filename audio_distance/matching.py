@@ -12,13 +12,30 @@ together than short ones of the same source. A test of "one source" then finds t
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
+from audio_distance.units import Pool
+
 Stratum = tuple[NDArray[np.int_], NDArray[np.int_]]
 
 DRAWS = 5  # beside the call's seed, so that the draws here are not those of the arrangements
+
+
+def matched(pool: Pool, *, seed: int) -> Pool:
+    """The same units with the windows that the test looks at; see ``matched_windows``."""
+    rows, weights = matched_windows(
+        pool.starts, pool.files, members=pool.members, partner=pool.partner, seed=seed
+    )
+    return replace(
+        pool,
+        vectors=pool.vectors[rows],
+        starts=np.searchsorted(rows, pool.starts),  # every unit keeps a window
+        weights=weights,
+        files=np.unique(pool.files[rows], return_inverse=True)[1],
+    )
 
 
 def matched_windows(

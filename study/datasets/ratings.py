@@ -84,9 +84,7 @@ def rated(name: str, folder: str = "rated") -> RatedSet:
         )
     place = Path(os.environ[ENVIRONMENT]) / folder / name
     about = json.loads((place / "ratings.json").read_text(encoding="utf-8"))
-    laboratory, figures, licence = RATED.get(
-        name, (about.get("laboratory", name), "unknown", "unknown")
-    )
+    laboratory, figures, licence = RATED.get(name, (about.get("laboratory", name), "unknown", "unknown"))
     ratings = {system: float(value) for system, value in about["ratings"].items()}
     if not all(np.isfinite(value) for value in ratings.values()):
         raise ValueError(f"{place / 'ratings.json'}: a rating is not finite")

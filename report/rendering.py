@@ -176,8 +176,8 @@ def older(results: Mapping[str, Mapping], *names: str) -> str:
     listed = ", ".join(f"`{name}`" for name in aged)
     return (
         f"> Measured with version {' and '.join(sorted({version[name] for name in aged}))} of the recipe, "
-        f"not yet with version {features.RECIPE_VERSION}: {listed}. What is said here of the distance is said "
-        "of that version.\n"
+        f"not yet with version {features.RECIPE_VERSION}: {listed}. What is said here of the distance is "
+        "said of that version.\n"
     )
 
 

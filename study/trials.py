@@ -188,7 +188,7 @@ def permutation(rows: Rows, settings: Settings) -> dict:
 
 
 def _permutation_p_values(x: np.ndarray, y: np.ndarray, seed: int, rate: int | None):
-    """(test, p-value) of Frechet and MMD on rows; of ``compare`` too if they are "described" (``rate`` given)."""
+    """(test, p-value) of Frechet and MMD on rows; of ``compare`` too if they are "described"."""
     if rate is None:
         p_values = incumbents.incumbent_p_values(x, y, seed=seed)
     else:

@@ -199,7 +199,7 @@ def rearranged(
     )
     pooled = pooling.families(tested.vectors, weights / tested.size, tested.starts, parts)
     energies = {
-        name: arranged_values(np.mean([unit_kernel(view, tested) for view in views], axis=0), tested, members)
+        name: arranged_values(sum(unit_kernel(view, tested) for view in views) / len(views), tested, members)
         for name, views in pooled.described.items()
     }
     numbers = {

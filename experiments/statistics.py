@@ -93,11 +93,12 @@ def _seeded(*key) -> np.random.Generator:
 
 
 def embedded(signal: np.ndarray, rate: int) -> np.ndarray:
-    """The first window of a signal, described: (1032,) float32, not yet over the bundled divisors.
+    """The first window of a signal, described by the three views: (1032,) float32, not yet over the bundled divisors.
 
     Of a longer one the rest is left out: here a file is one vector, as it is to the incumbents.
     """
-    return metrics.embed(metrics.windows(metrics.prepare(signal, rate)[0])[0])
+    numbers = metrics.embed(metrics.windows(metrics.prepare(signal, rate)[0])[0])
+    return numbers[: sum(metrics.VIEWS.values())]
 
 
 def _embed_version(version: str, signals: Sequence[np.ndarray], rate: int) -> np.ndarray:

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 import metrics
 from audio_distance import kernel, units
 from audio_distance.description import Description, Sound
+from audio_distance.views import PARTS
 
 RATE = metrics.RATE
 NUMBERS = sum(metrics.VIEWS.values())
@@ -163,7 +164,7 @@ def described(vectors, name):
     scale = metrics.constants()[0]
     sounds = []
     for i, row in enumerate(np.atleast_2d(vectors)):
-        numbers = np.zeros((1, len(scale)), np.float32)
+        numbers = np.zeros((1, sum(PARTS.values())), np.float32)
         numbers[0, : len(row)] = row * scale[: len(row)]
         content = hashlib.sha256(numbers.tobytes() + name.encode()).hexdigest()
         sounds.append(Sound(f"{name}{i:04d}", content, RATE, 1.0, -20.0, numbers))

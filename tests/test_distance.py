@@ -352,7 +352,7 @@ def test_every_audible_signal_gives_finite_numbers(samples, rate):
         return
     prepared, level = metrics.prepare(signal, rate)
     vector = metrics.embed(prepared)
-    assert vector.shape == (1032,) and np.all(np.isfinite(vector)) and math.isfinite(level)
+    assert vector.shape == (1799,) and np.all(np.isfinite(vector)) and math.isfinite(level)
 
 
 def test_unequal_lengths_are_warned_of(noise):

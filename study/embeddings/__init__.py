@@ -10,7 +10,7 @@ Conventions
                 ValueError, for every embedding alike. Shorter than a frame is padded with zeros.
 
 Handcrafted (numpy, scipy and the distance itself; always there)
-    three_views     the 1032 numbers of ``metrics.embed`` over their bundled divisors; its parts are
+    three_views     the first 1032 numbers of ``metrics.embed``, those of the value, over their bundled divisors; its parts are
                     envelope (480), attack (120) and fine_structure (432).
     log_mel         mean and standard deviation over time of 80 log mel bands.
     mfcc            the same of 20 mel-frequency cepstral coefficients, their deltas and delta-deltas.

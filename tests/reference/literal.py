@@ -242,16 +242,15 @@ def second_order(table, units, draws):
     """The part of each two draws in the value, centred within their strata; a draw with itself has none.
 
     Of two units u and v the part is -s_u s_v K_uv, with s_u the weight of u in its set's mean, minus its
-    weight in the other's.
+    weight in the other's; nothing of partners, who are in no mean together.
     """
     x, y = sides(units)
     sign = [(i in x) / len(x) - (i in y) / len(y) for i in range(len(units))]
-    parts = np.array(
-        [
-            [-math.fsum(sign[i] * sign[j] * table[i, j] for i in a.units for j in b.units) for b in draws]
-            for a in draws
-        ]
-    )
+
+    def part(a, b):
+        return -math.fsum(sign[i] * sign[j] * table[i, j] for i in a.units for j in b.units)
+
+    parts = np.array([[0.0 if a is b else part(a, b) for b in draws] for a in draws])
     # From each stratum its mean, over rows and over columns.
     centre = np.eye(len(draws))
     for i, a in enumerate(draws):
@@ -430,11 +429,13 @@ def standardise(rows, weights):
     ]
 
 
-def whiten(rows, weights, ridge):
+def whiten(rows, weights, ridge, *, by_number=False):
     """Rows times (C + ridge of the mean variance)^(-1/2): whitened, and turned back to where they were.
 
     C is the covariance, and the root that of a symmetric matrix; directions that do not vary are left out.
     Distances are those of the principal components, which are the same rows before they are turned back.
+    The mean variance is over the directions that vary; ``by_number``: with more rows than numbers, over the
+    numbers that do.
     """
     centre, covariance = moments(rows, weights)
     variance, axes = np.linalg.eigh(covariance)
@@ -442,8 +443,12 @@ def whiten(rows, weights, ridge):
     variance, axes = variance[kept], axes[:, kept]
     if not kept.any():
         return [np.zeros(len(row)) for row in rows]
-    root = axes @ np.diag(1 / np.sqrt(variance + ridge * variance.mean())) @ axes.T
-    return [(row - centre) @ root / math.sqrt(2 * len(variance)) for row in rows]
+    count = len(variance)
+    if by_number and len(rows) > len(rows[0]):
+        of_numbers = np.diag(covariance)
+        count = int((of_numbers > 1e-10 * of_numbers.max()).sum())
+    root = axes @ np.diag(1 / np.sqrt(variance + ridge * variance.sum() / count)) @ axes.T
+    return [(row - centre) @ root / math.sqrt(2 * count) for row in rows]
 
 
 def usable(rate):
@@ -480,7 +485,7 @@ def families(parts, weights):
     freed = [whiten(own[name], weights, FREED_RIDGE) for name in free]
     return {
         "standardised": [own[name] for name in own if name not in TEXTURE],
-        "whitened": [whiten(together, weights, RIDGE)],
+        "whitened": [whiten(together, weights, RIDGE, by_number=True)],
         "plain": [np.concatenate(rows) for rows in zip(*own.values(), strict=True)],
         "freed": [np.concatenate(rows) for rows in zip(*freed, strict=True)],
     }
@@ -588,6 +593,13 @@ def statistics(units, parts, deals, exact):
     return found
 
 
+def p_value(units, parts, deals, *, seed=0, exact=True):
+    """Share of the deals whose largest score reaches the observed one."""
+    found = statistics(matched(units, seed), parts, deals, exact)
+    largest = np.max([normal_scores(values) for values in found.values()], axis=0)
+    return float(np.mean(largest >= largest[0] - TIE))
+
+
 def permutation_test(units, tested, parts, scaled, deals, exact):
     """``tested``: the units with matched windows; ``scaled``: functions to the numbers of the value's views."""
     if len(deals) == 1:
@@ -652,9 +664,10 @@ def draw(random, count, *, windows=1, shift=0.0, spread=1.0, effect=None):
     return found
 
 
-def vectors(seed, n, m, *, windows=1, names=None, shared=0, copies=0, **candidate):
+def vectors(seed, n, m, *, windows=1, names=None, shared=0, copies=0, candidate_windows=None, **candidate):
+    """Two sets of sounds; ``candidate``: what ``draw`` does otherwise there."""
     random = np.random.RandomState(seed)
-    tables = [draw(random, n, windows=windows), draw(random, m, windows=windows, **candidate)]
+    tables = [draw(random, n, windows=windows), draw(random, m, windows=candidate_windows or windows, **candidate)]
     names = names or ([f"r{i:02d}.wav" for i in range(n)], [f"c{i:02d}.wav" for i in range(m)])
     digests = [f"{number:04x}" for number in random.permutation(n + m)]
     found = [
@@ -741,8 +754,19 @@ VECTOR_CASES = {
     "unpaired, another seed": lambda: Case(*vectors(1, 9, 8, shift=0.3), seed=7),
     "unpaired, spread": lambda: Case(*vectors(2, 8, 10, spread=1.15)),
     "several windows": lambda: Case(*vectors(3, 8, 7, windows=4, shift=0.4)),
+    "several windows, one in the candidate": lambda: Case(
+        *vectors(24, 9, 8, windows=5, candidate_windows=1, shift=0.4)
+    ),
+    "several windows, more in the candidate": lambda: Case(
+        *vectors(25, 7, 10, windows=2, candidate_windows=6, spread=1.3)
+    ),
+    "one number": lambda: Case(*vectors(26, 9, 9, effect=single(6.0, 1500))),
+    "some numbers": lambda: Case(*vectors(27, 9, 9, effect=single(1.5, *range(100, 110)))),
     "broad": lambda: Case(*vectors(4, 8, 8, effect=0.25), permutations=299),
     "paired": lambda: Case(*vectors(5, 11, 11, names=alike(11), shift=0.3)),
+    "paired, more windows in the candidate": lambda: Case(
+        *vectors(28, 10, 10, names=alike(10), windows=2, candidate_windows=5, shift=0.3)
+    ),
     "paired, several windows": lambda: Case(*vectors(6, 10, 10, names=alike(10), windows=3, shift=0.3)),
     "names alike, not paired": lambda: Case(*vectors(7, 8, 8, names=alike(8), shift=0.3), paired=False),
     "all deals": lambda: Case(*vectors(8, 5, 4, shift=0.3), permutations=125),
@@ -795,14 +819,16 @@ CASES = {**VECTOR_CASES, **OWN_CASES, **AUDIO_CASES}
 
 
 def candidates():
-    """One reference and three candidates: two have names in common, the third none."""
+    """One reference and four candidates: two have names in common, the third none, the last the reference's."""
     reference, near = vectors(50, 7, 6, names=([f"r{i}" for i in range(7)], list("abcdef")), shift=0.2)
     _, far = vectors(51, 7, 7, names=([f"r{i}" for i in range(7)], list("bcdefgh")), shift=0.6)
     _, other = vectors(52, 7, 5, names=([f"r{i}" for i in range(7)], list("vwxyz")), spread=1.3)
-    for prefix, sounds in (("n", near), ("f", far), ("o", other)):
+    _, versions = vectors(54, 7, 7, names=[[f"r{i}" for i in range(7)]] * 2, shift=0.4)
+    found = {"near": near, "far": far, "other": other, "versions": versions}
+    for name, sounds in found.items():
         for sound in sounds:
-            sound.content = prefix + sound.content
-    return reference, {"near": near, "far": far, "other": other}
+            sound.content = name[0] + sound.content
+    return reference, found
 
 
 def slices_of(sizes):

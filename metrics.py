@@ -55,12 +55,12 @@ The definition, in the order in which a sound goes through it; the module after 
 
 6. *Test* - ``audio_distance.matching``, ``audio_distance.pooling``, ``audio_distance.resampling``. Both sets
    are brought to one distribution of windows a unit; the units are dealt to the two sets anew (those that are
-   paired are swapped), 999 times or in every way there is. To the numbers of the views come 767 that only the
-   test sees (``audio_distance.texture``: spectrum, amplitudes, modulation, skewness of changes). The statistic
-   is the largest of four, each brought to a normal scale by its own arrangements: energy distance of the views
-   standardised over both sets; energy distance of all numbers whitened over both sets; the largest difference
-   of a single number; the five largest of numbers freed from what the others foretell of them. p is the share
-   of arrangements that reach the observed one, itself among them.
+   paired are swapped), 999 times or in every way there is. To the numbers of the views come 767 that only
+   the test sees (``audio_distance.texture``: spectrum, amplitudes, modulation, skewness of changes). The
+   statistic is the largest of four, each brought to a normal scale by its own arrangements: energy distance
+   of the views standardised over both sets; of all numbers whitened over both sets; the largest difference
+   of a single number; the five largest of numbers freed from what the others foretell of them. p is the
+   share of arrangements that reach the observed one, itself among them.
 
 7. *Size* - ``audio_distance.units``. More than 2048 units are dealt at random to blocks of so many, and what
    is found is the mean over these small comparisons: time grows with the units and not with their square.

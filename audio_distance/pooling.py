@@ -115,7 +115,9 @@ def families(
     """
     precision = np.float64 if len(vectors) <= DENSE_WINDOWS else np.float32
     weights = weights.astype(precision)
-    own = {name: standardise(vectors[:, columns].astype(precision), weights) for name, columns in parts.items()}
+    own = {
+        name: standardise(vectors[:, columns].astype(precision), weights) for name, columns in parts.items()
+    }
     whole = weights / np.add.reduceat(weights, starts).repeat(np.diff(np.append(starts, len(weights))))
 
     def of_units(rows: NDArray[np.float64]) -> NDArray[np.float64]:

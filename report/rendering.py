@@ -175,9 +175,9 @@ def older(results: Mapping[str, Mapping], *names: str) -> str:
         return ""
     listed = ", ".join(f"`{name}`" for name in aged)
     return (
-        f"> Measured with version {' and '.join(sorted({version[name] for name in aged}))} of the recipe, not "
-        f"yet with version {features.RECIPE_VERSION}: {listed}. What is said here of the distance is said of "
-        "that version.\n"
+        f"> Measured with version {' and '.join(sorted({version[name] for name in aged}))} of the recipe, "
+        f"not yet with version {features.RECIPE_VERSION}: {listed}. What is said here of the distance is "
+        "said of that version.\n"
     )
 
 

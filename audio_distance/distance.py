@@ -20,9 +20,10 @@ from typing import Any, Unpack
 import numpy as np
 from numpy.typing import NDArray
 
-from audio_distance.comparison import Comparison, Difference, Side, warnings_of
+from audio_distance.comparison import Comparison, Difference, Side, short_clips_differ, warnings_of
 from audio_distance.description import Description, SoundSet
 from audio_distance.energy import (
+    Contribution,
     Observed,
     band_contributions,
     level_difference,
@@ -45,7 +46,7 @@ from audio_distance.resampling import (
     rearranged,
 )
 from audio_distance.units import block_shares, block_units, make_pool, own_scale, taken
-from audio_distance.views import RATE, VIEWS
+from audio_distance.views import RATE, VIEWS, number_names
 
 DEFAULT = Reading()
 
@@ -284,6 +285,9 @@ def _compare_loaded(
         views=dict(zip(VIEWS if own is None else ["embedding"], map(float, observed.views), strict=True)),
         bands=band_contributions(pool) if own is None else (),
         units=observed.contributions,
+        scores=test.scores,
+        numbers=_largest_numbers(test.differences, parts) if own is None else (),
+        short_clips=own is None and short_clips_differ(reference, candidate),
         level_difference_db=level,
         level_interval_db=level_interval,
         reference=_side(reference, int(pool.in_reference.sum())),
@@ -309,6 +313,15 @@ def _compare_loaded(
         leave_one_out=observed.leave_one_out,
         moments=observed.moments,
     )
+
+
+def _largest_numbers(
+    differences: NDArray[np.float64], parts: Mapping[str, NDArray[np.int_]], count: int = 10
+) -> tuple[Contribution, ...]:
+    """The numbers that differ most, by name."""
+    columns, names = np.concatenate(list(parts.values())), number_names()
+    largest = np.argsort(-np.abs(differences), kind="stable")[:count]
+    return tuple(Contribution(names[columns[i]], float(differences[i])) for i in largest)
 
 
 def _views_of(own: NDArray[np.float64] | None) -> int:

@@ -18,7 +18,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from audio_distance.units import Pool, window_parts
 
-DENSE_WINDOWS = 2048  # up to here distances are computed in float64, above in float32
+DENSE_WINDOWS = 1024  # up to here distances are computed in float64, above in float32
 CHUNK_ELEMENTS = 2**21  # of a table of window pairs: 16 MiB in float64
 
 Kernel = Callable[..., NDArray[np.float64]]  # ``unit_kernel``, or that under a progress bar
@@ -34,19 +34,17 @@ def unit_kernel(view: NDArray[Any], pool: Pool, divisors: ArrayLike = 1.0) -> ND
     for rows, weights in parts:
         starts = np.searchsorted(rows, pool.starts)
         _add_upper_half(kernel, view[rows] / divisors, weights / len(parts) ** 0.5, starts)
-    units = np.arange(pool.size)
-    kernel[units, units] = 0
+    kernel = np.triu(kernel, 1)  # the upper half alone was met as a whole
+    kernel += kernel.T
     matched = np.flatnonzero(pool.partner >= 0)
     kernel[matched, pool.partner[matched]] = 0
-    # The upper half alone was met.
-    kernel += np.triu(kernel, 1).T
     return kernel
 
 
 def _add_upper_half(
     kernel: NDArray[np.float64], view: NDArray[Any], weights: NDArray[np.float64], starts: NDArray[np.int_]
 ) -> None:
-    """Add one part's kernel to the upper half of ``kernel``; what is below the diagonal is left at 0.
+    """Add one part's kernel to the upper half of ``kernel``; below the diagonal it means nothing.
 
     ``view`` is (windows, numbers), unit after unit from ``starts`` on. A pair of windows counts with the
     product of its ``weights``.
@@ -68,9 +66,7 @@ def _add_upper_half(
         distances *= distances > noise
         np.sqrt(np.sqrt(distances, out=distances), out=distances)
         if single:
-            table = np.triu(distances) * weights[rows, None]
-            table *= weights[begin:]
-            kernel[rows, first:] += table
+            kernel[rows, first:] += distances  # all weights are 1
             continue
         # From windows to units: weighted sums over the columns, then over the rows of each unit.
         distances *= weights[begin:].astype(precision)

@@ -128,9 +128,10 @@ def arranged_values(
     With r = 1 in the reference, the sums within, across and of everything are r' K r, r' K 1 and 1' K 1.
     """
     # Beyond some hundred units no two arrangements tie but by rounding, and half the time counts.
-    precision = np.float64 if pool.size <= TIED_UNITS else np.float32
-    arranged = members.astype(precision, copy=False)
-    within = np.einsum("up,up->p", kernel.astype(precision, copy=False) @ arranged, arranged, dtype=float)
+    precision: type[np.floating[Any]] = np.float64 if pool.size <= TIED_UNITS else np.float32
+    arranged: NDArray[Any] = members.astype(precision, copy=False)
+    toward_reference: NDArray[Any] = kernel.astype(precision, copy=False) @ arranged
+    within = np.einsum("up,up->p", toward_reference, arranged, dtype=float)
     totals = kernel @ (1.0 + (pool.members == 3))  # a shared unit is in both sets
     toward = totals @ members
     everything = float(totals @ (1.0 + (pool.members == 3)))
@@ -149,6 +150,8 @@ class Arranged:
         Energy distances of pooled descriptions.
     numbers : name -> (arrangements, numbers)
         Differences of the means of single numbers, each of mean 0 and variance 1.
+    windows : int
+        That take part.
     exact : bool
         Every arrangement there is was made.
     """
@@ -156,6 +159,7 @@ class Arranged:
     values: NDArray[np.float64]
     energies: dict[str, NDArray[np.float64]]
     numbers: dict[str, NDArray[np.float64]]
+    windows: int
     exact: bool
 
 
@@ -189,6 +193,7 @@ def rearranged(
     """
     members, exact = arrangements(pool, permutations, seed, block=block)
     # What the windows of a test weigh together is bounded, so that its memory is.
+    windows = len(tested.vectors)
     rows, weights = window_parts(tested, TESTED_WINDOWS)[0]
     tested = replace(
         tested,
@@ -198,15 +203,17 @@ def rearranged(
         files=tested.files[rows],
     )
     pooled = pooling.families(tested.vectors, weights / tested.size, tested.starts, parts)
-    energies = {
-        name: arranged_values(np.mean([unit_kernel(view, tested) for view in views], axis=0), tested, members)
-        for name, views in pooled.described.items()
-    }
+    energies = {}
+    for name, views in pooled.described.items():
+        total = np.zeros((pool.size, pool.size))
+        for view in views:
+            total += unit_kernel(view, tested)
+        energies[name] = arranged_values(total / len(views), tested, members)
     numbers = {
         name: pooling.differences(means, members, sets=pool.members, partner=pool.partner)
         for name, means in pooled.numbers.items()
     }
-    return Arranged(arranged_values(kernel, pool, members), energies, numbers, exact)
+    return Arranged(arranged_values(kernel, pool, members), energies, numbers, windows, exact)
 
 
 @dataclass(frozen=True)
@@ -228,6 +235,11 @@ class PermutationTest:
         The smallest p-value that these units can give.
     scores : name -> float
         The normal score of each statistic; the largest is ``statistic``.
+    differences : (numbers,)
+        Of every single number, in the order of ``parts``: candidate mean minus reference mean, in standard
+        deviations over the arrangements.
+    windows : int
+        That took part; fewer than there are where counts had to be matched.
     """
 
     p_value: float
@@ -238,6 +250,8 @@ class PermutationTest:
     exact: bool
     smallest_p: float
     scores: dict[str, float]
+    differences: NDArray[np.float64]
+    windows: int
 
     @property
     def null_spread(self) -> float:
@@ -258,7 +272,7 @@ def permutation_test(blocks: Iterable[tuple[float, Arranged]]) -> PermutationTes
     values: Any = 0.0
     energies: dict[str, Any] = defaultdict(float)
     numbers: dict[str, Any] = defaultdict(float)
-    exact = False
+    exact, windows = False, 0
     for share, block in blocks:
         values = values + share * block.values
         for name, of_block in block.energies.items():
@@ -266,9 +280,12 @@ def permutation_test(blocks: Iterable[tuple[float, Arranged]]) -> PermutationTes
         for name, differences in block.numbers.items():
             numbers[name] = numbers[name] + math.sqrt(share) * differences  # of variance 1, as each is
         exact = block.exact
+        windows += block.windows
     count = len(values)
     if count == 1:  # every unit is in both sets
-        return PermutationTest(1.0, 0.0, np.zeros(1), np.zeros(0), 0, True, 1.0, {})
+        return PermutationTest(
+            1.0, 0.0, np.zeros(1), np.zeros(0), 0, True, 1.0, {}, -numbers["plain"][0], windows
+        )
     statistics = {**energies, **{name: pooling.largest(numbers[name], MOST[name]) for name in numbers}}
     scores = {name: pooling.normal_scores(arranged) for name, arranged in statistics.items()}
     largest = np.max(list(scores.values()), axis=0)
@@ -286,4 +303,6 @@ def permutation_test(blocks: Iterable[tuple[float, Arranged]]) -> PermutationTes
         exact=exact,
         smallest_p=(symmetric if exact else 1) / count,
         scores={name: float(arranged[0]) for name, arranged in scores.items()},
+        differences=-numbers["plain"][0],
+        windows=windows,
     )

@@ -7,8 +7,8 @@ agreement with listeners on all rated sets there are: those of ``trials``, and e
 Conventions
     version     of the recipe, as every result names it ("1-952a9e7e"). Its column is kept when the recipe
                 changes: this result is the only one that remembers.
-    measure     ``value``, and where there is one its standard ``error``; ``n``: of how many.
-    share       of the trials, pairs or files; power and false alarms at 5 %.
+    measure     ``value``, and where there is one its standard ``error``; ``n``: of how many; ``share``: if it
+                is one, of trials, pairs, files or a mid distortion. Power and false alarms are at 5 %.
 """
 
 from __future__ import annotations
@@ -121,8 +121,8 @@ def measures(measured: Mapping[str, Mapping]) -> Iterator[tuple[str, dict]]:
         rows = measured["lengths"]["conditions"]
         shares = [row["found"][0] / row["found"][1] for row in rows]
         error = np.std(shares, ddof=1) / np.sqrt(len(shares))
-        yield "false alarms, unequal lengths, mean", _measure(np.mean(shares), error, len(shares))
-        yield "false alarms, unequal lengths, worst", _measure(max(shares), None, len(shares))
+        yield "false alarms, unequal lengths, mean", _measure(np.mean(shares), error, len(shares), share=True)
+        yield "false alarms, unequal lengths, worst", _measure(max(shares), None, len(shares), share=True)
     if "challenge" in measured:
         for test in ("test1", "test2"):
             row = measured["challenge"]["sets"]["historic"][test]
@@ -135,12 +135,15 @@ def _of_statistics(found: Mapping) -> Iterator[tuple[str, dict]]:
     for size in ("20", "50", "300"):
         row = found["bias"][size]["this distance"]
         yield (
-            f"zero, digits, N = {size}, share of mid",
-            _measure(row["mean_null_over_mid"], row["standard_error"], row["trials"]),
+            f"zero, digits, N = {size}, of a mid distortion",
+            _measure(row["mean_null_over_mid"], row["standard_error"], row["trials"], share=True),
         )
     for setting, row in found["false_alarms"].items():
         if "wrong" not in setting:
-            yield f"false alarms, {setting}", _measure(row["share"], row["standard_error"], row["trials"])
+            yield (
+                f"false alarms, {setting}",
+                _measure(row["share"], row["standard_error"], row["trials"], share=True),
+            )
     for table, name in (
         ("power_20", "N = 20"),
         ("power_50", "N = 50"),
@@ -149,11 +152,11 @@ def _of_statistics(found: Mapping) -> Iterator[tuple[str, dict]]:
         yield f"power, digits, {name}", _power(row["this distance"] for row in found[table].values())
     for size, table in found["coverage"].items():
         shares = [hits / trials for hits, trials in table.values()]
-        yield f"coverage, digits, N = {size}, lowest", _measure(min(shares), None, len(shares))
+        yield f"coverage, digits, N = {size}, lowest", _measure(min(shares), None, len(shares), share=True)
     for must, name in ((True, "that must differ, seen"), (False, "that must not, flagged")):
         rows = [row for row in found["soundness"] if row["must_differ"] is must]
         share = np.mean([row["share_p_below_5_percent"] for row in rows])
-        yield f"pairs {name}", _measure(share, None, len(rows))
+        yield f"pairs {name}", _measure(share, None, len(rows), share=True)
 
 
 def _of_trials(found: Mapping) -> Iterator[tuple[str, dict]]:
@@ -165,7 +168,7 @@ def _of_trials(found: Mapping) -> Iterator[tuple[str, dict]]:
     for source, table in found["nuisance"].items():
         for change, share in table["three_views"]["views_energy"].items():
             if change in ("resampled up and back", "dither", "resampling 1"):
-                yield f"{change}, {source}, share of mid", _measure(share, None, 5)
+                yield f"{change}, {source}, of a mid distortion", _measure(share, None, 5, share=True)
     for must, name in ((True, "that must differ, seen, trials"), (False, "that must not, flagged, trials")):
         rows = [row for row in found["soundness"]["three_views"].values() if row["must_differ"] is must]
         p_values = np.concatenate([row["compare"] for row in rows])
@@ -177,13 +180,18 @@ def _power(rows) -> dict:
     counts = np.array(list(rows), float)
     shares = counts[:, 0] / counts[:, 1]
     error = np.sqrt((shares * (1 - shares) / counts[:, 1]).sum()) / len(shares)
-    return _measure(shares.mean(), error, len(shares))
+    return _measure(shares.mean(), error, len(shares), share=True)
 
 
 def _share(hits: int, trials: int) -> dict:
     share = hits / trials
-    return _measure(share, np.sqrt(share * (1 - share) / trials), trials)
+    return _measure(share, np.sqrt(share * (1 - share) / trials), trials, share=True)
 
 
-def _measure(value: float, error: float | None, n: int) -> dict:
-    return {"value": float(value), "error": None if error is None else float(error), "n": n}
+def _measure(value: float, error: float | None, n: int, *, share: bool = False) -> dict:
+    return {
+        "value": float(value),
+        "error": None if error is None else float(error),
+        "n": n,
+        "share": share,
+    }

@@ -1,7 +1,7 @@
 """The distance on embedded files, and its incumbents on the same numbers with the same rearrangements.
 
 Conventions
-    rows         one embedded file a row: (files, 1032) as ``metrics.embed`` gives it for the distance itself,
+    rows         one embedded file a row: (files, 1799) as ``metrics.embed`` gives it for the distance itself,
                  (files, d) on any scale for the incumbents.
     incumbents   Frechet distance and Gaussian-kernel MMD. The bandwidth is the median distance of the
                  reference for the value, and of the pooled files for the test: a kernel that knew the sets
@@ -27,7 +27,7 @@ PERMUTATIONS = 199  # of each trial: p in steps of .005
 
 def scaled(rows: np.ndarray) -> np.ndarray:
     """Rows as the incumbents see them: the views' numbers over the bundled divisors."""
-    return rows / metrics.constants()[0]
+    return metrics.divided(rows)
 
 
 def _observed(reference: np.ndarray, candidate: np.ndarray, *, causes: bool) -> Observed:

@@ -194,12 +194,15 @@ class TestParts:
         )
         x, y = (np.float32(v[:, :5]) for v in (x, y))
         pool = units.pool_of_vectors(x, y, groups=labels if grouped else None)
-        plain, scaled = units.value_views(pool, metrics.divisors(x))
+        kernels = energy.view_kernels(pool, metrics.divisors(x))
         # Units come in another order, so sums are rounded in another: 1e-12 for some hundred terms near 1.
-        observed = energy.observe(scaled, pool)
+        observed = energy.observe(kernels, pool)
         assert observed.value == pytest.approx(result.value, abs=1e-12)
         assert observed.interval == pytest.approx(result.interval, abs=1e-9)
-        test = resampling.permutation_test(plain, scaled, pool, permutations=999, seed=0)
+        arranged = resampling.rearranged(
+            kernels[0], pool, pool, parts={"embedding": np.arange(5)}, permutations=999, seed=0
+        )
+        test = resampling.permutation_test([(1.0, arranged)])
         assert test.exact and test.p_value == result.p_value
 
     def test_pairs_of_vectors(self):

@@ -371,8 +371,8 @@ def difference(first: Comparison, second: Comparison) -> Difference:
     if not references[0] or references[0] != references[1]:
         raise AudioError("the two comparisons need one reference of at least 3 units: use compare_each")
     assert first.moments is not None and second.moments is not None  # as both can leave units out
-    names = (list(first.leave_one_out), list(second.leave_one_out))
-    return Difference(*difference_of(first.moments, second.moments, names=names))
+    keys = (list(first.leave_one_out), list(second.leave_one_out))
+    return Difference(*difference_of(first.moments, second.moments, keys=keys))
 
 
 def describe(

@@ -115,9 +115,7 @@ def observe(kernels: NDArray[np.float64], pool: Pool, *, causes: bool = True) ->
     if not causes or min(n, m) < 3:
         return Observed(by_view, parts)
     found = moments(kernels.mean(axis=0), pool.members, partner=pool.partner)
-    roles = np.array(["reference", "candidate", "reference"])[found.kinds].tolist()
-    names = [pool.names[unit] for unit in found.units]
-    return Observed(by_view, parts, found, tuple(zip(roles, names, strict=True)))
+    return Observed(by_view, parts, found, tuple(found.keys(pool.names)))
 
 
 def _sorted_contributions(parts: Iterable[Contribution]) -> tuple[Contribution, ...]:

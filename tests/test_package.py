@@ -267,36 +267,44 @@ class TestMemory:
 
 
 class TestLengths:
-    """Sets that were cut differently are told what of them is compared (experiments.lengths)."""
+    """What is done about sets that were cut differently is said (experiments.lengths has what it is worth)."""
 
-    def note(self, reference, candidate, **options):
-        result = metrics.compare(reference, candidate, rate=RATE, permutations=99, **options)
-        return " ".join(w for w in result.warnings if "windows" in w or "clips" in w)
+    def compared(self, reference, candidate, **options):
+        result = metrics.compare(reference, candidate, rate=RATE, permutations=99, paired=False, **options)
+        return result, " ".join(result.warnings)
 
-    @pytest.mark.parametrize(
-        ("lengths", "words"),
-        [
-            ((0.30, 0.32), r"^clips shorter than 1 s differ in length \(means 0\.30 s and 0\.32 s\), by more "),
-            ((0.3, 0.3), "^$"),
-            ((0.6, 1.0), r"^clips shorter than 1 s differ in length \(means 0\.60 s and 1\.00 s\)"),
-            ((1.0, 3.0), "^the test looks at 8 of 16 windows, chosen at random"),
-            ((2.0, 2.05), "^the test looks at 16 of 20 windows"),
-            ((3.0, 3.0), "^$"),
-        ],
-    )
-    def test_files(self, noise, lengths, words):
-        sides = [[noise(10 * k + i, seconds=length) for i in range(4)] for k, length in enumerate(lengths)]
-        assert re.search(words, self.note(*sides))
+    def sides(self, noise, *lengths, count=5):
+        return [[noise(10 * k + i, seconds=length) for i in range(count)] for k, length in enumerate(lengths)]
+
+    def test_windows_that_the_test_leaves_out(self, noise):
+        """5 files of 1.2 s have 2 windows each, and of 3 s have 3: of 25 the test takes 20."""
+        result, words = self.compared(*self.sides(noise, 1.2, 3.0))
+        assert "the test looks at 20 of 25 windows" in words and not result.short_clips
+        assert "windows" not in self.compared(*self.sides(noise, 1.2, 1.9))[1]
 
     def test_groups_of_one_and_of_two_files(self, noise):
-        x, y = [noise(i) for i in range(4)], [noise(10 + i) for i in range(8)]
+        (x,), (y,) = self.sides(noise, 0.5, count=4), self.sides(noise, 0.5, count=8)
+        y = [signal[::-1] for signal in y]
         groups = (list("abcd"), list("eeffgghh"))
-        assert "the test looks at 8 of 12 windows" in self.note(x, y, groups=groups)
-        assert not self.note(x, y)
+        assert "the test looks at 8 of 12 windows" in self.compared(x, y, groups=groups)[1]
+        assert "windows" not in self.compared(x, y)[1]
+
+    @pytest.mark.parametrize(
+        ("lengths", "differ"), [((0.3, 0.32), True), ((0.5, 3.0), True), ((1.2, 3.0), False)]
+    )
+    def test_short_clips_of_other_lengths_are_in_the_verdict(self, noise, lengths, differ):
+        x, y = self.sides(noise, *lengths)
+        result, words = self.compared(x, [np.convolve(signal, [1, 0.7], "same") for signal in y])
+        assert result.short_clips == differ and result.p_value <= 0.05
+        assert result.verdict == (
+            "different, in the length of short clips at least" if differ else "different"
+        )
+        assert (f"clips shorter than 1 s differ in length (means {lengths[0]:.2f} s" in words) == differ
 
     def test_sets_of_one_source_are_not_noted(self):
-        """20 files of 0.3 to 2.4 s a side, eight draws: a note comes with a probability of .002 each."""
+        """20 files of 0.3 to 2.4 s a side, eight draws: a note comes with a probability of .001 each."""
         rng = np.random.default_rng(0)
         for _ in range(8):
             sides = [[rng.normal(0, 0.1, int(RATE * s)) for s in rng.uniform(0.3, 2.4, 20)] for _ in range(2)]
-            assert "more than chance" not in self.note(*sides)
+            result, words = self.compared(*sides)
+            assert "length" not in words and not result.short_clips

@@ -1,13 +1,13 @@
 """What does each statistic of the test add, and each part of the texture? All, and without each of them.
 
-Two samples of one source, the second damaged or not, tried with the same draws and the same 199 rearrangements
-by every combination. Sounds of at most a second, one window each: spoken digits, environmental sounds at 22.05
-and at 44.1 kHz, and synthetic mixtures. Everything is seeded by names.
+Two samples of one source, the second damaged or not: the same draws and the same 199 rearrangements for every
+combination. Sounds of at most a second, one window each: spoken digits, environmental sounds at 22.05 and at
+44.1 kHz, and synthetic mixtures. Everything is seeded by names.
 
 Conventions
-    combination  the largest normal score of "all" statistics of all parts; of all but one of either ("without
-                 freed", "without spectrum"); of one statistic ("only plain"); "views alone": all statistics of
-                 the 1032 numbers of the value; "version 1": three studentised energies of these, as before.
+    combination  the largest normal score of "all" statistics of all parts; of all but one of either
+                 ("without freed", "without spectrum"); of one statistic ("only plain"); "views alone": all
+                 statistics of the 1032 numbers of the value; "version 1": three studentised energies of these.
     effect       damage to each file of the second sample, or to the set (``EFFECTS``, ``OF_SETS``). None is
                  among those that the test was chosen on, nor in ``study.datasets.distortions``.
     harmless     what a recording goes through without being another (``HARMLESS``); "nothing" is two draws

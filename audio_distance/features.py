@@ -145,7 +145,7 @@ def prepare(
     first, last = louder_than(0, np.abs(mono))
     mono = mono[first:last]
     offset = offset_at_start(mono, rate)
-    audible, _ = high_pass(mono, rate, state=resting_state(offset, rate))
+    audible, _ = high_pass(mono, rate, offset=offset)
     magnitude = audible_magnitude(audible, mono, offset)
     peak = float(magnitude.max())
     refuse_inaudible(peak, offset)
@@ -170,30 +170,22 @@ def offset_samples(rate: int) -> int:
     return round(OFFSET_SECONDS * rate)
 
 
-def resting_state(offset: float, rate: int) -> NDArray[np.float64]:
-    """State of ``high_pass`` as if the sound had always been at ``offset`` before it begins.
-
-    From any other, the filter would answer the offset's onset with a click as high as the offset, which is
-    the loudest that a rumble does to a sound that was cut out of a recording.
-    """
-    import scipy.signal
-
-    state: NDArray[np.float64] = offset * scipy.signal.sosfilt_zi(_high_pass_sections(rate))
-    return state
-
-
 def high_pass(
-    mono: NDArray[np.float32], rate: int, *, state: NDArray[np.float64]
+    mono: NDArray[np.float32], rate: int, *, offset: float, state: NDArray[np.float64] | None = None
 ) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
     """``mono``, (samples,), without offset and rumble, by a causal Butterworth filter of order 4 at 30 Hz.
 
-    Nobody hears them, yet they would keep silence from being cut and be what the level is measured of.
-    Returns the samples and the state in which the next block goes on: sample after sample in float64, so
-    that blocks give the same as one piece.
+    Nobody hears them, yet they would keep silence from being cut and be what the level is measured of. The
+    ``offset`` with which a sound begins is taken off before: a filter at rest would answer it with a click
+    of its height, the loudest that rumble does to a sound cut out of a recording. Returns the samples and
+    the ``state`` in which the next block goes on; sample after sample in float64, so that blocks give the
+    same as one piece.
     """
     import scipy.signal  # takes half a second, for which sets that are described already need not wait
 
-    passed, state = scipy.signal.sosfilt(_high_pass_sections(rate), mono.astype(np.float64), zi=state)
+    sections = _high_pass_sections(rate)
+    state = np.zeros((len(sections), 2)) if state is None else state
+    passed, state = scipy.signal.sosfilt(sections, mono.astype(np.float64) - offset, zi=state)
     return passed.astype(np.float32), state
 
 

@@ -125,8 +125,7 @@ def _audible(blocks: Iterable[Block], rate: int) -> Iterator[tuple[Block, Block,
     for block in _in_frames(_between_zeros(blocks), features.offset_samples(rate)):
         if state is None:
             offset = features.offset_at_start(block, rate)
-            state = features.resting_state(offset, rate)
-        passed, state = features.high_pass(block, rate, state=state)
+        passed, state = features.high_pass(block, rate, offset=offset, state=state)
         yield passed, features.audible_magnitude(passed, block, offset), offset
 
 

@@ -9,8 +9,9 @@ Conventions
                  ("without freed", "without spectrum"), or but several parts ("without modulation, skewness");
                  of one statistic ("only plain"); "views alone": all statistics of the 1032 numbers of the
                  value; "version 1": three studentised energies of these, which were the test before.
-    effect       damage to each file of the second sample, or to the set (``EFFECTS``, ``OF_SETS``, ``LABELS_DROPPED``). None
-                 is among those that the test was chosen on, nor in ``study.datasets.distortions``.
+    effect       damage to each file of the second sample (``EFFECTS``), to a share of them (``OF_SETS``), or
+                 labels that it lacks. None is among those that the test was chosen on, nor, but for the last, in
+                 ``study``.
     harmless     what a recording goes through without being another (``HARMLESS``); "nothing" is two draws
                  of one source.
     found        share of draws with p of 5 % or less: power of an effect, and false alarms of the harmless.
@@ -321,9 +322,9 @@ def _measured(name: str, effect: str, most: int | None) -> list[dict]:
                 function(s.astype(float), rate, seeded(name, effect, i)) for i, s in enumerate(signals)
             ]
             damaged = _described(changed, target or rate, min(rate_of_both, metrics.RATE))
-        sizes = {"nothing": {20: CLEAN_DRAWS}, **dict.fromkeys(HARMLESS, {20: HARMLESS_DRAWS})}.get(
-            effect, SIZES
-        )
+        sizes = SIZES
+        if effect == "nothing" or effect in HARMLESS:
+            sizes = {20: CLEAN_DRAWS if effect == "nothing" else HARMLESS_DRAWS}
         rows = []
         for size, draws in sizes.items():
             draws = min(draws, most or draws)

@@ -10,8 +10,7 @@ Conventions
                  of one statistic ("only plain"); "views alone": all statistics of the 1032 numbers of the
                  value; "version 1": three studentised energies of these, which were the test before.
     effect       damage to each file of the second sample (``EFFECTS``), to a share of them (``OF_SETS``), or
-                 labels that it lacks. None is among those that the test was chosen on, nor, but for the last, in
-                 ``study``.
+                 labels that it lacks. None but the last is among those that the test was chosen on.
     harmless     what a recording goes through without being another (``HARMLESS``); "nothing" is two draws
                  of one source.
     found        share of draws with p of 5 % or less: power of an effect, and false alarms of the harmless.

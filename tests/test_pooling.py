@@ -157,7 +157,7 @@ class TestFamilies:
         return np.float32(vectors), weights, starts
 
     def test_what_there_is(self, made):
-        vectors, weights, starts = made
+        vectors, _, starts = made
         found = pooling.families(*made, pooling.usable_numbers(44_100))
         assert [v.shape[1] for v in found.described["standardised"]] == list(metrics.VIEWS.values())
         assert [len(v) for v in found.described["whitened"]] == [len(vectors)]

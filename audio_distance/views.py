@@ -98,7 +98,7 @@ def _transform(n_fft: int) -> tuple[NDArray[np.float32], _Bands, _Bands]:
 def embed(signal: NDArray[np.float32]) -> NDArray[np.float32]:
     """Describe one window: envelope (480), attack (120) and fine structure (432) as (1032,) float32.
 
-    ``signal`` is prepared (see ``prepare``), 2048 samples to 1.5 s at 22,050 Hz. Everything is finite for
+    ``signal`` is prepared (see ``prepare``), 2048 samples to 1 s at 22,050 Hz. Everything is finite for
     every finite signal, digital silence and a single impulse included.
 
     Notes

@@ -81,7 +81,7 @@ class TestOffset:
     @pytest.mark.parametrize("offset", [1e-4, 0.01, -0.1, 0.5])
     @pytest.mark.parametrize("rate", [8000, RATE, 44100])
     def test_leaves_no_trace(self, rate, offset):
-        """Samples below 1 plus an offset are rounded by 2^-25, and neither filter nor level makes that large."""
+        """Samples below 1 are rounded by 2^-25, which neither the filter nor the level makes much of."""
         plain, level = metrics.prepare(noise(0, rate // 2), rate)
         found, same = metrics.prepare(noise(0, rate // 2) + np.float32(offset), rate)
         assert len(found) == len(plain) and same == pytest.approx(level, abs=1e-4)
@@ -113,7 +113,9 @@ class TestOffset:
         # Of 20 samples (5 ms at 4 kHz) the middle ten, from -9 to 9: -9, 1, 2, ..., 8, 9.
         middle = np.sort(start)[5:15]
         assert features.offset_at_start(start, 4000) == pytest.approx(middle.mean(), rel=1e-12)
-        assert features.offset_at_start(np.append(start, 1e6), 4000) == pytest.approx(middle.mean(), rel=1e-12)
+        assert features.offset_at_start(np.append(start, 1e6), 4000) == pytest.approx(
+            middle.mean(), rel=1e-12
+        )
         assert features.offset_at_start(np.float32([1.0, 1.0]), 4000) == 0.0
 
 
@@ -146,7 +148,9 @@ class TestHighPass:
         found = metrics.distance(sets[0], [s + r for s, r in zip(sets[1], rumble, strict=True)], rate=RATE)
         assert found == pytest.approx(metrics.distance(*sets, rate=RATE), abs=0.005)
 
-    @given(st.integers(0, 5000), st.integers(0, 5000), st.integers(0, 3), st.sampled_from([8000, RATE, 48000]))
+    @given(
+        st.integers(0, 5000), st.integers(0, 5000), st.integers(0, 3), st.sampled_from([8000, RATE, 48000])
+    )
     def test_digital_silence_around_changes_nothing(self, before, behind, seed, rate):
         sound = noise(seed, 6000) + np.float32(0.02)
         found = prepared(np.concatenate([np.zeros(before), sound, np.zeros(behind)]), rate)
@@ -211,7 +215,8 @@ class TestChannels:
         assert f"3 files of the candidate: {note}" in found.warnings
 
     @pytest.mark.parametrize(
-        "right", [lambda x: x, lambda x: x[::-1], lambda x: -0.7 * x, lambda x: 1.1e-3 * x, lambda x: -x[::-1]]
+        "right",
+        [lambda x: x, lambda x: x[::-1], lambda x: -0.7 * x, lambda x: 1.1e-3 * x, lambda x: -x[::-1]],
     )
     def test_what_is_not(self, right):
         assert not [line for line in self.measured(right).warnings if "channel" in line]
@@ -226,7 +231,7 @@ class TestChannels:
     @pytest.mark.parametrize("channels", [2, 3, 7])
     @pytest.mark.parametrize("length", [1, 63, 64, 1000])
     def test_sums_are_those_of_the_channels(self, channels, length):
-        """Whatever the blocks: against numpy in float64; float32 sums of up to 1,000 terms are right to 1e-5."""
+        """Whatever the blocks, against float64; float32 sums of up to 1,000 terms are right to 1e-5."""
         rng = np.random.RandomState(channels)
         samples = rng.normal(0.1, 0.1, (length, channels)).astype(np.float32)
         sums = audio.ChannelSums()

@@ -52,13 +52,21 @@ The definition, in the order in which a sound goes through it; the module after 
    A unit is never paired with itself, nor with the unit that it is a version of: a U-statistic, hence
    unbiased at every size.
 
-5. *Interval* - ``audio_distance.resampling``. Leave out one unit at a time, of either set: stratified
-   jackknife with Student's t.
+5. *Interval* - ``audio_distance.intervals``. From the value without each unit in turn: variance and skewness
+   of what a unit does, and how units act together. A gamma distribution with these moments, and the ends that
+   Efron's BCa takes of it: further up than down where only some files differ.
 
-6. *Test* - ``audio_distance.resampling``. Deal the units to the two sets anew (swap those that are paired),
-   999 times or in every way there is. The statistic is the largest of three studentised energy distances:
-   of numbers standardised over both sets, and of envelope and fine structure whitened over both sets, as
-   they are and standardised. p is the share of arrangements that reach the observed one, itself among them.
+6. *Test* - ``audio_distance.matching``, ``audio_distance.pooling``, ``audio_distance.resampling``. Both sets
+   are brought to one distribution of windows a unit; the units are dealt to the two sets anew (those that are
+   paired are swapped), 999 times or in every way there is. To the numbers of the views come 767 that only
+   the test sees (``audio_distance.texture``: spectrum, amplitudes, modulation, skewness of changes). The
+   statistic is the largest of four, each brought to a normal scale by its own arrangements: energy distance
+   of the views standardised over both sets; of all numbers whitened over both sets; the largest difference
+   of a single number; the five largest of numbers freed from what the others foretell of them. p is the
+   share of arrangements that reach the observed one, itself among them.
+
+7. *Size* - ``audio_distance.units``. More than 2048 units are dealt at random to blocks of so many, and what
+   is found is the mean over these small comparisons: time grows with the units and not with their square.
 
 Why the code is not in this file: ``pip install`` has to work beside a project's own ``metrics.py``, so the
 package must not import this module. It is the package's face, and the report is built on it.

@@ -191,4 +191,4 @@ def reliability(true_columns: np.ndarray, probabilities: np.ndarray) -> list[tup
 
 def embedded(sound: np.ndarray, rate: int) -> np.ndarray:
     """What the distance sees of a mono sound: ``metrics.embed`` over its divisors, (windows, 1032)."""
-    return describe_signal(sound, rate)[0] / metrics.constants()[0]
+    return metrics.divided(describe_signal(sound, rate)[0])

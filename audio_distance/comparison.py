@@ -20,12 +20,15 @@ from scipy.special import stdtr
 
 from audio_distance.description import SoundSet
 from audio_distance.energy import Contribution
+from audio_distance.features import WINDOW_SECONDS
+from audio_distance.intervals import Moments
 from audio_distance.resampling import PermutationTest
 from audio_distance.units import Pool
 from audio_distance.views import RATE
 
 SIGNIFICANCE_LEVEL = 0.05  # of a verdict
-LENGTHS_LEVEL = 0.001  # of the note on lengths: once in a thousand comparisons of like sets
+LENGTHS_LEVEL = 0.001  # of the verdict on lengths: once in a thousand comparisons of like sets
+NEARLY_ALL = 0.9  # of the windows: if the test takes fewer, it is said
 
 
 @dataclass(frozen=True)
@@ -55,7 +58,7 @@ class Comparison:
     value : float
         Energy distance, mean over the views; signed, 0 on average for two samples of one source.
     interval : (float, float) or None
-        95 % confidence interval (delete-one-unit jackknife with t); None with fewer than 3 units a side.
+        95 % confidence interval (``intervals``); None with fewer than 3 units a side.
     null_spread : float
         Standard deviation of the value when the units are dealt to the two sets at random.
     p_value : float
@@ -72,6 +75,13 @@ class Comparison:
         All candidate units, the largest contribution first; their mean is ``value``.
     level_difference_db, level_interval_db
         Candidate minus reference; level is no part of the value.
+    scores : dict
+        Of each statistic of the test, its normal score among the rearrangements: the largest counts.
+    numbers : tuple of Contribution
+        The ten single numbers that differ most: candidate mean minus reference mean, in standard deviations
+        of what rearrangements make of it.
+    short_clips : bool
+        Clips shorter than a window differ in length between the sets by more than chance.
     paired : bool
         True if units were matched by name and swapped in the test.
     shared : int
@@ -84,16 +94,18 @@ class Comparison:
         Version of the recipe and checksum of its constants; only values of one recipe may be compared.
     warnings : tuple of str
     statistic : float
-        Of the test: the largest of three studentised energy distances.
+        Of the test: the largest of four statistics, each as a normal score.
     null_distribution : array, (arrangements,)
         The statistic when the units are dealt anew, the observed one first; ``p_value`` is the share that
         reaches ``statistic``.
     null_values : array, (permutations,)
         The value when the units are dealt anew: on the scale of ``value``; ``null_spread`` is its spread.
     leave_one_out : dict, (set, unit's name) -> value
-        Without that unit, for the jackknife.
+        Without that unit.
+    moments : Moments or None
+        How much each unit moves the value, for ``interval`` and ``difference``: see ``intervals``.
 
-    The last four are the evidence: neither printed nor part of ``to_dict`` and ``==``.
+    The last five are the evidence: neither printed nor part of ``to_dict`` and ``==``.
     """
 
     value: float
@@ -106,6 +118,9 @@ class Comparison:
     views: dict[str, float]
     bands: tuple[Contribution, ...]
     units: tuple[Contribution, ...]
+    scores: dict[str, float]
+    numbers: tuple[Contribution, ...]
+    short_clips: bool
     level_difference_db: float
     level_interval_db: tuple[float, float] | None
     reference: Side
@@ -120,6 +135,7 @@ class Comparison:
     null_distribution: NDArray[np.float64] = field(default_factory=_none, repr=False, compare=False)
     null_values: NDArray[np.float64] = field(default_factory=_none, repr=False, compare=False)
     leave_one_out: dict[tuple[str, str], float] = field(default_factory=dict, repr=False, compare=False)
+    moments: Moments | None = field(default=None, repr=False, compare=False)
 
     @property
     def verdict(self) -> str:
@@ -137,15 +153,15 @@ class Comparison:
         return text_of(self)
 
 
-EVIDENCE = ("statistic", "null_distribution", "null_values", "leave_one_out")  # not in to_dict
+EVIDENCE = ("statistic", "null_distribution", "null_values", "leave_one_out", "moments")  # not in to_dict
 
 
 @dataclass(frozen=True)
 class Difference:
     """Which of two candidates is closer to one reference: ``value`` = first minus second.
 
-    ``interval`` and ``p_value`` come from the jackknife in which the reference is common to both and
-    candidate units of the same name are deleted together; they are approximate (t), not exact.
+    ``interval`` and ``p_value`` leave out a unit of the reference from both comparisons at once, and
+    candidate units of the same name together; they are approximate, not exact (``intervals``).
     """
 
     value: float
@@ -162,6 +178,7 @@ def warnings_of(
     shared: int,
     test: PermutationTest,
     grouped: bool,
+    taking_part: NDArray[np.int_],
 ) -> tuple[str, ...]:
     """What a reader should know before quoting the value, a sentence each.
 
@@ -176,6 +193,8 @@ def warnings_of(
     test : PermutationTest
     grouped : bool
         True if groups, not files, are the draws.
+    taking_part : array of int
+        Units of the pool that are compared: see ``units.block_units``.
 
     Notes
     -----
@@ -204,45 +223,53 @@ def warnings_of(
         copies = len(loaded.sounds) - len({sound.content for sound in loaded.sounds})
         if copies:
             lines.append(f"{copies} files of the {side} are copies of others in it")
+    for role, inside in (("reference", pool.in_reference), ("candidate", pool.in_candidate)):
+        if (used := int(inside[taking_part].sum())) < inside.sum():
+            lines.append(
+                f"{used} of the {inside.sum()} {role} {unit} take part, chosen by the digest of their "
+                "contents: beside a much smaller set more of them would hardly make the result surer"
+            )
     if test.smallest_p > SIGNIFICANCE_LEVEL:
         lines.append(
             f"with these numbers of units no p-value below {test.smallest_p:.2g} is possible: "
             "nothing can be shown, whatever the sounds are"
         )
-    return (*lines, *_length_warnings(reference, candidate, pool))
+    windows = int(pool.counts[taking_part].sum())
+    return (*lines, *_length_warnings(reference, candidate, windows, test=test))
 
 
-def _length_warnings(reference: SoundSet, candidate: SoundSet, pool: Pool) -> list[str]:
-    """Lengths that differ between the sets: the test takes them for a difference in kind.
+def short_clips_differ(reference: SoundSet, candidate: SoundSet) -> bool:
+    """Whether clips shorter than a window differ in length between the sets by more than chance.
 
-    Statistics of a window depend on its length, and those of a unit on its number of windows: the mean of
-    many varies less from unit to unit, and that is a difference to the test. Two samples of one source differ
-    in either by chance only; what was cut differently is told from them by Welch's t.
+    Above a second all windows have one length, below it a window is as long as its sound, and what is
+    measured of it depends on that. Two samples of one source differ in length by chance only; what was cut
+    differently is told from them by Welch's t.
     """
-    seconds = [[sound.seconds for sound in loaded.sounds] for loaded in (reference, candidate)]
-    medians = [float(np.median(side)) for side in seconds]
-    # A quarter more is what clips of one kind differ by among themselves.
-    if max(medians) > 1.25 * min(medians):
-        return [
-            f"median durations differ ({medians[0]:.2f} s and {medians[1]:.2f} s): part of the value, and of "
-            "a small p-value (longer files vary less from one to the next); cut them alike"
-        ]
-    counts = np.diff(np.append(pool.starts, len(pool.vectors)))
-    windows = [counts[inside] for inside in (pool.in_reference, pool.in_candidate)]
-    if _differ_beyond_chance(windows[0], windows[1]):
-        means = [float(np.mean(side)) for side in windows]
-        return [
-            f"units of {means[0]:.2f} and {means[1]:.2f} windows on average (silent ends are cut), which is "
-            "no chance: a small p-value may come from that alone, as units of more windows vary less; cut "
-            "files alike, and as many to a group"
-        ]
-    if _differ_beyond_chance(seconds[0], seconds[1]):
-        means = [float(np.mean(side)) for side in seconds]
-        return [
-            f"mean durations differ by more than chance ({means[0]:.2f} s and {means[1]:.2f} s): a small "
-            "p-value may come from that alone; cut all files alike"
-        ]
-    return []
+    sides = [
+        np.minimum([sound.seconds for sound in loaded.sounds], WINDOW_SECONDS)
+        for loaded in (reference, candidate)
+    ]
+    return _differ_beyond_chance(*sides)
+
+
+def _length_warnings(
+    reference: SoundSet, candidate: SoundSet, windows: int, *, test: PermutationTest
+) -> list[str]:
+    """Lengths that differ between the sets, and what was done about it."""
+    lines = []
+    if short_clips_differ(reference, candidate):
+        means = [np.mean([sound.seconds for sound in loaded.sounds]) for loaded in (reference, candidate)]
+        lines.append(
+            f"clips shorter than {WINDOW_SECONDS:g} s differ in length (means {means[0]:.2f} s and "
+            f"{means[1]:.2f} s), by more than chance: what is measured of such a clip depends on its length, "
+            "so part of the value and of a small p-value may be that alone; cut them alike"
+        )
+    if test.windows < NEARLY_ALL * windows:
+        lines.append(
+            f"the test looks at {test.windows} of {windows} windows, chosen at random, so that units of both "
+            "sets have as many: units of more windows vary less, which is no difference in kind"
+        )
+    return lines
 
 
 def _differ_beyond_chance(x: ArrayLike, y: ArrayLike) -> bool:
@@ -280,15 +307,18 @@ def _bandwidth_warnings(reference: SoundSet, candidate: SoundSet, common: int) -
 def verdict_of(result: Comparison) -> str:
     """The result in a few words.
 
-    One of "the same set", "too few files to tell", "no difference shown", "different", and "different in
-    kind, though not in the value" (p is small and the value not above zero: the test also hears what the
-    three views' energy distance does not).
+    One of "the same set", "too few files to tell", "no difference shown", "different", "different, in the
+    length of short clips at least" (which may be all of it: see ``short_clips``), and "different in kind,
+    though not in the value" (p is small and the value not above zero: the test also hears what the three
+    views' energy distance does not).
     """
     if result.shared and result.shared == result.reference.units == result.candidate.units:
         return "the same set"
     if result.smallest_p > SIGNIFICANCE_LEVEL:
         return "too few files to tell"
     if result.p_value <= SIGNIFICANCE_LEVEL:
+        if result.short_clips:
+            return "different, in the length of short clips at least"
         if result.value <= 0:
             return "different in kind, though not in the value"
         return "different"
@@ -321,8 +351,8 @@ def _regions(bands: Sequence[Contribution], width: int = 8) -> str:
 def text_of(result: Comparison) -> str:
     """All that a reader needs, in lines: what ``print`` shows.
 
-    Bands and files are named only where the test found a difference: the parts of a value that is zero on
-    average are noise, and would be read as causes.
+    Bands, numbers and files are named only where the test found a difference: the parts of a value that is
+    zero on average are noise, and would be read as causes.
     """
     r = result
     kind = "all" if r.exact else "random"
@@ -336,6 +366,8 @@ def text_of(result: Comparison) -> str:
     ]
     if r.bands and r.p_value <= SIGNIFICANCE_LEVEL:
         lines.append("  envelope by band: " + _regions(r.bands))
+    if r.numbers and r.p_value <= SIGNIFICANCE_LEVEL:
+        lines.append("  numbers: " + "; ".join(f"{n.name} {n.value:+.1f} sd" for n in r.numbers[:3]))
     if r.p_value <= SIGNIFICANCE_LEVEL:
         lines.append("  farthest candidates: " + ", ".join(f"{u.name} {u.value:.2f}" for u in r.units[:3]))
     interval = f" ({interval_text(r.level_interval_db, 1)})" if r.level_interval_db else ""

@@ -23,7 +23,7 @@ from audio_distance.errors import AudioError
 from audio_distance.features import constants
 from audio_distance.sources import fault_of
 from audio_distance.storage import replacing
-from audio_distance.views import RATE, VIEWS
+from audio_distance.views import PARTS, RATE
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ def refuse_other_recipe(recipe: str) -> None:
         )
 
 
-LARGEST_NUMBER = 1e6  # of a view; those of a sound, logarithms and ratios at one level, stay below 20
+LARGEST_NUMBER = 1e6  # of a window; those of a sound, logarithms and ratios at one level, stay below 20
 
 
 def fault_of_sound(sound: Sound) -> str:
@@ -73,8 +73,8 @@ def fault_of_sound(sound: Sound) -> str:
         return f"a length of {sound.seconds} s"
     if not RATES[0] <= sound.rate <= RATES[1]:
         return f"a rate of {sound.rate} Hz, outside {RATES[0]} to {RATES[1]} Hz"
-    if sound.vectors.ndim != 2 or sound.vectors.shape[1] != sum(VIEWS.values()) or not len(sound.vectors):
-        return f"vectors of shape {sound.vectors.shape}; (windows, {sum(VIEWS.values())}) is needed"
+    if sound.vectors.ndim != 2 or sound.vectors.shape[1] != sum(PARTS.values()) or not len(sound.vectors):
+        return f"vectors of shape {sound.vectors.shape}; (windows, {sum(PARTS.values())}) is needed"
     if not np.all(np.isfinite(sound.vectors)):
         return "NaN or infinite numbers in its vectors"
     if (largest := float(np.abs(sound.vectors).max())) > LARGEST_NUMBER:
@@ -120,7 +120,7 @@ class Description:
     def to_arrays(self) -> dict[str, NDArray[Any]]:
         """As plain arrays, for any container.
 
-        ``vectors`` (windows, 1032) float32; ``owners`` (windows,), the position of each window's sound;
+        ``vectors`` (windows, 1799) float32; ``owners`` (windows,), the position of each window's sound;
         one value a sound: ``names``, ``contents`` (digests), ``rates`` (Hz), ``seconds``, ``levels`` (dB
         relative to full scale) and, if there are any, ``notes`` (a line each); ``skipped`` (files,); 0-d:
         ``bandwidth_rate`` (Hz), ``recipe``, ``name``.
@@ -153,8 +153,8 @@ class Description:
         except (KeyError, TypeError, ValueError) as error:
             raise AudioError(f"not a described set, or a damaged one ({error!r})") from None
         refuse_other_recipe(recipe)
-        if vectors.ndim != 2 or vectors.shape[1] != sum(VIEWS.values()):
-            raise AudioError(f"vectors of shape {vectors.shape}; (windows, {sum(VIEWS.values())}) is needed")
+        if vectors.ndim != 2 or vectors.shape[1] != sum(PARTS.values()):
+            raise AudioError(f"vectors of shape {vectors.shape}; (windows, {sum(PARTS.values())}) is needed")
         if bad := int((~np.isfinite(vectors)).any(axis=1).sum()):
             raise AudioError(f"{bad} of {len(vectors)} windows hold NaN or infinite numbers; likely damaged")
         starts = np.flatnonzero(np.diff(owners.ravel(), prepend=-1))

@@ -2,42 +2,51 @@
 
 How a call runs, from sets to a result::
 
-    sets, common = load_sets({"reference": ..., "candidate": ...})   every sound read and described once
-    pool         = make_pool(reference, candidate)                  units, pairs, what both sets share
-    views, scaled = value_views(pool)                               numbers for the test, and for the value
-    observed     = observe(scaled, pool)                            value, interval, what makes it
-    test         = permutation_test(views, scaled, pool)            p-value
+    sets, common = load_sets({"reference": ..., "candidate": ...})  every sound read and described once
+    pool     = make_pool(reference, candidate)                     units, pairs, what both sets share
+    block    = taken(pool, units) for units in block_units(pool)   all of them, or a part of very many
+    kernels  = view_kernels(block)                                 from unit to unit, in each view
+    observed = observe(kernels, block)                             value, interval, what makes it
+    test     = permutation_test(rearranged(kernels.mean(axis=0), block, ...))    p-value
 
 ``metrics`` has the definition.
 """
 
 from __future__ import annotations
 
-import math
-from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, Unpack
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import stdtr
 
-from audio_distance.comparison import Comparison, Difference, Side, warnings_of
+from audio_distance.comparison import Comparison, Difference, Side, short_clips_differ, warnings_of
 from audio_distance.description import Description, SoundSet
-from audio_distance.energy import Contribution, band_contributions, level_difference, observe
+from audio_distance.energy import (
+    Contribution,
+    Observed,
+    band_contributions,
+    level_difference,
+    mean_of_blocks,
+    observe,
+    view_kernels,
+)
 from audio_distance.errors import AudioError
 from audio_distance.extraction import Embedding, load_sets
-from audio_distance.features import audible_numbers, constants
+from audio_distance.features import constants
+from audio_distance.intervals import difference_of
+from audio_distance.kernel import Kernel
+from audio_distance.matching import matched
+from audio_distance.pooling import usable_numbers
 from audio_distance.progress import comparing
 from audio_distance.reading import Reading, ReadingFields, with_fields
 from audio_distance.resampling import (
-    TEST_PASSES,
-    jackknife_interval,
-    jackknife_variance,
+    Arranged,
     permutation_test,
+    rearranged,
 )
-from audio_distance.units import make_pool, own_scale, value_views
-from audio_distance.views import RATE, VIEWS
+from audio_distance.units import block_shares, block_units, make_pool, own_scale, taken
+from audio_distance.views import RATE, VIEWS, number_names
 
 DEFAULT = Reading()
 
@@ -68,9 +77,12 @@ def distance(
         {"reference": reference, "candidate": candidate}, reading=reading, embedding=embedding
     )
     pool, _, _ = make_pool(*sets, groups=groups, paired=paired)
-    _, scaled = value_views(pool, own_scale(sets[0]) if embedding is not None else None)
-    with comparing(pool, "", 1, progress=reading.progress) as tiles:
-        return observe(scaled, pool, causes=False, tiles=tiles).value
+    own = own_scale(sets[0]) if embedding is not None else None
+    blocks = block_units(pool)
+    with comparing(len(blocks) * _views_of(own), "", progress=reading.progress) as kernel:
+        parts = (taken(pool, units) for units in blocks)
+        found = [observe(view_kernels(part, own, kernel=kernel), part, causes=False) for part in parts]
+    return mean_of_blocks(block_shares(pool, blocks), found).value
 
 
 def compare(
@@ -235,15 +247,32 @@ def _compare_loaded(
 ) -> Comparison:
     """Two described sets at the ``common`` rate; ``own`` divisors with a caller's embedding."""
     pool, is_paired, shared = make_pool(reference, candidate, groups=groups, paired=paired)
-    views, scaled = value_views(pool, own)
-    audible = audible_numbers(common) if own is None else None
-    with comparing(pool, stage, 1 + TEST_PASSES, progress=progress) as tiles:
-        observed = observe(scaled, pool, tiles=tiles)
-        test = permutation_test(
-            views, scaled, pool, permutations=permutations, seed=seed, audible=audible, tiles=tiles
-        )
-    in_candidate = np.flatnonzero(pool.in_candidate)
-    order = sorted(in_candidate, key=lambda i: (-observed.unit_contributions[i], pool.names[i]))
+    blocks = block_units(pool)
+    shares = block_shares(pool, blocks)
+    parts = usable_numbers(common) if own is None else {"embedding": np.arange(pool.vectors.shape[1])}
+    observed_blocks: list[Observed] = []
+
+    def rearranged_blocks(kernel: Kernel) -> Iterator[tuple[float, Arranged]]:
+        """Of one block after another, so that the kernels of one at a time are held."""
+        for number, (share, units) in enumerate(zip(shares, blocks, strict=True)):
+            block = taken(pool, units)
+            kernels = view_kernels(block, own, kernel=kernel)
+            observed_blocks.append(observe(kernels, block))
+            arranged = rearranged(
+                kernels.mean(axis=0),
+                block,
+                matched(block, seed=seed),
+                parts=parts,
+                permutations=permutations,
+                seed=seed,
+                block=number if len(blocks) > 1 else None,
+                unit_kernel=kernel,
+            )
+            yield share, arranged
+
+    with comparing(len(blocks) * (_views_of(own) + _tested(own)), stage, progress=progress) as kernel:
+        test = permutation_test(rearranged_blocks(kernel))
+    observed = mean_of_blocks(shares, observed_blocks)
     level, level_interval = level_difference(pool)
     return Comparison(
         value=observed.value,
@@ -254,25 +283,55 @@ def _compare_loaded(
         exact=test.exact,
         smallest_p=test.smallest_p,
         views=dict(zip(VIEWS if own is None else ["embedding"], map(float, observed.views), strict=True)),
-        bands=band_contributions(scaled[0], pool) if own is None else (),
-        units=tuple(Contribution(pool.names[i], float(observed.unit_contributions[i])) for i in order),
+        bands=band_contributions(pool) if own is None else (),
+        units=observed.contributions,
+        scores=test.scores,
+        numbers=_largest_numbers(test.differences, parts) if own is None else (),
+        short_clips=own is None and short_clips_differ(reference, candidate),
         level_difference_db=level,
         level_interval_db=level_interval,
         reference=_side(reference, int(pool.in_reference.sum())),
-        candidate=_side(candidate, len(in_candidate)),
+        candidate=_side(candidate, int(pool.in_candidate.sum())),
         paired=is_paired,
         shared=shared,
         bandwidth_hz=min(common, RATE) / 2,
         seed=seed,
         recipe=constants()[1] if own is None else "own embedding, scaled on the reference",
         warnings=warnings_of(
-            reference, candidate, common, pool, shared=shared, test=test, grouped=groups is not None
+            reference,
+            candidate,
+            common,
+            pool,
+            shared=shared,
+            test=test,
+            grouped=groups is not None,
+            taking_part=np.concatenate(blocks),
         ),
         statistic=test.statistic,
         null_distribution=test.null_distribution,
         null_values=test.null_values,
         leave_one_out=observed.leave_one_out,
+        moments=observed.moments,
     )
+
+
+def _largest_numbers(
+    differences: NDArray[np.float64], parts: Mapping[str, NDArray[np.int_]], count: int = 10
+) -> tuple[Contribution, ...]:
+    """The numbers that differ most, by name."""
+    columns, names = np.concatenate(list(parts.values())), number_names()
+    largest = np.argsort(-np.abs(differences), kind="stable")[:count]
+    return tuple(Contribution(names[columns[i]], float(differences[i])) for i in largest)
+
+
+def _views_of(own: NDArray[np.float64] | None) -> int:
+    """Kernels of the value."""
+    return len(VIEWS) if own is None else 1
+
+
+def _tested(own: NDArray[np.float64] | None) -> int:
+    """Kernels of the test: of standardised views, and of whitened numbers."""
+    return _views_of(own) + 1
 
 
 def _side(loaded: SoundSet, units: int) -> Side:
@@ -311,17 +370,9 @@ def difference(first: Comparison, second: Comparison) -> Difference:
     references = [{name for role, name in c.leave_one_out if role == "reference"} for c in (first, second)]
     if not references[0] or references[0] != references[1]:
         raise AudioError("the two comparisons need one reference of at least 3 units: use compare_each")
-    # A stratum a sample: units of the reference, of either candidate alone, and of both.
-    strata = defaultdict(list)
-    for key in sorted({*first.leave_one_out, *second.leave_one_out}):
-        one = first.leave_one_out.get(key, first.value) - first.value
-        two = second.leave_one_out.get(key, second.value) - second.value
-        held = (key in first.leave_one_out) + 2 * (key in second.leave_one_out)
-        strata[key[0], held].append(one - two)
-    value = first.value - second.value
-    variance, freedom = jackknife_variance(strata.values())
-    p_value = 2 * float(stdtr(freedom, -abs(value) / math.sqrt(variance))) if variance > 0 else 1.0
-    return Difference(value, jackknife_interval(value, strata.values()), min(1.0, p_value))
+    assert first.moments is not None and second.moments is not None  # as both can leave units out
+    keys = (list(first.leave_one_out), list(second.leave_one_out))
+    return Difference(*difference_of(first.moments, second.moments, keys=keys))
 
 
 def describe(

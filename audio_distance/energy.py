@@ -8,18 +8,17 @@ Conventions
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from audio_distance.features import squared_distances
-from audio_distance.kernel import Tiles, unit_tiles
+from audio_distance.features import constants, split_views, squared_distances
+from audio_distance.intervals import Moments, combined, interval, moments
+from audio_distance.kernel import Kernel, unit_kernel
 from audio_distance.resampling import jackknife_interval
-from audio_distance.units import PairCounts, Pool, pair_counts
+from audio_distance.units import Pool, pair_counts, taken
 from audio_distance.views import ENVELOPE_BANDS, ENVELOPE_SIZES, mel_edges
 
 BAND_UNITS = 400  # units a side at most, for the contribution of the bands
@@ -41,110 +40,99 @@ class Observed:
     ----------
     views : (views,)
         The value of each view; their mean is the value.
-    unit_contributions : (units,)
-        For candidate units; their mean is the value.
-    leave_one_out : (set, unit's name) -> value
-        Without that unit (and its partner, under the reference's name); empty below 3 units a side.
-    interval : (float, float) or None
-        95 %, from the jackknife.
+    contributions : tuple of Contribution
+        Of the candidate's units, the largest first; their mean is the value.
+    moments : Moments or None
+        What each draw does to the value; None below 3 units a side, and for who wants the value alone.
+    draws : tuple of (set, unit's name)
+        Of the moments; a pair, and a unit that is in both sets, go by the reference's name.
     """
 
     views: NDArray[np.float64]
-    unit_contributions: NDArray[np.float64]
-    leave_one_out: dict[tuple[str, str], float]
-    interval: tuple[float, float] | None
+    contributions: tuple[Contribution, ...]
+    moments: Moments | None = None
+    draws: tuple[tuple[str, str], ...] = ()
 
     @property
     def value(self) -> float:
         return float(self.views.mean())
 
+    @property
+    def interval(self) -> tuple[float, float] | None:
+        """95 %; None below 3 units a side."""
+        return None if self.moments is None else interval(self.moments)
 
-def observe(
-    views: Sequence[NDArray[Any]], pool: Pool, *, causes: bool = True, tiles: Tiles = unit_tiles
-) -> Observed:
-    """The value from scaled views; with ``causes``, also what each unit does to it.
+    @property
+    def leave_one_out(self) -> dict[tuple[str, str], float]:
+        """(set, unit's name) -> the value without that unit and its partner."""
+        without = [] if self.moments is None else self.moments.without.tolist()
+        return dict(zip(self.draws, without, strict=True))
+
+
+def view_kernels(
+    pool: Pool, own: NDArray[np.float64] | None = None, *, kernel: Kernel = unit_kernel
+) -> NDArray[np.float64]:
+    """The kernel of every view of the value, (views, units, units), from divided numbers.
+
+    With ``own`` divisors, (numbers,), of a caller's embedding, all numbers are one view. ``kernel`` is
+    ``kernel.unit_kernel``, or that with a progress bar.
+    """
+    if own is not None:
+        return kernel(pool.vectors, pool, own)[None]
+    scale = split_views(constants()[0])
+    views = split_views(pool.vectors)
+    return np.stack([kernel(views[name], pool, scale[name]) for name in views])
+
+
+def observe(kernels: NDArray[np.float64], pool: Pool, *, causes: bool = True) -> Observed:
+    """The value from the views' kernels; with ``causes``, also what each unit does to it.
 
     Parameters
     ----------
-    views : sequence of arrays, each (windows, numbers)
-        Divided, as ``units.value_views`` gives them; one array for a caller's own embedding.
+    kernels : (views, units, units)
+        As ``view_kernels`` gives them.
     pool : Pool
-        Which windows are which unit's, and which unit is in which set.
+        Which unit is in which set, and which are partners.
     causes : bool
-        False leaves the interval and ``leave_one_out`` out, for who needs the value alone.
-    tiles : callable
-        ``kernel.unit_tiles``, or that with a progress bar.
-
-    Notes
-    -----
-    Everything follows from the sums of the kernel from each unit to either set, so the units x units table is
-    met in tiles and never held: memory grows with the units, not with their square.
+        False leaves the moments out, and with them the interval, for who needs the value alone.
     """
     counts = pair_counts(pool)
     n, m = counts.reference, counts.candidate
     # 1 where a unit belongs to a set: a shared unit belongs to both.
     reference, candidate = pool.in_reference.astype(float), pool.in_candidate.astype(float)
-    # Sums of the kernel from each unit to all of either set, (views, units), over tiles of the upper half.
-    to_reference = np.zeros((len(views), pool.size))
-    to_candidate = np.zeros((len(views), pool.size))
-    sides = np.stack([reference, candidate], axis=1)
-    for first, last, kernel in tiles(views, pool):
-        sums = kernel @ sides[first:].astype(kernel.dtype)
-        below = sides[first:last].astype(kernel.dtype).T @ kernel[:, :, last - first :]
-        to_reference[:, first:last] += sums[..., 0]
-        to_candidate[:, first:last] += sums[..., 1]
-        to_reference[:, last:] += below[:, 0]
-        to_candidate[:, last:] += below[:, 1]
+    # Sums of the kernel from each unit to all of either set, (views, units).
+    to_reference, to_candidate = kernels @ reference, kernels @ candidate
     sums_by_view = to_reference @ reference, to_reference @ candidate, to_candidate @ candidate
     by_view = counts.value(*sums_by_view)
-    # Everything below is of the mean over the views.
-    xx, xy, yy = (float(total.mean()) for total in sums_by_view)
+    xx = float(sums_by_view[0].mean())
     to_reference, to_candidate = to_reference.mean(axis=0), to_candidate.mean(axis=0)
     contributions = (
         2 * to_reference * m / (n * m - counts.matched) - to_candidate / (m - 1) - xx / (n * (n - 1))
     )
+    parts = _sorted_contributions(
+        Contribution(pool.names[unit], float(contributions[unit])) for unit in np.flatnonzero(candidate)
+    )
     if not causes or min(n, m) < 3:
-        return Observed(by_view, contributions, {}, None)
-    # A stratum a sample of its own: reference, candidate, and what is drawn for both at once.
-    leave_one_out, strata = {}, defaultdict(list)
-    for i in range(pool.size):
-        if pool.partner[i] >= 0 and pool.members[i] == 2:
-            continue  # left out together with its partner
-        left, sums = _without(i, to_reference, to_candidate, (xx, xy, yy), pool, counts)
-        role = "candidate" if pool.members[i] == 2 else "reference"
-        value = float(left.value(*sums))
-        leave_one_out[role, pool.names[i]] = value
-        joint = pool.partner[i] >= 0 or pool.members[i] == 3
-        strata["joint" if joint else role].append(value)
-    interval = jackknife_interval(float(by_view.mean()), strata.values())
-    return Observed(by_view, contributions, leave_one_out, interval)
+        return Observed(by_view, parts)
+    found = moments(kernels.mean(axis=0), pool.members, partner=pool.partner)
+    return Observed(by_view, parts, found, tuple(found.keys(pool.names)))
 
 
-def _without(
-    unit: int,
-    to_reference: NDArray[np.float64],
-    to_candidate: NDArray[np.float64],
-    sums: tuple[float, float, float],
-    pool: Pool,
-    counts: PairCounts,
-) -> tuple[PairCounts, tuple[float, float, float]]:
-    """Pair counts and kernel sums (xx, xy, yy) that are left without a unit and its partner."""
-    out = [unit] if pool.partner[unit] < 0 else [unit, int(pool.partner[unit])]
-    members = pool.members
-    joint = len(out) == 2 or members[unit] == 3
-    from_reference = sum(to_reference[u] for u in out if members[u] & 1)
-    from_candidate = sum(to_candidate[u] for u in out if members[u] & 2)
-    across = sum(
-        (to_candidate[u] if members[u] & 1 else 0) + (to_reference[u] if members[u] & 2 else 0) for u in out
-    )
-    left = PairCounts(
-        counts.reference - int(joint or members[unit] == 1),
-        counts.candidate - int(joint or members[unit] == 2),
-        counts.matched - int(joint),
-    )
-    xx, xy, yy = sums
-    # Within a set each pair is counted from both ends, across the sets once.
-    return left, (xx - 2 * from_reference, xy - across, yy - 2 * from_candidate)
+def _sorted_contributions(parts: Iterable[Contribution]) -> tuple[Contribution, ...]:
+    return tuple(sorted(parts, key=lambda part: (-part.value, part.name)))
+
+
+def mean_of_blocks(shares: Sequence[float], blocks: Sequence[Observed]) -> Observed:
+    """What is observed of all units, from independent blocks that count with ``shares``, which sum to 1."""
+    if len(blocks) == 1:
+        return blocks[0]
+    views = np.sum([share * block.views for share, block in zip(shares, blocks, strict=True)], axis=0)
+    parts = _sorted_contributions(part for block in blocks for part in block.contributions)
+    each = [block.moments for block in blocks if block.moments is not None]
+    if len(each) < len(blocks):
+        return Observed(views, parts)
+    draws = tuple(draw for block in blocks for draw in block.draws)
+    return Observed(views, parts, combined(each, shares), draws)
 
 
 def level_difference(pool: Pool) -> tuple[float, tuple[float, float] | None]:
@@ -161,8 +149,8 @@ def level_difference(pool: Pool) -> tuple[float, tuple[float, float] | None]:
     return value, jackknife_interval(value, strata)
 
 
-def band_contributions(envelope: NDArray[np.float64], pool: Pool) -> tuple[Contribution, ...]:
-    """Share of each mel band in the envelope view's value; ``envelope`` is (windows, 480), scaled.
+def band_contributions(pool: Pool) -> tuple[Contribution, ...]:
+    """Share of each mel band in the envelope view's value.
 
     A pair's kernel |d|^(1/2) is divided among the bands by their share of |d|^2, so the parts add up
     exactly. Of large sets: the first ``BAND_UNITS`` units a side in the order of their contents' digests
@@ -173,17 +161,17 @@ def band_contributions(envelope: NDArray[np.float64], pool: Pool) -> tuple[Contr
     One ``Contribution`` a band, named by its lower and upper edge in Hz ("30-150 Hz"), from low to high;
     neighbours overlap by half, as triangular bands do.
     """
-    ends = np.append(pool.starts[1:], len(pool.vectors))
-    sides = [np.flatnonzero(inside)[:BAND_UNITS] for inside in (pool.in_reference, pool.in_candidate)]
-    chosen = np.union1d(*sides)
-    if (ends - pool.starts)[chosen].sum() > 4 * BAND_UNITS:
+    pool = taken(pool, _first_units(pool))
+    sides = [np.flatnonzero(inside) for inside in (pool.in_reference, pool.in_candidate)]
+    chosen = np.arange(pool.size)
+    envelope = split_views(pool.vectors)["envelope"] / split_views(constants()[0])["envelope"]
+    weights = None
+    if len(envelope) > 4 * BAND_UNITS:
         # Too many windows for a table of their pairs: the mean of each unit stands for its windows.
-        envelope, weights = np.add.reduceat(envelope * pool.weights[:, None], pool.starts)[chosen], None
-        owner = np.arange(len(chosen))
+        envelope = np.add.reduceat(envelope * pool.weights[:, None], pool.starts)
+        owner = chosen
     else:
-        rows = np.concatenate([np.arange(pool.starts[unit], ends[unit]) for unit in chosen])
-        owner = np.repeat(np.arange(len(chosen)), (ends - pool.starts)[chosen])
-        envelope, weights = envelope[rows], pool.weights[rows]
+        owner, weights = np.repeat(chosen, pool.counts), pool.weights
     pairs = _pair_coefficients(chosen, sides, pool)[np.ix_(owner, owner)]
     if weights is not None:
         pairs *= np.outer(weights, weights)
@@ -200,6 +188,14 @@ def band_contributions(envelope: NDArray[np.float64], pool: Pool) -> tuple[Contr
         value = totals @ (part * part).sum(axis=1) - ((pairs @ part) * part).sum()
         result.append(Contribution(f"{edges[band]:.0f}-{edges[band + 2]:.0f} Hz", float(value)))
     return tuple(result)
+
+
+def _first_units(pool: Pool) -> NDArray[np.int_]:
+    """The first ``BAND_UNITS`` of either set, and their partners."""
+    sides = [np.flatnonzero(inside)[:BAND_UNITS] for inside in (pool.in_reference, pool.in_candidate)]
+    chosen = np.union1d(*sides)
+    partners = pool.partner[chosen]
+    return np.union1d(chosen, partners[partners >= 0])
 
 
 def _pair_coefficients(

@@ -6,8 +6,9 @@ Conventions
     prepared    without offset and rumble, trimmed, at 22,050 Hz, at one level: what ``prepare`` gives,
                 ``windows`` and ``embed`` take.
     window      what one vector describes: 1 s of a prepared signal, or all of a shorter one.
-    vectors     (windows, 1032) float32, one row a window; ``views.VIEWS`` tells which columns are which view.
-    divisors    one bundled constant a number (``constants.json``), made from synthetic audio.
+    vectors     (windows, 1799) float32, one row a window; ``views.COLUMNS`` tells where each part stands.
+    divisors    one bundled constant (``constants.json``) for each of the first 1032 numbers, those of the
+                value; made from synthetic audio.
 """
 
 from __future__ import annotations
@@ -291,7 +292,7 @@ def describe_signal(
 ) -> tuple[NDArray[np.float32], float]:
     """One sound from samples to numbers: ``prepare``, ``windows``, ``embed``.
 
-    Returns its vectors, (windows, 1032) float32, not divided yet, and its level in dB relative to full
+    Returns its vectors, (windows, 1799) float32, not divided yet, and its level in dB relative to full
     scale. Arguments and errors are those of ``prepare``.
     """
     prepared, level = prepare(signal, rate, bandwidth_rate=bandwidth_rate)
@@ -299,7 +300,7 @@ def describe_signal(
 
 
 def split_views(vectors: NDArray[Any]) -> dict[str, NDArray[Any]]:
-    """The columns of each view of (..., 1032) numbers, by name; views of the array, not copies."""
+    """The columns of each view of (..., 1032 or 1799) numbers, by name; views of the array, not copies."""
     return {view: vectors[..., columns] for view, columns in VIEW_COLUMNS.items()}
 
 
@@ -308,7 +309,7 @@ def split_views(vectors: NDArray[Any]) -> dict[str, NDArray[Any]]:
 
 @cache
 def constants(path: Path = CONSTANTS_FILE) -> tuple[NDArray[np.float64], str]:
-    """Bundled divisor of each of the 1032 numbers, and the recipe's name with their checksum.
+    """Bundled divisor of each of the 1032 numbers of the value, and the recipe's name with their checksum.
 
     Raises ``AudioError`` if the file is missing, or not of this recipe. Made by ``make constants``.
     """
@@ -334,6 +335,13 @@ def constants(path: Path = CONSTANTS_FILE) -> tuple[NDArray[np.float64], str]:
     digest = hashlib.sha256(scale.astype(np.float32).tobytes()).hexdigest()[:8]
     scale.setflags(write=False)  # one array for all callers
     return scale, f"{RECIPE_VERSION}-{digest}"
+
+
+def divided(vectors: NDArray[Any]) -> NDArray[np.float64]:
+    """The numbers of the value over their bundled divisors, (..., 1799) -> (..., 1032)."""
+    scale, _ = constants()
+    result: NDArray[np.float64] = vectors[..., : len(scale)] / scale
+    return result
 
 
 def divisors(vectors: ArrayLike, *, floor: float = 0.1) -> NDArray[np.float64]:

@@ -1,74 +1,81 @@
-"""The kernel |x - y|^(1/2) between all units, in tiles of bounded size.
+"""The kernel |x - y|^(1/2) between all units of a block.
 
 Conventions
-    tile       K[first:last, first:], (views, last - first, units - first): the upper half, row by row.
-    K[i, j]    weighted mean of |x - y|^(1/2) over the windows x of unit i and y of unit j.
-    precision  float64 up to ``DENSE_WINDOWS`` windows, float32 above, where it takes half the time; a value
-               is then right to about 1e-5.
+    K[i, j]    weighted mean of |x - y|^(1/2) over the windows x of unit i and y of unit j, of one view;
+               symmetric, (units, units) float64. Of many windows some pairs: see ``units.window_parts``.
+    0          on the diagonal, and between partners: neither pair enters a mean.
+    precision  of the distances float64 up to ``DENSE_WINDOWS`` windows, float32 above, where it takes half
+               the time; a value is then right to about 1e-5.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
-from audio_distance.units import Pool
+from audio_distance.units import Pool, window_parts
 
-DENSE_WINDOWS = 4096  # up to here the kernel is computed in float64, above in float32
-TILE_ELEMENTS = 2**22  # of a kernel tile: 32 MiB in float64
+DENSE_WINDOWS = 1024  # up to here distances are computed in float64, above in float32
+CHUNK_ELEMENTS = 2**21  # of a table of window pairs: 16 MiB in float64
 
-Tile = tuple[int, int, NDArray[Any]]
-Tiles = Callable[
-    [Sequence[NDArray[Any]], Pool], Iterator[Tile]
-]  # ``unit_tiles``, or that under a progress bar
+Kernel = Callable[..., NDArray[np.float64]]  # ``unit_kernel``, or that under a progress bar
 
 
-def unit_tiles(views: Sequence[NDArray[Any]], pool: Pool) -> Iterator[Tile]:
-    """The upper half of the unit-by-unit kernel in tiles of bounded size.
+def unit_kernel(view: NDArray[Any], pool: Pool, divisors: ArrayLike = 1.0) -> NDArray[np.float64]:
+    """K of one view, (units, units).
 
-    Yields first, last and K[first:last, first:], (views, last - first, units - first); the rest follows
-    from symmetry. ``views`` are scaled vectors, each (windows, numbers). A unit with itself and with its
-    partner is 0: neither pair enters a mean.
+    ``view`` is (windows, numbers), of the windows of the ``pool``; ``divisors``, (numbers,), scale it.
     """
-    total = len(pool.vectors)
-    ends = np.append(pool.starts[1:], total)
+    parts = window_parts(pool)
+    kernel = np.zeros((pool.size, pool.size))
+    for rows, weights in parts:
+        starts = np.searchsorted(rows, pool.starts)
+        _add_upper_half(kernel, view[rows] / divisors, weights / len(parts) ** 0.5, starts)
+    kernel = np.triu(kernel, 1)  # the upper half alone was met as a whole
+    kernel += kernel.T
+    matched = np.flatnonzero(pool.partner >= 0)
+    kernel[matched, pool.partner[matched]] = 0
+    return kernel
+
+
+def _add_upper_half(
+    kernel: NDArray[np.float64], view: NDArray[Any], weights: NDArray[np.float64], starts: NDArray[np.int_]
+) -> None:
+    """Add one part's kernel to the upper half of ``kernel``; below the diagonal it means nothing.
+
+    ``view`` is (windows, numbers), unit after unit from ``starts`` on. A pair of windows counts with the
+    product of its ``weights``.
+    """
+    total, units = len(view), len(starts)
     precision: type[np.floating[Any]] = np.float64 if total <= DENSE_WINDOWS else np.float32
-    left, right = zip(*(_distance_factors(view, precision) for view in views), strict=True)
-    weights = None if len(pool.starts) == total else pool.weights.astype(precision)
+    left, right = _distance_factors(view, precision)
     # Below this a squared distance is rounding: two copies of a sound are at 0, not at 0.001.
-    noise = [8 * np.finfo(precision).eps * float(factor[:, -1].max()) for factor in right]
-    step = max(1, TILE_ELEMENTS // total)
-    first = 0
-    while first < pool.size:
-        # As many whole units as fit, and at least one, however many windows it has.
-        last = max(first + 1, int(np.searchsorted(ends, pool.starts[first] + step, side="right")))
-        begin, end = pool.starts[first], ends[last - 1]
-        tile = np.zeros((len(views), last - first, pool.size - first), precision)
-        for low in range(begin, end, step):
-            rows = slice(low, min(low + step, end))
-            for index in range(len(views)):
-                kernel = left[index][rows] @ right[index][begin:].T
-                kernel *= kernel > noise[index]
-                np.sqrt(np.sqrt(kernel, out=kernel), out=kernel)
-                if weights is None:
-                    tile[index] = kernel
-                    continue
-                # From windows to units: weighted sums over the columns, then over the rows of each unit.
-                kernel *= weights[begin:]
-                kernel *= weights[rows, None]
-                by_unit = np.add.reduceat(kernel, pool.starts[first:] - begin, axis=1)
-                owners = np.searchsorted(pool.starts, np.arange(rows.start, rows.stop), side="right") - 1
-                units, starts = np.unique(owners, return_index=True)
-                tile[index, units - first] += np.add.reduceat(by_unit, starts, axis=0)
-        units = np.arange(first, last)
-        tile[:, units - first, units - first] = 0
-        matched = units[pool.partner[first:last] >= first]
-        tile[:, matched - first, pool.partner[matched] - first] = 0
-        yield first, last, tile
-        first = last
+    noise = 8 * np.finfo(precision).eps * float(right[:, -1].max())
+    ends = np.append(starts[1:], total)
+    owner = np.repeat(np.arange(units), ends - starts)
+    step = max(1, CHUNK_ELEMENTS // total)
+    single = total == units
+    for low in range(0, total, step):
+        rows = slice(low, min(low + step, total))
+        first = int(owner[low])  # units before this one have met these rows already
+        begin = starts[first]
+        distances = left[rows] @ right[begin:].T
+        distances *= distances > noise
+        np.sqrt(np.sqrt(distances, out=distances), out=distances)
+        if single:
+            kernel[rows, first:] += distances  # all weights are 1
+            continue
+        # From windows to units: weighted sums over the columns, then over the rows of each unit.
+        distances *= weights[begin:].astype(precision)
+        by_unit = np.add.reduceat(distances, starts[first:] - begin, axis=1).astype(float)
+        by_unit *= weights[rows, None]
+        met, row_starts = np.unique(owner[rows], return_index=True)
+        sums = np.add.reduceat(by_unit, row_starts, axis=0)
+        for unit, sum_of_unit in zip(met.tolist(), sums, strict=True):
+            kernel[unit, unit:] += sum_of_unit[unit - first :]
 
 
 def _distance_factors(

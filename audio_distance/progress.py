@@ -1,20 +1,21 @@
 """Progress bars on standard error: how far a call is that takes longer than half a second.
 
 Conventions
-    stage      what a bar is called: "reading" counts files, "comparing" the passes over the kernel.
+    stage      what a bar is called: "reading" counts files, "comparing" the kernels of views and blocks.
     progress   ``Reading.progress``: True or False, or None for "on a terminal".
 """
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
-from numpy.typing import NDArray
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
-from audio_distance.kernel import Tile, Tiles, unit_tiles
+from audio_distance.kernel import Kernel, unit_kernel
 from audio_distance.units import Pool
 
 DELAY = 0.5  # seconds; what is over sooner shows no bar
@@ -37,21 +38,20 @@ def counted(items: Iterable[Item], total: int, *, progress: bool | None) -> Iter
 
 
 @contextmanager
-def comparing(pool: Pool, name: str, passes: int, *, progress: bool | None) -> Iterator[Tiles]:
-    """``unit_tiles`` for ``passes`` over the kernel of a pool, under one bar for them all."""
+def comparing(kernels: int, name: str, *, progress: bool | None) -> Iterator[Kernel]:
+    """``unit_kernel``, under a bar that ends when it has been called ``kernels`` times."""
     if not _is_shown(progress):
-        yield unit_tiles
+        yield unit_kernel
         return
     from tqdm import tqdm
 
     stage = f"comparing {name}".rstrip()
     form = "{desc}: {percentage:3.0f}%|{bar}| {elapsed}<{remaining}"
-    with tqdm(total=passes * pool.size**2, desc=stage, delay=DELAY, leave=False, bar_format=form) as bar:
+    with tqdm(total=kernels, desc=stage, delay=DELAY, leave=False, bar_format=form) as bar:
 
-        def tiles(views: Sequence[NDArray[Any]], pool: Pool) -> Iterator[Tile]:
-            for first, last, kernel in unit_tiles(views, pool):
-                yield first, last, kernel
-                # A tile takes the longer, the more of the upper half is right of it and below.
-                bar.update((pool.size - first) ** 2 - (pool.size - last) ** 2)
+        def counted_kernel(view: NDArray[Any], pool: Pool, divisors: ArrayLike = 1.0) -> NDArray[np.float64]:
+            found = unit_kernel(view, pool, divisors)
+            bar.update()
+            return found
 
-        yield tiles
+        yield counted_kernel

@@ -11,19 +11,23 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import stdtrit
 
-from audio_distance.kernel import Tile, Tiles, unit_tiles
-from audio_distance.units import Pool, pair_counts
+from audio_distance import pooling
+from audio_distance.kernel import Kernel, unit_kernel
+from audio_distance.units import Pool, pair_counts, window_parts
 
-WHITENING_RIDGE = 0.1  # of the mean variance: flat from .01 to .3 in power, see the benchmark
-TEST_PASSES = 4  # over the kernel: three families, and the value's own
-TIE = 1e-6  # studentised statistics that differ by less are equal up to rounding
+TIE = 1e-6  # normal scores that differ by less are equal up to rounding
+TIED_UNITS = 512  # above them arrangements are summed in float32
+TESTED_WINDOWS = 8192  # of a block, at most, in the test
+MOST = {"plain": 1, "freed": 5}  # of single numbers, how many of the largest differences are added
 
 
 def jackknife_interval(value: float, strata: Iterable[ArrayLike], level: float = 0.95) -> tuple[float, float]:
@@ -65,7 +69,9 @@ def jackknife_variance(strata: Iterable[ArrayLike]) -> tuple[float, float]:
     return variance, variance**2 / squares if squares > 0 else 1.0
 
 
-def arrangements(pool: Pool, permutations: int, seed: int) -> tuple[NDArray[np.float32], bool]:
+def arrangements(
+    pool: Pool, permutations: int, seed: int, *, block: int | None = None
+) -> tuple[NDArray[np.float32], bool]:
     """Membership in the reference, (units, arrangements), the observed one first; and whether that is all.
 
     Pairs are swapped, all other units dealt anew, shared ones stay in both. Every arrangement there is,
@@ -78,6 +84,8 @@ def arrangements(pool: Pool, permutations: int, seed: int) -> tuple[NDArray[np.f
     seed : int
         Of ``numpy.random.default_rng``: for each arrangement first a swap or none for each pair in the order
         of the units, then a permutation of the units that are free.
+    block : int, optional
+        Of several: never every arrangement, and the generator is that of [seed, block].
 
     Returns
     -------
@@ -91,7 +99,7 @@ def arrangements(pool: Pool, permutations: int, seed: int) -> tuple[NDArray[np.f
     chosen = int((pool.members[free] == 1).sum())
     # Beyond 60 pairs the number is far above any limit, and need not be written out.
     count = 2 ** min(len(left), 60) * math.comb(len(free), chosen)
-    exact = count <= permutations + 1
+    exact = block is None and count <= permutations + 1
     if exact:
         deals = list(itertools.combinations(free, chosen))
         swaps = itertools.product((0, 1), repeat=len(left))
@@ -103,7 +111,7 @@ def arrangements(pool: Pool, permutations: int, seed: int) -> tuple[NDArray[np.f
         observed = int(np.flatnonzero((members == in_reference[:, None]).all(axis=0))[0])
         members[:, [0, observed]] = members[:, [observed, 0]]
         return members, True
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(seed if block is None else [seed, block])
     members = np.repeat(in_reference[:, None], permutations + 1, axis=1)
     for column in range(1, permutations + 1):
         swapped = rng.integers(0, 2, len(left))
@@ -112,100 +120,100 @@ def arrangements(pool: Pool, permutations: int, seed: int) -> tuple[NDArray[np.f
     return members, False
 
 
-def arranged_values(tiles: Iterable[Tile], pool: Pool, members: NDArray[np.float32]) -> NDArray[np.float64]:
-    """Value for every arrangement of ``members``; ``tiles`` as ``unit_tiles`` yields, of one view.
+def arranged_values(
+    kernel: NDArray[np.float64], pool: Pool, members: NDArray[np.float32]
+) -> NDArray[np.float64]:
+    """Value for every arrangement of ``members`` (units, arrangements); ``kernel`` is (units, units).
 
-    One pass over the upper half of the kernel serves all arrangements: with r = 1 in the reference, the sums
-    within, across and of everything follow from r' K r, r' K 1 and 1' K 1.
+    With r = 1 in the reference, the sums within, across and of everything are r' K r, r' K 1 and 1' K 1.
     """
-    both = 1.0 + (pool.members == 3)
-    within, toward, everything = np.zeros(members.shape[1]), np.zeros(members.shape[1]), 0.0
-    for first, last, kernel in tiles:
-        size = last - first
-        kernel = kernel.copy()
-        kernel[:, :size] /= 2  # the square on the diagonal is met from both sides
-        mine, others = members[first:last], members[first:]
-        within += 2 * np.einsum("up,up->p", kernel @ others.astype(kernel.dtype), mine, dtype=float)
-        totals = kernel @ both[first:]
-        toward += totals @ mine + (both[first:last] @ kernel) @ others
-        everything += 2 * float(totals @ both[first:last])
+    # Beyond some hundred units no two arrangements tie but by rounding, and half the time counts.
+    precision: type[np.floating[Any]] = np.float64 if pool.size <= TIED_UNITS else np.float32
+    arranged: NDArray[Any] = members.astype(precision, copy=False)
+    toward_reference: NDArray[Any] = kernel.astype(precision, copy=False) @ arranged
+    within = np.einsum("up,up->p", toward_reference, arranged, dtype=float)
+    totals = kernel @ (1.0 + (pool.members == 3))  # a shared unit is in both sets
+    toward = totals @ members
+    everything = float(totals @ (1.0 + (pool.members == 3)))
     return pair_counts(pool).value(within, toward - within, everything - 2 * toward + within)
 
 
-def standardise(view: NDArray[np.float64], weights: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Each number by its standard deviation over the pooled units: the same for every arrangement.
+@dataclass(frozen=True)
+class Arranged:
+    """What the test looks at in one block, under every arrangement; the observed one first.
 
-    ``view`` is (windows, numbers), ``weights`` (windows,) sum to 1. A number that hardly varies is kept from
-    counting most by a tenth of the typical spread.
+    Attributes
+    ----------
+    values : (arrangements,)
+        The distance itself.
+    energies : name -> (arrangements,)
+        Energy distances of pooled descriptions.
+    numbers : name -> (arrangements, numbers)
+        Differences of the means of single numbers, each of mean 0 and variance 1.
+    windows : int
+        That take part.
+    exact : bool
+        Every arrangement there is was made.
     """
-    centred = view - weights @ view
-    spread = np.sqrt(weights @ centred**2)
-    typical = np.median(spread[spread > 0]) if np.any(spread > 0) else 1.0
-    scaled: NDArray[np.float64] = (
-        centred / np.sqrt(spread**2 + (0.1 * typical) ** 2) / math.sqrt(2 * view.shape[1])
-    )
-    return scaled
+
+    values: NDArray[np.float64]
+    energies: dict[str, NDArray[np.float64]]
+    numbers: dict[str, NDArray[np.float64]]
+    windows: int
+    exact: bool
 
 
-def whiten(view: NDArray[np.float64], weights: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Principal components of the pooled units, each divided by sqrt(variance + ridge).
+def rearranged(
+    kernel: NDArray[np.float64],
+    pool: Pool,
+    tested: Pool,
+    *,
+    parts: Mapping[str, NDArray[np.int_]],
+    permutations: int,
+    seed: int,
+    block: int | None = None,
+    unit_kernel: Kernel = unit_kernel,
+) -> Arranged:
+    """The statistics of one block under its arrangements.
+
+    Every description is fitted on the pooled units, which no rearrangement changes.
 
     Parameters
     ----------
-    view : array, (windows, numbers)
-    weights : array, (windows,)
-        They sum to 1 over all units.
-
-    Returns
-    -------
-    (windows, components), scaled so that two random windows are about 1 apart; one column of zeros where
-    nothing varies.
-
-    Notes
-    -----
-    The ridge, a tenth of the mean variance, keeps directions that the sample hardly shows from counting as
-    much as the others: with fewer units than numbers these would be most of the statistic.
+    kernel : (units, units)
+        The value's, for its own distribution.
+    pool, tested : Pool
+        The block, and what the test takes of its windows: see ``matching``. The units are the same.
+    parts : name -> columns
+        The numbers of ``vectors`` that take part: see ``pooling.usable``.
+    permutations, seed, block : int
+        See ``arrangements``; blocks are arranged independently.
+    unit_kernel : callable
+        ``kernel.unit_kernel``, or that with a progress bar; called four times, twice for an embedding.
     """
-    weighted = np.sqrt(weights)[:, None] * (view - weights @ view)
-    # Of the two ways to the same axes the one with the smaller matrix.
-    if len(view) <= view.shape[1]:
-        _, spread, axes = np.linalg.svd(weighted, full_matrices=False)
-        variance = spread**2
-    else:
-        variance, axes = np.linalg.eigh(weighted.T @ weighted)
-        axes = axes.T
-    # Components that are rounding would be blown up to count like the others.
-    kept = variance > 1e-10 * max(float(variance.max(initial=0)), 1e-300)
-    variance, axes = variance[kept], axes[kept]
-    if not len(variance):
-        return np.zeros((len(view), 1))
-    scores = (view - weights @ view) @ axes.T
-    whitened: NDArray[np.float64] = (
-        scores / np.sqrt(variance + WHITENING_RIDGE * variance.mean()) / math.sqrt(2 * len(variance))
+    members, exact = arrangements(pool, permutations, seed, block=block)
+    # What the windows of a test weigh together is bounded, so that its memory is.
+    windows = len(tested.vectors)
+    rows, weights = window_parts(tested, TESTED_WINDOWS)[0]
+    tested = replace(
+        tested,
+        vectors=tested.vectors[rows],
+        starts=np.searchsorted(rows, tested.starts),
+        weights=weights,
+        files=tested.files[rows],
     )
-    return whitened
-
-
-def pooled_families(
-    views: Sequence[NDArray[np.float64]],
-    weights: NDArray[np.float64],
-    audible: Sequence[NDArray[np.bool_]] | None = None,
-) -> list[list[NDArray[np.float64]]]:
-    """The pooled descriptions whose statistics the test combines.
-
-    Standardised numbers see broad changes (a class that is missing), whitened ones small consistent
-    changes (a codec); whitened twice, from the numbers as they are and from standardised ones, because
-    the ridge damps other directions in each. Attack is linear in the envelope, so it is never whitened.
-    ``audible`` masks the numbers of each view that are used (see ``features.audible_numbers``).
-    """
-    if audible is not None:
-        views = [view[:, used] for view, used in zip(views, audible, strict=True)]
-    standardised = [standardise(view, weights) for view in views]
-    whitened = [0] if len(views) == 1 else [0, 2]  # envelope and fine structure
-    return [
-        standardised,
-        *([whiten(family[i], weights) for i in whitened] for family in (views, standardised)),
-    ]
+    pooled = pooling.families(tested.vectors, weights / tested.size, tested.starts, parts)
+    energies = {}
+    for name, views in pooled.described.items():
+        total = np.zeros((pool.size, pool.size))
+        for view in views:
+            total += unit_kernel(view, tested)
+        energies[name] = arranged_values(total / len(views), tested, members)
+    numbers = {
+        name: pooling.differences(means, members, sets=pool.members, partner=pool.partner)
+        for name, means in pooled.numbers.items()
+    }
+    return Arranged(arranged_values(kernel, pool, members), energies, numbers, windows, exact)
 
 
 @dataclass(frozen=True)
@@ -215,7 +223,7 @@ class PermutationTest:
     Attributes
     ----------
     p_value, statistic : float
-        The largest of the studentised energy distances, and the share of arrangements that reach it.
+        The largest of the normal scores of the statistics, and the share of arrangements that reach it.
     null_distribution : (arrangements,)
         The statistic under every arrangement, the observed one first; what ties with it but for rounding is
         set equal to it, so ``p_value`` is the share that is at least ``statistic``.
@@ -225,6 +233,13 @@ class PermutationTest:
         Rearrangements made; all there are if ``exact``.
     smallest_p : float
         The smallest p-value that these units can give.
+    scores : name -> float
+        The normal score of each statistic; the largest is ``statistic``.
+    differences : (numbers,)
+        Of every single number, in the order of ``parts``: candidate mean minus reference mean, in standard
+        deviations over the arrangements.
+    windows : int
+        That took part; fewer than there are where counts had to be matched.
     """
 
     p_value: float
@@ -234,59 +249,46 @@ class PermutationTest:
     permutations: int
     exact: bool
     smallest_p: float
+    scores: dict[str, float]
+    differences: NDArray[np.float64]
+    windows: int
 
     @property
     def null_spread(self) -> float:
         return float(self.null_values.std()) if len(self.null_values) else 0.0
 
 
-def permutation_test(
-    views: Sequence[NDArray[np.float64]],
-    scaled: Sequence[NDArray[np.float64]],
-    pool: Pool,
-    *,
-    permutations: int,
-    seed: int,
-    audible: Sequence[NDArray[np.bool_]] | None = None,
-    tiles: Tiles = unit_tiles,
-) -> PermutationTest:
-    """Permutation test of "one source": the largest of three studentised energy distances.
+def permutation_test(blocks: Iterable[tuple[float, Arranged]]) -> PermutationTest:
+    """Permutation test of "one source": the largest of several statistics, each as a normal score.
 
-    ``views`` are the numbers as they are, ``scaled`` those of the value (for its null spread). Every
-    description is fitted on the pooled units, which no rearrangement changes, so the test is exact:
-    P(p <= alpha) <= alpha for exchangeable units at every size.
-
-    Parameters
-    ----------
-    views, scaled : sequences of arrays, each (windows, numbers)
-        As ``units.value_views`` gives them.
-    permutations, seed : int
-        See ``arrangements``.
-    audible : sequence of arrays of bool, each (numbers,), optional
-        Numbers of each view that take part (``features.audible_numbers``); all by default.
-    tiles : callable
-        ``kernel.unit_tiles``, or that with a progress bar; called ``TEST_PASSES`` times.
-
-    Returns
-    -------
-    PermutationTest
+    ``blocks`` are shares that add up to 1, and what ``rearranged`` gives. No description is changed by a
+    rearrangement, so the test is exact: P(p <= alpha) <= alpha for exchangeable units at every size.
 
     Notes
     -----
     The largest of several statistics, each brought to one scale by its own null distribution, is again one
-    statistic: its p-value needs no correction for having looked at three.
+    statistic: its p-value needs no correction for having looked at several.
     """
-    members, exact = arrangements(pool, permutations, seed)
-    if members.shape[1] == 1:  # every unit is in both sets
-        return PermutationTest(1.0, 0.0, np.zeros(1), np.zeros(0), 0, True, 1.0)
-
-    def arranged(family: Sequence[NDArray[np.float64]]) -> NDArray[np.float64]:
-        means = ((first, last, kernel.mean(axis=0)) for first, last, kernel in tiles(family, pool))
-        return arranged_values(means, pool, members)
-
-    families = pooled_families(views, pool.weights / pool.size, audible)
-    largest = np.max([studentise(arranged(family)) for family in families], axis=0)
-    count = len(largest)
+    values: Any = 0.0
+    energies: dict[str, Any] = defaultdict(float)
+    numbers: dict[str, Any] = defaultdict(float)
+    exact, windows = False, 0
+    for share, block in blocks:
+        values = values + share * block.values
+        for name, of_block in block.energies.items():
+            energies[name] = energies[name] + share * of_block
+        for name, differences in block.numbers.items():
+            numbers[name] = numbers[name] + math.sqrt(share) * differences  # of variance 1, as each is
+        exact = block.exact
+        windows += block.windows
+    count = len(values)
+    if count == 1:  # every unit is in both sets
+        return PermutationTest(
+            1.0, 0.0, np.zeros(1), np.zeros(0), 0, True, 1.0, {}, -numbers["plain"][0], windows
+        )
+    statistics = {**energies, **{name: pooling.largest(numbers[name], MOST[name]) for name in numbers}}
+    scores = {name: pooling.normal_scores(arranged) for name, arranged in statistics.items()}
+    largest = np.max(list(scores.values()), axis=0)
     # Arrangements that are equal up to rounding are ties, and ties count as reached.
     largest[np.abs(largest - largest[0]) <= TIE] = largest[0]
     reached = int((largest >= largest[0]).sum())
@@ -296,14 +298,11 @@ def permutation_test(
         p_value=reached / count,
         statistic=float(largest[0]),
         null_distribution=largest,
-        null_values=arranged(scaled)[0 if exact else 1 :],
+        null_values=values[0 if exact else 1 :],
         permutations=count if exact else count - 1,
         exact=exact,
         smallest_p=(symmetric if exact else 1) / count,
+        scores={name: float(arranged[0]) for name, arranged in scores.items()},
+        differences=-numbers["plain"][0],
+        windows=windows,
     )
-
-
-def studentise(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Centred and divided by the spread over the arrangements; zeros where all are equal."""
-    spread = values.std()
-    return (values - values.mean()) / spread if spread > 1e-12 else np.zeros_like(values)

@@ -48,7 +48,7 @@ def describe_blocks(
 
     Returns
     -------
-    vectors (windows, 1032) float32, level in dB relative to full scale, number of samples.
+    vectors (windows, 1799) float32, level in dB relative to full scale, number of samples.
 
     Raises
     ------

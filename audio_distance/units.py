@@ -6,15 +6,19 @@ Conventions
     member     1 of the reference, 2 of the candidate, 3 of both (a unit whose content is in both sets).
     partner    the unit of the other set that is the same thing twice, such as a recording and its copy.
     order      units are sorted by content, so no result depends on names or on the order of the files.
+    block      units that are all compared with each other. Large sets are dealt to several, at random.
+    part       windows that are all compared with each other; every unit of a block has some in each.
 """
 
 from __future__ import annotations
 
+import itertools
+import math
 import re
 import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -23,7 +27,11 @@ from numpy.typing import ArrayLike, NDArray
 
 from audio_distance.description import Sound, SoundSet
 from audio_distance.errors import AudioError
-from audio_distance.features import constants, divisors, split_views
+from audio_distance.features import divisors
+
+BLOCK_UNITS = 2048  # of both sets that are all compared with each other
+BLOCK_LEAST = 200  # of the smaller set in each block
+PART_WINDOWS = 4096  # that are all compared with each other
 
 Sum = TypeVar("Sum", float, NDArray[np.float64])
 
@@ -40,6 +48,8 @@ class Pool:
         First window of each unit.
     weights : (windows,)
         They sum to 1 within a unit: files alike within a group, windows alike within a file.
+    files : (windows,) int
+        Which file a window is of, counted through all units, ascending.
     members : (units,) int
         1 for reference, 2 for candidate, 3 for both.
     partner : (units,) int
@@ -54,6 +64,7 @@ class Pool:
     vectors: NDArray[np.float32]
     starts: NDArray[np.int_]
     weights: NDArray[np.float64]
+    files: NDArray[np.int_]
     members: NDArray[np.int_]
     partner: NDArray[np.int_]
     names: tuple[str, ...]
@@ -63,6 +74,11 @@ class Pool:
     @property
     def size(self) -> int:
         return len(self.starts)
+
+    @property
+    def counts(self) -> NDArray[np.int_]:
+        """Windows of each unit."""
+        return np.diff(np.append(self.starts, len(self.vectors)))
 
     @property
     def in_reference(self) -> NDArray[np.bool_]:
@@ -101,6 +117,121 @@ def pair_counts(pool: Pool) -> PairCounts:
     return PairCounts(int(pool.in_reference.sum()), int(pool.in_candidate.sum()), shared + pairs)
 
 
+def taken(pool: Pool, units: NDArray[np.int_]) -> Pool:
+    """Some ``units`` (ascending, a unit with its partner or neither) as a pool of their own."""
+    if len(units) == pool.size:
+        return pool
+    counts = pool.counts[units]
+    rows = np.repeat(pool.starts[units] - np.cumsum(counts) + counts, counts) + np.arange(counts.sum())
+    place = np.full(pool.size + 1, -1)  # the last for units without a partner
+    place[units] = np.arange(len(units))
+    return replace(
+        pool,
+        vectors=pool.vectors[rows],
+        starts=np.cumsum(counts) - counts,
+        weights=pool.weights[rows],
+        files=np.unique(pool.files[rows], return_inverse=True)[1],
+        members=pool.members[units],
+        partner=place[pool.partner[units]],
+        names=tuple(pool.names[unit] for unit in units),
+        levels=pool.levels[units],
+    )
+
+
+def block_units(pool: Pool) -> list[NDArray[np.int_]]:
+    """The units of each block, ascending: all of them once in one block, if there are no more than 2048.
+
+    More are dealt evenly, set by set, to blocks of at most ``BLOCK_UNITS``: units are in the order of their
+    contents' digests, so dealing one after another is a random choice, the same on every run. A block is a
+    small comparison of its own, and what is found is the mean over the blocks: as unbiased, because pairs of
+    units are left out without looking at them; a test, because units change places within a block only.
+    Memory is that of one block, and time grows with the units and not with their square.
+
+    What it costs: a value from all pairs has the variance s / N + t / N^2 (Hoeffding), one from blocks
+    of B the variance s / N + t / (N B). Where sets differ, the first term is all that counts.
+
+    With a much smaller set on one side the other is thinned: each block has at least ``BLOCK_LEAST`` units
+    of the smaller set, and as many of the larger one as it holds. 200 against 1848 instead of against any
+    number have a spread that is 5 % larger at most.
+    """
+    if pool.size <= BLOCK_UNITS:
+        return [np.arange(pool.size)]
+    smaller = min(int(pool.in_reference.sum()), int(pool.in_candidate.sum()))
+    count = max(1, min(math.ceil(pool.size / BLOCK_UNITS), smaller // BLOCK_LEAST))
+    firsts = np.flatnonzero((pool.partner < 0) | (pool.members == 1))  # a pair is dealt as one
+    block = np.zeros(pool.size, int)
+    for kind in ((1, False), (2, False), (3, False), (1, True)):
+        dealt = firsts[(pool.members[firsts] == kind[0]) & ((pool.partner[firsts] >= 0) == kind[1])]
+        block[dealt] = np.arange(len(dealt)) % count
+    paired = firsts[pool.partner[firsts] >= 0]
+    block[pool.partner[paired]] = block[paired]
+    return [_thinned(np.flatnonzero(block == number), pool) for number in range(count)]
+
+
+def block_shares(pool: Pool, blocks: Sequence[NDArray[np.int_]]) -> list[float]:
+    """With what share each block counts: that of its candidate units. They sum to 1."""
+    counts = np.array([pool.in_candidate[units].sum() for units in blocks])
+    shares: list[float] = (counts / counts.sum()).tolist()
+    return shares
+
+
+def _thinned(units: NDArray[np.int_], pool: Pool) -> NDArray[np.int_]:
+    """No more than ``BLOCK_UNITS`` where those that belong to the larger set alone can be left out."""
+    excess = len(units) - BLOCK_UNITS
+    members = pool.members[units]
+    larger = 1 if (members == 1).sum() > (members == 2).sum() else 2
+    alone = np.flatnonzero((members == larger) & (pool.partner[units] < 0))
+    kept = max(len(alone) - max(0, excess), min(len(alone), BLOCK_LEAST))
+    return np.delete(units, alone[kept:])
+
+
+def window_parts(pool: Pool, most: int = PART_WINDOWS) -> list[tuple[NDArray[np.int_], NDArray[np.float64]]]:
+    """Rows and weights of parts of about ``most`` windows each: every unit in every part.
+
+    The mean of a kernel over all pairs of windows of two units is estimated without bias by the mean over
+    the parts, each with all pairs of the windows that it has: files of a group with fewer files than parts
+    have each some of their windows in every part, and of a group with more files some files are in each.
+    Which is random, by the place of the unit in the order of contents.
+
+    Returns
+    -------
+    list of (rows, weights): the windows, ascending, and weights that sum to 1 within a unit. One part with
+    everything if there are no more than ``most`` windows.
+    """
+    total = len(pool.vectors)
+    count = math.ceil(total / most)
+    if count <= 1 or total == pool.size:
+        return [(np.arange(total), pool.weights)]
+    rng = np.random.default_rng(0)
+    owner = np.repeat(np.arange(pool.size), pool.counts)
+    file_starts = np.flatnonzero(np.diff(pool.files, prepend=-1))
+    file_counts = np.diff(np.append(file_starts, total))
+    files_of = np.bincount(owner[file_starts], minlength=pool.size)
+    chosen: list[list[NDArray[np.int_]]] = [[] for _ in range(count)]
+    first = 0
+    for files in files_of.tolist():
+        mine = range(first, first + files)
+        first += files
+        if files >= count:
+            for part, file in zip(itertools.cycle(range(count)), rng.permutation(mine).tolist()):
+                chosen[part].append(np.arange(file_starts[file], file_starts[file] + file_counts[file]))
+            continue
+        for file in mine:
+            order = file_starts[file] + rng.permutation(file_counts[file])
+            for part in range(count):
+                chosen[part].append(order[part::count] if len(order) >= count else order[[part % len(order)]])
+    return [_part(np.sort(np.concatenate(rows)), owner, pool.files) for rows in chosen]
+
+
+def _part(
+    rows: NDArray[np.int_], owner: NDArray[np.int_], files: NDArray[np.int_]
+) -> tuple[NDArray[np.int_], NDArray[np.float64]]:
+    """Rows with their weights: files of a unit alike, windows of a file alike."""
+    starts, counts = np.unique(files[rows], return_index=True, return_counts=True)[1:]
+    of_unit = np.bincount(owner[rows[starts]], minlength=owner[-1] + 1)
+    return rows, np.repeat(1 / (counts * of_unit[owner[rows[starts]]]), counts)
+
+
 def pool_of_vectors(
     reference: ArrayLike, candidate: ArrayLike, *, paired: bool = False, groups: ArrayLike | None = None
 ) -> Pool:
@@ -121,6 +252,7 @@ def pool_of_vectors(
         vectors=vectors[order],
         starts=starts,
         weights=np.repeat(1 / counts, counts),
+        files=np.arange(len(vectors)),
         members=np.where(order[starts] < len(x), 1, 2),
         partner=partner,
         names=tuple(f"{i:05d}" for i in range(len(starts))),
@@ -243,6 +375,7 @@ def make_pool(
                 for sound in unit.sounds
             ]
         ),
+        files=np.repeat(np.arange(len(sounds)), [len(sound.vectors) for sound in sounds]),
         members=np.array([unit.member for unit in units]),
         partner=partner,
         names=tuple(unit.name for unit in units),
@@ -343,20 +476,6 @@ def _refuse_unlike(in_memory: Sequence[bool], reference: SoundSet, candidate: So
             f"paired: {sizes[0]} reference and {sizes[1]} candidate arrays; pairs need as many of both, in "
             "one order"
         )
-
-
-def value_views(
-    pool: Pool, own: NDArray[np.float64] | None = None
-) -> tuple[list[NDArray[np.float64]], list[NDArray[np.float64]]]:
-    """Numbers as they are (for the test) and divided (for the value), a list over views each.
-
-    With ``own`` divisors, (numbers,), of a caller's embedding, all numbers are one view.
-    """
-    if own is not None:
-        return [pool.vectors.astype(float)], [pool.vectors / own]
-    scale, _ = constants()
-    plain, scaled = split_views(pool.vectors.astype(float)), split_views(pool.vectors / scale)
-    return list(plain.values()), list(scaled.values())
 
 
 def own_scale(loaded: SoundSet) -> NDArray[np.float64]:

@@ -1,105 +1,48 @@
-"""The three views: what is measured of one prepared window, 1032 numbers.
+"""What is measured of one prepared window: 1799 numbers, the three views and the texture.
 
 Conventions
     signal      prepared (see ``features.prepare``): mono float32, (samples,), at 22,050 Hz, RMS 0.1.
     spectrum    X[t, k], frame t and bin k: periodic Hann window of n_fft samples, hop n_fft / 4, centred.
     bands       triangles on Slaney's mel scale, 30 Hz to 11,025 Hz; arrays are (frames, bins or bands).
-    numbers     in the order of ``VIEWS``: envelope (480), attack (120), fine structure (432).
+    numbers     those of the value in the order of ``VIEWS``: envelope (480), attack (120), fine structure
+                (432); then those of the test alone, as ``texture`` has them. ``PARTS`` are all of them.
 """
 
 from __future__ import annotations
 
 import itertools
-import math
-from functools import cache, lru_cache
+from functools import lru_cache
 
 import numpy as np
 import scipy.fft
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
-RATE = 22_050  # Hz, at which every signal is described
-PREPARED_RMS = 0.1
-LOWEST_HZ = 30.0
-ENVELOPE_SIZES, ENVELOPE_BANDS = (256, 1024, 4096), 40
-FINE_SIZES, FINE_BANDS = (512, 1024, 2048), 24
+from audio_distance.texture import FAST_SIZE, SPECTRUM_SIZE, TEXTURE, texture, texture_names
+from audio_distance.transforms import ENVELOPE_BANDS as ENVELOPE_BANDS
+from audio_distance.transforms import FINE_BANDS as FINE_BANDS
+from audio_distance.transforms import LOWEST_HZ as LOWEST_HZ
+from audio_distance.transforms import PREPARED_RMS as PREPARED_RMS
+from audio_distance.transforms import RATE as RATE
+from audio_distance.transforms import Bands, band_floor, transform
+from audio_distance.transforms import mel_edges as mel_edges
+from audio_distance.transforms import mel_filters as mel_filters
+
+ENVELOPE_SIZES, FINE_SIZES = (256, 1024, 4096), (512, 1024, 2048)
 VIEWS = {"envelope": 480, "attack": 120, "fine structure": 432}
-VIEW_COLUMNS = {  # where the numbers of each view stand among all
-    view: slice(end - numbers, end)
-    for (view, numbers), end in zip(VIEWS.items(), itertools.accumulate(VIEWS.values()), strict=True)
+PARTS = {**VIEWS, **TEXTURE}
+COLUMNS = {  # where the numbers of each part stand among all
+    part: slice(end - numbers, end)
+    for (part, numbers), end in zip(PARTS.items(), itertools.accumulate(PARTS.values()), strict=True)
 }
-
-
-def mel_filters(
-    n_fft: int, bands: int, *, rate: int, low_hz: float = LOWEST_HZ, high_hz: float | None = None
-) -> NDArray[np.float64]:
-    """Triangular mel filters of peak 1, (bands, n_fft // 2 + 1), on Slaney's mel scale.
-
-    From ``low_hz`` (30 Hz by default: below it rumble, not sound) to ``high_hz`` (by default half of
-    ``rate``, Hz). The same as ``librosa.filters.mel(norm=None)`` (a test compares them); written out because
-    the first import of librosa compiles for about 10 s.
-    """
-    edges = mel_edges(bands, low_hz, rate / 2 if high_hz is None else high_hz)
-    bins = np.arange(n_fft // 2 + 1) * rate / n_fft
-    width = np.diff(edges)
-    rising = (bins - edges[:-2, None]) / width[:-1, None]
-    falling = (edges[2:, None] - bins) / width[1:, None]
-    return np.maximum(0, np.minimum(rising, falling))
-
-
-def mel_edges(bands: int, low_hz: float = LOWEST_HZ, high_hz: float = RATE / 2) -> NDArray[np.float64]:
-    """Corners of the triangles in Hz, (bands + 2,): band i rises from i, peaks at i + 1, ends at i + 2."""
-    return mel_to_hz(np.linspace(hz_to_mel(low_hz), hz_to_mel(high_hz), bands + 2))
-
-
-def hz_to_mel(hz: float) -> float:
-    """Slaney's scale (Auditory Toolbox): linear below 1000 Hz, logarithmic above."""
-    return hz * 3 / 200 if hz < 1000 else 15 + math.log(hz / 1000) * 27 / math.log(6.4)
-
-
-def mel_to_hz(mel: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The inverse of ``hz_to_mel``, for arrays."""
-    return np.where(mel < 15, mel * 200 / 3, 1000 * np.exp((mel - 15) * math.log(6.4) / 27))
-
-
-class _Bands:
-    """A band matrix (bins, bands) kept as a few dense pieces: low bands touch only low bins.
-
-    A mel matrix is nearly empty, and eight bands at a time over their own bins cost a third of one
-    dense product.
-    """
-
-    def __init__(self, matrix: NDArray[np.float64], piece: int = 8) -> None:
-        self.bands = matrix.shape[1]
-        self.pieces: list[tuple[int, slice, NDArray[np.float32]]] = []
-        for first in range(0, self.bands, piece):
-            part = matrix[:, first : first + piece]
-            used = np.flatnonzero(part.any(axis=1))
-            low, high = (used[0], used[-1] + 1) if len(used) else (0, 1)
-            self.pieces.append((first, slice(low, high), np.ascontiguousarray(part[low:high], np.float32)))
-
-    def __call__(self, spectra: NDArray[np.float32]) -> NDArray[np.float32]:
-        result = np.empty((len(spectra), self.bands), np.float32)
-        for first, used, part in self.pieces:
-            np.matmul(spectra[:, used], part, out=result[:, first : first + part.shape[1]])
-        return result
-
-
-@cache
-def _transform(n_fft: int) -> tuple[NDArray[np.float32], _Bands, _Bands]:
-    """Periodic Hann window; mel power bands (per squared window); means over binary bands."""
-    window = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(n_fft) / n_fft)
-    mel = mel_filters(n_fft, ENVELOPE_BANDS, rate=RATE).T / (window @ window)
-    binary = (mel_filters(n_fft, FINE_BANDS, rate=RATE) > 0).T.astype(float)
-    binary /= np.maximum(binary.sum(axis=0), 1)
-    return window.astype(np.float32), _Bands(mel), _Bands(binary)
+VIEW_COLUMNS = {view: COLUMNS[view] for view in VIEWS}
 
 
 def embed(signal: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Describe one window: envelope (480), attack (120) and fine structure (432) as (1032,) float32.
+    """Describe one window: the three views (1032) and the texture (767) as (1799,) float32.
 
-    ``signal`` is prepared (see ``prepare``), 2048 samples to 1 s at 22,050 Hz. Everything is finite for
-    every finite signal, digital silence and a single impulse included.
+    ``signal`` is prepared (see ``prepare``), 2048 samples to 1 s at 22,050 Hz. Everything is finite for every
+    finite signal, digital silence and a single impulse included.
 
     Notes
     -----
@@ -107,12 +50,13 @@ def embed(signal: NDArray[np.float32]) -> NDArray[np.float32]:
     ``_fine_structure`` stand, takes 2.1 ms of CPU a second of audio instead of 1.7.
     """
     envelope, attack, fine = [], [], []
+    logs: dict[int, NDArray[np.float32]] = {}
     # Every size once, 1024 for both views, and one padding for all: half of the longest transform.
     sizes = sorted({*ENVELOPE_SIZES, *FINE_SIZES})
     margin = sizes[-1] // 2
     padded = np.pad(signal, margin)
     for n_fft in sizes:
-        window, mel, binary = _transform(n_fft)
+        window, mel, binary = transform(n_fft)
         centred = padded[margin - n_fft // 2 : len(padded) - margin + n_fft // 2]
         frames = sliding_window_view(centred, n_fft)[:: n_fft // 4]
         spectrum = scipy.fft.rfft(frames * window, axis=1, overwrite_x=True)
@@ -120,13 +64,52 @@ def embed(signal: NDArray[np.float32]) -> NDArray[np.float32]:
         real, imaginary = np.ascontiguousarray(spectrum.real), np.ascontiguousarray(spectrum.imag)
         power = real * real
         power += imaginary * imaginary
+        if n_fft == SPECTRUM_SIZE:
+            mean_power = power.mean(axis=0)  # before the fine structure overwrites it
         if n_fft in ENVELOPE_SIZES:
-            statistics = _envelope(mel(power), n_fft)
+            bands = mel(power)
+            logs[n_fft] = np.log(bands + band_floor(n_fft))
+            statistics = _envelope(bands, n_fft)
             envelope.append(statistics)
             attack.append(statistics[2] - statistics[3])  # rises minus falls: the sign of time
         if n_fft in FINE_SIZES:
             fine.append(_fine_structure(real, imaginary, power, binary))
-    return np.concatenate([np.ravel(part) for part in (*envelope, *attack, *fine)])
+    further = texture(signal, power=mean_power, log_bands=logs[SPECTRUM_SIZE], fast_log_bands=logs[FAST_SIZE])
+    return np.concatenate([np.ravel(part) for part in (*envelope, *attack, *fine, further)])
+
+
+@lru_cache(maxsize=1)
+def number_names() -> tuple[str, ...]:
+    """What each of the 1799 numbers is, in words: "envelope falls, 30-150 Hz, 46 ms", "spectrum 2153 Hz".
+
+    The milliseconds are those of n_fft.
+    """
+    envelope, fine = (_band_names(bands) for bands in (ENVELOPE_BANDS, FINE_BANDS))
+    rows = ("mean", "sd", "rises", "falls")
+    fine_rows = (
+        *("flatness mean", "flatness sd"),
+        *("steadiness mean", "steadiness sd", "steadiness modulus", "smoothness mean"),
+    )
+    return (
+        *(
+            f"envelope {row}, {b}, {ms}"
+            for ms in _milliseconds(ENVELOPE_SIZES)
+            for row in rows
+            for b in envelope
+        ),
+        *(f"attack, {b}, {ms}" for ms in _milliseconds(ENVELOPE_SIZES) for b in envelope),
+        *(f"{row}, {b}, {ms}" for ms in _milliseconds(FINE_SIZES) for row in fine_rows for b in fine),
+        *texture_names(),
+    )
+
+
+def _band_names(bands: int) -> list[str]:
+    edges = mel_edges(bands)
+    return [f"{low:.0f}-{high:.0f} Hz" for low, high in zip(edges[:-2], edges[2:], strict=True)]
+
+
+def _milliseconds(sizes: tuple[int, ...]) -> list[str]:
+    return [f"{1e3 * size / RATE:.0f} ms" for size in sizes]
 
 
 @lru_cache(maxsize=1)
@@ -165,7 +148,7 @@ def _envelope(bands: NDArray[np.float32], n_fft: int) -> NDArray[np.float32]:
 
 
 def _fine_structure(
-    real: NDArray[np.float32], imaginary: NDArray[np.float32], power: NDArray[np.float32], binary: _Bands
+    real: NDArray[np.float32], imaginary: NDArray[np.float32], power: NDArray[np.float32], binary: Bands
 ) -> NDArray[np.float32]:
     """What a log-mel spectrogram cannot see, per band, (frames, bins) -> (6, bands)::
 

@@ -243,7 +243,7 @@ def vectors(folder: Path) -> np.ndarray:
     for path in sorted(folder.iterdir()):
         signal, rate = soundfile.read(path, dtype="float32")
         rows.append(np.mean(metrics.describe_signal(signal, rate, bandwidth_rate=rate)[0], axis=0))
-    return np.array(rows) / metrics.constants()[0]
+    return metrics.divided(np.array(rows))
 
 
 # In words

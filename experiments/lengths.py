@@ -2,12 +2,14 @@
 
 Both sets of every trial are draws of one source, so a p-value of 5 % or less should come in 5 % of trials.
 Environmental clips of 5 s (ESC-10, one of every recording, so that no recording is on both sides) and 400 of
-white noise, 20 files a side, 200 trials a condition, 199 rearrangements, seed 0.
+white noise, 1,000 trials a condition, 199 rearrangements, seed 0.
 
 Conventions
-    condition    lengths in seconds of the files of the reference and of the candidate; a piece starts at a
-                 random place of its clip. "groups of 1 and 2": groups of so many 1 s files are the draws.
+    condition    lengths in seconds of the files of the reference and of the candidate, 20 a side where
+                 nothing else is said; a piece starts at a random place of its clip. "mixed": each file has
+                 one of several lengths at random. "groups": of so many 1 s files, are the draws.
                  "pairs": both sides hold the same clips, each cut twice; the test swaps within pairs.
+                 "short": clips below a second, whose windows differ in length: what the verdict says.
     windows      mean number of windows a unit, of either side: what the lengths become in the distance.
     found        trials with p of 5 % or less, and trials.
     noted        share of the trials whose result says in a note that lengths differ.
@@ -29,30 +31,37 @@ from study import datasets
 from study.sources import seeded
 
 DATA = ("sounds",)
-TAKES = "ten minutes"
+TAKES = "a quarter of an hour"
 
 CLIP_SECONDS, CLIPS = 5.0, 400
-FILES, TRIALS, PERMUTATIONS = 20, 200, 199
+FILES, TRIALS, PERMUTATIONS = 20, 1000, 199
 ALPHA = 0.05
+Described = Mapping[tuple[float, int], Sequence[Sound | None]]  # (length, take) -> a piece of every clip
 LENGTHS = (  # of files in the reference and in the candidate, in seconds
     (1.0, 1.0),
     (5.0, 5.0),
-    (0.5, 1.0),
+    (1.0, 1.05),
     (1.0, 5.0),
     (1.4, 1.6),
     (2.0, 2.05),
     (2.0, 5.0),
+    (3.0, 4.0),
 )
+SHORT = ((0.5, 1.0),)
+MIXED = ("1 to 5", "1 to 2")  # seconds: each file one of the lengths above in between
+UNEQUAL_FILES = ((5.0, 1.0), (50, 10))  # lengths, and files
 PAIRS = ((2.0, 2.0), (1.4, 1.6), (1.0, 5.0))
-GROUPS = ((2, 2), (1, 2))  # files of 1 s in a group
+GROUPS = ((2, 2), (1, 2), (1, 4))  # files of 1 s in a group
+TAKES_OF_A_CLIP = 4  # pieces of 1 s, for groups
 
 
 def run(*, workers: int = -1, quick: bool = False) -> dict:
     """Shares of small p-values in every condition; MissingData without the recordings.
 
-    Returns ``conditions``, a list of rows with ``source``, ``unit`` ("files", "groups", "pairs"),
-    ``reference`` and ``candidate`` (seconds of a file, or files of a group), ``windows``, ``found``,
-    ``noted`` and ``value`` (mean over the trials).
+    Returns ``conditions``, a list of rows with ``source``, ``unit`` ("files", "mixed", "short", "unequal
+    files", "groups", "pairs"), ``reference`` and ``candidate`` (seconds of a file, or files of a group),
+    ``windows``, ``found``, ``noted``, ``short`` (share of verdicts that say so) and ``value`` (mean over the
+    trials).
     """
     trials = 10 if quick else TRIALS
     rows = []
@@ -76,6 +85,7 @@ def run(*, workers: int = -1, quick: bool = False) -> dict:
                     "windows": [float(np.mean([e["windows"][side] for e in each])) for side in (0, 1)],
                     "found": [sum(e["p_value"] <= ALPHA for e in each), trials],
                     "noted": float(np.mean([e["noted"] for e in each])),
+                    "short": float(np.mean([e["short"] for e in each])),
                     "value": float(np.mean([e["value"] for e in each])),
                 }
             )
@@ -88,8 +98,9 @@ def summary(content: Mapping) -> str:
     for row in content["conditions"]:
         hits, trials = row["found"]
         lines.append(
-            f"{row['source']:21} {row['unit']:7} {row['reference']:5} {row['candidate']:5}   "
-            f"{hits / trials:6.1%} of {trials} with p <= .05, noted {row['noted']:.0%}"
+            f"{row['source']:21} {row['unit']:13} {row['reference']!s:6} {row['candidate']!s:6}   "
+            f"{hits / trials:6.1%} of {trials} with p <= .05, noted {row['noted']:.0%}, "
+            f"in the verdict {row['short']:.0%}"
         )
     return "\n".join(lines)
 
@@ -97,13 +108,16 @@ def summary(content: Mapping) -> str:
 def _conditions() -> list[tuple[str, tuple[float, float]]]:
     return [
         *(("files", lengths) for lengths in LENGTHS),
+        *(("short", lengths) for lengths in SHORT),
+        ("mixed", MIXED),
+        ("unequal files", UNEQUAL_FILES[0]),
         *(("pairs", lengths) for lengths in PAIRS),
         *(("groups", counts) for counts in GROUPS),
     ]
 
 
-def _described(source: str, workers: int) -> dict[float, list[Sound]]:
-    """Length in seconds -> one described piece of every clip; minus a length -> a second piece."""
+def _described(source: str, workers: int) -> dict[tuple[float, int], list[Sound | None]]:
+    """(Length in seconds, take) -> one described piece of every clip."""
     if source == "white noise":
         rng, rate = seeded("lengths", source), metrics.RATE
         clips = [rng.normal(0, 0.1, int(CLIP_SECONDS * rate)).astype(np.float32) for _ in range(CLIPS)]
@@ -111,15 +125,15 @@ def _described(source: str, workers: int) -> dict[float, list[Sound]]:
         sounds = datasets.sounds()
         _, firsts = np.unique(sounds.groups, return_index=True)
         clips, rate = [sounds.signals[i] for i in firsts], sounds.rate
-    wanted = sorted({length for lengths in (*LENGTHS, *PAIRS) for length in lengths})
-    # Two pieces of a clip where both are needed: for groups of two files, and for pairs of one length.
-    twice = {1.0, *(one for one, two in PAIRS if one == two)}
-    jobs = [(length, take) for length in wanted for take in ((0, 1) if length in twice else (0,))]
+    wanted = {length for lengths in (*LENGTHS, *SHORT, *PAIRS) for length in lengths}
+    jobs = [(length, 0) for length in sorted(wanted)]
+    # Another piece of a clip for pairs of one length: the same would be one draw in both sets.
+    jobs += [(one, 1) for one, two in PAIRS if one == two]
+    jobs += [(1.0, take) for take in range(1, TAKES_OF_A_CLIP)]
     done = Parallel(n_jobs=workers)(
         delayed(_describe_pieces)(clips, rate, source, length, take) for length, take in jobs
     )
-    described = dict(zip(jobs, done, strict=True))
-    return {(length if take == 0 else -length): described[length, take] for length, take in jobs}
+    return dict(zip(jobs, done, strict=True))
 
 
 def _describe_pieces(
@@ -141,24 +155,32 @@ def _describe_pieces(
     return pieces
 
 
-def _sides(
-    described: Mapping[float, Sequence[Sound | None]],
-    source: str,
-    kind: str,
-    condition: tuple[float, float],
-    trial: int,
-) -> list[list[Sound]]:
+def _sides(described: Described, source: str, kind: str, condition: tuple, trial: int) -> list[list[Sound]]:
     """Two samples of one source; for pairs the same clips twice."""
     rng = seeded("lengths", source, kind, condition, trial)
-    order = rng.permutation(len(described[1.0]))
-    one, two = condition
-    if kind == "pairs" and one == two:
-        two = -two  # another piece: the same one would be one draw in both sets
-    needed = (1.0, -1.0) if kind == "groups" else (one, two)
-    whole = [i for i in order if all(described[length][i] is not None for length in needed)]
-    left = whole[:FILES]
-    right = left if kind == "pairs" else whole[FILES : 2 * FILES]
-    return [_pieces(described, kind, one, left), _pieces(described, kind, two, right)]
+    clips = rng.permutation(len(described[1.0, 0]))
+    sizes = UNEQUAL_FILES[1] if kind == "unequal files" else (FILES, FILES)
+    pieces = []
+    for side, wanted in enumerate(condition):
+        if kind == "groups":
+            keys = [[(1.0, take) for take in range(wanted)] for _ in clips]
+        elif kind == "mixed":
+            low, high = (float(end) for end in wanted.split(" to "))
+            between = sorted({one for pair in LENGTHS for one in pair if low <= one <= high})
+            keys = [[(between[i], 0)] for i in rng.integers(len(between), size=len(clips))]
+        else:
+            again = kind == "pairs" and side == 1 and condition[0] == condition[1]
+            keys = [[(wanted, int(again))] for _ in clips]
+        pieces.append(
+            [[described[key][clip] for key in of_clip] for clip, of_clip in zip(clips, keys, strict=True)]
+        )
+    # A clip of which any piece is silent is left out.
+    whole = [i for i in range(len(clips)) if all(s is not None for side in pieces for s in side[i])]
+    chosen = [whole[: sizes[0]], whole[: sizes[0]] if kind == "pairs" else whole[sizes[0] : sum(sizes)]]
+    sides = [[s for i in some for s in side[i]] for side, some in zip(pieces, chosen, strict=True)]
+    if kind == "pairs":  # the same names on both sides
+        sides = [[dataclasses.replace(s, name=s.name.split()[0]) for s in side] for side in sides]
+    return sides
 
 
 def _compared(reference: Sequence[Sound], candidate: Sequence[Sound], kind: str, trial: int) -> dict:
@@ -172,22 +194,15 @@ def _compared(reference: Sequence[Sound], candidate: Sequence[Sound], kind: str,
             seed=trial,
             **options,
         )
+    units = (result.reference.units, result.candidate.units)
+    windows = [sum(len(s.vectors) for s in side) for side in (reference, candidate)]
     return {
         "p_value": result.p_value,
         "value": result.value,
-        "windows": [sum(len(s.vectors) for s in side) / FILES for side in (reference, candidate)],
-        "noted": any("durations" in line or "windows" in line for line in result.warnings),
+        "windows": [count / n for count, n in zip(windows, units, strict=True)],
+        "noted": any("windows" in line for line in result.warnings),
+        "short": result.short_clips,
     }
-
-
-def _pieces(
-    described: Mapping[float, Sequence[Sound | None]], kind: str, length: float, chosen: Sequence[int]
-) -> list[Sound]:
-    """Of pairs the same names on both sides; of groups so many pieces of 1 s of each clip."""
-    if kind != "groups":
-        pieces = [described[length][i] for i in chosen]
-        return [dataclasses.replace(s, name=s.name.split()[0]) for s in pieces] if kind == "pairs" else pieces
-    return [described[take][i] for i in chosen for take in (1.0, -1.0)[: int(length)]]
 
 
 def _description(sounds: Sequence[Sound]) -> Description:

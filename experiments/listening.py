@@ -200,7 +200,7 @@ def measure(which: str, networks: Sequence[str]) -> dict[str, dict[str, float]]:
         system: [metrics.prepare(s, rate)[0] for s in sources.at_rate(audio, rate)]
         for system, audio in every.items()
     }
-    scale, part_columns = metrics.constants()[0], columns()
+    part_columns = columns()
     values: dict[str, dict[str, float]] = {}
 
     def put(name: str, system: str, value: float) -> None:
@@ -208,7 +208,7 @@ def measure(which: str, networks: Sequence[str]) -> dict[str, dict[str, float]]:
 
     for preparation, windows in PREPARATIONS.items():
         rows = {
-            system: [np.stack([metrics.embed(w) for w in windows(s)]) / scale for s in signals]
+            system: [metrics.divided(np.stack([metrics.embed(w) for w in windows(s)])) for s in signals]
             for system, signals in prepared.items()
         }
         # A file as one window: its mean.

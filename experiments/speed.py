@@ -127,9 +127,9 @@ n = {VECTORS}
 vectors = rng.standard_normal((2 * n, 1032), dtype=np.float32)
 vectors[n:] += .01
 pool = units.pool_of_vectors(vectors[:n], vectors[n:])
-views = list(metrics.split_views(pool.vectors).values())
 start = time.process_time()
-observed = energy.observe(views, pool, causes=False)
+blocks = [units.taken(pool, chosen) for chosen in units.block_units(pool)]
+observed = [energy.observe(energy.view_kernels(block), block, causes=False) for block in blocks]
 seconds = time.process_time() - start
 print(json.dumps({{"seconds": seconds, "peak_mib": peak_mib()}}))
 """

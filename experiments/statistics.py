@@ -93,7 +93,7 @@ def _seeded(*key) -> np.random.Generator:
 
 
 def embedded(signal: np.ndarray, rate: int) -> np.ndarray:
-    """The first window of a signal, described: (1032,) float32, not yet over the bundled divisors.
+    """The first window of a signal, described: (1799,) float32, as it is.
 
     Of a longer one the rest is left out: here a file is one vector, as it is to the incumbents.
     """
@@ -110,7 +110,7 @@ def _embed_version(version: str, signals: Sequence[np.ndarray], rate: int) -> np
 
 
 def embed_digits(count: int = sources.BENCHMARK_DIGITS) -> Rows:
-    """``count`` digits in every one of ``VERSIONS``, one window a file: (files, 1032) each.
+    """``count`` digits in every one of ``VERSIONS``, one window a file: (files, 1799) each.
 
     ``labels`` are the digits, ``groups`` the speakers. Each
     version is computed in a process, and nothing is cached.
@@ -265,7 +265,7 @@ def _of_groups(digits: Rows, trial: int) -> tuple[float, float]:
 
 
 def _two_takes() -> np.ndarray:
-    """200 digits under two independent noises of one strength, exchangeable pairs: (2, 200, 1032)."""
+    """200 digits under two independent noises of one strength, exchangeable pairs: (2, 200, 1799)."""
     digits = datasets.digits(count=200, rng=np.random.default_rng(1))
     return np.stack(
         [

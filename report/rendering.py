@@ -11,6 +11,7 @@ Conventions
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -149,6 +150,7 @@ def context(results: Mapping[str, Mapping]) -> dict:
         **results,
         # What takes seconds, only where the result is there.
         **({"contrasted": contrast.summary(results["trials"])} if "trials" in results else {}),
+        "older": functools.partial(older, results),
         "tables": tables,
         "notes": NOTES,
         "families": FAMILIES,
@@ -163,6 +165,20 @@ def context(results: Mapping[str, Mapping]) -> dict:
         "trim_db": -20 * math.log10(features.TRIM),
         "samples": f"{round(test1['seconds'] * test1['rates'][0]):,}",
     }
+
+
+def older(results: Mapping[str, Mapping], *names: str) -> str:
+    """A line that says which of the results ``names`` are of another version of the recipe; "" if none is."""
+    version = {name: results[name]["header"]["recipe"].partition("-")[0] for name in names if name in results}
+    aged = [name for name in version if version[name] != str(features.RECIPE_VERSION)]
+    if not aged:
+        return ""
+    listed = ", ".join(f"`{name}`" for name in aged)
+    return (
+        f"> Measured with version {' and '.join(sorted({version[name] for name in aged}))} of the recipe, "
+        f"not yet with version {features.RECIPE_VERSION}: {listed}. What is said here of the distance is "
+        "said of that version.\n"
+    )
 
 
 def render(results: Mapping[str, Mapping]) -> str:

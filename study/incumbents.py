@@ -1,7 +1,7 @@
 """The distance on embedded files, and its incumbents on the same numbers with the same rearrangements.
 
 Conventions
-    rows         one embedded file a row: (files, 1032) as ``metrics.embed`` gives it for the distance itself,
+    rows         one embedded file a row: (files, 1799) as ``metrics.embed`` gives it for the distance itself,
                  (files, d) on any scale for the incumbents.
     incumbents   Frechet distance and Gaussian-kernel MMD. The bandwidth is the median distance of the
                  reference for the value, and of the pooled files for the test: a kernel that knew the sets
@@ -15,10 +15,11 @@ from __future__ import annotations
 import numpy as np
 
 import metrics
-from audio_distance.energy import Observed, observe
-from audio_distance.features import audible_numbers
-from audio_distance.resampling import arrangements, permutation_test
-from audio_distance.units import pool_of_vectors, value_views
+from audio_distance.energy import Observed, observe, view_kernels
+from audio_distance.matching import matched
+from audio_distance.pooling import usable_numbers
+from audio_distance.resampling import arrangements, permutation_test, rearranged
+from audio_distance.units import pool_of_vectors
 from study.distances import frechet, gaussian_kernel, gaussian_mmd, median_distance
 
 PERMUTATIONS = 199  # of each trial: p in steps of .005
@@ -26,13 +27,12 @@ PERMUTATIONS = 199  # of each trial: p in steps of .005
 
 def scaled(rows: np.ndarray) -> np.ndarray:
     """Rows as the incumbents see them: the views' numbers over the bundled divisors."""
-    return rows / metrics.constants()[0]
+    return metrics.divided(rows)
 
 
 def _observed(reference: np.ndarray, candidate: np.ndarray, *, causes: bool) -> Observed:
     pool = pool_of_vectors(reference, candidate)
-    _, scaled = value_views(pool)
-    return observe(scaled, pool, causes=causes)
+    return observe(view_kernels(pool), pool, causes=causes)
 
 
 def own_value(reference: np.ndarray, candidate: np.ndarray) -> float:
@@ -66,11 +66,15 @@ def own_p_value(
     ``paired`` swaps within pairs, row i with row i; ``owners``, (files of both,), makes groups the units.
     """
     pool = pool_of_vectors(reference, candidate, paired=paired, groups=owners)
-    views, scaled = value_views(pool)
-    test = permutation_test(
-        views, scaled, pool, permutations=PERMUTATIONS, seed=seed, audible=audible_numbers(rate)
+    arranged = rearranged(
+        view_kernels(pool).mean(axis=0),
+        pool,
+        matched(pool, seed=seed),
+        parts=usable_numbers(rate),
+        permutations=PERMUTATIONS,
+        seed=seed,
     )
-    return test.p_value
+    return permutation_test([(1.0, arranged)]).p_value
 
 
 def incumbent_p_values(

@@ -286,7 +286,7 @@ def description(signal: np.ndarray, rate: int) -> dict[str, np.ndarray]:
     is the mean of its windows.
     """
     windows, _ = metrics.describe_signal(signal, rate)
-    views = metrics.split_views(windows.mean(axis=0) / metrics.constants()[0])
+    views = metrics.split_views(metrics.divided(windows.mean(axis=0)))
     return {
         "mean spectrum": mean_spectrum(signal, rate),
         "mean log-mel": log_mel(signal, rate).mean(axis=1),

@@ -57,7 +57,10 @@ VERSIONS = (
     "dither",
     "resampled up and back",
 )
-VIEW_COLUMNS = {view.replace(" ", "_"): columns for view, columns in views.VIEW_COLUMNS.items()}
+OWN = {  # embedding -> its columns of the numbers of the value
+    "three_views": slice(None),
+    **{view.replace(" ", "_"): columns for view, columns in views.VIEW_COLUMNS.items()},
+}
 
 
 @dataclass(frozen=True)
@@ -179,8 +182,8 @@ def rows(
     Parameters
     ----------
     names, embedding_names : tuple of str
-        Sources, and embeddings as ``study.embeddings.load`` knows them. The three views and each of them
-        alone are computed once.
+        Sources, and embeddings as ``study.embeddings.load`` knows them. "described", the three views and
+        each of them alone are computed once.
     versions : tuple of str
         By default all; what is in the cache already is read.
     files, workers : int
@@ -192,8 +195,8 @@ def rows(
         Before the long part begins.
     """
     jobs, places = [], {}
-    # A view is columns of three_views, and the mean over frames keeps them.
-    computed = tuple(dict.fromkeys("three_views" if e in VIEW_COLUMNS else e for e in embedding_names))
+    # What is divided, and a view, is part of what is described, and the mean over windows keeps it.
+    computed = tuple(dict.fromkeys("described" if e in OWN else e for e in embedding_names))
     for name in names:
         known = source(name, files)
         stamp = _stamp(known.signals)
@@ -218,8 +221,10 @@ def rows(
     for name in names:
         known = source(name, files)
         for e in embedding_names:
-            whole, columns = ("three_views", VIEW_COLUMNS[e]) if e in VIEW_COLUMNS else (e, slice(None))
-            stored = {v: np.load(places[name, v, whole])["rows"][:, columns] for v in versions}
+            whole = "described" if e in OWN else e
+            stored = {v: np.load(places[name, v, whole])["rows"] for v in versions}
+            if e in OWN:
+                stored = {v: metrics.divided(rows)[:, OWN[e]] for v, rows in stored.items()}
             tables[name, e] = Rows(name, e, stored, known.labels, known.groups)
     return tables
 

@@ -56,7 +56,8 @@ NETWORKS = ("aisfx", "resemblyzer")  # weights inside a PyPI wheel, below 50 ms 
 NAIVE = (("waveform", "paired_l2"), ("mfcc_sequence", "dynamic_time_warping"))
 THIS = ("three_views", "views_energy")
 SLOW = ("dynamic_time_warping", "classifier_two_sample", "mauve")  # half of the draws in ``power``
-PERMUTED = ("three_views", "log_mel", "aisfx")  # with permutation tests of Frechet and Gaussian MMD
+# With permutation tests of Frechet and Gaussian MMD; of the distance too on what it describes.
+PERMUTED = ("described", "log_mel", "aisfx")
 
 HARMLESS = ("gain 1", "gain 3", "leading_silence 1", "leading_silence 3", "resampled up and back", "dither")
 NUISANCES = (
@@ -168,10 +169,11 @@ def power(rows: Rows, settings: Settings) -> dict:
 def permutation(rows: Rows, settings: Settings) -> dict:
     """Permutation tests over files at N, which need no null draws: test -> effect -> [p <= 5 %, draws].
 
-    Frechet and Gaussian MMD on the rows and, on three_views, the test of ``metrics.compare`` at the
-    source's rate; 199 rearrangements, the same for all tests. No choice was made on these files.
+    Frechet and Gaussian MMD on the rows; for what is "described" on its three views, and the test of
+    ``metrics.compare`` at the source's rate. 199 rearrangements, the same for all tests. No choice was made
+    on these files.
     """
-    own = rows.embedding == THIS[0]
+    own = rows.embedding == "described"
     rate = sources.source(rows.source, settings.files).rate if own else None
     table: dict = {}
     for effect in ("clean", *small_effects(rows.source)):
@@ -186,12 +188,12 @@ def permutation(rows: Rows, settings: Settings) -> dict:
 
 
 def _permutation_p_values(x: np.ndarray, y: np.ndarray, seed: int, rate: int | None):
-    """(test, p-value) of Frechet and MMD on rows and, for three_views (``rate`` given), of ``compare``."""
-    p_values = incumbents.incumbent_p_values(x, y, seed=seed)
-    if rate is not None:
-        divisors, _ = metrics.constants()
-        raw = (np.asarray(z * divisors, np.float32) for z in (x, y))
-        p_values["compare"] = incumbents.own_p_value(*raw, seed=seed, rate=rate)
+    """(test, p-value) of Frechet and MMD on rows; of ``compare`` too if they are "described"."""
+    if rate is None:
+        p_values = incumbents.incumbent_p_values(x, y, seed=seed)
+    else:
+        p_values = incumbents.incumbent_p_values(metrics.divided(x), metrics.divided(y), seed=seed)
+        p_values["compare"] = incumbents.own_p_value(x, y, seed=seed, rate=rate)
     return [(name.lower().replace(" ", "_"), p) for name, p in p_values.items()]
 
 
@@ -208,7 +210,7 @@ def soundness(embedding: str, settings: Settings) -> dict:
         for t in range(settings.effect_draws * (1 if must else 2)):
             *signals, rate = make(size, seeded("soundness", name, t))
             x, y = (np.stack([embeddings.file_vector(network, s, rate) for s in part]) for part in signals)
-            for test, p in _permutation_p_values(x, y, t, rate if embedding == THIS[0] else None):
+            for test, p in _permutation_p_values(x, y, t, rate if embedding == "described" else None):
                 row.setdefault(test, []).append(round(p, 4))
     return table
 

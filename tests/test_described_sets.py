@@ -231,7 +231,7 @@ class TestFile:
     def test_arrays_there_and_back(self, noise):
         sounds = [noise(0), noise(1, 2.5), noise(2, 1.7)]
         arrays = metrics.describe(sounds, rate=RATE, name="Größe").to_arrays()
-        assert arrays["vectors"].shape == (6, 1032) and arrays["vectors"].dtype == np.float32
+        assert arrays["vectors"].shape == (6, 1799) and arrays["vectors"].dtype == np.float32
         assert arrays["owners"].tolist() == [0, 1, 1, 1, 2, 2]
         assert arrays["names"].tolist() == ["[0]", "[1]", "[2]"] and str(arrays["name"]) == "Größe"
         assert arrays["seconds"].tolist() == [0.3, 2.5, 1.7] and arrays["rates"].tolist() == [RATE] * 3
@@ -287,7 +287,7 @@ class TestFile:
         load = metrics.Description.load
         assert "none.npz cannot be read" in refusal(load, tmp_path / "none.npz")
         assert "real cannot be read" in refusal(load, real)
-        np.savez(tmp_path / "other.npz", vectors=np.zeros((3, 1032)))
+        np.savez(tmp_path / "other.npz", vectors=np.zeros((3, 1799)))
         message = refusal(metrics.compare, tmp_path / "other.npz", real)
         assert "other.npz: not a described set" in message and "recipe" in message
         np.save(tmp_path / "array.npy", np.zeros(3))
@@ -315,11 +315,11 @@ class TestFile:
                 f"described with recipe 0-abc, and this package has {metrics.RECIPE_VERSION}-",
             ),
             ({"recipe": "0-abc"}, "describe the set again"),
-            ({"vectors": np.zeros((6, 1031), "f4")}, r"shape \(6, 1031\); \(windows, 1032\) is needed"),
-            ({"vectors": np.zeros(1032, "f4")}, r"shape \(1032,\)"),
-            ({"vectors": np.full((6, 1032), np.nan, "f4")}, "6 of 6 windows hold NaN or infinite"),
+            ({"vectors": np.zeros((6, 1798), "f4")}, r"shape \(6, 1798\); \(windows, 1799\) is needed"),
+            ({"vectors": np.zeros(1799, "f4")}, r"shape \(1799,\)"),
+            ({"vectors": np.full((6, 1799), np.nan, "f4")}, "6 of 6 windows hold NaN or infinite"),
             ({"vectors": np.array(["a"])}, "not a described set, or a damaged one .*ValueError"),
-            ({"vectors": np.zeros((5, 1032), "f4")}, "do not fit: 5 windows, 6 owners, and 6 names"),
+            ({"vectors": np.zeros((5, 1799), "f4")}, "do not fit: 5 windows, 6 owners, and 6 names"),
             ({"owners": np.array([0, 1, 2, 3, 4, 4])}, "do not fit: 6 windows, 6 owners, and 6 names"),
             ({"owners": np.array([0, 1, 3, 2, 4, 5])}, "do not fit"),
             ({"owners": np.array([-1, 0, 1, 2, 3, 4])}, "do not fit"),
@@ -330,7 +330,7 @@ class TestFile:
                     **dict.fromkeys(
                         ("owners", "names", "contents", "rates", "seconds", "levels"), np.zeros(0)
                     ),
-                    "vectors": np.zeros((0, 1032)),
+                    "vectors": np.zeros((0, 1799)),
                 },
                 "do not fit: 0 windows",
             ),
@@ -344,7 +344,7 @@ class TestFile:
             ({"seconds": np.zeros(6)}, "a length of 0.0 s"),
             ({"seconds": np.full(6, np.nan)}, "a length of nan s"),
             ({"rates": np.full(6, 1)}, "a rate of 1 Hz, outside 1000 to 768000 Hz"),
-            ({"vectors": np.full((6, 1032), 1e30, "f4")}, r"numbers up to 1e\+30 in its vectors, .* 1e\+06"),
+            ({"vectors": np.full((6, 1799), 1e30, "f4")}, r"numbers up to 1e\+30 in its vectors, .* 1e\+06"),
         ],
     )
     def test_arrays_that_are_refused(self, described, tmp_path, changes, message):
@@ -367,9 +367,9 @@ class TestMadeByHand:
             ({"level_db": float("nan")}, "a level of nan dB"),
             ({"seconds": float("inf")}, "a length of inf s"),
             ({"rate": 10**9}, "a rate of 1000000000 Hz"),
-            ({"vectors": np.full((1, 1032), 1e30, "f4")}, r"numbers up to 1e\+30"),
-            ({"vectors": np.full((1, 1032), np.inf, "f4")}, "NaN or infinite"),
-            ({"vectors": np.zeros((0, 1032), "f4")}, r"vectors of shape \(0, 1032\)"),
+            ({"vectors": np.full((1, 1799), 1e30, "f4")}, r"numbers up to 1e\+30"),
+            ({"vectors": np.full((1, 1799), np.inf, "f4")}, "NaN or infinite"),
+            ({"vectors": np.zeros((0, 1799), "f4")}, r"vectors of shape \(0, 1799\)"),
         ],
     )
     def test_is_refused(self, described, changes, message):

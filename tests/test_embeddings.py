@@ -243,7 +243,7 @@ def test_an_own_function_needs_a_rate():
 def test_three_views_are_the_numbers_of_metrics():
     signal = chirp(22_050, 2.3)
     prepared = metrics.prepare(signal, 22_050)[0]
-    expected = [metrics.embed(window) / metrics.constants()[0] for window in metrics.windows(prepared)]
+    expected = [metrics.embed(window)[:1032] / metrics.constants()[0] for window in metrics.windows(prepared)]
     rows = load("three_views").embed(signal)
     np.testing.assert_allclose(rows, expected, rtol=1e-6)
     parts = [load(name).embed(signal) for name in ("envelope", "attack", "fine_structure")]

@@ -99,8 +99,9 @@ def test_what_an_experiment_imports_it_says_that_it_needs(path):
 
 ORDER = (  # of the package: each module imports only from those before it
     *("errors", "output", "storage", "containers", "sources", "audio"),
-    *("views", "features", "streaming", "description", "cache", "reading", "units", "kernel"),
-    *("progress", "extraction", "resampling", "energy", "comparison", "distance", "command"),
+    *("transforms", "texture", "views", "features", "streaming", "description", "cache", "reading", "units"),
+    *("kernel", "progress", "extraction", "matching", "pooling", "intervals", "resampling", "energy"),
+    *("comparison", "distance", "command"),
 )
 
 

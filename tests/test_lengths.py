@@ -46,14 +46,34 @@ def test_groups_hold_so_many_pieces_of_a_clip(described):
 
 
 @pytest.mark.parametrize(
-    ("kind", "condition", "small"),
-    [("files", (1.0, 1.0), False), ("files", (1.0, 5.0), True), ("groups", (1, 2), True)],
+    ("kind", "condition"),
+    [("files", (1.0, 5.0)), ("files", (1.4, 1.6)), ("pairs", (1.0, 5.0)), ("groups", (1, 4))],
 )
-def test_p_is_small_where_lengths_differ_and_noted(described, kind, condition, small):
-    """Nothing else differs. Of 5 trials with equal lengths all reach p <= .05 with a probability of 3e-7."""
-    trials = [lengths._compared(*sides(described, kind, condition, t), kind, t) for t in range(5)]
-    assert all(trial["p_value"] <= lengths.ALPHA for trial in trials) == small
-    assert all(trial["noted"] == small for trial in trials)
+def test_windows_left_out_are_noted_and_p_is_not_small_for_them(described, kind, condition):
+    """Nothing but the lengths differs. Of 10 trials at 5 % four or more come with a probability of .001; with
+    the windows as they are all ten do."""
+    trials = [lengths._compared(*sides(described, kind, condition, t), kind, t) for t in range(10)]
+    assert sum(trial["p_value"] <= lengths.ALPHA for trial in trials) <= 3
+    assert all(trial["noted"] and not trial["short"] for trial in trials)
+
+
+def test_short_clips_are_in_the_verdict(described):
+    trial = lengths._compared(*sides(described, "short", (0.5, 1.0)), "short", 0)
+    assert trial["short"] and not trial["noted"]
+
+
+def test_files_of_mixed_lengths(described):
+    left, right = sides(described, "mixed", ("1 to 5", "1 to 2"))
+    assert {round(s.seconds, 2) for s in left} <= {1, 1.05, 1.4, 1.6, 2, 2.05, 3, 4, 5}
+    assert {round(s.seconds, 2) for s in right} <= {1, 1.05, 1.4, 1.6, 2}
+    assert len(left) == len(right) == lengths.FILES and not clips(left) & clips(right)
+
+
+def test_sets_of_unequal_size(described):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(lengths, "UNEQUAL_FILES", ((5.0, 1.0), (30, 10)))
+        left, right = sides(described, "unequal files", (5.0, 1.0))
+    assert (len(left), len(right)) == (30, 10)
 
 
 def test_the_kept_result_says_it():

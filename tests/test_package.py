@@ -170,21 +170,23 @@ class TestParts:
         signal = noise(3, seconds=2.5)
         vectors, level = metrics.describe_signal(signal, RATE)
         prepared, expected = metrics.prepare(signal, RATE)
-        assert level == expected and vectors.shape == (3, 1032) and vectors.dtype == np.float32
+        assert level == expected and vectors.shape == (3, 1799) and vectors.dtype == np.float32
         assert np.array_equal(vectors, [metrics.embed(w) for w in metrics.windows(prepared)])
 
-    def test_split_views_takes_every_column_once(self):
-        numbers = np.arange(2 * 1032).reshape(2, 1032)
+    def test_split_views_takes_every_column_of_the_value_once(self):
+        numbers = np.arange(2 * 1799).reshape(2, 1799)
         parts = metrics.split_views(numbers)
         assert {name: part.shape[1] for name, part in parts.items()} == metrics.VIEWS
-        assert np.array_equal(np.concatenate(list(parts.values()), axis=1), numbers)
+        assert np.array_equal(np.concatenate(list(parts.values()), axis=1), numbers[:, :1032])
         assert np.array_equal(metrics.split_views(numbers[0])["attack"], parts["attack"][0])
 
     @pytest.mark.parametrize("grouped", [False, True])
     def test_pool_of_vectors_is_what_compare_works_on(self, grouped):
         rng = np.random.default_rng(5)
-        x, y = rng.normal(0, 0.1, (6, 400)), rng.normal(0, 0.1, (4, 400))
-        labels = ["a", "a", "b", "b", "c", "d", "e", "e", "f", "g"]
+        x, y = rng.normal(0, 0.1, (6, 400)), rng.normal(0, 0.1, (5, 400))
+        # Units of as many files in both sets: what is left of others when they are matched is drawn in the
+        # order of the units, and that is one of contents in ``compare``.
+        labels = ["a", "a", "b", "c", "d", "d", "e", "e", "f", "g", "g"]
         result = metrics.compare(
             x,
             y,
@@ -194,12 +196,15 @@ class TestParts:
         )
         x, y = (np.float32(v[:, :5]) for v in (x, y))
         pool = units.pool_of_vectors(x, y, groups=labels if grouped else None)
-        plain, scaled = units.value_views(pool, metrics.divisors(x))
+        kernels = energy.view_kernels(pool, metrics.divisors(x))
         # Units come in another order, so sums are rounded in another: 1e-12 for some hundred terms near 1.
-        observed = energy.observe(scaled, pool)
+        observed = energy.observe(kernels, pool)
         assert observed.value == pytest.approx(result.value, abs=1e-12)
         assert observed.interval == pytest.approx(result.interval, abs=1e-9)
-        test = resampling.permutation_test(plain, scaled, pool, permutations=999, seed=0)
+        arranged = resampling.rearranged(
+            kernels[0], pool, pool, parts={"embedding": np.arange(5)}, permutations=999, seed=0
+        )
+        test = resampling.permutation_test([(1.0, arranged)])
         assert test.exact and test.p_value == result.p_value
 
     def test_pairs_of_vectors(self):
@@ -262,36 +267,58 @@ class TestMemory:
 
 
 class TestLengths:
-    """Sets that were cut differently are told so: a small p may say nothing else (experiments.lengths)."""
+    """What is done about sets that were cut differently is said (experiments.lengths has what it is worth)."""
 
-    def note(self, reference, candidate, **options):
-        result = metrics.compare(reference, candidate, rate=RATE, permutations=99, **options)
-        lines = [w for w in result.warnings if "windows on average" in w or "durations" in w]
-        assert len(lines) <= 1
-        return lines[0] if lines else ""
+    def compared(self, reference, candidate, **options):
+        result = metrics.compare(reference, candidate, rate=RATE, permutations=99, paired=False, **options)
+        return result, " ".join(result.warnings)
+
+    def sides(self, noise, *lengths, count=5):
+        return [[noise(10 * k + i, seconds=length) for i in range(count)] for k, length in enumerate(lengths)]
+
+    def test_windows_that_the_test_leaves_out(self, noise):
+        """5 files of 1.2 s have 2 windows each, and of 3 s have 3: of 25 the test takes 20."""
+        result, words = self.compared(*self.sides(noise, 1.2, 3.0))
+        assert "the test looks at 20 of 25 windows" in words and not result.short_clips
+        assert "windows" not in self.compared(*self.sides(noise, 1.2, 1.9))[1]
 
     @pytest.mark.parametrize(
         ("lengths", "words"),
         [
-            ((0.30, 0.32), r"mean durations differ by more than chance \(0\.30 s and 0\.32 s\)"),
-            ((1.4, 1.6), r"units of 1\.00 and 2\.00 windows"),
-            ((2.0, 2.05), r"units of 2\.00 and 3\.00 windows"),
-            ((0.3, 0.6), r"median durations differ \(0\.30 s and 0\.60 s\)"),
+            ((0.3, 0.3), ""),
+            ((0.6, 1.0), "clips shorter than 1 s differ in length (means 0.60 s and 1.00 s), by more"),
+            ((1.0, 3.0), "the test looks at 10 of 20 windows, chosen at random"),
+            ((2.0, 2.05), "the test looks at 20 of 25 windows"),
+            ((3.0, 3.0), ""),
         ],
     )
     def test_files(self, noise, lengths, words):
-        sides = [[noise(10 * k + i, seconds=length) for i in range(4)] for k, length in enumerate(lengths)]
-        assert re.search(words, self.note(*sides))
+        found = self.compared(*self.sides(noise, *lengths))[1]
+        assert found.startswith(words) and bool(found) == bool(words)
 
     def test_groups_of_one_and_of_two_files(self, noise):
-        x, y = [noise(i) for i in range(4)], [noise(10 + i) for i in range(8)]
+        (x,), (y,) = self.sides(noise, 0.5, count=4), self.sides(noise, 0.5, count=8)
+        y = [signal[::-1] for signal in y]
         groups = (list("abcd"), list("eeffgghh"))
-        assert "units of 1.00 and 2.00 windows" in self.note(x, y, groups=groups)
-        assert not self.note(x, y)
+        assert "the test looks at 8 of 12 windows" in self.compared(x, y, groups=groups)[1]
+        assert "windows" not in self.compared(x, y)[1]
+
+    @pytest.mark.parametrize(
+        ("lengths", "differ"), [((0.3, 0.32), True), ((0.5, 3.0), True), ((1.2, 3.0), False)]
+    )
+    def test_short_clips_of_other_lengths_are_in_the_verdict(self, noise, lengths, differ):
+        x, y = self.sides(noise, *lengths)
+        result, words = self.compared(x, [np.convolve(signal, [1, 0.7], "same") for signal in y])
+        assert result.short_clips == differ and result.p_value <= 0.05
+        assert result.verdict == (
+            "different, in the length of short clips at least" if differ else "different"
+        )
+        assert (f"clips shorter than 1 s differ in length (means {lengths[0]:.2f} s" in words) == differ
 
     def test_sets_of_one_source_are_not_noted(self):
-        """20 files of 0.3 to 2.4 s a side, eight draws: a note comes with a probability of .002 each."""
+        """20 files of 0.3 to 2.4 s a side, eight draws: a note comes with a probability of .001 each."""
         rng = np.random.default_rng(0)
         for _ in range(8):
             sides = [[rng.normal(0, 0.1, int(RATE * s)) for s in rng.uniform(0.3, 2.4, 20)] for _ in range(2)]
-            assert "chance" not in self.note(*sides)
+            result, words = self.compared(*sides)
+            assert "length" not in words and not result.short_clips

@@ -42,7 +42,7 @@ def test_both_stages_are_named_and_counted(sounds, monkeypatch):
     assert re.search(r"reading:\s+0%.* 0/11 ", shown)
     assert shown.index("reading") < shown.index("comparing")
     percent = [int(found) for found in re.findall(r"comparing:\s+(\d+)%", shown)]
-    assert len(percent) == 6 and percent == sorted(percent) and percent[-1] == 100
+    assert len(percent) == 8 and percent == sorted(percent) and percent[-1] == 100
 
 
 def test_candidates_by_name_and_the_value_alone(sounds, monkeypatch):
@@ -56,7 +56,7 @@ def test_candidates_by_name_and_the_value_alone(sounds, monkeypatch):
 
 @pytest.mark.parametrize("call", [metrics.distance, metrics.compare])
 def test_a_bar_ends_at_all_of_its_passes(sounds, monkeypatch, call):
-    """Whatever the tiles: one unit each, or all at once."""
+    """Of 11 units in one block or in two; a pass is one kernel, of a view of the value or of the test."""
     terminal(monkeypatch)
     bars = []
 
@@ -66,12 +66,13 @@ def test_a_bar_ends_at_all_of_its_passes(sounds, monkeypatch, call):
             super().close()
 
     monkeypatch.setattr(tqdm, "tqdm", Kept)
-    for elements in (1, 2**22):
-        monkeypatch.setattr("audio_distance.kernel.TILE_ELEMENTS", elements)
+    monkeypatch.setattr("audio_distance.units.BLOCK_LEAST", 2)
+    for blocks, most in ((1, 11), (2, 6)):
+        monkeypatch.setattr("audio_distance.units.BLOCK_UNITS", most)
         bars.clear()
         call(*sounds, rate=RATE)
-        passes = 1 if call is metrics.distance else 5
-        assert ("comparing", passes * 11**2, passes * 11**2) in bars
+        passes = blocks * (3 if call is metrics.distance else 7)
+        assert ("comparing", passes, passes) in bars
 
 
 def test_nothing_where_nobody_looks(sounds, monkeypatch):

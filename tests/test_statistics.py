@@ -18,10 +18,12 @@ import pytest
 import scipy.stats
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pools import kernels_of, observed, permuted, value_of
 from reference import literal as recipe
 
 import metrics
-from audio_distance import description, energy, kernel, resampling, units
+from audio_distance import description, energy, kernel, pooling, resampling, units
+from audio_distance.units import pool_of_vectors
 
 RATE = 16000
 HEADER = 300  # samples after which a sound says how many windows it holds
@@ -282,40 +284,21 @@ def memberships(n, m, pairs=(), shared=()):
 
 
 def literal_test(units, splits, pairs=()):
-    """The p-value with every split's statistic from its definition, descriptions included."""
-    rows = np.concatenate([t for unit in units for t in unit]).astype(float)
-    weights = np.concatenate(
-        [np.full(len(t), 1 / (len(t) * len(unit))) for unit in units for t in unit]
-    ) / len({u for x, y in splits for u in (*x, *y)})
-    owner = np.repeat(np.arange(len(units)), [sum(map(len, unit)) for unit in units])
-    used = np.isin(owner, sorted({u for x, y in splits for u in (*x, *y)}))
-    rows, weights, owner = rows[used], weights[used], owner[used]
-    matched = {frozenset(p) for p in pairs}
+    """The p-value with every split's statistic from its definition, matching and descriptions included.
 
-    def table(view):
-        distances = np.sqrt(np.linalg.norm(view[:, None] - view, axis=2)) * np.outer(weights, weights)
-        share = np.bincount(owner, weights, len(units))
-        share[share == 0] = 1
-        sums = np.array(
-            [
-                [distances[np.ix_(owner == a, owner == b)].sum() for b in range(len(units))]
-                for a in range(len(units))
-            ]
-        )
-        return sums / np.outer(share, share)
-
-    def energy(k, x, y):
-        cross = [k[a, b] for a in x for b in y if a != b and frozenset((a, b)) not in matched]
-        inside = [np.mean([k[a, b] for a, b in itertools.permutations(s, 2)]) for s in (x, y)]
-        return 2 * np.mean(cross) - inside[0] - inside[1]
-
-    statistics = []
-    for family in recipe.families([rows], weights):
-        kernels = [table(np.array(view)) for view in family]
-        values = np.array([np.mean([energy(k, x, y) for k in kernels]) for x, y in splits])
-        statistics.append((values - values.mean()) / values.std())
-    largest = np.max(statistics, axis=0)
-    return float(np.mean(largest >= largest[0] - 1e-6))
+    ``units`` are lists of files; those that are in no split are copies of others.
+    """
+    made = []
+    for number, files in enumerate(units):
+        sounds = [recipe.Sound("", recipe.digest(sound_of(t), RATE), t) for t in files]
+        side = sum(which * (number in split) for which, split in zip((1, 2), splits[0], strict=True))
+        made.append(recipe.Unit(tuple(sorted(s.content for s in sounds)), side, str(number), sounds))
+    for a, b in pairs:
+        made[a].partner, made[b].partner = made[b], made[a]
+    ordered = sorted((unit for unit in made if unit.side), key=lambda unit: unit.content)
+    place = {int(unit.name): position for position, unit in enumerate(ordered)}
+    deals = [([place[u] for u in x], [place[u] for u in y]) for x, y in splits]
+    return recipe.p_value(ordered, {"embedding": lambda row: row}, deals)
 
 
 class TestExactPermutation:
@@ -416,9 +399,7 @@ class TestFalseAlarms:
                 *(self.loaded(side, role) for role, side in (("r", x), ("c", y))),
                 **{"groups": None, "paired": False, **options},
             )
-            views = [pool.vectors.astype(float)]
-            test = resampling.permutation_test(views, views, pool, permutations=99, seed=trial)
-            count += test.p_value <= 0.05
+            count += permuted(pool, seed=trial).p_value <= 0.05
         return count
 
     def loaded(self, side, role):
@@ -541,11 +522,14 @@ class TestParts:
         """Two normals a unit apart in each of two numbers: of 200 seeded intervals at 95 %, fewer than 176
         (88 %) hold the truth with probability .00003, if 95 % of all intervals do."""
         rng = np.random.default_rng(52)
-        many = [metrics_value(rng.normal(0, 1, (400, 2)), rng.normal(1, 1, (400, 2))) for _ in range(20)]
+        many = [
+            value_of(pool_of_vectors(rng.normal(0, 1, (400, 2)), rng.normal(1, 1, (400, 2))))
+            for _ in range(20)
+        ]
         truth, held = np.mean(many), 0
         for _ in range(200):
-            pool = plain_pool(rng.normal(0, 1, (15, 2)), rng.normal(1, 1, (15, 2)))
-            low, high = energy.observe([pool.vectors], pool).interval
+            pool = pool_of_vectors(rng.normal(0, 1, (15, 2)), rng.normal(1, 1, (15, 2)))
+            low, high = observed(pool).interval
             held += low <= truth <= high
         assert held >= 176
 
@@ -596,23 +580,25 @@ class TestParts:
     def test_bands_of_many_windows_are_those_of_the_units_means(self, last, monkeypatch):
         """Up to four windows a unit and side each pair of windows counts, above it each pair of means."""
         rng = np.random.default_rng(53)
+        scale, _ = metrics.constants()
         windows = [2, 3, 1, last]
-        envelope = rng.normal(size=(sum(windows), metrics.VIEWS["envelope"]))
+        vectors = scale * rng.normal(size=(sum(windows), len(scale)))
         weights = [rng.dirichlet(np.ones(n)) for n in windows]
         pool = dataclasses.replace(
-            plain_pool(envelope[:2], envelope[2:4]),
-            vectors=envelope,
+            pool_of_vectors(vectors[:2], vectors[2:4]),
+            vectors=vectors,
             starts=np.cumsum([0, *windows[:-1]]),
             weights=np.concatenate(weights),
+            files=np.repeat(np.arange(4), windows),
         )
-        parts = np.split(envelope, pool.starts[1:])
+        parts = np.split(vectors, pool.starts[1:])
         means = np.stack([w @ part for w, part in zip(weights, parts, strict=True)])
         every, of_means = (
-            [band.value for band in energy.band_contributions(rows, one)]
-            for rows, one in ((envelope, pool), (means, plain_pool(means[:2], means[2:])))
+            [band.value for band in energy.band_contributions(one)]
+            for one in (pool, pool_of_vectors(means[:2], means[2:]))
         )
         monkeypatch.setattr(energy, "BAND_UNITS", 2)
-        found = [band.value for band in energy.band_contributions(envelope, pool)]
+        found = [band.value for band in energy.band_contributions(pool)]
         assert found == pytest.approx(every if sum(windows) == 8 else of_means, abs=1e-12)
         assert np.max(np.abs(np.subtract(every, of_means))) > 1e-3
 
@@ -624,9 +610,9 @@ class TestParts:
         expected = (view - np.average(view, axis=0, weights=weights)) / np.hypot(
             spread, 0.1 * np.median(spread)
         )
-        found = resampling.standardise(view, weights)
+        found = pooling.standardise(view, weights)
         assert found == pytest.approx(expected / math.sqrt(2 * 5), abs=1e-12)
-        assert not resampling.standardise(np.zeros((12, 5)), weights).any()
+        assert not pooling.standardise(np.zeros((12, 5)), weights).any()
 
     @pytest.mark.parametrize("rows", [4, 12])  # fewer than the numbers, and more
     @pytest.mark.parametrize("scale", [1e-6, 1.0, 1e6])
@@ -640,44 +626,43 @@ class TestParts:
         scores = (
             centred @ axes[:, -2:] / np.sqrt(variance[-2:] + 0.1 * variance[-2:].mean()) / math.sqrt(2 * 2)
         )
-        found = resampling.whiten(view, weights)
-        assert found.shape == (rows, 2)
+        found, back = pooling.whiten(view, weights, ridge=0.1)
+        assert found.shape == (rows, 2) and back.shape == (6, 2)
         assert found @ found.T == pytest.approx(scores @ scores.T, abs=1e-9)
-        still = resampling.whiten(np.zeros((rows, 6)), weights)
+        assert back.T @ back == pytest.approx(np.eye(2), abs=1e-9)
+        # Turned back they are as far apart, and lie in the directions of the numbers that vary.
+        assert found @ back.T == pytest.approx(scores @ axes[:, -2:].T, abs=1e-9)
+        still, nowhere = pooling.whiten(np.zeros((rows, 6)), weights, ridge=0.1)
+        assert still.shape == (rows, 1) and nowhere.shape == (6, 1) and not still.any() and not nowhere.any()
+
+    @pytest.mark.parametrize("rows", [4, 6, 7, 20])
+    def test_the_quick_way_to_whitened_windows_leaves_them_as_far_apart(self, rows):
+        """By Cholesky's factor with more windows than numbers; a number that never changes is no number."""
+        rng = np.random.default_rng(56)
+        weights = rng.dirichlet(np.ones(rows))
+        view = rng.normal(size=(rows, 6)) @ rng.normal(size=(6, 6))
+        view[:, 2] = 1.5
+        expected = np.array(recipe.whiten(list(view), weights, 0.01))
+        for found in (pooling.whitened(view, weights), pooling.whiten(view, weights, ridge=0.01)[0]):
+            gaps, same = (np.linalg.norm(table[:, None] - table, axis=2) for table in (found, expected))
+            assert gaps == pytest.approx(same, abs=1e-9)
+        still = pooling.whitened(np.zeros((rows, 3)), weights)
         assert still.shape == (rows, 1) and not still.any()
 
 
-def plain_pool(x, y):
-    n, m = len(x), len(y)
-    return units.Pool(
-        vectors=np.vstack([x, y]),
-        starts=np.arange(n + m),
-        weights=np.ones(n + m),
-        members=np.repeat([1, 2], [n, m]),
-        partner=np.full(n + m, -1),
-        names=tuple(map(str, range(n + m))),
-        levels=np.zeros(n + m),
-    )
-
-
-def metrics_value(x, y):
-    pool = plain_pool(x, y)
-    return float(energy.observe([pool.vectors], pool, causes=False).views.mean())
-
-
-class TestTiles:
+class TestChunks:
     @pytest.mark.parametrize("elements", [1, 37, 400])
     @pytest.mark.parametrize("kind", TestParts.SETS)
-    def test_any_tile_size_gives_the_same(self, kind, elements, monkeypatch):
-        """Tiles that cut through files, groups and pairs; the same sums in another order."""
+    def test_any_size_of_a_chunk_gives_the_same(self, kind, elements, monkeypatch):
+        """Chunks that cut through files, groups and pairs; the same sums in another order."""
         x, y, options = TestParts().make(**TestParts.SETS[kind])
         dense = compare(x, y, **options)
-        monkeypatch.setattr(kernel, "TILE_ELEMENTS", elements)
-        tiled = compare(x, y, **options)
-        assert tiled.value == pytest.approx(dense.value, abs=1e-12)
-        assert tiled.interval == pytest.approx(dense.interval, abs=1e-9)
-        assert tiled.p_value == dense.p_value
-        assert tiled.null_spread == pytest.approx(dense.null_spread, abs=1e-6)
+        monkeypatch.setattr(kernel, "CHUNK_ELEMENTS", elements)
+        chunked = compare(x, y, **options)
+        assert chunked.value == pytest.approx(dense.value, abs=1e-12)
+        assert chunked.interval == pytest.approx(dense.interval, abs=1e-9)
+        assert chunked.p_value == dense.p_value
+        assert chunked.null_spread == pytest.approx(dense.null_spread, abs=1e-6)
 
     @pytest.mark.parametrize("kind", TestParts.SETS)
     def test_float32_agrees_with_float64(self, kind, monkeypatch):
@@ -693,15 +678,14 @@ class TestTiles:
     @pytest.mark.parametrize("elements", [1, 37, 400])
     def test_every_arrangement_has_the_value_of_its_sets(self, elements, monkeypatch):
         """The values themselves: the test's p and spread would not show what is added to all of them."""
-        monkeypatch.setattr(kernel, "TILE_ELEMENTS", elements)
+        monkeypatch.setattr(kernel, "CHUNK_ELEMENTS", elements)
         rng = np.random.default_rng(61)
-        pool = plain_pool(rng.normal(0, 1, (5, 3)), rng.normal(1, 1, (4, 3)))
+        pool = pool_of_vectors(rng.normal(0, 1, (5, 3)), rng.normal(1, 1, (4, 3)))
         members, exact = resampling.arrangements(pool, 29, 0)
         assert members.shape == (9, 30) and not exact
-        tiles = ((first, last, k.mean(axis=0)) for first, last, k in kernel.unit_tiles([pool.vectors], pool))
-        found = resampling.arranged_values(tiles, pool, members)
+        found = resampling.arranged_values(kernels_of(pool)[0], pool, members)
         dealt = [dataclasses.replace(pool, members=np.where(column, 1, 2)) for column in members.T]
-        assert found == pytest.approx([energy.observe([p.vectors], p).value for p in dealt], abs=1e-12)
+        assert found == pytest.approx([value_of(one) for one in dealt], abs=1e-12)
 
     def test_identity_holds_in_float32(self, monkeypatch):
         monkeypatch.setattr(kernel, "DENSE_WINDOWS", 1)

@@ -34,6 +34,7 @@ from report.tables.trials import (
     side_by_side,
     soundness_of_tests,
 )
+from report.tables.versions import versions_beside
 
 __all__ = [
     "against",
@@ -75,5 +76,6 @@ __all__ = [
     "verdicts",
     "verdicts_by_seeds",
     "verdicts_of_models",
+    "versions_beside",
     "warned",
 ]

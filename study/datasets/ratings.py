@@ -7,6 +7,8 @@ Conventions
                 test (``metric``: MOS, MUSHRA, ...): comparable within a set only.
     layout      ``AUDIO_DATA/rated/NAME/SYSTEM/*.flac``, files of one utterance under one name, and
                 ``NAME/ratings.json``: ``reference``, ``ratings`` (system -> mean), ``metric``, ``source``.
+                Further sets below ``rated_more/`` in the same layout: they were looked at once, in a search
+                for better agreement, and take no part in ``rated_names()``.
 """
 
 from __future__ import annotations
@@ -57,31 +59,32 @@ class RatedSet:
     licence: str
 
 
-def rated_names() -> tuple[str, ...]:
+def rated_names(folder: str = "rated") -> tuple[str, ...]:
     """Return the rated sets in ``AUDIO_DATA/rated``, sorted; none if there is no such folder."""
     local = os.environ.get(ENVIRONMENT)
     if not local:
         return ()
-    return tuple(sorted(path.parent.name for path in Path(local, "rated").glob("*/ratings.json")))
+    return tuple(sorted(path.parent.name for path in Path(local, folder).glob("*/ratings.json")))
 
 
-def rated(name: str) -> RatedSet:
+def rated(name: str, folder: str = "rated") -> RatedSet:
     """Return a rated set: ``AUDIO_DATA/rated/NAME/SYSTEM/*.flac`` and ``NAME/ratings.json``.
 
     The label of a file is its system, its group the utterance (its name). The file ``ratings.json``
     holds ``reference`` (a system's folder), ``ratings`` (system -> mean), ``metric``, ``source``. A
-    set that is not in ``RATED`` is a laboratory of its own with figures "unknown". MissingData where
+    set that is not in ``RATED`` has the laboratory that the file names, or is one of its own, with figures
+    "unknown". MissingData where
     it is not there (there is no download: most are demo pages without a licence), ValueError for a
     system without files or rating and for ratings that are not finite.
     """
-    if name not in rated_names():
+    if name not in rated_names(folder):
         raise MissingData(
-            f"rated set {name!r}: not found; put it below the folder rated/ of {ENVIRONMENT} "
+            f"rated set {name!r}: not found; put it below the folder {folder}/ of {ENVIRONMENT} "
             "(there is no download: most are demo pages that state no licence)"
         )
-    place = Path(os.environ[ENVIRONMENT]) / "rated" / name
+    place = Path(os.environ[ENVIRONMENT]) / folder / name
     about = json.loads((place / "ratings.json").read_text(encoding="utf-8"))
-    laboratory, figures, licence = RATED.get(name, (name, "unknown", "unknown"))
+    laboratory, figures, licence = RATED.get(name, (about.get("laboratory", name), "unknown", "unknown"))
     ratings = {system: float(value) for system, value in about["ratings"].items()}
     if not all(np.isfinite(value) for value in ratings.values()):
         raise ValueError(f"{place / 'ratings.json'}: a rating is not finite")

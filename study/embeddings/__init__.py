@@ -10,7 +10,8 @@ Conventions
                 ValueError, for every embedding alike. Shorter than a frame is padded with zeros.
 
 Handcrafted (numpy, scipy and the distance itself; always there)
-    three_views     the 1032 numbers of ``metrics.embed`` over their bundled divisors; its parts are
+    described       the 1799 numbers of ``metrics.embed``, as they are: what the test of the distance sees.
+    three_views     the first 1032 of them, those of its value, over their bundled divisors; its parts are
                     envelope (480), attack (120) and fine_structure (432).
     log_mel         mean and standard deviation over time of 80 log mel bands.
     mfcc            the same of 20 mel-frequency cepstral coefficients, their deltas and delta-deltas.

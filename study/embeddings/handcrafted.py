@@ -46,9 +46,9 @@ def by_window(row: Row) -> Describe:
 
 
 def view(name: str | None) -> Row:
-    """Return the row of one view of ``metrics.embed``, of all for None, over the bundled divisors."""
+    """Return the row of one view of ``metrics.embed``, of all three for None, over the bundled divisors."""
     columns = slice(None) if name is None else VIEW_COLUMNS[name]
-    return lambda window: metrics.embed(window)[columns] / metrics.constants()[0][columns]
+    return lambda window: metrics.divided(metrics.embed(window))[columns]
 
 
 def log_mel(window: np.ndarray) -> np.ndarray:

@@ -72,6 +72,7 @@ class Network:
 
 _OWN = "this repository"
 _ENTRIES: dict[str, Handcrafted | Network] = {
+    "described": Handcrafted(1799, handcrafted.by_window(metrics.embed), _OWN),
     "three_views": Handcrafted(1032, handcrafted.by_window(handcrafted.view(None)), _OWN),
     "envelope": Handcrafted(480, handcrafted.by_window(handcrafted.view("envelope")), _OWN),
     "attack": Handcrafted(120, handcrafted.by_window(handcrafted.view("attack")), _OWN),

@@ -10,6 +10,8 @@ under test is imported. Audio is described by ``recipe`` beside this file. ``lit
 The order of things, which a p-value depends on and which therefore belongs to the recipe
     units     sorted by the digests of their sounds' contents, then 1 (reference), 3 (both), 2 (candidate)
               in the order 1, 2, 3, then the name. Digest: sha256 of the float32 mono samples and the rate.
+    windows   ``default_rng([seed, 5])`` draws what is left of files, then of windows, when their numbers are
+              matched: see ``matched``.
     deals     numpy's ``default_rng(seed)``; for every rearrangement first one ``integers(0, 2, pairs)``, pair
               after pair in the order of their reference units (1: swapped), then one ``permutation`` of the
               units that are neither paired nor shared: place i gets the side of the unit drawn for it.
@@ -22,10 +24,11 @@ import json
 import math
 import sys
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
+import scipy.optimize
 import scipy.stats
 
 from . import recipe
@@ -34,10 +37,13 @@ PLACE = Path(__file__).with_suffix(".json")
 CONSTANTS = Path(__file__).parents[2] / "audio_distance/constants.json"
 
 VIEWS = {"envelope": 480, "attack": 120, "fine structure": 432}
+TEXTURE = {"spectrum": 513, "amplitude": 64, "slow modulation": 60, "fast modulation": 80, "skewness": 50}
+PARTS = {**VIEWS, **TEXTURE}
 RATE = 22050
-RIDGE = 0.1  # of the mean variance
+SAFE = 0.913  # of half of a sample rate
+RIDGE, FREED_RIDGE = 0.01, 0.1  # of the mean variance
 FLOOR = 0.1  # of the median standard deviation
-TIE = 1e-6  # of a standard deviation over the rearrangements
+TIE = 1e-6  # of a normal score
 
 
 # ---------------------------------------------------------------------------------------- sets and units
@@ -147,11 +153,6 @@ def own_divisors(rows, floor=FLOOR):
     return spread * math.sqrt(np.median(squares) or 1.0)
 
 
-def slices():
-    ends = np.cumsum(list(VIEWS.values()))
-    return [slice(end - size, end) for end, size in zip(ends, VIEWS.values(), strict=True)]
-
-
 def bundled_divisors():
     numbers = json.loads(CONSTANTS.read_text(encoding="utf-8"))["divisors"]
     return np.concatenate([numbers[name] for name in VIEWS])
@@ -202,72 +203,216 @@ def band_shares(units, divisors):
 
 
 @dataclass
-class LeftOut:
+class Draw:
+    """What is left out at once: a unit, or a pair."""
+
     role: str
     name: str
-    joint: bool  # in both sets, or left out together with its partner
-    value: float
+    units: list[int]
+    kind: str  # "reference", "candidate", or "joint": in both sets, or a pair
+    value: float = 0.0  # without it
+    own: float = 0.0  # its part in the error of the value
+    acting: float = 0.0  # its part together with the other draws
 
 
 def leave_one_out(table, units):
-    """The value without each unit in turn; a pair leaves together. None for fewer than 3 units a side."""
+    """Every draw, with the value without it and its parts; None for fewer than 3 units a side."""
     x, y = sides(units)
     if min(len(x), len(y)) < 3:
         return None
-    found = []
+    draws = []
     for i, unit in enumerate(units):
         if unit.side == 2 and unit.partner:
             continue
-        gone = {i} | {j for j, other in enumerate(units) if other is unit.partner}
-        value = energy(table, units, [j for j in x if j not in gone], [j for j in y if j not in gone])
         role = "candidate" if unit.side == 2 else "reference"
-        found.append(LeftOut(role, unit.name, unit.side == 3 or unit.partner is not None, value))
-    return found
+        both = [i, *(j for j, other in enumerate(units) if other is unit.partner)]
+        draws.append(Draw(role, unit.name, both, "joint" if unit.side == 3 or unit.partner else role))
+        left = [[j for j in side if j not in both] for side in (x, y)]
+        draws[-1].value = energy(table, units, *left)
+    strata = by_stratum(draws)
+    for stratum in strata.values():
+        for draw in stratum:
+            draw.own = (len(stratum) - 1) / len(stratum) * (mean([d.value for d in stratum]) - draw.value)
+    for draw, together in zip(draws, second_order(table, units, draws), strict=True):
+        draw.acting = math.fsum(h * other.own for h, other in zip(together, draws, strict=True))
+    return draws
 
 
-def jackknife(strata):
-    """Standard error and degrees of freedom: (n - 1) / n times the sum of squares in each stratum."""
-    parts = [
-        ((len(s) - 1) / len(s) * math.fsum((v - mean(s)) ** 2 for v in s), len(s) - 1)
+def second_order(table, units, draws):
+    """The part of each two draws in the value, centred within their strata; a draw with itself has none.
+
+    Of two units u and v the part is -s_u s_v K_uv, with s_u the weight of u in its set's mean, minus its
+    weight in the other's; nothing of partners, who are in no mean together.
+    """
+    x, y = sides(units)
+    sign = [(i in x) / len(x) - (i in y) / len(y) for i in range(len(units))]
+
+    def part(a, b):
+        return -math.fsum(sign[i] * sign[j] * table[i, j] for i in a.units for j in b.units)
+
+    parts = np.array([[0.0 if a is b else part(a, b) for b in draws] for a in draws])
+    # From each stratum its mean, over rows and over columns.
+    centre = np.eye(len(draws))
+    for i, a in enumerate(draws):
+        alike = [j for j, b in enumerate(draws) if b.kind == a.kind]
+        centre[i, alike] -= 1 / len(alike)
+    parts = centre @ parts @ centre.T
+    return parts - np.diag(np.diag(parts))
+
+
+def by_stratum(draws):
+    strata = {}
+    for draw in draws:
+        strata.setdefault(draw.kind, []).append(draw)
+    return strata
+
+
+@dataclass
+class Moments:
+    """Of one stratum: variance, third moment, curvature, degrees of freedom."""
+
+    variance: float
+    third: float
+    curvature: float
+    freedom: int
+
+
+def moments_of(strata):
+    """``strata``: lists of (own part, part together with the others); one draw alone has no spread."""
+    return [
+        Moments(
+            len(s) / (len(s) - 1) * math.fsum(own**2 for own, _ in s),
+            math.fsum(own**3 for own, _ in s),
+            math.fsum(own * acting for own, acting in s),
+            len(s) - 1,
+        )
         for s in strata
         if len(s) > 1
     ]
-    variance = math.fsum(part for part, _ in parts)
-    squares = math.fsum(part**2 / freedom for part, freedom in parts)
-    return math.sqrt(variance), variance**2 / squares if squares else 1.0
 
 
-def interval(value, strata):
-    error, freedom = jackknife(strata)
-    half = float(scipy.stats.t.ppf(0.975, freedom)) * error
-    return [value - half, value + half]
+def freedom_of(strata):
+    """Welch, Satterthwaite."""
+    squares = math.fsum(s.variance**2 / s.freedom for s in strata)
+    return math.fsum(s.variance for s in strata) ** 2 / squares if squares else 1.0
 
 
-def by_stratum(left_out):
-    strata = {}
-    for one in left_out:
-        strata.setdefault("joint" if one.joint else one.role, []).append(one.value)
-    return list(strata.values())
+def ends(variance, third, curvature, freedom, known, level):
+    """How far BCa from a gamma (Pearson's type III) reaches below and above a value."""
+    if variance <= 0:
+        return 0.0, 0.0
+    error = math.sqrt(variance)
+    skewness = known * (third + 6 * curvature) / error**3
+    gamma = scipy.stats.pearson3(min(max(skewness, -3), 3))
+    acceleration = known * third / error**3 / 6
+    normal = scipy.stats.norm
+    z = normal.ppf(0.5 + level / 2)
+    wider = scipy.stats.t(freedom).ppf(0.5 + level / 2) / z
+    bias = normal.ppf(gamma.cdf(0))
+    reach = []
+    for quantile in (-z, z):
+        chance = normal.cdf(bias + (bias + quantile) / max(1 - acceleration * (bias + quantile), 0.1))
+        reach.append(wider * error * gamma.ppf(min(max(chance, 1e-12), 1 - 1e-12)))
+    return -float(reach[0]), float(reach[1])
+
+
+def believed(strata):
+    """How much of a skewness: none of the skewness of 4 draws."""
+    return max(0, 1 - 3 / min((s.freedom for s in strata), default=math.inf))
+
+
+def interval(value, draws):
+    strata = moments_of([[(d.own, d.acting) for d in s] for s in by_stratum(draws).values()])
+    sums = [math.fsum(getattr(s, name) for s in strata) for name in ("variance", "third", "curvature")]
+    below, above = ends(*sums, freedom_of(strata), believed(strata), 0.95)
+    return [value - below, value + above]
 
 
 def difference(first, second):
     """First minus second, as (value, interval, p) from two pairs of value and ``leave_one_out``.
 
-    A unit that both hold (every one of the reference, candidates of one name) leaves both at once; strata
-    are the reference, the candidates of both, those of the first alone and those of the second alone.
+    A draw that both hold (every one of the reference, candidates of one name) leaves both at once; strata
+    are draws of the same kind in the first, and of the same in the second. The margins of the strata are
+    combined as roots of sums of squares (MOVER). p: the interval of level 1 - p ends at 0.
     """
-    kept = [{(o.role, o.name): o.value - value for o in left_out} for value, left_out in (first, second)]
+    held = [{(d.role, d.name): d for d in draws} for _, draws in (first, second)]
     strata = {}
-    for key in {**kept[0], **kept[1]}:
-        held = (key[0], key in kept[0], key in kept[1])
-        strata.setdefault(held, []).append(kept[0].get(key, 0.0) - kept[1].get(key, 0.0))
+    for key in {**held[0], **held[1]}:
+        one, other = (side.get(key) for side in held)
+        part = (one.own if one else 0.0) - (other.own if other else 0.0)
+        strata.setdefault((one and one.kind, other and other.kind), []).append(part)
+    strata = moments_of([[(part - mean(s), 0.0) for part in s] for s in strata.values()])
     value = first[0] - second[0]
-    error, freedom = jackknife(list(strata.values()))
-    p = 2 * float(scipy.stats.t.sf(abs(value) / error, freedom)) if error else 1.0
-    return value, interval(value, list(strata.values())), min(p, 1.0)
+
+    def margins(level):
+        each = [
+            ends(s.variance, s.third, s.curvature, freedom_of(strata), believed(strata), level)
+            for s in strata
+        ]
+        squares = [math.fsum(math.copysign(one[i] ** 2, one[i]) for one in each) for i in (0, 1)]
+        return [math.copysign(math.sqrt(abs(square)), square) for square in squares]
+
+    below, above = margins(0.95)
+    side = 0 if value > 0 else 1
+    p = 1.0
+    if value:
+        p = scipy.optimize.brentq(lambda p: margins(1 - p)[side] - abs(value), 1e-12, 1 - 1e-9, xtol=1e-15)
+    return value, [value - below, value + above], p
 
 
 # -------------------------------------------------------------------------------------------------- test
+
+
+def matched(units, seed):
+    """The units with as many files and windows in one set as in the other, quantile by quantile.
+
+    First files of units, then windows of the files that are left. In each of these: free reference units
+    against free candidate units, then pair by pair in the order of their reference units. A set's owners of
+    things, sorted by how many they have, are its quantiles; each keeps what the other set's has, if less.
+    Per set one ``permutation`` of its owners, which orders those that have as many, the reference first; then
+    for each that loses something, in order, one ``permutation`` of what it has, the first of which stay.
+    """
+    rng = np.random.default_rng([seed, 5])
+    strata = [[[u for u in units if u.side == side and not u.partner] for side in (1, 2)]]
+    strata += [[[u], [u.partner]] for u in units if u.side == 1 and u.partner]
+    kept = {id(u): list(range(len(u.sounds))) for u in units}
+    _thin(kept, [[[id(u) for u in side] for side in pair] for pair in strata], rng)
+    windows = {
+        (id(u), place): list(range(len(u.sounds[place].windows))) for u in units for place in kept[id(u)]
+    }
+    of_files = [[[(id(u), place) for u in side for place in kept[id(u)]] for side in pair] for pair in strata]
+    _thin(windows, of_files, rng)
+    left = {}
+    for u in units:
+        sounds = [
+            replace(u.sounds[place], windows=u.sounds[place].windows[windows[id(u), place]])
+            for place in kept[id(u)]
+        ]
+        left[id(u)] = replace(u, sounds=sounds, partner=None)
+    for u in units:
+        if u.partner:
+            left[id(u)].partner = left[id(u.partner)]
+    return [left[id(u)] for u in units]
+
+
+def _thin(things, strata, rng):
+    """``things``: owner -> list, in place; ``strata``: pairs of lists of owners."""
+    wanted = {owner: len(mine) for owner, mine in things.items()}
+    for pair in strata:
+        if not all(pair):
+            continue
+        for own, others in (pair, pair[::-1]):
+            place = rng.permutation(len(own))
+            order = sorted(range(len(own)), key=lambda i: (len(things[own[i]]), place[i]))
+            counts = sorted(len(things[owner]) for owner in others)
+            for rank, i in enumerate(order):
+                # The middle of the rank's share of [0, 1), in whole numbers.
+                quantile = (2 * rank + 1) * len(others) // (2 * len(own))
+                wanted[own[i]] = min(wanted[own[i]], counts[quantile])
+    for owner, mine in things.items():
+        if wanted[owner] < len(mine):
+            chosen = rng.permutation(len(mine))[: wanted[owner]]
+            things[owner] = sorted(mine[i] for i in chosen)
 
 
 def moments(rows, weights):
@@ -284,38 +429,124 @@ def standardise(rows, weights):
     ]
 
 
-def whiten(rows, weights):
+def whiten(rows, weights, ridge, *, by_number=False):
+    """Rows times (C + ridge of the mean variance)^(-1/2): whitened, and turned back to where they were.
+
+    C is the covariance, and the root that of a symmetric matrix; directions that do not vary are left out.
+    Distances are those of the principal components, which are the same rows before they are turned back.
+    The mean variance is over the directions that vary; ``by_number``: with more rows than numbers, over the
+    numbers that do.
+    """
     centre, covariance = moments(rows, weights)
     variance, axes = np.linalg.eigh(covariance)
     kept = variance > 1e-10 * max(variance.max(), 1e-300)
-    if not kept.any():
-        return [np.zeros(1) for _ in rows]
     variance, axes = variance[kept], axes[:, kept]
-    damped = np.sqrt(variance + RIDGE * variance.mean())
-    return [(row - centre) @ axes / damped / math.sqrt(2 * len(variance)) for row in rows]
+    if not kept.any():
+        return [np.zeros(len(row)) for row in rows]
+    count = len(variance)
+    if by_number and len(rows) > len(rows[0]):
+        of_numbers = np.diag(covariance)
+        count = int((of_numbers > 1e-10 * of_numbers.max()).sum())
+    root = axes @ np.diag(1 / np.sqrt(variance + ridge * variance.sum() / count)) @ axes.T
+    return [(row - centre) @ root / math.sqrt(2 * count) for row in rows]
 
 
-def audible(bandwidth_rate):
-    """Which of the 432 numbers of the fine structure lie in bands below half of ``bandwidth_rate``."""
-    edges = recipe._hz(np.linspace(recipe._mel(30.0), recipe._mel(RATE / 2), 24 + 2))
-    return np.array(
-        [edges[band + 2] <= bandwidth_rate / 2 + 1e-6 for _ in range(3 * 6) for band in range(24)]
-    )
+def usable(rate):
+    """Part -> which of its numbers hear nothing above ``SAFE`` of half the rate; all, if that is above all."""
+    mel = {bands: recipe._hz(np.linspace(recipe._mel(30.0), recipe._mel(RATE / 2), bands + 2)) for bands in (24, 40)}
+    forty = [mel[40][band + 2] for band in range(40)]
+    tens = [forty[4 * group + 3] for group in range(10)]  # four bands each: where the last of them ends
+    ends = {
+        "envelope": 12 * forty,
+        "attack": 3 * forty,
+        "fine structure": 18 * [mel[24][band + 2] for band in range(24)],
+        "spectrum": [k * RATE / 1024 for k in range(513)],
+        "amplitude": 64 * [0.0],
+        "slow modulation": 6 * tens,
+        "fast modulation": 8 * tens,
+        "skewness": 5 * tens,
+    }
+    top = SAFE * rate / 2
+    return {part: np.array([top >= RATE / 2 or hears <= top for hears in ends[part]]) for part in PARTS}
 
 
-def families(views, weights):
-    """Three descriptions, each a list of views, each a list of windows.
+def families(parts, weights):
+    """What the test looks at: ``parts``, name -> rows of windows, described in four ways.
 
-    Standardised; whitened from the numbers as they are; whitened from standardised ones. The attack is
-    linear in the envelope and never whitened; an own embedding is one view, and whitened.
+    "standardised" and "whitened" are lists of views, "plain" and "freed" rows. The attack is linear in the
+    envelope, and taken out where numbers are freed from each other. An own embedding is one part.
     """
-    standard = [standardise(view, weights) for view in views]
-    white = [0] if len(views) == 1 else [0, 2]
-    return [
-        standard,
-        [whiten(views[v], weights) for v in white],
-        [whiten(standard[v], weights) for v in white],
+    own = {name: standardise(rows, weights) for name, rows in parts.items()}
+    free = [name for name in own if name != "attack"]
+    together = [
+        np.concatenate([row * len(row) ** 0.25 for row in rows])
+        for rows in zip(*(own[name] for name in free), strict=True)
     ]
+    freed = [whiten(own[name], weights, FREED_RIDGE) for name in free]
+    return {
+        "standardised": [own[name] for name in own if name not in TEXTURE],
+        "whitened": [whiten(together, weights, RIDGE, by_number=True)],
+        "plain": [np.concatenate(rows) for rows in zip(*own.values(), strict=True)],
+        "freed": [np.concatenate(rows) for rows in zip(*freed, strict=True)],
+    }
+
+
+def unit_means(units, rows):
+    waiting = iter(rows)
+    return np.array([sum(weight * next(waiting) for _, weight in unit.windows()) for unit in units])
+
+
+def differences_of_means(units, means, deals, exact):
+    """Reference minus candidate for every deal and number, over its spread under all deals: (deals, numbers).
+
+    All deals: those that there are, if they are made; else from the covariance of who is in the reference.
+    """
+    found = np.array([means[x].mean(axis=0) - means[y].mean(axis=0) for x, y in deals])
+    if exact:
+        centre, variance = found.mean(axis=0), found.var(axis=0)
+    else:
+        centre, variance = expected(units, means)
+    spread = np.sqrt(variance)
+    varied = spread > 1e-9 * spread.max()
+    return np.where(varied, (found - centre) / np.where(varied, spread, 1), 0)
+
+
+def expected(units, means):
+    """Mean and variance of reference minus candidate over all deals.
+
+    A unit is in the reference with a chance: 1/2 in a pair, dealt / free otherwise, 1 if it is in both.
+    """
+    free = [i for i, u in enumerate(units) if u.side != 3 and not u.partner]
+    dealt = sum(units[i].side == 1 for i in free)
+    n, m = (len(side) for side in sides(units))
+    chance = np.array([1.0 if u.side == 3 else 0.5 if u.partner else dealt / len(free) for u in units])
+    covariance = np.zeros((len(units), len(units)))
+    for i, j in itertools.product(range(len(units)), repeat=2):
+        if units[i].side == 3 or units[j].side == 3:
+            continue
+        if i == j:
+            covariance[i, i] = chance[i] * (1 - chance[i])
+        elif units[i].partner is units[j]:
+            covariance[i, j] = -1 / 4
+        elif not units[i].partner and not units[j].partner:
+            covariance[i, j] = dealt * (dealt - 1) / (len(free) * (len(free) - 1)) - chance[i] ** 2
+    there = np.array([1.0 if u.side == 3 else 0.0 for u in units])  # in the candidate whatever is dealt
+    centre = chance @ means / n - (np.maximum(1 - chance, there)) @ means / m
+    moved = means * (1 / n + 1 / m)  # from the candidate to the reference
+    return centre, np.einsum("ik,ij,jk->k", moved, covariance, moved)
+
+
+def normal_scores(values):
+    """By Wilson and Hilferty's cube root of a gamma with the skewness of the values."""
+    spread = values.std()
+    if spread <= 1e-12:
+        return np.zeros(len(values))
+    z = (values - values.mean()) / spread
+    skewness = min(max(mean(z**3), 0.1), 3)
+    shape = (2 / skewness) ** 2
+    gamma = shape + math.sqrt(shape) * z
+    root = np.cbrt(np.maximum(gamma, 0) / shape)
+    return (root - (1 - 1 / (9 * shape))) * math.sqrt(9 * shape)
 
 
 def arrangements(units, permutations, seed):
@@ -348,19 +579,33 @@ def arrangements(units, permutations, seed):
     return found, False
 
 
-def permutation_test(units, views, scaled, deals, exact):
-    """``views``, ``scaled``: functions from a window to its numbers, those of the test and of the value."""
+def statistics(units, parts, deals, exact):
+    """The four statistics of every deal; ``parts``: name -> function from a window to its numbers."""
+    weights = [weight / len(units) for unit in units for _, weight in unit.windows()]
+    described = families({name: rows_of(units, part) for name, part in parts.items()}, weights)
+    found = {}
+    for name in ("standardised", "whitened"):
+        table = sum(distance_table(units, view) for view in described[name]) / len(described[name])
+        found[name] = np.array([energy(table, units, x, y) for x, y in deals])
+    for name, largest in (("plain", 1), ("freed", 5)):
+        z = differences_of_means(units, unit_means(units, described[name]), deals, exact)
+        found[name] = np.array([math.fsum(sorted(row**2)[-largest:]) for row in z])
+    return found
+
+
+def p_value(units, parts, deals, *, seed=0, exact=True):
+    """Share of the deals whose largest score reaches the observed one."""
+    found = statistics(matched(units, seed), parts, deals, exact)
+    largest = np.max([normal_scores(values) for values in found.values()], axis=0)
+    return float(np.mean(largest >= largest[0] - TIE))
+
+
+def permutation_test(units, tested, parts, scaled, deals, exact):
+    """``tested``: the units with matched windows; ``scaled``: functions to the numbers of the value's views."""
     if len(deals) == 1:
         return dict(reached=1, of=1, smallest=1, exact=True, permutations=0, null_spread=0.0)
-    weights = [weight / len(units) for unit in units for _, weight in unit.windows()]
-    described = families([rows_of(units, view) for view in views], weights)
-    studentised = []
-    for family in described:
-        table = sum(distance_table(units, view) for view in family) / len(family)
-        values = np.array([energy(table, units, x, y) for x, y in deals])
-        spread = values.std()
-        studentised.append((values - values.mean()) / spread if spread > 1e-12 else np.zeros(len(values)))
-    largest = np.max(studentised, axis=0)
+    scores = {name: normal_scores(values) for name, values in statistics(tested, parts, deals, exact).items()}
+    largest = np.max(list(scores.values()), axis=0)
     gaps = np.abs(largest - largest[0])
     clear = float(gaps[gaps > 1e-9].min(initial=np.inf))
     tops = int((largest >= largest.max() - TIE).sum())
@@ -373,8 +618,9 @@ def permutation_test(units, views, scaled, deals, exact):
         exact=exact,
         permutations=len(deals) if exact else len(deals) - 1,
         null_spread=float((null if exact else null[1:]).std()),
+        statistic=float(largest[0]),
         clear=clear,
-        leads=int(np.argmax([s[0] for s in studentised])),
+        leads=max(scores, key=lambda name: scores[name][0]),
     )
 
 
@@ -404,21 +650,24 @@ class Case:
 def draw(random, count, *, windows=1, shift=0.0, spread=1.0, effect=None):
     """Sounds as vectors: a few directions in common, the rest on its own, offset by a constant."""
     divisors = bundled_divisors()
+    # Numbers of a view add up to a distance near 1; those of the texture have no divisors, and any scale.
     sizes = np.concatenate([np.full(size, math.sqrt(2 * size)) for size in VIEWS.values()])
-    loadings = np.random.RandomState(1000).normal(size=(6, len(divisors)))
-    direction = np.random.RandomState(1001).normal(size=len(divisors))
+    scale = np.concatenate([divisors / sizes, np.full(sum(TEXTURE.values()), 0.7)])
+    loadings = np.random.RandomState(1000).normal(size=(6, len(scale)))
+    direction = np.random.RandomState(1001).normal(size=len(scale))
     found = []
     for _ in range(count):
-        rows = random.normal(size=6) @ loadings * 0.4 + spread * random.normal(size=len(divisors))
+        rows = random.normal(size=6) @ loadings * 0.4 + spread * random.normal(size=len(scale))
         rows = rows + shift * direction + (0 if effect is None else effect)
-        rows = rows + 0.5 * random.normal(size=(1 + random.randint(windows), len(divisors)))
-        found.append(np.float32((rows - 3) * divisors / sizes))
+        rows = rows + 0.5 * random.normal(size=(1 + random.randint(windows), len(scale)))
+        found.append(np.float32((rows - 3) * scale))
     return found
 
 
-def vectors(seed, n, m, *, windows=1, names=None, shared=0, copies=0, **candidate):
+def vectors(seed, n, m, *, windows=1, names=None, shared=0, copies=0, candidate_windows=None, **candidate):
+    """Two sets of sounds; ``candidate``: what ``draw`` does otherwise there."""
     random = np.random.RandomState(seed)
-    tables = [draw(random, n, windows=windows), draw(random, m, windows=windows, **candidate)]
+    tables = [draw(random, n, windows=windows), draw(random, m, windows=candidate_windows or windows, **candidate)]
     names = names or ([f"r{i:02d}.wav" for i in range(n)], [f"c{i:02d}.wav" for i in range(m)])
     digests = [f"{number:04x}" for number in random.permutation(n + m)]
     found = [
@@ -489,8 +738,15 @@ def alike(count):
 
 
 def above(bandwidth_rate, size):
-    """Added to every number of the fine structure above a bandwidth, where the test must not look."""
-    return np.concatenate([np.zeros(600), size * ~audible(bandwidth_rate)])
+    """Added to every number above a bandwidth, where the test must not look."""
+    return size * ~np.concatenate(list(usable(bandwidth_rate).values()))
+
+
+def single(size, *numbers):
+    """Added to single numbers."""
+    effect = np.zeros(sum(PARTS.values()))
+    effect[list(numbers)] = size
+    return effect
 
 
 VECTOR_CASES = {
@@ -498,8 +754,19 @@ VECTOR_CASES = {
     "unpaired, another seed": lambda: Case(*vectors(1, 9, 8, shift=0.3), seed=7),
     "unpaired, spread": lambda: Case(*vectors(2, 8, 10, spread=1.15)),
     "several windows": lambda: Case(*vectors(3, 8, 7, windows=4, shift=0.4)),
+    "several windows, one in the candidate": lambda: Case(
+        *vectors(24, 9, 8, windows=5, candidate_windows=1, shift=0.4)
+    ),
+    "several windows, more in the candidate": lambda: Case(
+        *vectors(25, 7, 10, windows=2, candidate_windows=6, spread=1.3)
+    ),
+    "one number": lambda: Case(*vectors(26, 9, 9, effect=single(6.0, 1500))),
+    "some numbers": lambda: Case(*vectors(27, 9, 9, effect=single(1.5, *range(100, 110)))),
     "broad": lambda: Case(*vectors(4, 8, 8, effect=0.25), permutations=299),
     "paired": lambda: Case(*vectors(5, 11, 11, names=alike(11), shift=0.3)),
+    "paired, more windows in the candidate": lambda: Case(
+        *vectors(28, 10, 10, names=alike(10), windows=2, candidate_windows=5, shift=0.3)
+    ),
     "paired, several windows": lambda: Case(*vectors(6, 10, 10, names=alike(10), windows=3, shift=0.3)),
     "names alike, not paired": lambda: Case(*vectors(7, 8, 8, names=alike(8), shift=0.3), paired=False),
     "all deals": lambda: Case(*vectors(8, 5, 4, shift=0.3), permutations=125),
@@ -552,26 +819,32 @@ CASES = {**VECTOR_CASES, **OWN_CASES, **AUDIO_CASES}
 
 
 def candidates():
-    """One reference and three candidates: two have names in common, the third none."""
+    """One reference and four candidates: two have names in common, the third none, the last the reference's."""
     reference, near = vectors(50, 7, 6, names=([f"r{i}" for i in range(7)], list("abcdef")), shift=0.2)
     _, far = vectors(51, 7, 7, names=([f"r{i}" for i in range(7)], list("bcdefgh")), shift=0.6)
     _, other = vectors(52, 7, 5, names=([f"r{i}" for i in range(7)], list("vwxyz")), spread=1.3)
-    for prefix, sounds in (("n", near), ("f", far), ("o", other)):
+    _, versions = vectors(54, 7, 7, names=[[f"r{i}" for i in range(7)]] * 2, shift=0.4)
+    found = {"near": near, "far": far, "other": other, "versions": versions}
+    for name, sounds in found.items():
         for sound in sounds:
-            sound.content = prefix + sound.content
-    return reference, {"near": near, "far": far, "other": other}
+            sound.content = name[0] + sound.content
+    return reference, found
 
 
-def value_views(case):
-    """Functions from a window to the numbers of the test and of the value, a list over views each."""
+def slices_of(sizes):
+    ends = np.cumsum(list(sizes.values()))
+    return {name: slice(end - size, end) for (name, size), end in zip(sizes.items(), ends, strict=True)}
+
+
+def tested_and_scaled(case):
+    """Functions from a window to its numbers: part -> those of the test, and a list of views of the value."""
     if case.own:
         scale = own_divisors([row for sound in case.reference for row in sound.windows])
-        return [lambda row: row], [lambda row: row / scale]
-    divisors = bundled_divisors()
-    used = [np.ones(480, bool), np.ones(120, bool), audible(case.rate)]
+        return {"embedding": lambda row: row}, [lambda row: row / scale]
+    divisors, used, places = bundled_divisors(), usable(case.rate), slices_of(PARTS)
     return (
-        [lambda row, s=s, u=u: row[s][u] for s, u in zip(slices(), used, strict=True)],
-        [lambda row, s=s: row[s] / divisors[s] for s in slices()],
+        {name: lambda row, s=s, u=used[name]: row[s][u] for name, s in places.items() if used[name].any()},
+        [lambda row, s=places[name]: row[s] / divisors[s] for name in VIEWS],
     )
 
 
@@ -579,15 +852,16 @@ def measure(case):
     """All that the comparison of a case is, in plain numbers."""
     units = units_of(case.reference, case.candidate, case.groups, case.paired)
     x, y = sides(units)
-    views, scaled = value_views(case)
+    parts, scaled = tested_and_scaled(case)
     tables = [distance_table(units, rows_of(units, view)) for view in scaled]
     table = sum(tables) / len(tables)
     value = energy(table, units, x, y)
-    left_out = leave_one_out(table, units)
+    draws = leave_one_out(table, units)
+    deals, exact = arrangements(units, case.permutations, case.seed)
     return {
         "value": value,
         "views": [energy(one, units, x, y) for one in tables],
-        "interval": interval(value, by_stratum(left_out)) if left_out else None,
+        "interval": interval(value, draws) if draws else None,
         "units": contributions(table, units, x, y),
         "bands": {} if case.own else band_shares(units, bundled_divisors()),
         "counts": [
@@ -596,7 +870,7 @@ def measure(case):
             sum(u.side == 3 for u in units),
             sum(u.partner is not None for u in units) // 2,
         ],
-        **permutation_test(units, views, scaled, *arrangements(units, case.permutations, case.seed)),
+        **permutation_test(units, matched(units, case.seed), parts, scaled, deals, exact),
     }
 
 
@@ -606,7 +880,7 @@ def differences():
     for name, sounds in others.items():
         case = Case(reference, sounds)
         units = units_of(reference, sounds)
-        table = sum(distance_table(units, rows_of(units, view)) for view in value_views(case)[1]) / 3
+        table = sum(distance_table(units, rows_of(units, view)) for view in tested_and_scaled(case)[1]) / 3
         sides_of[name] = energy(table, units, *sides(units)), leave_one_out(table, units)
     return {f"{a} - {b}": difference(sides_of[a], sides_of[b]) for a, b in itertools.permutations(others, 2)}
 
@@ -619,10 +893,10 @@ def make():
         least = 5e-3 if name in AUDIO_CASES else 1e-5
         if case.pop("clear", math.inf) < least:
             sys.exit(f"{name}: a rearrangement nearly ties with the observed one; take another seed")
-    # Every family decides somewhere, or a mistake in it could pass.
+    # Every statistic decides somewhere, or a mistake in it could pass.
     leading = Counter(case.pop("leads", None) for case in pins["cases"].values())
-    if not all(leading[family] >= 3 for family in range(3)):
-        sys.exit(f"the families lead {dict(leading)} times; each has to lead in three cases")
+    if not all(leading[name] >= 3 for name in ("standardised", "whitened", "plain", "freed")):
+        sys.exit(f"the statistics lead {dict(leading)} times; each has to lead in three cases")
     return pins
 
 

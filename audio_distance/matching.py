@@ -1,0 +1,131 @@
+"""As many windows in one set as in the other, before the test looks: sounds of unequal length compared alike.
+
+Conventions
+    count      files of a unit, then windows of a file: what is brought to one distribution in both sets.
+    stratum    owners of both sets that are matched with each other, (of the reference, of the candidate): all
+               free units, or one pair. A unit that is in both sets is in none and stays as it is.
+
+Why: the mean over a unit's windows scatters less the more of them there are, so long files lie closer
+together than short ones of the same source. A test of "one source" then finds the lengths.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from audio_distance.units import Pool
+
+Stratum = tuple[NDArray[np.int_], NDArray[np.int_]]
+
+DRAWS = 5  # beside the call's seed, so that the draws here are not those of the arrangements
+
+
+def matched(pool: Pool, *, seed: int) -> Pool:
+    """The same units with the windows that the test looks at; see ``matched_windows``."""
+    rows, weights = matched_windows(
+        pool.starts, pool.files, members=pool.members, partner=pool.partner, seed=seed
+    )
+    return replace(
+        pool,
+        vectors=pool.vectors[rows],
+        starts=np.searchsorted(rows, pool.starts),  # every unit keeps a window
+        weights=weights,
+        files=np.unique(pool.files[rows], return_inverse=True)[1],
+    )
+
+
+def matched_windows(
+    starts: NDArray[np.int_],
+    files: NDArray[np.int_],
+    *,
+    members: NDArray[np.int_],
+    partner: NDArray[np.int_],
+    seed: int,
+) -> tuple[NDArray[np.int_], NDArray[np.float64]]:
+    """Which windows the test looks at, and their weights.
+
+    First the files of the units are matched, then the windows of the files that are left: sorted by count,
+    the owners of a set are its quantiles, and at each the set with more is thinned, at random, to the other's
+    count.
+
+    Parameters
+    ----------
+    starts : array, (units,)
+        First window of each unit.
+    files : array, (windows,)
+        Which file a window is of: from 0, counted through all units, ascending.
+    members, partner : arrays, (units,)
+        As in ``units.Pool``: 1 reference, 2 candidate, 3 both; the matched unit of the other set, or -1.
+    seed : int
+        Of the draws: which of several owners of one count is thinned, and what is left of it. They follow the
+        order of units, files and windows, and nothing else.
+
+    Returns
+    -------
+    rows : array, (windows left,) int
+        Ascending, at least one of every unit; all of them where the counts agree.
+    weights : array, (windows left,)
+        They sum to 1 within a unit: files alike, windows of a file alike.
+
+    Notes
+    -----
+    Where counts differ, what is drawn depends on which unit is in which set, and a test of what is left is
+    only nearly exact: the arrangements mix the thinned units of both sets, whose counts agree between the
+    sets as observed, and between the arrangements' only on average. Two ways to be exact under one assumption
+    fail under another. Drawing anew for every arrangement is exact for lengths of one distribution; for
+    others what an arrangement mixes, long and short, loses fewer windows than what was observed. Exchanging
+    units of one count only is exact where windows do not tell how many there are of their unit; where they
+    do, who was thinned is in the labels. ``tests.test_matching`` has the levels that were simulated.
+    """
+    rng = np.random.default_rng([seed, DRAWS])
+    first_windows = np.flatnonzero(np.diff(files, prepend=-1))
+    unit_of_file = np.searchsorted(starts, first_windows, side="right") - 1
+    strata = _strata(members, partner)
+    files_left = _left(unit_of_file, strata, rng)
+    file_strata = [
+        (
+            np.flatnonzero(files_left & np.isin(unit_of_file, reference)),
+            np.flatnonzero(files_left & np.isin(unit_of_file, candidate)),
+        )
+        for reference, candidate in strata
+    ]
+    rows = np.flatnonzero(files_left[files] & _left(files, file_strata, rng))
+    windows_of_file, files_of_unit = np.bincount(files[rows]), np.bincount(unit_of_file[files_left])
+    return rows, 1 / (windows_of_file[files[rows]] * files_of_unit[unit_of_file[files[rows]]])
+
+
+def _strata(members: NDArray[np.int_], partner: NDArray[np.int_]) -> list[Stratum]:
+    free = [np.flatnonzero((partner < 0) & (members == member)) for member in (1, 2)]
+    paired = np.flatnonzero((partner >= 0) & (members == 1))
+    return [(free[0], free[1]), *((np.array([unit]), partner[[unit]]) for unit in paired.tolist())]
+
+
+def _left(owners: NDArray[np.int_], strata: Iterable[Stratum], rng: np.random.Generator) -> NDArray[np.bool_]:
+    """What is left of things, (things,), when their owners' counts are matched; ``owners`` ascend from 0."""
+    counts = np.bincount(owners)
+    target = counts.copy()
+    for one, other in strata:
+        target[one] = _smaller(counts[one], counts[other], rng)
+        target[other] = _smaller(counts[other], counts[one], rng)
+    left = np.ones(len(owners), bool)
+    for owner in np.flatnonzero(target < counts):
+        mine = np.flatnonzero(owners == owner)
+        left[mine[rng.permutation(counts[owner])[target[owner] :]]] = False
+    return left
+
+
+def _smaller(
+    counts: NDArray[np.int_], others: NDArray[np.int_], rng: np.random.Generator
+) -> NDArray[np.int_]:
+    """Each count, or the other set's at its quantile, if that is less; equal counts are in random order."""
+    if not len(counts) or not len(others):
+        return counts
+    quantiles = ((np.arange(len(counts)) + 0.5) / len(counts) * len(others)).astype(int)
+    order = np.lexsort((rng.permutation(len(counts)), counts))
+    result = counts.copy()
+    result[order] = np.minimum(counts[order], np.sort(others)[quantiles])
+    return result

@@ -1,0 +1,248 @@
+"""Large sets in blocks, and many windows in parts: what is left out, and that nothing is biased by it."""
+
+import dataclasses
+import hashlib
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import metrics
+from audio_distance import kernel, units
+from audio_distance.description import Description, Sound
+from audio_distance.views import PARTS
+
+RATE = metrics.RATE
+NUMBERS = sum(metrics.VIEWS.values())
+
+
+def pool_with(members, pairs=0, windows=1):
+    """Units of one number each: ``members`` of the free ones, then ``pairs`` of partners."""
+    members = np.array([*members, *([1, 2] * pairs)])
+    partner = np.full(len(members), -1)
+    first = len(members) - 2 * pairs
+    for i in range(first, len(members), 2):
+        partner[i], partner[i + 1] = i + 1, i
+    counts = np.broadcast_to(windows, len(members))
+    total = int(counts.sum())
+    return units.Pool(
+        vectors=np.arange(float(total))[:, None],
+        starts=np.cumsum(counts) - counts,
+        weights=np.repeat(1 / counts, counts),
+        files=np.repeat(np.arange(len(members)), counts),
+        members=members,
+        partner=partner,
+        names=tuple(f"{i:04d}" for i in range(len(members))),
+        levels=np.arange(float(len(members))),
+    )
+
+
+class TestBlocks:
+    @given(
+        st.lists(st.sampled_from([1, 2, 3]), min_size=6, max_size=80),
+        st.integers(0, 15),
+    )
+    @settings(deadline=None, max_examples=200)
+    def test_every_unit_is_in_one_block_and_partners_in_the_same(self, members, pairs):
+        pool = pool_with([1, 1, 2, 2, *members], pairs)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(units, "BLOCK_UNITS", 12)
+            patch.setattr(units, "BLOCK_LEAST", 3)
+            blocks = units.block_units(pool)
+            shares = units.block_shares(pool, blocks)
+        used = np.concatenate(blocks)
+        assert len(used) == len(set(used.tolist()))
+        assert sum(shares) == pytest.approx(1, abs=1e-12)
+        for block in blocks:
+            assert np.all(np.diff(block) > 0)
+            partners = pool.partner[block]
+            assert np.isin(partners[partners >= 0], block).all()
+        # Only units that are of the larger set alone may stay out, and only beyond what a block holds.
+        missing = np.setdiff1d(np.arange(pool.size), used)
+        assert len(set(pool.members[missing])) <= 1 and np.all(pool.partner[missing] < 0)
+        if len(missing):
+            assert max(map(len, blocks)) >= 12
+
+    def test_up_to_the_limit_there_is_one_block_with_all(self):
+        at, beyond = (pool_with([1, 2] * (units.BLOCK_UNITS // 2) + more) for more in ([], [1]))
+        assert [len(b) for b in units.block_units(at)] == [units.BLOCK_UNITS]
+        assert [len(b) for b in units.block_units(beyond)] == [1025, 1024]
+
+    def test_a_small_set_against_a_very_large_one(self):
+        """50 units meet as many of 5,000 as a block holds; 1,000 of 20,000 make five blocks."""
+        few = pool_with([2] * 50 + [1] * 5000)
+        (block,) = units.block_units(few)
+        assert len(block) == units.BLOCK_UNITS and (few.members[block] == 2).sum() == 50
+        more = pool_with([2] * 1000 + [1] * 20000)
+        blocks = units.block_units(more)
+        assert [(len(b), int((more.members[b] == 2).sum())) for b in blocks] == [(2048, 200)] * 5
+
+    def test_taken_units_keep_what_is_theirs(self):
+        pool = pool_with([1, 2, 1], pairs=2, windows=[2, 1, 3, 1, 2, 2, 1])
+        chosen = np.array([1, 2, 5, 6])
+        found = units.taken(pool, chosen)
+        assert found.vectors[:, 0].tolist() == [2, 3, 4, 5, 9, 10, 11]
+        assert found.starts.tolist() == [0, 1, 4, 6] and found.counts.tolist() == [1, 3, 2, 1]
+        assert found.weights == pytest.approx([1, 1 / 3, 1 / 3, 1 / 3, 0.5, 0.5, 1])
+        assert found.files.tolist() == [0, 1, 1, 1, 2, 2, 3]
+        assert found.members.tolist() == [2, 1, 1, 2] and found.partner.tolist() == [-1, -1, 3, 2]
+        assert found.names == ("0001", "0002", "0005", "0006") and found.levels.tolist() == [1, 2, 5, 6]
+        assert units.taken(pool, np.arange(7)) is pool
+
+
+class TestParts:
+    @given(
+        st.lists(st.lists(st.integers(1, 9), min_size=1, max_size=6), min_size=2, max_size=8),
+        st.integers(2, 40),
+    )
+    @settings(deadline=None, max_examples=200)
+    def test_every_unit_is_in_every_part_with_its_files_alike(self, files, most):
+        """``files``: windows of each file of each unit."""
+        pool = pool_of_files(files)
+        owner = np.repeat(np.arange(pool.size), pool.counts)
+        parts = units.window_parts(pool, most)
+        for rows, weights in parts:
+            assert np.all(np.diff(rows) > 0)
+            assert np.bincount(owner[rows], weights, pool.size) == pytest.approx(np.ones(pool.size))
+            if len(parts) == 1:
+                assert weights == pytest.approx(pool.weights)
+            of_file = np.bincount(pool.files[rows], weights)
+            for unit in range(pool.size):
+                mine = np.unique(pool.files[rows[owner[rows] == unit]])
+                assert of_file[mine] == pytest.approx(np.full(len(mine), 1 / len(mine)))
+        assert len(np.unique(np.concatenate([rows for rows, _ in parts]))) == len(pool.vectors)
+
+    def test_parts_that_divide_evenly_weigh_as_the_whole(self):
+        pool = pool_of_files([[6], [3, 9]])
+        parts = units.window_parts(pool, most=6)
+        assert len(parts) == 3
+        total = sum(np.bincount(rows, weights, len(pool.vectors)) for rows, weights in parts) / 3
+        assert total == pytest.approx(pool.weights)
+
+    def test_the_kernel_of_parts_is_unbiased(self):
+        """Units of 1 to 7 windows, one of two files; the mean over 400 orders of the windows of each file is
+        within 5 standard errors of the kernel of all pairs, in each of its 15 cells: by chance not so with
+        probability 1e-5."""
+        rng = np.random.default_rng(3)
+        pool = pool_of_files([[1], [7], [4], [2, 5], [3], [6]])
+        pool = dataclasses.replace(pool, vectors=rng.normal(size=(len(pool.vectors), 2)) ** 3)
+        whole = kernel.unit_kernel(pool.vectors, pool)
+        found = []
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(kernel, "window_parts", lambda pool: units.window_parts(pool, most=10))
+            for _ in range(400):
+                order = np.lexsort((rng.random(len(pool.files)), pool.files))
+                shuffled = dataclasses.replace(pool, vectors=pool.vectors[order])
+                found.append(kernel.unit_kernel(shuffled.vectors, shuffled))
+        upper = np.triu_indices(pool.size, 1)
+        found = np.array([table[upper] for table in found])
+        error = found.std(axis=0, ddof=1) / 20
+        assert error.max() > 0.001  # parts do leave pairs out
+        assert np.all(np.abs(found.mean(axis=0) - whole[upper]) < 5 * error + 1e-12)
+
+
+def pool_of_files(files):
+    """Units whose files have so many windows: ``files[unit][file]``."""
+    counts = [sum(unit) for unit in files]
+    weights = [np.full(n, 1 / (n * len(unit))) for unit in files for n in unit]
+    lengths = [n for unit in files for n in unit]
+    return units.Pool(
+        vectors=np.arange(float(sum(counts)))[:, None],
+        starts=np.cumsum([0, *counts[:-1]]),
+        weights=np.concatenate(weights),
+        files=np.repeat(np.arange(len(lengths)), lengths),
+        members=np.array([1 + i % 2 for i in range(len(files))]),
+        partner=np.full(len(files), -1),
+        names=tuple(f"{i:03d}" for i in range(len(files))),
+        levels=np.zeros(len(files)),
+    )
+
+
+def described(vectors, name):
+    """A set of sounds of one window each, which have these numbers in the first column and no others."""
+    scale = metrics.constants()[0]
+    sounds = []
+    for i, row in enumerate(np.atleast_2d(vectors)):
+        numbers = np.zeros((1, sum(PARTS.values())), np.float32)
+        numbers[0, : len(row)] = row * scale[: len(row)]
+        content = hashlib.sha256(numbers.tobytes() + name.encode()).hexdigest()
+        sounds.append(Sound(f"{name}{i:04d}", content, RATE, 1.0, -20.0, numbers))
+    return Description(name, RATE, metrics.constants()[1], (), tuple(sounds))
+
+
+class TestComparisons:
+    @pytest.fixture(autouse=True)
+    def small_blocks(self, monkeypatch):
+        monkeypatch.setattr(units, "BLOCK_UNITS", 24)
+        monkeypatch.setattr(units, "BLOCK_LEAST", 6)
+
+    def sides(self, seed, n=50, m=46, shift=0.0):
+        rng = np.random.default_rng(seed)
+        return described(rng.normal(size=(n, 6)), "x"), described(rng.normal(shift, 1, size=(m, 6)), "y")
+
+    def test_the_value_is_the_mean_over_blocks_of_their_comparisons(self):
+        x, y = self.sides(0)
+        found = metrics.compare(x, y, paired=False, permutations=99)
+        pool, _, _ = units.make_pool(*(metrics_set(side) for side in (x, y)), paired=False)
+        blocks = units.block_units(pool)
+        assert len(blocks) == 4
+        parts = []
+        for block in blocks:
+            names = {(int(pool.members[i]), pool.names[i]) for i in block}
+            mine = [
+                dataclasses.replace(side, sounds=tuple(s for s in side.sounds if (member, s.name) in names))
+                for member, side in ((1, x), (2, y))
+            ]
+            parts.append(metrics.compare(*mine, paired=False, permutations=99))
+        shares = [len(part.units) / 46 for part in parts]
+        assert found.value == pytest.approx(sum(s * p.value for s, p in zip(shares, parts, strict=True)))
+        assert {u.name: u.value for u in found.units} == pytest.approx(
+            {u.name: u.value for part in parts for u in part.units}
+        )
+        assert np.mean([u.value for u in found.units]) == pytest.approx(found.value, abs=1e-12)
+        assert metrics.distance(x, y, paired=False) == pytest.approx(found.value, abs=1e-12)
+        assert found.interval[0] < found.value < found.interval[1]
+
+    def test_nothing_hangs_on_the_order_of_files(self):
+        x, y = self.sides(1)
+        again = dataclasses.replace(x, sounds=tuple(reversed(x.sounds)))
+        one, other = (metrics.compare(side, y, paired=False, permutations=99) for side in (x, again))
+        assert one.to_dict() == other.to_dict()
+
+    def test_a_set_against_itself(self):
+        x, _ = self.sides(2)
+        found = metrics.compare(x, x, permutations=99)
+        assert (found.value, found.p_value, found.verdict) == (0.0, 1.0, "the same set")
+
+    def test_pairs_are_swapped_within_their_blocks(self):
+        """40 pairs, each shifted by a tenth of the spread: seen at once in pairs, in several blocks too."""
+        rng = np.random.default_rng(3)
+        x = rng.normal(size=(40, 6))
+        sides = [described(rows, "x") for rows in (x, x + 0.1)]
+        found = metrics.compare(*sides, permutations=199)
+        assert found.paired and found.p_value == 1 / 200
+
+    def test_what_takes_no_part_is_said(self):
+        rng = np.random.default_rng(4)
+        x, y = described(rng.normal(size=(90, 6)), "x"), described(rng.normal(size=(5, 6)), "y")
+        found = metrics.compare(x, y, paired=False, permutations=99)
+        assert any("19 of the 90 reference files take part" in line for line in found.warnings)
+
+    def test_false_alarms(self):
+        """300 pairs of samples of one source at 5 %: more than 31 alarms by chance with probability 1e-4;
+        values add up to 0 within 4 of their standard errors, by chance not once in 16,000."""
+        alarms, values = 0, []
+        for seed in range(300):
+            found = metrics.compare(*self.sides(100 + seed, 32, 32), paired=False, permutations=99, seed=seed)
+            alarms += found.p_value <= 0.05
+            values.append(found.value)
+        assert alarms <= 31
+        assert abs(np.mean(values)) < 4 * np.std(values) / np.sqrt(300)
+        assert np.min(values) < 0 < np.max(values)
+
+
+def metrics_set(side):
+    from audio_distance.description import SoundSet
+
+    return SoundSet(side.name, side.sounds, (), 0)

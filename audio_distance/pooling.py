@@ -153,7 +153,8 @@ def standardise(view: NDArray[np.float64], weights: NDArray[np.float64]) -> NDAr
     ``view`` is (windows, numbers), ``weights`` (windows,) sum to 1. A number that hardly varies is kept from
     counting most by a tenth of the typical spread. Scaled so that two random windows are about 1 apart.
     """
-    centred = view - weights @ view
+    centred = view - view[0]  # exactly 0 where nothing varies: rounding would be scaled up like the rest
+    centred -= weights @ centred
     spread = np.sqrt(weights @ centred**2)
     typical = np.median(spread[spread > 0]) if np.any(spread > 0) else 1.0
     centred /= np.sqrt(spread**2 + (SPREAD_FLOOR * typical) ** 2) * math.sqrt(2 * view.shape[1])
@@ -262,7 +263,8 @@ def differences(
         variance += spread * dealt * (len(free) - dealt) / (len(free) - 1)
     deviation = np.sqrt(variance)
     # In units of what the number varies, lest rounding of a constant one becomes a difference.
-    varied = deviation > 1e-9 * max(float(deviation.max(initial=0)), 1e-300)
+    least = max(1e-9, 1000 * float(np.finfo(deviation.dtype).eps))
+    varied = deviation > least * max(float(deviation.max(initial=0)), 1e-300)
     rows = np.where(varied, centred / np.where(varied, deviation, 1), 0)
     # Free units and the swapped half of each pair; the rest is the same in every arrangement.
     moving = np.zeros_like(rows)

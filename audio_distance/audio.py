@@ -299,3 +299,66 @@ def mean_of_channels(samples: NDArray[np.float32]) -> NDArray[np.float32]:
         total += samples[:, channel]
     total /= np.float32(channels)
     return total
+
+
+CANCELLED, NEARLY_CANCELLED = 1e-4, 1e-2  # power of the mean over that of the channels: -40 and -20 dB
+SILENT_CHANNEL = 1e-6  # of the power of the loudest channel: -60 dB
+
+
+class ChannelSums:
+    """What the mean of the channels makes of them, told from sums over the blocks of a sound.
+
+    Of two channels with opposite polarity the mean is rounding, and would be described as if it were sound.
+    A channel that is silent only lowers the level.
+    """
+
+    FOLD = 64  # samples side by side in a row: sums over columns of few channels would be slow
+
+    def __init__(self) -> None:
+        self.samples = 0
+        self.first = self.second = np.zeros(1)  # sums and sums of squares: of the mean, then of each channel
+
+    def add(self, block: NDArray[np.float32], mono: NDArray[np.float32]) -> None:
+        """One block, (samples, channels), and the mean of its channels; nothing is told of a single one."""
+        channels = block.shape[1]
+        if channels < 2:
+            return
+        whole = len(block) - len(block) % self.FOLD
+        parts = [block[:whole].reshape(-1, self.FOLD * channels), block[whole:]]
+        with np.errstate(all="ignore"):  # what is not finite is refused elsewhere
+            first = sum(part.sum(axis=0).reshape(-1, channels).sum(axis=0) for part in parts)
+            second = sum(
+                np.einsum("ij,ij->j", part, part).reshape(-1, channels).sum(axis=0) for part in parts
+            )
+            self.first = self.first + np.append(mono.sum(), first).astype(float)
+            self.second = self.second + np.append(mono @ mono, second).astype(float)
+        self.samples += len(block)
+
+    def notes(self) -> tuple[str, ...]:
+        """What to know of the channels; ``AudioError`` where they cancel. Offsets count for nothing."""
+        if not self.samples:
+            return ()
+        with np.errstate(all="ignore"):
+            mean, *channels = self.second / self.samples - (self.first / self.samples) ** 2
+            left = max(mean, 0) / np.mean(channels)  # 1 of equal channels, NaN of silence
+            silent = [i + 1 for i, power in enumerate(channels) if power < SILENT_CHANNEL * max(channels)]
+        which = "channels 1 and 2" if len(channels) == 2 else f"the {len(channels)} channels"
+        if left < CANCELLED:
+            raise AudioError(
+                f"{which} cancel: their mean is {_below(left)} below them, and the limit is "
+                f"{_below(CANCELLED)}; likely one with inverted polarity: invert it, or give one channel"
+            )
+        notes = []
+        if left < NEARLY_CANCELLED:
+            notes.append(
+                f"{which} nearly cancel: their mean is {_below(NEARLY_CANCELLED)} or more below them"
+            )
+        if silent:
+            names = f"s {', '.join(map(str, silent))} are" if len(silent) > 1 else f" {silent[0]} is"
+            notes.append(f"channel{names} silent beside the others")
+        return tuple(notes)
+
+
+def _below(share: float) -> str:
+    """A share of power in dB, as so much below."""
+    return f"{-10 * math.log10(share):.0f} dB" if share > 1e-9 else "90 dB or more"

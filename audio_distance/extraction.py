@@ -15,7 +15,7 @@ import sys
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
@@ -24,7 +24,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from audio_distance.audio import HELD_BYTES, Signal, mean_of_channels, rate_of, read_source
+from audio_distance.audio import HELD_BYTES, ChannelSums, Signal, mean_of_channels, rate_of, read_source
 from audio_distance.cache import cache_or_none, entry_of, load_entry, save_entry, warn_of
 from audio_distance.description import Description, Sound, SoundSet
 from audio_distance.errors import AudioError
@@ -311,21 +311,30 @@ def describe_source(source: Source, job: _Job) -> _Outcome:
 def _described_signal(name: str, signal: Signal, job: _Job) -> Sound:
     """A sound that is open, described: as a whole if it is held, else block by block."""
     rate, digest = signal.rate, hashlib.sha256()
+    notes = signal.notes
+
+    def mono() -> Iterator[NDArray[np.float32]]:
+        nonlocal notes
+        channels = ChannelSums()
+        for block in signal.blocks():
+            mean = mean_of_channels(block)
+            channels.add(block, mean)
+            yield mean
+        notes = signal.notes + channels.notes()  # behind the last block: on the first pass, which reads all
+
     if signal.samples is None:
-        vectors, level, samples = describe_blocks(
-            lambda: map(mean_of_channels, signal.blocks()), rate, digest, bandwidth_rate=job.bandwidth_rate
-        )
+        vectors, level, samples = describe_blocks(mono, rate, digest, bandwidth_rate=job.bandwidth_rate)
     else:
-        mono = mean_of_channels(signal.samples)
+        whole = np.concatenate([np.empty(0, np.float32), *mono()])
         if job.embedding is None:
-            vectors, level = describe_signal(mono, rate, bandwidth_rate=job.bandwidth_rate)
+            vectors, level = describe_signal(whole, rate, bandwidth_rate=job.bandwidth_rate)
         else:
-            _, level = prepare(mono, rate, bandwidth_rate=job.bandwidth_rate)
-            vectors = _embed_with(job.embedding, mono, rate, job.bandwidth_rate)
-        digest.update(mono.data)
-        samples = len(mono)
+            _, level = prepare(whole, rate, bandwidth_rate=job.bandwidth_rate)
+            vectors = _embed_with(job.embedding, whole, rate, job.bandwidth_rate)
+        digest.update(whole.data)
+        samples = len(whole)
     digest.update(str(rate).encode())
-    return Sound(name, digest.hexdigest(), rate, samples / rate, level, vectors, signal.notes)
+    return Sound(name, digest.hexdigest(), rate, samples / rate, level, vectors, notes)
 
 
 def _embed_with(

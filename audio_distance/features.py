@@ -2,8 +2,10 @@
 
 Conventions
     signal      mono float32, (samples,), full scale 1.0; ``rate`` in Hz and never assumed.
-    prepared    trimmed, at 22,050 Hz, at one level: what ``prepare`` gives, ``windows`` and ``embed`` take.
-    window      what one vector describes: 1 s of a prepared signal, or all of it up to 1.5 s.
+    offset      a constant added to all samples (DC), as cheap converters do; rumble: what is below 30 Hz.
+    prepared    without offset and rumble, trimmed, at 22,050 Hz, at one level: what ``prepare`` gives,
+                ``windows`` and ``embed`` take.
+    window      what one vector describes: 1 s of a prepared signal, or all of a shorter one.
     vectors     (windows, 1799) float32, one row a window; ``views.COLUMNS`` tells where each part stands.
     divisors    one bundled constant (``constants.json``) for each of the first 1032 numbers, those of the
                 value; made from synthetic audio.
@@ -23,11 +25,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from audio_distance.audio import mean_of_channels
+from audio_distance.audio import ChannelSums, mean_of_channels
 from audio_distance.errors import AudioError
 from audio_distance.views import (
     FINE_BANDS,
     FINE_SIZES,
+    LOWEST_HZ,
     PREPARED_RMS,
     RATE,
     VIEW_COLUMNS,
@@ -36,16 +39,17 @@ from audio_distance.views import (
     mel_edges,
 )
 
-RECIPE_VERSION = 1
+RECIPE_VERSION = 2
 CONSTANTS_FILE = Path(__file__).with_name("constants.json")
 
 WINDOW_SECONDS = 1.0
-LONGEST_SINGLE_WINDOW = 1.5  # seconds; a longer file becomes windows of WINDOW_SECONDS
 SHORTEST_SECONDS = 256 / RATE  # one frame of the shortest transform
 SHORTEST_PREPARED = 2048  # samples; zeros are added up to this, so that long transforms have a few frames
 FRAME = RATE // 100  # samples of the frames of 10 ms that tell the level
 SILENCE_PEAK = 1e-6
 TRIM = 1e-3  # of the peak (-60 dB)
+HIGH_PASS_ORDER = 4
+OFFSET_SECONDS = 0.005  # of a sound's start, from which its offset is taken
 
 
 # ------------------------------------------------------------------------------------------- preparing
@@ -101,7 +105,7 @@ def refuse_unfit(
 def prepare(
     signal: ArrayLike, rate: int, *, bandwidth_rate: int | None = None
 ) -> tuple[NDArray[np.float32], float]:
-    """Trim, resample to 22,050 Hz and bring to one level.
+    """Remove offset and rumble, trim, resample to 22,050 Hz and bring to one level.
 
     Parameters
     ----------
@@ -123,25 +127,105 @@ def prepare(
     Raises
     ------
     AudioError
-        See ``check_signal``.
+        See ``check_signal``; and where nothing sounds above 30 Hz, such as a dead channel with an offset.
 
     Notes
     -----
-    Silence is cut at the file's own rate, before resampling: 50 ms of leading zeros then change nothing
-    at all, whereas after it the resampler's ringing would move the cut.
+    All that depends on where a sound begins is done at its own rate, before resampling, and between the
+    first and the last sample that is not zero: digital silence around a sound then changes nothing at
+    all, whereas after it the resampler's ringing would move the cut.
     """
     mono = np.asarray(signal, np.float32)
     if mono.ndim > 1:
-        mono = mean_of_channels(mono)
-    first, last = sounding(mono, check_signal(mono, rate))  # at the file's own rate: see Notes
-    return prepare_trimmed(mono[first:last], rate, bandwidth_rate=bandwidth_rate)
+        channels, samples = ChannelSums(), mono
+        mono = mean_of_channels(samples)
+        channels.add(samples, mono)
+        channels.notes()  # which refuses those that cancel
+    check_signal(mono, rate)
+    first, last = louder_than(0, np.abs(mono))
+    mono = mono[first:last]
+    offset = offset_at_start(mono, rate)
+    audible, _ = high_pass(mono, rate, offset=offset)
+    magnitude = audible_magnitude(audible, mono, offset)
+    peak = float(magnitude.max())
+    refuse_inaudible(peak, offset)
+    first, last = louder_than(TRIM * peak, magnitude)
+    return prepare_trimmed(audible[first:last], rate, bandwidth_rate=bandwidth_rate)
 
 
-def sounding(mono: NDArray[np.float32], peak: float) -> tuple[int, int]:
-    """Where a signal of that ``peak`` begins and ends to sound, as a slice; (0, 0) where it never does."""
-    loud = np.abs(mono) > TRIM * peak
-    first = int(loud.argmax())
-    return (first, len(loud) - int(loud[::-1].argmax())) if loud[first] else (0, 0)
+def offset_at_start(mono: NDArray[np.float32], rate: int) -> float:
+    """The offset, rumble included, with which a sound begins: the mean of the middle half of its first 5 ms.
+
+    In full scales; zeros are taken to follow a shorter one. A click or the attack of a note lies in the
+    outer half: it swings about the offset, and is none.
+    """
+    start = np.zeros(offset_samples(rate))
+    start[: len(mono)] = mono[: len(start)]
+    quarter = len(start) // 4
+    return float(np.sort(start)[quarter : len(start) - quarter].mean())
+
+
+def offset_samples(rate: int) -> int:
+    """How many samples of a sound ``offset_at_start`` looks at."""
+    return round(OFFSET_SECONDS * rate)
+
+
+def high_pass(
+    mono: NDArray[np.float32], rate: int, *, offset: float, state: NDArray[np.float64] | None = None
+) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
+    """``mono``, (samples,), without offset and rumble, by a causal Butterworth filter of order 4 at 30 Hz.
+
+    Nobody hears them, yet they would keep silence from being cut and be what the level is measured of. The
+    ``offset`` with which a sound begins is taken off before: a filter at rest would answer it with a click
+    of its height, the loudest that rumble does to a sound cut out of a recording. Returns the samples and
+    the ``state`` in which the next block goes on; sample after sample in float64, so that blocks give the
+    same as one piece.
+    """
+    import scipy.signal  # takes half a second, for which sets that are described already need not wait
+
+    sections = _high_pass_sections(rate)
+    state = np.zeros((len(sections), 2)) if state is None else state
+    passed, state = scipy.signal.sosfilt(sections, mono.astype(np.float64) - offset, zi=state)
+    return passed.astype(np.float32), state
+
+
+@cache
+def _high_pass_sections(rate: int) -> NDArray[np.float64]:
+    import scipy.signal
+
+    return np.asarray(
+        scipy.signal.butter(HIGH_PASS_ORDER, LOWEST_HZ, btype="highpass", fs=rate, output="sos")
+    )
+
+
+def audible_magnitude(
+    audible: NDArray[np.float32], mono: NDArray[np.float32], offset: float
+) -> NDArray[np.float32]:
+    """How loud each sample is, (samples,), by which silence is cut.
+
+    That of what ``high_pass`` left of ``mono``, but no louder than that was, about its ``offset`` or about
+    zero: behind a sound the filter rings for some 50 ms, which are not a part of it.
+    """
+    magnitude: NDArray[np.float32] = np.minimum(np.abs(audible), np.abs(mono))
+    np.minimum(magnitude, np.abs(mono - np.float32(offset)), out=magnitude)
+    return magnitude
+
+
+def refuse_inaudible(peak: float, offset: float) -> None:
+    """Raise ``AudioError`` if ``peak``, the largest ``audible_magnitude``, is silence."""
+    if peak <= SILENCE_PEAK:
+        raise AudioError(
+            f"nothing above {LOWEST_HZ:g} Hz: a constant offset of {offset:.2g}, and beside it a peak of "
+            f"{peak:.2g} (limit {SILENCE_PEAK:g}); likely a channel that was not connected"
+        )
+
+
+def louder_than(limit: float, magnitude: NDArray[np.float32]) -> tuple[int, int]:
+    """From the first to the last that is larger than ``limit``, as a slice; (0, 0) where none is."""
+    loud = magnitude > limit
+    if not loud.any():
+        return 0, 0
+    return int(loud.argmax()), len(loud) - int(loud[::-1].argmax())
 
 
 def prepare_trimmed(
@@ -185,19 +269,17 @@ def resample(signal: NDArray[np.float32], rate: int, target: int) -> NDArray[np.
 
 
 def windows(signal: NDArray[np.float32]) -> list[NDArray[np.float32]]:
-    """Windows of 1 s that cover a prepared signal, (samples,), evenly; the signal itself up to 1.5 s.
+    """Windows of 1 s that cover a prepared signal, (samples,), evenly; a shorter one is its own window.
 
-    The statistics of a window depend on its length, so long files need windows of one length. The count
-    is the length rounded up, so no sample is lost; neighbours then overlap a little.
+    The statistics of a window depend on its length, so all that can have one length have it: 1 s, and
+    not one sample more. The count is the length rounded up, so no sample is lost; neighbours then overlap.
     """
     return [signal[first:last] for first, last in window_bounds(len(signal))]
 
 
 def window_bounds(samples: int) -> list[tuple[int, int]]:
     """First sample of each of the ``windows`` of a prepared signal, and the one behind its last."""
-    if samples <= LONGEST_SINGLE_WINDOW * RATE:
-        return [(0, samples)]
-    size = round(WINDOW_SECONDS * RATE)
+    size = min(samples, round(WINDOW_SECONDS * RATE))
     starts = np.linspace(0, samples - size, math.ceil(samples / size)).round().astype(int)
     return [(start, start + size) for start in starts.tolist()]
 

@@ -22,8 +22,8 @@ Stein 1981, doi:10.1214/aos/1176345462), are::
 
 The error is taken to follow a gamma distribution with this skewness. The interval is then that of BCa (Efron
 1987, doi:10.1080/01621459.1987.10478410) with the gamma in the place of the resampled values and acceleration
-third / (6 variance^(3/2)), widened by Student's t over the normal quantile. It is correct to second order, and
-reaches further up than down where the variance grows with the value, as where only a part of the files
+third / (6 variance^(3/2)), widened by Student's t over the normal quantile. It is correct to second order,
+and reaches further up than down where the variance grows with the value, as where only a part of the files
 differs. (A bootstrap would hold copies of a unit at distance zero: its intervals cover nothing.)
 """
 
@@ -62,7 +62,8 @@ class Moments:
     linear : (draws,)
         c: the draw's own part in the error of the value.
     acting : (draws,)
-        sum_v h_uv c_v: what the other draws' errors do to it.
+        sum_v h_uv c_v, what the errors of the other draws do to it; up to a constant of its stratum, in which
+        c sums to 0.
     within_reference : float
         The part of the curvature in which both draws are of the reference alone; no candidate changes it.
     """

@@ -14,6 +14,7 @@ from __future__ import annotations
 import math
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -52,26 +53,26 @@ def describe_blocks(
     Raises
     ------
     AudioError
-        See ``features.check_signal``.
+        See ``features.prepare``.
     """
-    samples, counts, peaks, bad = 0, [], [], []
-    for block in blocks():
-        digest.update(np.ascontiguousarray(block).data)
-        counts.append(len(block))
-        peaks.append(features.peak_of(block))
-        if not math.isfinite(peaks[-1]):
-            bad += (np.flatnonzero(~np.isfinite(block)) + samples).tolist()
-        samples += len(block)
-    peak = max(peaks, default=0.0)
-    features.refuse_unfit(samples, rate, peak=peak, bad=bad)
-    loud = np.flatnonzero(np.array(peaks, np.float32) > TRIM * peak)
+    seen = _Seen(digest)
+    first_pass = [
+        (float(magnitude.max()), len(block), offset)
+        for block, magnitude, offset in _audible(seen.all_of(blocks()), rate)
+    ]
+    features.refuse_unfit(seen.samples, rate, peak=seen.peak, bad=seen.bad)
+    peaks, counts, offsets = zip(*first_pass, strict=True)
+    peak = max(peaks)
+    features.refuse_inaudible(peak, offsets[0])
+    limit = TRIM * peak
+    loud = np.flatnonzero(np.array(peaks, np.float32) > limit)
     first, last = int(loud[0]), int(loud[-1])
 
     def trimmed() -> Iterator[Block]:
-        for index, block in enumerate(blocks()):
+        for index, (block, magnitude, _) in enumerate(_audible(blocks(), rate)):
             if index >= first:
-                start = features.sounding(block, peak)[0] if index == first else 0
-                yield block[start : features.sounding(block, peak)[1]] if index == last else block[start:]
+                start, end = features.louder_than(limit, magnitude)
+                yield block[start if index == first else 0 : end if index == last else len(block)]
             if index == last:
                 return
 
@@ -84,9 +85,9 @@ def describe_blocks(
     if sum(counts[first : last + 1]) <= HELD_SECONDS * rate:
         held = np.concatenate(list(trimmed()))
         prepared, level = features.prepare_trimmed(held, rate, bandwidth_rate=bandwidth_rate)
-        return np.stack([embed(window) for window in features.windows(prepared)]), level, samples
+        return np.stack([embed(window) for window in features.windows(prepared)]), level, seen.samples
     power, length = [], 0
-    for block in _in_frames(resampled()):
+    for block in _in_frames(resampled(), FRAME):
         power.append(features.frame_power(block))
         length += len(block)
     rms = features.sounding_rms(np.concatenate(power))
@@ -95,7 +96,51 @@ def describe_blocks(
     vectors = [embed(window) for window in _cut(scaled, bounds)]
     if len(vectors) < len(bounds):
         raise AudioError("ended sooner when it was read again; likely overwritten meanwhile")
-    return np.stack(vectors), 20 * math.log10(rms), samples
+    return np.stack(vectors), 20 * math.log10(rms), seen.samples
+
+
+@dataclass
+class _Seen:
+    """What passed by on the first pass: all that a sound may be refused for."""
+
+    digest: Any
+    samples: int = 0
+    peak: float = 0.0
+    bad: list[int] = field(default_factory=list)  # samples that are NaN or infinite
+
+    def all_of(self, blocks: Iterable[Block]) -> Iterator[Block]:
+        for block in blocks:
+            self.digest.update(np.ascontiguousarray(block).data)
+            peak = features.peak_of(block)
+            if not math.isfinite(peak):
+                self.bad += (np.flatnonzero(~np.isfinite(block)) + self.samples).tolist()
+            self.peak = max(self.peak, peak)
+            self.samples += len(block)
+            yield block
+
+
+def _audible(blocks: Iterable[Block], rate: int) -> Iterator[tuple[Block, Block, float]]:
+    """Between digital silences, without offset and rumble; with its magnitude and the sound's offset."""
+    state = None
+    for block in _in_frames(_between_zeros(blocks), features.offset_samples(rate)):
+        if state is None:
+            offset = features.offset_at_start(block, rate)
+        passed, state = features.high_pass(block, rate, offset=offset, state=state)
+        yield passed, features.audible_magnitude(passed, block, offset), offset
+
+
+def _between_zeros(blocks: Iterable[Block]) -> Iterator[Block]:
+    """The same from the first to the last sample that is not zero; zeros wait for what comes after them."""
+    begun, waiting = False, list[int]()
+    for block in blocks:
+        first, last = features.louder_than(0, np.abs(block))
+        if last:
+            yield from (np.zeros(zeros, np.float32) for zeros in waiting)
+            yield block[0 if begun else first : last]
+            begun = True
+            waiting.clear()
+        if begun and last < len(block):
+            waiting.append(len(block) - last)
 
 
 def _resampled(blocks: Iterable[Block], rate: int, target: int) -> Iterator[Block]:
@@ -111,12 +156,12 @@ def _resampled(blocks: Iterable[Block], rate: int, target: int) -> Iterator[Bloc
     yield stream.resample_chunk(waiting, last=True)
 
 
-def _in_frames(blocks: Iterable[Block]) -> Iterator[Block]:
-    """The same samples in blocks of whole frames of 10 ms; what is left over comes last."""
+def _in_frames(blocks: Iterable[Block], frame: int) -> Iterator[Block]:
+    """The same samples in blocks of whole frames of ``frame`` samples; what is left over comes last."""
     rest: Block = np.empty(0, np.float32)
     for block in blocks:
         rest = np.concatenate([rest, block])
-        whole = len(rest) - len(rest) % FRAME
+        whole = len(rest) - len(rest) % frame
         if whole:
             yield rest[:whole]
         rest = rest[whole:]

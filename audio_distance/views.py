@@ -152,36 +152,38 @@ def _fine_structure(
 ) -> NDArray[np.float32]:
     """What a log-mel spectrogram cannot see, per band, (frames, bins) -> (6, bands)::
 
-        Q[t, k]  = |X[t, k]|^2 + 1e-9,      U = X / |X|  (0 where X is 0),      w = sqrt(Q)
+        Q[t, k]  = |X[t, k]|^2 + floor,     w = sqrt(Q),     U = X / w
         flatness = mean_k log Q - log mean_k Q                                         over bins k of a band
         steady   = sum_k w U[t+1, k] conj(U[t, k])^2 U[t-1, k] / sum_k w               over time
         smooth   = sum_k w U[t, k+1] conj(U[t, k])^2 U[t, k-1] / sum_k w               over frequency
 
     The rows are mean and sd over time of flatness, mean and sd of the real part of steady, mean of its
     modulus, mean of the real part of smooth. A phase that advances evenly gives 1 (a steady tone, over time;
-    a click, over frequency), noise about 0: vocoders, codecs and Griffin-Lim are heard here. Products only;
-    no arctangent. Overwrites its arguments.
+    a click, over frequency), noise about 0: vocoders, codecs and Griffin-Lim are heard here.
+
+    ``floor`` is 75 dB under the mean power of a bin at the prepared level, a little above the noise of 16
+    bits: a bin well below it counts as even and without phase. What resamplers and encoders leave in an
+    empty band would otherwise count like the sound. Products only; no arctangent. Overwrites its arguments.
     """
-    magnitude = np.sqrt(power)
-    magnitude += np.float32(1e-20)  # U is 0 where X is 0
-    real /= magnitude
-    imaginary /= magnitude
-    power += np.float32(1e-9)
-    flatness = binary(np.log(power, out=magnitude)) - np.log(binary(power))
-    weight = np.sqrt(power, out=power)
+    n_fft = 2 * (power.shape[1] - 1)
+    power += np.float32(10**-7.5 * PREPARED_RMS**2 * 3 / 8 * n_fft)  # 3 / 8: mean square of the Hann window
+    weight = np.sqrt(power)
+    real /= weight
+    imaginary /= weight
+    level = np.log(binary(power))
+    flatness = binary(np.log(power, out=power)) - level
     total = binary(weight)
-    total += np.float32(1e-12)
     result = np.zeros((6, binary.bands), np.float32)
     result[:2] = _mean_and_sd(flatness)
     # Over frequency on flattened arrays, which is faster: what wraps around a row's end falls on the
-    # first and last bin, and both lie outside every band.
-    flat_real, flat_imaginary, between = real.ravel(), imaginary.ravel(), magnitude.ravel()
+    # first and last bin, and both lie outside every band. The products take the place of the power.
+    flat_real, flat_imaginary, between = real.ravel(), imaginary.ravel(), power.ravel()
     step = _turn(flat_real[1:], flat_imaginary[1:], flat_real[:-1], flat_imaginary[:-1])
     np.multiply(step[0][1:], step[0][:-1], out=between[1:-1])
     between[1:-1] += np.multiply(step[1][1:], step[1][:-1], out=step[0][1:])
-    magnitude *= weight
-    magnitude[:, 0] = magnitude[:, -1] = 0
-    result[5] = _mean(binary(magnitude) / total)
+    power *= weight
+    power[:, 0] = power[:, -1] = 0
+    result[5] = _mean(binary(power) / total)
     if len(real) >= 4:  # fewer frames hold no second difference worth a spread
         step = _turn(real[1:], imaginary[1:], real[:-1], imaginary[:-1])
         along, across = _turn(step[0][1:], step[1][1:], step[0][:-1], step[1][:-1])

@@ -282,6 +282,20 @@ class TestLengths:
         assert "the test looks at 20 of 25 windows" in words and not result.short_clips
         assert "windows" not in self.compared(*self.sides(noise, 1.2, 1.9))[1]
 
+    @pytest.mark.parametrize(
+        ("lengths", "words"),
+        [
+            ((0.3, 0.3), ""),
+            ((0.6, 1.0), "clips shorter than 1 s differ in length (means 0.60 s and 1.00 s), by more"),
+            ((1.0, 3.0), "the test looks at 10 of 20 windows, chosen at random"),
+            ((2.0, 2.05), "the test looks at 20 of 25 windows"),
+            ((3.0, 3.0), ""),
+        ],
+    )
+    def test_files(self, noise, lengths, words):
+        found = self.compared(*self.sides(noise, *lengths))[1]
+        assert found.startswith(words) and bool(found) == bool(words)
+
     def test_groups_of_one_and_of_two_files(self, noise):
         (x,), (y,) = self.sides(noise, 0.5, count=4), self.sides(noise, 0.5, count=8)
         y = [signal[::-1] for signal in y]

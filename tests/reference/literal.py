@@ -697,7 +697,7 @@ def embedded(seed, n, m, numbers, *, windows=1, shift=0.5, constant=False):
 
 
 def windows_of(signal):
-    if len(signal) <= 1.5 * RATE:
+    if len(signal) < RATE:
         return [signal]
     count = math.ceil(len(signal) / RATE)
     starts = np.linspace(0, len(signal) - RATE, count).round().astype(int)

@@ -271,7 +271,8 @@ def differences(
         variance += spread * dealt * (len(free) - dealt) / (len(free) - 1)
     deviation = np.sqrt(variance)
     # In units of what the number varies, lest rounding of a constant one becomes a difference.
-    varied = deviation > 1e-9 * max(float(deviation.max(initial=0)), 1e-300)
+    least = max(1e-9, 1000 * float(np.finfo(deviation.dtype).eps))
+    varied = deviation > least * max(float(deviation.max(initial=0)), 1e-300)
     rows = np.where(varied, centred / np.where(varied, deviation, 1), 0)
     # Free units and the swapped half of each pair; the rest is the same in every arrangement.
     moving = np.zeros_like(rows)

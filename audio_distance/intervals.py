@@ -274,7 +274,7 @@ def _error(
     variance = np.bincount(place, linear**2)[several] * sizes[several] / freedom
     total, squares = float(variance.sum()), float((variance**2 / freedom).sum())
     together = np.bincount(samples[first][several], freedom)
-    # Skewness from a handful of draws is noise: none is believed up to 4 in the smallest sample.
+    # Skewness from a handful of draws is noise: of 3 in the smallest sample none is believed, of 5 a half.
     smallest = float(together[together > 0].min(initial=math.inf))
     return _Error(
         variance=total,
@@ -282,7 +282,7 @@ def _error(
         curvature=curvature,
         # Satterthwaite (1946, doi:10.2307/3002019).
         freedom=total**2 / squares if squares > 0 else 1.0,
-        known=max(0.0, 1 - 3 / smallest),
+        known=max(0.0, 1 - 2 / smallest),
     )
 
 

@@ -13,6 +13,7 @@ import pytest
 from reference import literal
 
 import metrics
+from audio_distance.views import number_names
 
 PINS = json.loads(literal.PLACE.read_text(encoding="utf-8"))
 
@@ -84,12 +85,28 @@ class TestCase:
         assert result.value == pytest.approx(pin["value"], abs=limit)
         assert list(result.views.values()) == pytest.approx(pin["views"], abs=3 * limit)
 
+    def test_scores(self, one):
+        """Of the four statistics: a whitened description is right to 1e-10 / .01^(1/2), its ridge."""
+        result, pin, limit = one
+        assert result.scores == pytest.approx(pin["scores"], abs=100 * limit)
+        assert result.statistic == max(result.scores.values(), default=0.0)
+
+    def test_numbers(self, one):
+        """The ten that differ most, by name; of equal ones none is pinned."""
+        result, pin, limit = one
+        names, found = number_names(), [number for number in result.numbers if number.value]
+        assert [number.name for number in found] == [names[place] for place, _ in pin["numbers"]]
+        assert [number.value for number in found] == pytest.approx(
+            [value for _, value in pin["numbers"]], abs=10 * limit
+        )
+
     def test_null_spread(self, one):
         result, pin, limit = one
         assert result.null_spread == pytest.approx(pin["null_spread"], abs=limit)
 
     def test_interval(self, one):
-        """Its half-width is a sum over leave-one-out values times n - 1, at most 12 here, and t."""
+        """Its margins are sums over leave-one-out values times n - 1, at most 12 here, and t; their third
+        powers are in the skewness, over the third power of the spread."""
         result, pin, limit = one
         if pin["interval"] is None:
             assert result.interval is None
@@ -158,6 +175,7 @@ class TestCopies:
         have in common, 50 divisors in every number, is taken off before float32 can round it.
         """
         scale, _ = metrics.constants()
+        scale = np.concatenate([scale, np.ones(sum(literal.TEXTURE.values()))])
         random = np.random.RandomState(0)
         a, away = (random.normal(size=len(scale)) for _ in range(2))
         kinds = {"a": 50 + a, "b": 50 + a + 1.7, "c": 50 + a - 2 * away}
@@ -169,15 +187,14 @@ class TestCopies:
 
     @pytest.mark.parametrize(
         ("windows", "limit"),
-        # 7 x 600 windows are more than 4,096: float32. A kernel of far units is right to 1e-6 there, and sums
+        # 7 x 600 windows are more than 1,024, and than 4,096: float32, in two parts. A kernel of far units is right to 1e-6 there, and sums
         # of 600 numbers one after the other to 600 eps / 2, 2e-5 of a value near 1.8.
         [(1, 1e-12), (3, 1e-12), (600, 1e-4)],
     )
     def test_are_at_distance_zero(self, windows, limit):
         units = literal.units_of(*self.sets(1))
-        scale, _ = metrics.constants()
-        rows = [literal.rows_of(units, lambda row, s=s: row[s] / scale[s]) for s in literal.slices()]
-        table = sum(literal.distance_table(units, view) for view in rows) / 3
+        _, scaled = literal.tested_and_scaled(literal.Case([], []))
+        table = sum(literal.distance_table(units, literal.rows_of(units, view)) for view in scaled) / 3
         assert (table == 0).sum() == 7 + 5 * 4  # each with itself, and five copies of a
         expected = literal.energy(table, units, *literal.sides(units))
         found = metrics.distance(*(described(side, "set", metrics.RATE) for side in self.sets(windows)))

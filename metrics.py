@@ -10,7 +10,7 @@ Conventions
                            of ``datasets`` (``compare`` has all forms), or a ``Description``: a set described
                            once and kept without its audio (``describe``).
     signal                 mono float32, (samples,), full scale 1.0; ``rate`` in Hz and never assumed.
-    file, window, unit     a file is one draw from its set; a file longer than 1.5 s is described by
+    file, window, unit     a file is one draw from its set; a file longer than 1 s is described by
                            windows of 1 s, which are *not* draws: the kernel is averaged over the window
                            pairs of two files. With ``groups=`` the group (speaker, song) is the draw.
                            "Unit" below is the draw: file or group.
@@ -21,19 +21,22 @@ Conventions
 
 The definition, in the order in which a sound goes through it; the module after the dash has the code.
 
-1. *Prepare* - ``audio_distance.features``. Mean of the channels; silence cut below 1e-3 of the peak; through
-   the lowest sample rate of all sets to 22,050 Hz; RMS of the sounding part 0.1; windows of 1 s if longer
-   than 1.5 s.
+1. *Prepare* - ``audio_distance.features``. Mean of the channels; its offset and all below 30 Hz removed
+   (Butterworth, order 4); silence cut below 1e-3 of the peak; through the lowest sample rate of all sets to
+   22,050 Hz; RMS of the sounding part 0.1; windows of 1 s, or all of a shorter sound.
 
 2. *Describe* - ``audio_distance.views``. With X[t, k] the spectrum of a window for one n_fft (Hann, hop
-   n_fft / 4), b a mel band, and U = X / |X|::
+   n_fft / 4), b a mel band, Q = |X|^2 + floor and U = X / sqrt(Q)::
 
        L[t, b]  = log(sum_k mel[b, k] |X[t, k]|^2 + floor)                n_fft 256, 1024, 4096; 40 bands
        envelope = mean_t L, sd_t L, rises rms_t max(dL, 0), falls rms_t min(dL, 0); dL = L[t+1] - L[t]
        attack   = rises - falls
-       fine     = flatness of |X|^2 in b (mean_t, sd_t), and how evenly phase advances,
+       fine     = flatness of Q in b (mean_t, sd_t), and how evenly phase advances,
                   mean_k U[t+1] conj(U[t])^2 U[t-1], over time            n_fft 512, 1024, 2048; 24 bands
                   (real part: mean_t, sd_t; modulus: mean_t) and over frequency (real part: mean_t)
+
+   The floors are 60 dB under the mean band (L) and 75 dB under the mean bin (Q) at the prepared level: what
+   nobody hears there, digital silence or a resampler's rest, is told apart no further.
 
 3. *Scale* - ``audio_distance.features``. Every number is divided by a bundled constant made from synthetic
    audio (``constants.json``), so that values are symmetric in the two sets, comparable between papers and

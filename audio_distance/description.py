@@ -50,6 +50,18 @@ class SoundSet:
     fixed: bool = False  # the bandwidth of the call is that of a Description
 
 
+def refuse_other_recipe(recipe: str) -> None:
+    """Raise ``AudioError`` unless this ``recipe``, with which a set was described, is that of this package.
+
+    Numbers of two recipes do not compare, and nothing in them would show it.
+    """
+    if recipe != constants()[1]:
+        raise AudioError(
+            f"described with recipe {recipe}, and this package has {constants()[1]}, whose values are "
+            "others: describe the set again from its audio, or use the release that described it"
+        )
+
+
 LARGEST_NUMBER = 1e6  # of a window; those of a sound, logarithms and ratios at one level, stay below 20
 
 
@@ -140,11 +152,7 @@ class Description:
             notes = np.asarray(arrays.get("notes", [""] * len(columns[0])), str)
         except (KeyError, TypeError, ValueError) as error:
             raise AudioError(f"not a described set, or a damaged one ({error!r})") from None
-        if recipe != constants()[1]:
-            raise AudioError(
-                f"described with recipe {recipe}, and this package has {constants()[1]}: describe the "
-                "set again from its audio"
-            )
+        refuse_other_recipe(recipe)
         if vectors.ndim != 2 or vectors.shape[1] != sum(PARTS.values()):
             raise AudioError(f"vectors of shape {vectors.shape}; (windows, {sum(PARTS.values())}) is needed")
         if bad := int((~np.isfinite(vectors)).any(axis=1).sum()):

@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 
 from audio_distance.audio import HELD_BYTES, ChannelSums, Signal, mean_of_channels, rate_of, read_source
 from audio_distance.cache import cache_or_none, entry_of, load_entry, save_entry, warn_of
-from audio_distance.description import Description, Sound, SoundSet
+from audio_distance.description import Description, Sound, SoundSet, refuse_other_recipe
 from audio_distance.errors import AudioError
 from audio_distance.features import describe_signal, prepare, resample
 from audio_distance.output import printable
@@ -95,7 +95,7 @@ def load_sets(
     UserWarning
         Of a cache that cannot be used; the result is the same without.
     """
-    sources = {role: _opened(source) for role, source in sources.items()}
+    sources = {role: _opened(source, role) for role, source in sources.items()}
     fixed = _fixed_rates(sources, embedding, bandwidth_rate)
     rates = reading.rate if isinstance(reading.rate, (tuple, list)) else [reading.rate] * len(sources)
     if len(rates) != len(sources):
@@ -171,11 +171,17 @@ def _refuse_unfit(roles: Sequence[str], sets: Sequence[SoundSet]) -> None:
         raise AudioError(f"the embedding gave vectors of different lengths: {sorted(widths)}")
 
 
-def _opened(source: Any) -> Any:
+def _opened(source: Any, role: str) -> Any:
     """The Description in a ``.npz`` file; every other source as it is."""
     is_path = isinstance(source, (str, os.PathLike))
     saved = is_path and Path(source).suffix.lower() == ".npz" and Path(source).is_file()
-    return Description.load(source) if saved else source
+    opened = Description.load(source) if saved else source
+    if isinstance(opened, Description):
+        try:
+            refuse_other_recipe(opened.recipe)  # kept in memory or pickled, it may be older than the package
+        except AudioError as error:
+            raise AudioError(f"{role} ({opened.name}): {error}") from None
+    return opened
 
 
 def _fixed_rates(

@@ -73,13 +73,15 @@ def matched_windows(
 
     Notes
     -----
-    Where counts differ, what is drawn depends on which unit is in which set, and a test of what is left is
-    only nearly exact: the arrangements mix the thinned units of both sets, whose counts agree between the
-    sets as observed, and between the arrangements' only on average. Two ways to be exact under one assumption
-    fail under another. Drawing anew for every arrangement is exact for lengths of one distribution; for
-    others what an arrangement mixes, long and short, loses fewer windows than what was observed. Exchanging
-    units of one count only is exact where windows do not tell how many there are of their unit; where they
-    do, who was thinned is in the labels. ``tests.test_matching`` has the levels that were simulated.
+    Where counts differ, what is drawn depends on which unit is in which set, and a test of what is left
+    is only nearly exact: the arrangements mix the thinned units of both sets, whose counts agree between
+    the sets as observed, and between the arrangements' only on average. Pairs are not concerned: the
+    larger side is thinned, whichever it is, so a test that swaps stays exact. Two ways to be exact for
+    free units under one assumption fail under another. Drawing anew for every arrangement is exact for
+    lengths of one distribution; for others what an arrangement mixes, long and short, loses fewer windows
+    than what was observed. Exchanging units of one count only is exact where windows do not tell how many
+    there are of their unit; where they do, who was thinned is in the labels. ``tests.test_matching`` has
+    the levels that were simulated.
     """
     rng = np.random.default_rng([seed, DRAWS])
     first_windows = np.flatnonzero(np.diff(files, prepend=-1))

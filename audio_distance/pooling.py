@@ -35,6 +35,7 @@ FREED_RIDGE = 0.1  # where the numbers of a part are freed from each other
 LINEAR = "attack"  # rises minus falls, both in the envelope: whitened, it would be rounding
 SPREAD_FLOOR = 0.1  # of the typical spread of a part
 ROUNDING = 1e-10  # of the largest variance: a direction below it is rounding
+STEP = 2.0**-22  # of a number: two steps of float32, which vectors are
 
 
 @dataclass(frozen=True)
@@ -153,8 +154,7 @@ def standardise(view: NDArray[np.float64], weights: NDArray[np.float64]) -> NDAr
     ``view`` is (windows, numbers), ``weights`` (windows,) sum to 1. A number that hardly varies is kept from
     counting most by a tenth of the typical spread. Scaled so that two random windows are about 1 apart.
     """
-    centred = view - view[0]  # exactly 0 where nothing varies: rounding would be scaled up like the rest
-    centred -= weights @ centred
+    centred = _centred(view, weights)
     spread = np.sqrt(weights @ centred**2)
     typical = np.median(spread[spread > 0]) if np.any(spread > 0) else 1.0
     centred /= np.sqrt(spread**2 + (SPREAD_FLOOR * typical) ** 2) * math.sqrt(2 * view.shape[1])
@@ -182,7 +182,7 @@ def whiten(
     axes : array, (numbers, components)
         Of length 1: ``scores @ axes.T`` turns the components back to numbers.
     """
-    centred = view - weights @ view
+    centred = _centred(view, weights)
     root = np.sqrt(weights)[:, None]
     few = len(view) <= view.shape[1]
     # Of the two ways to the same axes the one with the smaller matrix.
@@ -208,7 +208,7 @@ def whitened(view: NDArray[Any], weights: NDArray[Any], *, ridge: float = JOINT_
     """
     if len(view) <= view.shape[1]:
         return whiten(view, weights, ridge=ridge)[0]
-    centred = view - weights @ view
+    centred = _centred(view, weights)
     weighted = np.sqrt(weights)[:, None] * centred
     covariance = weighted.T @ weighted
     variance = np.diagonal(covariance)
@@ -219,6 +219,14 @@ def whitened(view: NDArray[Any], weights: NDArray[Any], *, ridge: float = JOINT_
     factor = np.linalg.cholesky(covariance)
     scores: NDArray[Any] = scipy.linalg.solve_triangular(factor, centred.T, lower=True, check_finite=False).T
     return scores / math.sqrt(2 * varied)
+
+
+def _centred(view: NDArray[Any], weights: NDArray[Any]) -> NDArray[Any]:
+    """Without the mean; 0 where a number varies by rounding alone: over its spread that would count fully."""
+    centred: NDArray[Any] = view - weights @ view
+    lowest, highest = view.min(axis=0), view.max(axis=0)
+    centred[:, highest - lowest <= STEP * np.maximum(highest, -lowest)] = 0
+    return centred
 
 
 # ---------------------------------------------------------------------------------------- number by number

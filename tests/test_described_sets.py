@@ -295,10 +295,25 @@ class TestFile:
         for path in (tmp_path / "array.npy", tmp_path / "objects.npz", real / "real_00.wav"):
             assert f"{path}: not a described set" in refusal(load, path)
 
+    def test_of_an_older_recipe_in_memory(self, real):
+        """As it comes out of a pickle, which checks nothing: named, and never compared."""
+        old = dataclasses.replace(metrics.describe(real), recipe="1-952a9e7e")
+        for call in (
+            lambda: metrics.compare(old, real),
+            lambda: metrics.distance(real, old),
+            lambda: metrics.compare_each(real, {"old": old, "new": real}),
+        ):
+            words = refusal(call)
+            assert f"described with recipe 1-952a9e7e, and this package has {metrics.constants()[1]}" in words
+            assert "describe the set again from its audio" in words and f"({real})" in words
+
     @pytest.mark.parametrize(
         ("changes", "message"),
         [
-            ({"recipe": "0-abc"}, "described with recipe 0-abc, and this package has 1-"),
+            (
+                {"recipe": "0-abc"},
+                f"described with recipe 0-abc, and this package has {metrics.RECIPE_VERSION}-",
+            ),
             ({"recipe": "0-abc"}, "describe the set again"),
             ({"vectors": np.zeros((6, 1798), "f4")}, r"shape \(6, 1798\); \(windows, 1799\) is needed"),
             ({"vectors": np.zeros(1799, "f4")}, r"shape \(1799,\)"),
@@ -366,7 +381,14 @@ class TestMadeByHand:
         """Impulses, tones, steps, noise and near silence at three rates: no number comes near it."""
         n = np.arange(30_000)
         for rate in (1000, 22050, 192_000):
-            for signal in (n == 9000, np.sin(0.3 * n), n > 9, n % 7 - 3.0, 1e-5 * np.sin(n**2), n % 999 == 0):
+            for signal in (
+                n == 9000,
+                np.sin(0.3 * n),
+                np.sign(n - 99),
+                n % 7 - 3.0,
+                1e-5 * np.sin(n**2),
+                n % 999 == 0,
+            ):
                 vectors, _ = metrics.describe_signal(np.float32(signal), rate)
                 assert np.abs(vectors).max() < 20
 

@@ -148,9 +148,9 @@ def test_a_pool_keeps_its_units():
 class TestLevel:
     """Random effects: a unit's mean, sd .3, and windows about it, sd 1, in 24 numbers; no difference.
 
-    Two statistics, 99 arrangements, 600 trials a case: 5 % +- .9. In 2000 trials with 199 arrangements each of
-    twelve cases gave 4.1 to 5.5 % (energy) and 3.6 to 5.8 % (largest difference); unmatched up to 19.7 %, and
-    with units of one count exchanged up to 14.2 % where content goes with length.
+    Two statistics, 99 arrangements, 600 trials a case: 5 % +- .9. In 2000 trials with 199 arrangements each
+    of twelve cases gave 4.1 to 5.5 % (energy) and 3.6 to 5.8 % (largest difference); unmatched up to 19.7 %,
+    and with units of one count exchanged up to 14.2 % where content goes with length.
     """
 
     TRIALS, PERMUTATIONS = 600, 99

@@ -21,7 +21,14 @@ def signals():
         "tone": (np.sin(2 * np.pi * 440 * t[:9000]), RATE),
         "chirp": (np.sin(2 * np.pi * (200 * t + 2000 * t**2)), RATE),
         "impulse": (np.eye(1, 3000)[0], RATE),
-        "constant": (np.full(4000, 0.3), RATE),
+        "short constant": (np.concatenate([np.full(60, 0.3), np.zeros(500)]), RATE),
+        "offset": (noise[:9000] + 0.2, RATE),
+        "rumble": (noise[:15000] + 0.3 * np.sin(2 * np.pi * 7 * t[:15000] + 1), RATE),
+        "silence in front, hiss behind": (
+            np.concatenate([np.zeros(700), noise[:9000], rng.normal(0, 1e-6, 3000)]),
+            RATE,
+        ),
+        "longer than a window": (rng.normal(0, 0.1, RATE + RATE // 3), RATE),
         "ten samples, padded": (np.concatenate([rng.normal(0, 1, 10), np.zeros(500)]), RATE),
         "one bit": (np.sign(noise) * 0.5, RATE),
         "half silence": (np.concatenate([noise[:8000], np.zeros(6000), noise[:100]]), RATE),
@@ -39,6 +46,7 @@ def test_describes_as_the_reference(name):
     prepared, _ = metrics.prepare(signal, rate)
     # float32 sums in another order; 1e-6 of the level is -120 dB.
     np.testing.assert_allclose(prepared, expected, atol=1e-6)
+    prepared, expected = prepared[:RATE], expected[:RATE]
     # A float32 mean of n terms of one sign: an addition rounds by at most 2^-24 of the sum so far, on average
     # n/2 terms; here and in the reference together n 2^-24, of logarithms near -17. The shortest transform
     # has the most frames.
@@ -49,6 +57,11 @@ def test_describes_as_the_reference(name):
         rtol=frames * 2**-24,
         atol=5e-5,
     )
+
+
+def test_a_constant_is_no_sound_to_the_reference_either():
+    with pytest.raises(ValueError, match="silent"):
+        recipe.prepare(np.full(4000, 0.3), RATE)
 
 
 def test_value_is_the_references():

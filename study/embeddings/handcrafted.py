@@ -1,7 +1,7 @@
 """Embeddings of numpy, scipy and the distance's own parts: always there, nothing learned.
 
 Conventions
-    window      mono float32, 1 s at 22,050 Hz (the whole sound, up to 1.5 s), prepared: trimmed at both
+    window      mono float32, 1 s at 22,050 Hz (all of a shorter sound), prepared: trimmed at both
                 ends, an RMS of 0.1. A frame of these embeddings is a window.
     row         what is computed of a window, (dimension,).
     describe    ``(signal, rate) -> (windows, dimension)``, as ``base`` says.

@@ -127,6 +127,7 @@ FILTERS = {  # what the template may call; the rest of its words are results
     "p": p_text,
     "interval": interval,
     "percent": percent,
+    "commas": "{:,}".format,
     "spread": spread,
     "above": above,
     "coverage": coverage,

@@ -82,7 +82,10 @@ def units_of(reference, candidate, groups=None, paired=None):
         for position, sound in enumerate(sounds):
             named.setdefault(groups[side][position] if groups else sound.name, []).append(sound)
         sides.append(
-            [Unit(tuple(sorted(s.content for s in v)), side + 1, name, v) for name, v in named.items()]
+            [
+                Unit(tuple(sorted(s.content for s in v)), side + 1, name, sorted(v, key=lambda s: s.content))
+                for name, v in named.items()
+            ]
         )
     counts = [Counter(unit.content for unit in side) for side in sides]
     both = counts[0] & counts[1]

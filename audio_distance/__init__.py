@@ -36,7 +36,7 @@ from audio_distance.reading import Reading
 from audio_distance.storage import cache_folder
 from audio_distance.views import RATE, VIEWS, embed, mel_filters
 
-__version__ = "0.3.0"
+__version__ = "0.4.0"
 
 __all__ = [
     "RATE",

@@ -26,6 +26,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from audio_distance.audio import ChannelSums, mean_of_channels
+from audio_distance.containers import RATES
 from audio_distance.errors import AudioError
 from audio_distance.views import (
     FINE_BANDS,
@@ -58,9 +59,9 @@ OFFSET_SECONDS = 0.005  # of a sound's start, from which its offset is taken
 def check_signal(signal: NDArray[Any], rate: int, *, shortest_seconds: float = SHORTEST_SECONDS) -> float:
     """Raise ``AudioError`` unless ``signal``, (samples,), can be described; returns its peak.
 
-    Refused, each with its value, the limit and the likely cause: no samples, NaN or infinity, a peak of at
-    most 1e-6 (``SILENCE_PEAK``), and less than ``shortest_seconds`` at ``rate`` (Hz; by default 11.6 ms, one
-    frame of the shortest transform).
+    Refused, each with its value, the limit and the likely cause: a rate that no sound has, no samples, NaN
+    or infinity, a peak of at most 1e-6 (``SILENCE_PEAK``), and less than ``shortest_seconds`` at ``rate``
+    (Hz; by default 11.6 ms, one frame of the shortest transform).
     """
     peak = peak_of(signal)
     bad = np.flatnonzero(~np.isfinite(signal)) if not math.isfinite(peak) else ()
@@ -82,6 +83,8 @@ def refuse_unfit(
     shortest_seconds: float = SHORTEST_SECONDS,
 ) -> None:
     """``check_signal`` from what was seen of a signal: its ``peak``, and where it is not finite (``bad``)."""
+    if not RATES[0] <= rate <= RATES[1]:
+        raise AudioError(f"rate {rate} Hz is outside {RATES[0]} to {RATES[1]} Hz. Was it given in kHz?")
     if samples == 0:
         raise AudioError("zero length: 0 samples; likely an empty recording")
     if len(bad):
@@ -127,7 +130,8 @@ def prepare(
     Raises
     ------
     AudioError
-        See ``check_signal``; and where nothing sounds above 30 Hz, such as a dead channel with an offset.
+        See ``check_signal``; where channels cancel; and where nothing sounds above 30 Hz, such as a dead
+        channel with an offset.
 
     Notes
     -----

@@ -21,6 +21,8 @@ import numpy as np
 
 import gen_audio
 from audio_distance import features, views
+from audio_distance.texture import TEXTURE
+from audio_distance.units import BLOCK_UNITS
 from experiments.listening import FAMILIES
 from experiments.statistics import ALPHA
 from report import contrast, tables
@@ -125,6 +127,7 @@ FILTERS = {  # what the template may call; the rest of its words are results
     "p": p_text,
     "interval": interval,
     "percent": percent,
+    "commas": "{:,}".format,
     "spread": spread,
     "above": above,
     "coverage": coverage,
@@ -155,6 +158,8 @@ def context(results: Mapping[str, Mapping]) -> dict:
         "notes": NOTES,
         "families": FAMILIES,
         "recipe": {name: value for name, value in (vars(views) | vars(features)).items() if name.isupper()},
+        "texture": TEXTURE,
+        "block_units": f"{BLOCK_UNITS:,}",
         "level": ALPHA,
         # The RMS of a sine is its peak over sqrt(2); the noise is a share of the peak.
         "noise_db": {

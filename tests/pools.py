@@ -1,4 +1,4 @@
-"""Pools of given vectors through the code under test, in their own scale: kernels, what is observed, the test."""
+"""Pools of given vectors, in their own scale, through the code under test: kernels, value, test."""
 
 import numpy as np
 

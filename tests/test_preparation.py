@@ -120,6 +120,15 @@ class TestOffset:
 
 
 class TestHighPass:
+    @pytest.mark.parametrize("rate", [44, 999, 10**6])
+    def test_a_rate_that_no_sound_has_is_refused(self, rate):
+        with pytest.raises(metrics.AudioError, match=rf"rate {rate} Hz is outside 1000 to 768000 Hz.*kHz"):
+            metrics.prepare(noise(0), rate)
+
+    @pytest.mark.parametrize("rate", [1000, 768_000])
+    def test_the_limits_of_rates_are_described(self, rate):
+        assert np.all(np.isfinite(metrics.describe_signal(noise(0, rate // 10), rate)[0]))
+
     @pytest.mark.parametrize("rate", [1000, 8000, 44100, 192000])
     @pytest.mark.parametrize("hz", [15, 30, 60, 240])
     def test_is_a_butterworth_filter_of_order_4_at_30_hz(self, rate, hz):

@@ -438,7 +438,7 @@ def whiten(rows, weights, ridge, *, by_number=False):
 
 
 def usable(rate):
-    """Part -> which of its numbers hear nothing above ``SAFE`` of half the rate; all, if that is above all."""
+    """Part -> which of its numbers hear nothing above ``SAFE`` of half the rate; all from 30 Hz on, if that is above all."""
     mel = {bands: recipe._hz(np.linspace(recipe._mel(30.0), recipe._mel(RATE / 2), bands + 2)) for bands in (24, 40)}
     forty = [mel[40][band + 2] for band in range(40)]
     tens = [forty[4 * group + 3] for group in range(10)]  # four bands each: where the last of them ends
@@ -446,14 +446,15 @@ def usable(rate):
         "envelope": 12 * forty,
         "attack": 3 * forty,
         "fine structure": 18 * [mel[24][band + 2] for band in range(24)],
-        "spectrum": [k * RATE / 1024 for k in range(513)],
+        "spectrum": [k * RATE / 1024 if k * RATE / 1024 >= 30 else math.inf for k in range(513)],
         "amplitude": 64 * [0.0],
         "slow modulation": 6 * tens,
         "fast modulation": 8 * tens,
         "skewness": 5 * tens,
     }
     top = SAFE * rate / 2
-    return {part: np.array([top >= RATE / 2 or hears <= top for hears in ends[part]]) for part in PARTS}
+    top = top if top < RATE / 2 else RATE  # above all, but for what is below 30 Hz
+    return {part: np.array([hears <= top for hears in ends[part]]) for part in PARTS}
 
 
 def families(parts, weights):

@@ -7,9 +7,11 @@
 Which way the modules build on each other::
 
     sources, containers -> audio             what a set holds, and what a file
-    views -> features -> streaming           from samples to numbers, as a whole or block by block
+    transforms -> texture -> views           what is measured of one window
+    features -> streaming                    from samples to numbers, as a whole or block by block
     description -> cache -> extraction       of all files of a set, on all processors, or machines
-    units -> kernel -> resampling -> energy  from numbers to value, test and interval
+    units -> kernel -> energy, intervals     from numbers to value and interval
+    matching, pooling -> resampling          and to the test
     comparison -> distance                   what comes out; the functions that people call
     output -> command                        the same from a shell
 """

@@ -62,7 +62,7 @@ def refuse_other_recipe(recipe: str) -> None:
         )
 
 
-LARGEST_NUMBER = 1e6  # of a window; those of a sound, logarithms and ratios at one level, stay below 20
+LARGEST_NUMBER = 1e6  # of a window; those of a sound, logarithms and ratios at one level, stay below 30
 
 
 def fault_of_sound(sound: Sound) -> str:

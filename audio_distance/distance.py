@@ -249,7 +249,10 @@ def _compare_loaded(
     pool, is_paired, shared = make_pool(reference, candidate, groups=groups, paired=paired)
     blocks = block_units(pool)
     shares = block_shares(pool, blocks)
-    parts = usable_numbers(common) if own is None else {"embedding": np.arange(pool.vectors.shape[1])}
+    # At full bandwidth ``common`` says no more: a Description has 22,050 Hz at most, whatever its files have.
+    lowest = min(sound.rate for side in (reference, candidate) for sound in side.sounds)
+    usable = usable_numbers(common if common < RATE else lowest)
+    parts = usable if own is None else {"embedding": np.arange(pool.vectors.shape[1])}
     observed_blocks: list[Observed] = []
 
     def rearranged_blocks(kernel: Kernel) -> Iterator[tuple[float, Arranged]]:

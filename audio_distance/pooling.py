@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 
 from audio_distance.kernel import DENSE_WINDOWS
 from audio_distance.texture import GROUPS, TEXTURE
-from audio_distance.transforms import ENVELOPE_BANDS, FINE_BANDS, RATE, mel_edges
+from audio_distance.transforms import ENVELOPE_BANDS, FINE_BANDS, LOWEST_HZ, RATE, mel_edges
 from audio_distance.views import COLUMNS
 
 SAFE = 0.913  # of half a sample rate: the pass band of soxr's high quality; above it resamplers differ
@@ -62,17 +62,19 @@ def usable_numbers(rate: int) -> dict[str, NDArray[np.int_]]:
     """Columns that resampling does not touch, by part, for sets whose lowest sample rate is ``rate`` (Hz).
 
     Of bands, those that end below ``SAFE`` times half the rate: two resamplers agree up to there, and differ
-    from there on by more than sets do. Nothing is left out from 24.2 kHz on, where that is above 11,025 Hz.
-    A part without any column is not in the result.
+    from there on by more than sets do. Nothing is left out from 24.2 kHz on, where that is above 11,025 Hz,
+    but for the two bins of the spectrum below 30 Hz: what is removed there, an offset or rumble, is not a
+    difference. A part without any column is not in the result.
     """
     top = SAFE * rate / 2 if rate * SAFE < RATE else math.inf
     ends = {bands: mel_edges(bands)[2:] for bands in (ENVELOPE_BANDS, FINE_BANDS)}
-    # By part, up to where each number hears, once for all rows of bands.
+    bins = np.arange(TEXTURE["spectrum"]) * (RATE / 2 / (TEXTURE["spectrum"] - 1))
+    # By part, up to where each number hears, once for all rows of bands; what is NaN is below no frequency.
     hears = {
         "envelope": ends[ENVELOPE_BANDS],
         "attack": ends[ENVELOPE_BANDS],
         "fine structure": ends[FINE_BANDS],
-        "spectrum": np.arange(TEXTURE["spectrum"]) * (RATE / 2 / (TEXTURE["spectrum"] - 1)),
+        "spectrum": np.where(bins < LOWEST_HZ, np.nan, bins),
         "amplitude": np.zeros(1),
         **dict.fromkeys(
             ("slow modulation", "fast modulation", "skewness"),

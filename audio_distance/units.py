@@ -5,7 +5,8 @@ Conventions
                file and files of one group are not draws: they weigh 1 together.
     member     1 of the reference, 2 of the candidate, 3 of both (a unit whose content is in both sets).
     partner    the unit of the other set that is the same thing twice, such as a recording and its copy.
-    order      units are sorted by content, so no result depends on names or on the order of the files.
+    order      units are sorted by content, and so are the files of a unit: no result depends on names or on
+               the order of the files.
     block      units that are all compared with each other. Large sets are dealt to several, at random.
     part       windows that are all compared with each other; every unit of a block has some in each.
 """
@@ -396,12 +397,13 @@ def _sorted_units(reference: Mapping[str, list[Sound]], candidate: Mapping[str, 
     for member, side, content_of in ((1, reference, contents[0]), (2, candidate, contents[1])):
         remaining = shared.copy()  # copies within a set: as many are shared as both sets hold
         for name, content in content_of.items():
+            sounds = tuple(sorted(side[name], key=lambda sound: sound.content))
             if remaining[content] == 0:
-                units.append(_Unit(content, member, name, tuple(side[name])))
+                units.append(_Unit(content, member, name, sounds))
                 continue
             remaining[content] -= 1
             if member == 1:
-                units.append(_Unit(content, 3, name, tuple(side[name])))
+                units.append(_Unit(content, 3, name, sounds))
     return sorted(units)
 
 

@@ -6,6 +6,7 @@ import types
 import numpy as np
 import pytest
 
+from audio_distance.views import PARTS
 from experiments import __main__ as command
 from experiments import challenge, real_audio, scenes, speed, statistics, trained, trials
 from study import datasets, draws, results, sources
@@ -144,7 +145,7 @@ def test_the_order_of_the_challenge_is_what_is_kept():
 def digits():
     """Made rows in the place of digits: 120 files, each version a shift by its severity."""
     rng = np.random.default_rng(0)
-    clean = rng.normal(size=(120, 1032)).astype(np.float32)
+    clean = rng.normal(size=(120, sum(PARTS.values()))).astype(np.float32)
     shift = {v: int(v[-1]) if v[-1].isdigit() else 0 for v in statistics.VERSIONS}
     return sources.Rows(
         source="digits",

@@ -1,12 +1,15 @@
 """Windows matched between sets: what is kept, what it weighs, and that one source is then found alike."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from audio_distance.description import Sound, SoundSet
 from audio_distance.matching import matched, matched_windows
-from audio_distance.units import Pool
+from audio_distance.units import Pool, make_pool
 
 
 def layout(units):
@@ -143,6 +146,26 @@ def test_a_pool_keeps_its_units():
     assert found.size == 4 and found.counts.tolist() == [2, 1, 2, 1]
     assert np.array_equal(np.unique(found.files), np.arange(4))
     assert found.names is pool.names and found.members is pool.members
+
+
+@given(order=st.permutations(range(6)))
+def test_draws_do_not_depend_on_the_order_of_the_files(order):
+    """Files of a group come in any order; the windows that are left of them are the same."""
+    rng = np.random.default_rng(1)
+    sounds = [
+        Sound(f"{i}", f"{rng.integers(9999):04d}", 22_050, 1.0, 0.0, rng.normal(size=(3, 2)))
+        for i in range(6)
+    ]
+    candidate = SoundSet("candidate", tuple(replace(s, content=s.content + "c") for s in sounds), (), 0)
+
+    def looked_at(chosen):
+        reference = SoundSet("reference", tuple(sounds[i] for i in chosen), (), 0)
+        groups = ({s.name: int(s.name) // 3 for s in sounds}, {s.name: int(s.name) // 2 for s in sounds})
+        pool, _, _ = make_pool(reference, candidate, groups=groups, paired=False)
+        return matched(pool, seed=2).vectors
+
+    found = looked_at(order)
+    assert len(found) < 36 and np.array_equal(found, looked_at(range(6)))
 
 
 class TestLevel:

@@ -299,7 +299,7 @@ def test_an_embedding_by_view_is_part_of_three_views():
     signal = np.random.default_rng(0).normal(0, 0.1, 8000).astype(np.float32)
     whole = embeddings.file_vector(embeddings.load("three_views"), signal, 8000)
     part = embeddings.file_vector(embeddings.load("fine_structure"), signal, 8000)
-    assert np.array_equal(whole[sources.VIEW_COLUMNS["fine_structure"]], part)
+    assert np.array_equal(whole[sources.OWN["fine_structure"]], part)
 
 
 def test_every_version_can_be_made():

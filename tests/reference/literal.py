@@ -82,7 +82,10 @@ def units_of(reference, candidate, groups=None, paired=None):
         for position, sound in enumerate(sounds):
             named.setdefault(groups[side][position] if groups else sound.name, []).append(sound)
         sides.append(
-            [Unit(tuple(sorted(s.content for s in v)), side + 1, name, v) for name, v in named.items()]
+            [
+                Unit(tuple(sorted(s.content for s in v)), side + 1, name, sorted(v, key=lambda s: s.content))
+                for name, v in named.items()
+            ]
         )
     counts = [Counter(unit.content for unit in side) for side in sides]
     both = counts[0] & counts[1]
@@ -435,7 +438,7 @@ def whiten(rows, weights, ridge, *, by_number=False):
 
 
 def usable(rate):
-    """Part -> which of its numbers hear nothing above ``SAFE`` of half the rate; all, if that is above all."""
+    """Part -> which of its numbers hear nothing above ``SAFE`` of half the rate; all from 30 Hz on, if that is above all."""
     mel = {bands: recipe._hz(np.linspace(recipe._mel(30.0), recipe._mel(RATE / 2), bands + 2)) for bands in (24, 40)}
     forty = [mel[40][band + 2] for band in range(40)]
     tens = [forty[4 * group + 3] for group in range(10)]  # four bands each: where the last of them ends
@@ -443,14 +446,15 @@ def usable(rate):
         "envelope": 12 * forty,
         "attack": 3 * forty,
         "fine structure": 18 * [mel[24][band + 2] for band in range(24)],
-        "spectrum": [k * RATE / 1024 for k in range(513)],
+        "spectrum": [k * RATE / 1024 if k * RATE / 1024 >= 30 else math.inf for k in range(513)],
         "amplitude": 64 * [0.0],
         "slow modulation": 6 * tens,
         "fast modulation": 8 * tens,
         "skewness": 5 * tens,
     }
     top = SAFE * rate / 2
-    return {part: np.array([top >= RATE / 2 or hears <= top for hears in ends[part]]) for part in PARTS}
+    top = top if top < RATE / 2 else RATE  # above all, but for what is below 30 Hz
+    return {part: np.array([hears <= top for hears in ends[part]]) for part in PARTS}
 
 
 def families(parts, weights):

@@ -5,7 +5,8 @@ Conventions
                symmetric, (units, units) float64. Of many windows some pairs: see ``units.window_parts``.
     0          on the diagonal, and between partners: neither pair enters a mean.
     precision  of the distances float64 up to ``DENSE_WINDOWS`` windows, float32 above, where it takes half
-               the time; a value is then right to about 1e-5.
+               the time; a value is then right to about 1e-5. float64 too where windows are so far off that
+               the others' distances would be rounding (``FAR``).
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from numpy.typing import ArrayLike, NDArray
 from audio_distance.units import Pool, window_parts
 
 DENSE_WINDOWS = 1024  # up to here distances are computed in float64, above in float32
+FAR = 100.0  # times the median squared distance from the centre: 10 times as far off as others
 CHUNK_ELEMENTS = 2**21  # of a table of window pairs: 16 MiB in float64
 
 Kernel = Callable[..., NDArray[np.float64]]  # ``unit_kernel``, or that under a progress bar
@@ -50,10 +52,10 @@ def _add_upper_half(
     product of its ``weights``.
     """
     total, units = len(view), len(starts)
-    precision: type[np.floating[Any]] = np.float64 if total <= DENSE_WINDOWS else np.float32
-    left, right = _distance_factors(view, precision)
+    left, right = _distance_factors(view)
+    precision = left.dtype
     # Below this a squared distance is rounding: two copies of a sound are at 0, not at 0.001.
-    noise = 8 * np.finfo(precision).eps * float(right[:, -1].max())
+    noise = 8 * float(np.finfo(precision).eps) * float(right[:, -1].max())
     ends = np.append(starts[1:], total)
     owner = np.repeat(np.arange(units), ends - starts)
     step = max(1, CHUNK_ELEMENTS // total)
@@ -78,13 +80,15 @@ def _add_upper_half(
             kernel[unit, unit:] += sum_of_unit[unit - first :]
 
 
-def _distance_factors(
-    view: NDArray[Any], precision: type[np.floating[Any]]
-) -> tuple[NDArray[Any], NDArray[Any]]:
+def _distance_factors(view: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
     """Factors whose product is the matrix of squared distances: [-2x, |x|^2, 1] and [x, 1, |x|^2].
 
     Centred first, because what cancels in float32 is the part that all vectors share.
     """
-    view = (view - view.mean(axis=0)).astype(precision)
-    norms, ones = np.einsum("ij,ij->i", view, view)[:, None], np.ones((len(view), 1), precision)
+    view = view - view.mean(axis=0)
+    norms = np.einsum("ij,ij->i", view, view)
+    exact = len(view) <= DENSE_WINDOWS or norms.max() > FAR * np.median(norms)
+    view = view.astype(np.float64 if exact else np.float32, copy=False)
+    norms = np.einsum("ij,ij->i", view, view)[:, None]
+    ones = np.ones_like(norms)
     return np.hstack([-2 * view, norms, ones]), np.hstack([view, ones, norms])

@@ -157,9 +157,12 @@ def standardise(view: NDArray[np.float64], weights: NDArray[np.float64]) -> NDAr
     counting most by a tenth of the typical spread. Scaled so that two random windows are about 1 apart.
     """
     centred = _centred(view, weights)
-    spread = np.sqrt(weights @ centred**2)
+    # In units of the largest: squares of a caller's own numbers may be out of float32's range.
+    largest = np.abs(centred).max(axis=0)
+    centred /= np.where(largest > 0, largest, 1)
+    spread = largest * np.sqrt(weights @ centred**2)
     typical = np.median(spread[spread > 0]) if np.any(spread > 0) else 1.0
-    centred /= np.sqrt(spread**2 + (SPREAD_FLOOR * typical) ** 2) * math.sqrt(2 * view.shape[1])
+    centred *= largest / np.hypot(spread, SPREAD_FLOOR * typical) / math.sqrt(2 * view.shape[1])
     return centred
 
 

@@ -7,6 +7,7 @@ rearrangements, so a change of the recipe that moves a single one over the obser
 
 import functools
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -163,6 +164,21 @@ class TestAgain:
 
     def test_difference_of_known_sets(self):
         assert literal.moved(PINS["differences"], literal.differences()) == []
+
+
+def test_names_change_nothing():
+    """Units are in the order of their contents; of names only which are the same may count."""
+    case = literal.CASES["several windows"]()
+    plain, renamed = (
+        metrics.compare(
+            described(case.reference, "r", case.rate),
+            described([replace(s, name=f"{start}{s.name}") for s in case.candidate], "c", case.rate),
+            permutations=99,
+        )
+        for start in ("", "a/")
+    )
+    assert (plain.value, plain.interval, plain.p_value) == (renamed.value, renamed.interval, renamed.p_value)
+    assert [f"a/{unit.name}" for unit in plain.units] == [unit.name for unit in renamed.units]
 
 
 class TestCopies:

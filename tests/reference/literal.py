@@ -273,7 +273,7 @@ def by_stratum(draws):
 def spread_of(strata):
     """Variance, third moment, degrees of freedom and belief in the skewness; ``strata``: lists of parts c.
 
-    Degrees of freedom after Welch and Satterthwaite. Nothing of the skewness of 4 draws is believed.
+    Degrees of freedom after Welch and Satterthwaite. Nothing of the skewness of 3 draws is believed.
     """
     several = [s for s in strata if len(s) > 1]  # one draw alone has no spread
     each = [(len(s) / (len(s) - 1) * math.fsum(c**2 for c in s), len(s) - 1) for s in several]
@@ -283,7 +283,7 @@ def spread_of(strata):
         variance=variance,
         third=math.fsum(c**3 for s in several for c in s),
         freedom=variance**2 / squares if squares else 1.0,
-        known=max(0, 1 - 3 / min((freedom for _, freedom in each), default=math.inf)),
+        known=max(0, 1 - 2 / min((freedom for _, freedom in each), default=math.inf)),
     )
 
 

@@ -35,7 +35,7 @@ The definition, in the order in which a sound goes through it; the module after 
                   mean_k U[t+1] conj(U[t])^2 U[t-1], over time            n_fft 512, 1024, 2048; 24 bands
                   (real part: mean_t, sd_t; modulus: mean_t) and over frequency (real part: mean_t)
 
-   The floors are 60 dB under the mean band (L) and 75 dB under the mean bin (Q) at the prepared level: what
+   The floors are 60 dB under the mean band (L) and 80 dB under the mean bin (Q) at the prepared level: what
    nobody hears there, digital silence or a resampler's rest, is told apart no further.
 
 3. *Scale* - ``audio_distance.features``. Every number is divided by a bundled constant made from synthetic

@@ -161,12 +161,12 @@ def _fine_structure(
     modulus, mean of the real part of smooth. A phase that advances evenly gives 1 (a steady tone, over time;
     a click, over frequency), noise about 0: vocoders, codecs and Griffin-Lim are heard here.
 
-    ``floor`` is 75 dB under the mean power of a bin at the prepared level, a little above the noise of 16
+    ``floor`` is 80 dB under the mean power of a bin at the prepared level, a little above the noise of 16
     bits: a bin well below it counts as even and without phase. What resamplers and encoders leave in an
     empty band would otherwise count like the sound. Products only; no arctangent. Overwrites its arguments.
     """
     n_fft = 2 * (power.shape[1] - 1)
-    power += np.float32(10**-7.5 * PREPARED_RMS**2 * 3 / 8 * n_fft)  # 3 / 8: mean square of the Hann window
+    power += np.float32(1e-8 * PREPARED_RMS**2 * 3 / 8 * n_fft)  # 3 / 8: mean square of the Hann window
     weight = np.sqrt(power)
     real /= weight
     imaginary /= weight

@@ -13,7 +13,7 @@ Parameters, all of them
             per band mean, sd, rms of rises, rms of falls of the frame-to-frame difference (rms over all frames, the other sign set to 0).
   attack    120: rms of rises minus rms of falls, of the envelope.
   fine      432: n = 512, 1024, 2048; 24 binary mel bands (bins where the triangle is > 0; overlapping); U = X / sqrt(Q),
-            Q = |X|^2 + 10^-7.5 * .01 * sum(win^2), i.e. 75 dB under the mean power of a bin at the prepared level;
+            Q = |X|^2 + 10^-8 * .01 * sum(win^2), i.e. 80 dB under the mean power of a bin at the prepared level;
             flatness log-mean minus mean-log (mean, sd over time); Re and modulus of the sqrt(Q)-weighted mean over a band of
             U[t+1] conj(U[t])^2 U[t-1] (mean, sd of Re; mean of modulus); the same Re over frequency (mean).
   scale     number / sqrt(sd^2 + (.1 median sd)^2); block / sqrt(median squared distance); both from bundled constants.
@@ -69,7 +69,7 @@ def embed(x,floor=None):
             L=np.log(P@M+f4(fl_*n)); d=np.diff(L,axis=0); k=max(len(d),1); pos=np.maximum(d,0); d-=pos
             u=np.sqrt(np.einsum('ij,ij->j',pos,pos)/k); v=np.sqrt(np.einsum('ij,ij->j',d,d)/k); env+=[L.mean(0),L.std(0),u,v]; att.append(u-v)
         if n in FINE:
-            P+=f4(10**-7.5*.01*(win.astype(float)**2).sum()); g=np.sqrt(P); re/=g; im/=g; fl=np.log(P)@W-np.log(P@W); fin+=[fl.mean(0),fl.std(0)]
+            P+=f4(1e-8*.01*(win.astype(float)**2).sum()); g=np.sqrt(P); re/=g; im/=g; fl=np.log(P)@W-np.log(P@W); fin+=[fl.mean(0),fl.std(0)]
             if len(g)>3:
                 den=g@W
                 p=re[1:]*re[:-1]; p+=im[1:]*im[:-1]; q=im[1:]*re[:-1]; q-=re[1:]*im[:-1]           # U[t+1] conj U[t]

@@ -166,7 +166,9 @@ def block_units(pool: Pool) -> list[NDArray[np.int_]]:
         block[dealt] = np.arange(len(dealt)) % count
     paired = firsts[pool.partner[firsts] >= 0]
     block[pool.partner[paired]] = block[paired]
-    return [_thinned(np.flatnonzero(block == number), pool) for number in range(count)]
+    blocks = [np.flatnonzero(block == number) for number in range(count)]
+    # Where all are dealt, what each kind leaves over may be a few units more in the first blocks.
+    return blocks if count * BLOCK_UNITS >= pool.size else [_thinned(units, pool) for units in blocks]
 
 
 def block_shares(pool: Pool, blocks: Sequence[NDArray[np.int_]]) -> list[float]:

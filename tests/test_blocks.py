@@ -69,6 +69,10 @@ class TestBlocks:
         assert [len(b) for b in units.block_units(at)] == [units.BLOCK_UNITS]
         assert [len(b) for b in units.block_units(beyond)] == [1025, 1024]
 
+    def test_none_is_left_out_for_what_the_kinds_leave_over(self):
+        """2,047 and 2,049 are 1,024 + 1,023 and 1,025 + 1,024: a block has one more than the limit."""
+        assert [len(b) for b in units.block_units(pool_with([1] * 2047 + [2] * 2049))] == [2049, 2047]
+
     def test_a_small_set_against_a_very_large_one(self):
         """50 units meet as many of 5,000 as a block holds; 1,000 of 20,000 make five blocks."""
         few = pool_with([2] * 50 + [1] * 5000)
@@ -181,12 +185,13 @@ class TestComparisons:
         rng = np.random.default_rng(seed)
         return described(rng.normal(size=(n, 6)), "x"), described(rng.normal(shift, 1, size=(m, 6)), "y")
 
-    def test_the_value_is_the_mean_over_blocks_of_their_comparisons(self):
+    def test_the_value_is_the_mean_over_blocks_of_their_comparisons(self, monkeypatch):
         x, y = self.sides(0)
         found = metrics.compare(x, y, paired=False, permutations=99)
         pool, _, _ = units.make_pool(*(metrics_set(side) for side in (x, y)), paired=False)
         blocks = units.block_units(pool)
         assert len(blocks) == 4
+        monkeypatch.setattr(units, "BLOCK_UNITS", 96)  # a block of 25 is one
         parts = []
         for block in blocks:
             names = {(int(pool.members[i]), pool.names[i]) for i in block}
@@ -201,6 +206,7 @@ class TestComparisons:
             {u.name: u.value for part in parts for u in part.units}
         )
         assert np.mean([u.value for u in found.units]) == pytest.approx(found.value, abs=1e-12)
+        monkeypatch.setattr(units, "BLOCK_UNITS", 24)
         assert metrics.distance(x, y, paired=False) == pytest.approx(found.value, abs=1e-12)
         assert found.interval[0] < found.value < found.interval[1]
 

@@ -78,8 +78,8 @@ class Comparison:
     scores : dict
         Of each statistic of the test, its normal score among the rearrangements: the largest counts.
     numbers : tuple of Contribution
-        The ten single numbers that differ most: candidate mean minus reference mean, in standard deviations
-        of what rearrangements make of it.
+        The single numbers that differ most, one of a kind and ten at most: candidate mean minus reference
+        mean, in standard deviations of what rearrangements make of it.
     short_clips : bool
         Clips shorter than a window differ in length between the sets by more than chance.
     paired : bool

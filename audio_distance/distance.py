@@ -14,6 +14,7 @@ How a call runs, from sets to a result::
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any, Unpack
 
@@ -321,10 +322,16 @@ def _compare_loaded(
 def _largest_numbers(
     differences: NDArray[np.float64], parts: Mapping[str, NDArray[np.int_]], count: int = 10
 ) -> tuple[Contribution, ...]:
-    """The numbers that differ most, by name."""
+    """The numbers that differ most, by name, one of a kind: its neighbours in frequency differ alike."""
     columns, names = np.concatenate(list(parts.values())), number_names()
-    largest = np.argsort(-np.abs(differences), kind="stable")[:count]
-    return tuple(Contribution(names[columns[i]], float(differences[i])) for i in largest)
+    found: dict[str, Contribution] = {}
+    for i in np.argsort(-np.abs(differences), kind="stable"):
+        name = names[columns[i]]
+        kind = re.sub(r"\s[\d.]+(-[\d.]+)? (Hz|ms).*", "", name.partition(",")[0])
+        found.setdefault(kind, Contribution(name, float(differences[i])))
+        if len(found) == count:
+            break
+    return tuple(found.values())
 
 
 def _views_of(own: NDArray[np.float64] | None) -> int:

@@ -19,17 +19,24 @@ def files(overflow):
 
 @pytest.mark.parametrize("overflow", ["wrap", "clip"])
 def test_order(overflow):
-    """test1 is farther than test2, and test2 than one half of the background from the other."""
+    """test1 is farther than test2; as published, test2 than one half of the background from the other.
+
+    The clean test2 is the same even grid of tones as every other tone of the background, and lies there.
+    """
     tones = files(overflow)
     one, two = (metrics.distance(tones["background"], tones[name], rate=16000) for name in ("test1", "test2"))
     split = metrics.distance(tones["background"][::2], tones["background"][1::2], rate=16000)
-    assert one > two > split
+    assert one > two > split if overflow == "wrap" else one > two
+    assert abs(two - split) < 0.05 or overflow == "wrap"
 
 
-def test_clean_test2_cannot_be_told_from_the_background_and_the_historic_one_can():
-    clean, historic = files("clip"), files("wrap")
-    assert metrics.compare(clean["background"], clean["test2"], rate=16000).p_value > 0.05
-    assert metrics.compare(historic["background"], historic["test2"], rate=16000).p_value <= 0.05
+def test_both_are_told_from_the_background_and_only_the_historic_one_is_above_zero():
+    """In the clean test2 noise takes the place of what rounding leaves of a tone: no value, and yet a test."""
+    clean, historic = (
+        metrics.compare(t["background"], t["test2"], rate=16000) for t in map(files, ("clip", "wrap"))
+    )
+    assert clean.verdict == "different in kind, though not in the value"
+    assert historic.verdict == "different"
 
 
 @pytest.fixture(scope="module")

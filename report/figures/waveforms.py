@@ -16,7 +16,7 @@ from matplotlib.figure import Figure
 
 import gen_audio
 import metrics
-from audio_distance import views
+from audio_distance import transforms
 from report.figures.style import BLACK, BLUE, GREEN, GREY, ORANGE, heat_map, new_figure, rows, styled
 from study import signals
 from study.pictures import COLUMNS, ROWS, SHOWN_DB
@@ -291,8 +291,8 @@ def _spectrogram(axes: Axes, picture: Mapping):
         vmax=0,
         extent=(0, picture["seconds"], 0, ROWS),
     )
-    lowest, highest = views.hz_to_mel(metrics.LOWEST_HZ), views.hz_to_mel(metrics.RATE / 2)
-    places = [ROWS * (views.hz_to_mel(f) - lowest) / (highest - lowest) for f in HERTZ]
+    lowest, highest = transforms.hz_to_mel(metrics.LOWEST_HZ), transforms.hz_to_mel(metrics.RATE / 2)
+    places = [ROWS * (transforms.hz_to_mel(f) - lowest) / (highest - lowest) for f in HERTZ]
     axes.set_yticks(places, [f"{f / 1e3:g}" for f in HERTZ])
     return image
 

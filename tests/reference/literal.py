@@ -878,15 +878,25 @@ def measure(case):
 
 
 def largest_numbers(differences, rate, count=11):
-    """(place among all numbers, difference) of those that differ most; nothing where nothing can.
+    """(place among all numbers, difference) of those that differ most, one of a kind; none where nothing can.
 
     One more than a result names, to see how far the last is from the next.
     """
     if differences is None:
         return []
     places = np.flatnonzero(np.concatenate(list(usable(rate).values())))
-    order = sorted(range(len(places)), key=lambda i: -abs(differences[i]))
-    return [[int(places[i]), differences[i]] for i in order[:count]]
+    found = {}
+    for i in sorted(range(len(places)), key=lambda i: -abs(differences[i])):
+        found.setdefault(kind_of(int(places[i])), [int(places[i]), differences[i]])
+    return list(found.values())[:count]
+
+
+def kind_of(place):
+    """What is measured, whatever the band, the size of the transform or the quantile."""
+    part, start = next((part, s.start) for part, s in slices_of(PARTS).items() if place < s.stop)
+    bands = {"envelope": (40, 4), "fine structure": (24, 6), "amplitude": (16, 4)}
+    width, statistics = bands.get(part, (1, 1))
+    return part, (place - start) // width % statistics
 
 
 def differences():

@@ -31,7 +31,7 @@ def test_order(overflow):
 
 
 def test_both_are_told_from_the_background_and_only_the_historic_one_is_above_zero():
-    """In the clean test2 noise takes the place of what rounding leaves of a tone: no value, and yet a test."""
+    """In the clean test2 noise takes the place of what rounding leaves of a tone: no value, but a test."""
     clean, historic = (
         metrics.compare(t["background"], t["test2"], rate=16000) for t in map(files, ("clip", "wrap"))
     )

@@ -16,6 +16,7 @@ from __future__ import annotations
 from report.tables.autoencoders import faults, ladder, models, recognised, verdicts_of_models
 from report.tables.challenge import answer, clicks, incumbents, parts
 from report.tables.classifier import divisions, new_folders, predictions, rungs, trained_embeddings, warned
+from report.tables.combinations import what_each_adds
 from report.tables.coverage import claims_of_closer, coverage_of_intervals
 from report.tables.lengths import unequal_lengths
 from report.tables.listening import chosen, families, laboratories, listeners, rated
@@ -81,4 +82,5 @@ __all__ = [
     "verdicts_of_models",
     "versions_beside",
     "warned",
+    "what_each_adds",
 ]

@@ -19,8 +19,7 @@ WRITINGS = {"historic": "", "clean": " clean"}
 def answer(challenge: Mapping) -> pd.DataFrame:
     """Both tests as published and clean, a row each: distance to the background, 95 % interval, p, verdict.
 
-    10 files of the background against 5 of a test; the interval is the jackknife's, p of 999 permutations
-    over files.
+    10 files of the background against 5 of a test; p of 999 permutations over files.
     """
     rows = []
     for writing, label in (("historic", "as published"), ("clean", "clean")):

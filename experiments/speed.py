@@ -1,6 +1,6 @@
 """How fast is the distance? Ratios against a floor and a peer, measured in the same run.
 
-30 synthetic seconds (seed 0), and two sets of 10,000 random windows. CPU time on one core
+30 synthetic seconds (seed 0), and sets of up to 100,000 random windows. CPU time on one core
 (``time.process_time``, BLAS and torch held to one thread), the best of several repeats, because anything else
 that runs only ever adds to a time.
 
@@ -34,9 +34,9 @@ from study.datasets import synthetic
 
 DATA = ()
 NEEDS = ("PyTorch for the peer",)
-TAKES = "two minutes"
+TAKES = "six minutes"
 
-VECTORS = 10_000
+COMPARED = ((20, 1), (100, 1), (1_000, 1), (10_000, 1), (1_000, 10), (20, 1_800), (100_000, 1))
 STEREO_RATE = 44_100  # Hz
 # Largest resident size of a process, on Linux; ru_maxrss starts at what its parent had when it forked.
 PEAK = """
@@ -110,31 +110,55 @@ def vggish_topology(seconds: int) -> float | None:
     return 1e3 * best / (0.96 * seconds)
 
 
-def large_sets() -> dict:
-    """Time and memory of the value of two sets of 10,000 windows, one a file; no interval, no test.
+def comparing() -> list[dict]:
+    """Time and memory of ``compare`` (value, test, interval) of described sets, a row a size.
 
-    ``vectors_a_side``; ``seconds`` of CPU on all cores together; ``peak_mib``, the largest resident size of a
-    process of its own, so that nothing measured before counts.
+    ``files`` a side and ``windows`` a file; ``seconds`` of CPU on one thread; ``peak_mib``, the largest
+    resident size, sets included, of a process of its own, so that nothing measured before counts.
+    Numbers of a random-effects model: files differ in 60 directions, windows of a file in the same ones.
     """
+    return [_compared(files, windows) for files, windows in COMPARED]
+
+
+def _compared(files: int, windows: int) -> dict:
     # The peak never falls, so a process of its own; its code stands here, to be read with what it measures.
     code = f"""
 import json, time
 import numpy as np
 import metrics
-from audio_distance import energy, units
-rng = np.random.default_rng(0)
-n = {VECTORS}
-vectors = rng.standard_normal((2 * n, 1032), dtype=np.float32)
-vectors[n:] += .01
-pool = units.pool_of_vectors(vectors[:n], vectors[n:])
+from audio_distance.description import Description, Sound
+files, windows = {files}, {windows}
+scale, recipe = metrics.constants()
+directions = np.random.default_rng(0).standard_normal((60, 1799), dtype=np.float32) / 8
+def described(name, shift, seed):
+    sounds = []
+    for i in range(files):
+        rng = np.random.default_rng([seed, i])
+        of_file = rng.standard_normal((1, 60), dtype=np.float32)
+        of_window = rng.standard_normal((windows, 60), dtype=np.float32)
+        vectors = (of_file + 0.3 * of_window) @ directions + shift
+        vectors += 0.2 * rng.standard_normal(vectors.shape, dtype=np.float32)
+        vectors[:, :1032] *= scale
+        vectors = vectors.astype(np.float32)
+        sounds.append(Sound(name + str(i), name + str(i), 44100, float(windows), -20.0, vectors))
+    return Description(name, metrics.RATE, recipe, (), tuple(sounds))
+sets = described("x", 0, 0), described("y", 0.02, 1)
 start = time.process_time()
-blocks = [units.taken(pool, chosen) for chosen in units.block_units(pool)]
-observed = [energy.observe(energy.view_kernels(block), block, causes=False) for block in blocks]
-seconds = time.process_time() - start
-print(json.dumps({{"seconds": seconds, "peak_mib": peak_mib()}}))
+metrics.compare(*sets, paired=False, progress=False)
+print(json.dumps({{"seconds": time.process_time() - start, "peak_mib": peak_mib()}}))
 """
-    done = subprocess.run([sys.executable, "-c", PEAK + code], capture_output=True, text=True, check=True)
-    return {"vectors_a_side": VECTORS, **json.loads(done.stdout)}
+    done = subprocess.run(
+        [sys.executable, "-c", PEAK + code],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={
+            **os.environ,
+            "OMP_NUM_THREADS": "1",
+            "OPENBLAS_NUM_THREADS": "1",
+        },  # read when numpy is imported
+    )
+    return {"files": files, "windows": windows, **json.loads(done.stdout)}
 
 
 def write_stereo(path: Path, minutes: int) -> None:
@@ -220,10 +244,10 @@ def run() -> dict:
     -------
     dict
         embed_ms_per_second, prepare_ms_per_second, transforms_ms_per_second
-                          CPU milliseconds a second of audio: the views, what is before them, the floor
+                          CPU milliseconds a second of audio: views and texture, before them, the floor
         vggish_topology_ms_per_second
                           the peer; null where PyTorch is not installed
-        describing, long_file, large_sets, start_up
+        describing, long_file, comparing, start_up
                           see the functions
         machine           architecture and cores; ``peak_mib_of_this_process``
     """
@@ -236,26 +260,32 @@ def run() -> dict:
         "vggish_topology_ms_per_second": vggish_topology(30),
         "describing": describing(),
         "long_file": long_file(),
-        "large_sets": large_sets(),
+        "comparing": comparing(),
         "start_up": start_up(),
         "machine": f"{platform.machine()}, {os.cpu_count()} cores",
         "peak_mib_of_this_process": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
     }
 
 
+def share_of_describing(row: dict, measured: dict) -> float:
+    """CPU of comparing over that of describing the same sounds from FLAC, for one row of ``comparing``."""
+    seconds_of_audio = 2 * row["files"] * row["windows"]
+    return row["seconds"] / (1e-3 * measured["describing"]["all"] * seconds_of_audio)
+
+
 def summary(measured: dict) -> str:
-    """The times and their ratios, in six lines."""
+    """The times and their ratios, a line each."""
     embed, floor = measured["embed_ms_per_second"], measured["transforms_ms_per_second"]
-    peer, large = measured["vggish_topology_ms_per_second"], measured["large_sets"]
+    peer = measured["vggish_topology_ms_per_second"]
     long = measured["long_file"]
     return "\n".join(
         [
-            f"three views: {embed:.2f} ms of CPU a second of audio, "
+            f"views and texture: {embed:.2f} ms of CPU a second of audio, "
             f"{embed / floor:.1f} x the transforms alone ({floor:.2f} ms); "
             f"preparing: {measured['prepare_ms_per_second']:.2f} ms",
             "VGGish's topology: "
             + (
-                f"{peer:.1f} ms, {peer / embed:.1f} x the three views"
+                f"{peer:.1f} ms, {peer / embed:.1f} x that"
                 if peer
                 else "torch is not installed, not measured"
             ),
@@ -264,8 +294,12 @@ def summary(measured: dict) -> str:
             + " ms",
             f"a file of {long['hours']:.0f} hours: peak {long['peak_mib']:.0f} MiB, "
             f"{long['cpu_ms_per_second']:.2f} ms of CPU a second",
-            f"{large['vectors_a_side']:,} x {large['vectors_a_side']:,} vectors, all three terms: "
-            f"{large['seconds']:.1f} s of CPU, peak {large['peak_mib']:.0f} MiB",
+            *(
+                f"compare {row['files']:,} files of {row['windows']:,} windows a side: "
+                f"{row['seconds']:.2f} s of CPU, {share_of_describing(row, measured):.2f} of describing, "
+                f"peak {row['peak_mib']:.0f} MiB"
+                for row in measured["comparing"]
+            ),
             f"python -m metrics --help: {measured['start_up']['help_seconds']:.2f} s "
             f"(numpy alone {measured['start_up']['numpy_seconds']:.2f} s)",
         ]

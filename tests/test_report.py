@@ -97,11 +97,12 @@ def test_speed_is_told_with_and_without_a_peer(committed, peer):
         "embed_ms_per_second": 3.0,
         "transforms_ms_per_second": 1.0,
         "vggish_topology_ms_per_second": peer,
-        "large_sets": {"vectors_a_side": 10, "seconds": 4.0, "peak_mib": 500.0},
+        "describing": {"all": 2.5},
+        "comparing": [{"files": 1000, "windows": 10, "seconds": 4.0, "peak_mib": 500.0}],
         "machine": "abacus",
     }
     text = rendering.render({**committed, "speed": {**speed, "header": committed["speed"]["header"]}})
-    assert "4.0 s within\n500 MiB (abacus)" in text
+    assert "abacus" in text and "| 1,000 files of 10 s | 4.00 | 8 % | 500 |" in text
     assert ("18.0 ms" in text) == (peer is not None)
 
 

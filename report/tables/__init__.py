@@ -21,6 +21,7 @@ from report.tables.coverage import claims_of_closer, coverage_of_intervals
 from report.tables.lengths import unequal_lengths
 from report.tables.listening import chosen, families, laboratories, listeners, rated
 from report.tables.regressions import alarms, promises, verdicts, verdicts_by_seeds
+from report.tables.speed import time_of_comparing
 from report.tables.statistics import benchmark, false_alarms, soundness
 from report.tables.table import markdown
 from report.tables.trials import (
@@ -75,6 +76,7 @@ __all__ = [
     "side_by_side",
     "soundness",
     "soundness_of_tests",
+    "time_of_comparing",
     "trained_embeddings",
     "unequal_lengths",
     "verdicts",

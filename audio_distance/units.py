@@ -21,7 +21,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -37,6 +37,30 @@ PART_WINDOWS = 4096  # that are all compared with each other
 Sum = TypeVar("Sum", float, NDArray[np.float64])
 
 
+class Rows:
+    """Windows of many sounds, as rows of one array that is not made: only what is asked for is copied.
+
+    Of a hundred thousand sounds the array would take as much memory again as they do.
+    """
+
+    def __init__(self, parts: Sequence[NDArray[Any]]) -> None:
+        self._parts = tuple(parts)
+        self._starts = np.cumsum([0, *map(len, self._parts)])
+        self.shape = (int(self._starts[-1]), self._parts[0].shape[1])
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __getitem__(self, rows: NDArray[np.int_]) -> NDArray[np.float32]:
+        """``rows`` ascending, (rows,); (rows, numbers) float32."""
+        result = np.empty((len(rows), self.shape[1]), np.float32)
+        owner = np.searchsorted(self._starts, rows, side="right") - 1
+        parts, firsts = np.unique(owner, return_index=True)
+        for part, first, last in zip(parts, firsts, np.append(firsts, len(rows))[1:], strict=True):
+            result[first:last] = self._parts[part][rows[first:last] - self._starts[part]]
+        return result
+
+
 @dataclass(frozen=True)
 class Pool:
     """All units of both sets, windows stacked unit after unit.
@@ -44,7 +68,7 @@ class Pool:
     Attributes
     ----------
     vectors : (windows, numbers) float32
-        As described, not divided yet.
+        As described, not divided yet. ``Rows`` where there are more units than a block holds.
     starts : (units,) int
         First window of each unit.
     weights : (windows,)
@@ -120,7 +144,7 @@ def pair_counts(pool: Pool) -> PairCounts:
 
 def taken(pool: Pool, units: NDArray[np.int_]) -> Pool:
     """Some ``units`` (ascending, a unit with its partner or neither) as a pool of their own."""
-    if len(units) == pool.size:
+    if len(units) == pool.size and isinstance(pool.vectors, np.ndarray):
         return pool
     counts = pool.counts[units]
     rows = np.repeat(pool.starts[units] - np.cumsum(counts) + counts, counts) + np.arange(counts.sum())
@@ -369,7 +393,7 @@ def make_pool(
     sounds = [sound for unit in units for sound in unit.sounds]
     windows = [sum(len(sound.vectors) for sound in unit.sounds) for unit in units]
     pool = Pool(
-        vectors=np.concatenate([sound.vectors for sound in sounds]).astype(np.float32),
+        vectors=_stacked([sound.vectors for sound in sounds], len(units)),
         starts=np.concatenate([[0], np.cumsum(windows)[:-1]]),
         weights=np.concatenate(
             [
@@ -386,6 +410,12 @@ def make_pool(
         pairing=pairing,
     )
     return pool, bool(pairs), sum(unit.member == 3 for unit in units)
+
+
+def _stacked(parts: Sequence[NDArray[Any]], units: int) -> NDArray[np.float32]:
+    if units <= BLOCK_UNITS:
+        return np.concatenate(parts).astype(np.float32, copy=False)
+    return cast("NDArray[np.float32]", Rows(parts))  # as far as a pool is used before it is dealt to blocks
 
 
 def _sorted_units(reference: Mapping[str, list[Sound]], candidate: Mapping[str, list[Sound]]) -> list[_Unit]:

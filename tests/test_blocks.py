@@ -252,3 +252,12 @@ def metrics_set(side):
     from audio_distance.description import SoundSet
 
     return SoundSet(side.name, side.sounds, (), 0)
+
+
+def test_rows_of_many_sounds_are_those_of_one_array():
+    rng = np.random.default_rng(0)
+    parts = [rng.normal(size=(n, 3)).astype(np.float32) for n in (2, 1, 4, 1, 3)]
+    rows, whole = units.Rows(parts), np.concatenate(parts)
+    assert rows.shape == whole.shape and len(rows) == len(whole)
+    for chosen in ([0], [1, 2, 3], [0, 4, 6, 7, 10], list(range(11)), []):
+        assert np.array_equal(rows[np.array(chosen, int)], whole[chosen])

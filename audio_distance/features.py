@@ -29,15 +29,12 @@ from audio_distance.audio import ChannelSums, mean_of_channels
 from audio_distance.containers import RATES
 from audio_distance.errors import AudioError
 from audio_distance.views import (
-    FINE_BANDS,
-    FINE_SIZES,
     LOWEST_HZ,
     PREPARED_RMS,
     RATE,
     VIEW_COLUMNS,
     VIEWS,
     embed,
-    mel_edges,
 )
 
 RECIPE_VERSION = 2
@@ -377,15 +374,3 @@ def squared_distances(left: NDArray[np.float64], right: NDArray[np.float64]) -> 
     squared += np.einsum("ij,ij->i", left, left)[:, None]
     squared += np.einsum("ij,ij->i", right, right)
     return np.maximum(squared, 0, out=squared)
-
-
-def audible_numbers(rate: int) -> list[NDArray[np.bool_]]:
-    """Which numbers of each view the test uses, for sets whose lowest sample rate is ``rate`` (Hz).
-
-    Bands of the fine structure that reach above the common bandwidth hold what resamplers leave there, far
-    below the sound (the envelope has a floor). Whitened, that is as loud as the rest, and the test would
-    tell resamplers apart: measured on digits resampled there and back, p <= .05 in more than half of all
-    draws, although the value does not move.
-    """
-    inside = np.tile(mel_edges(FINE_BANDS)[2:] <= rate / 2 + 1e-6, 6 * len(FINE_SIZES))
-    return [inside if view == "fine structure" else np.ones(VIEWS[view], bool) for view in VIEWS]

@@ -235,6 +235,17 @@ class TestComparisons:
         found = metrics.compare(x, y, paired=False, permutations=99)
         assert any("19 of the 90 reference files take part" in line for line in found.warnings)
 
+    def test_difference_of_candidates_that_meet_other_parts_of_the_reference(self):
+        rng = np.random.default_rng(5)
+        reference = described(rng.normal(size=(90, 6)), "x")
+        near, far = described(rng.normal(size=(5, 6)), "y"), described(rng.normal(8, 1, size=(7, 6)), "z")
+        both = metrics.compare_each(reference, {"near": near, "far": far}, paired=False, permutations=99)
+        found = metrics.difference(both["near"], both["far"])
+        assert found.value == pytest.approx(both["near"].value - both["far"].value, abs=1e-12)
+        assert found.interval[0] < found.value < found.interval[1] and 0 < found.p_value < 0.05
+        with pytest.raises(metrics.AudioError, match="need one reference"):
+            metrics.difference(both["near"], metrics.compare(far, near, paired=False, permutations=99))
+
     def test_false_alarms(self):
         """300 pairs of samples of one source at 5 %: more than 31 alarms by chance with probability 1e-4;
         values add up to 0 within 4 of their standard errors, by chance not once in 16,000."""

@@ -23,7 +23,8 @@ The definition, in the order in which a sound goes through it; the module after 
 
 1. *Prepare* - ``audio_distance.features``. Mean of the channels; its offset and all below 30 Hz removed
    (Butterworth, order 4); silence cut below 1e-3 of the peak; through the lowest sample rate of all sets to
-   22,050 Hz; RMS of the sounding part 0.1; windows of 1 s, or all of a shorter sound.
+   22,050 Hz; RMS of the sounding part 0.1; as many windows of 1 s as it has, or all of a
+   shorter sound.
 
 2. *Describe* - ``audio_distance.views``. With X[t, k] the spectrum of a window for one n_fft (Hann, hop
    n_fft / 4), b a mel band, Q = |X|^2 + floor and U = X / sqrt(Q)::

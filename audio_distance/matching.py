@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,13 +23,30 @@ from audio_distance.units import Pool
 Stratum = tuple[NDArray[np.int_], NDArray[np.int_]]
 
 DRAWS = 5  # beside the call's seed, so that the draws here are not those of the arrangements
+CHANCE = 0.1  # counts that differ by less than this p-value are taken for those of one distribution
+RELABELLINGS = 199
 
 
 def matched(pool: Pool, *, seed: int) -> Pool:
-    """The same units with the windows that the test looks at; see ``matched_windows``."""
+    """The same units with the windows that the test looks at; see ``matched_windows``.
+
+    Units without a partner are matched only where their counts differ by more than chance. Of two samples of
+    one distribution of lengths a test of all windows is exact, and one of matched windows finds less: false
+    alarms were 3 % instead of 5.
+    """
+    files_of_unit = np.bincount(np.repeat(np.arange(pool.size), pool.counts)[_first_windows(pool.files)])
+    free = (pool.partner < 0) & (pool.members != 3)
+    counts = [files_of_unit[free], (pool.counts / files_of_unit)[free]]
     rows, weights = matched_windows(
-        pool.starts, pool.files, members=pool.members, partner=pool.partner, seed=seed
+        pool.starts,
+        pool.files,
+        members=pool.members,
+        partner=pool.partner,
+        seed=seed,
+        free=any(differ_beyond_chance(each, pool.members[free] == 1, seed=seed) for each in counts),
     )
+    if len(rows) == len(pool.vectors):
+        return pool
     return replace(
         pool,
         vectors=pool.vectors[rows],
@@ -38,6 +56,24 @@ def matched(pool: Pool, *, seed: int) -> Pool:
     )
 
 
+def differ_beyond_chance(counts: NDArray[Any], in_reference: NDArray[np.bool_], *, seed: int) -> bool:
+    """Whether the counts of one set have another distribution than those of the other, at ``CHANCE``.
+
+    ``counts`` and ``in_reference`` are (units,). By the share of ``RELABELLINGS`` under which the two
+    distribution functions are at least as far apart, in squares summed over the units (Cramer and von Mises).
+    """
+    if in_reference.all() or not in_reference.any() or np.ptp(counts) == 0:
+        return False
+    rng = np.random.default_rng([seed, DRAWS, 1])
+    values, units = np.unique(counts, return_counts=True)
+    below = (counts[:, None] <= values).astype(float)
+    labels = in_reference.astype(float)
+    dealt = np.stack([labels, *(rng.permutation(labels) for _ in range(RELABELLINGS))])
+    n = labels.sum()
+    apart = np.square((dealt / n - (1 - dealt) / (len(labels) - n)) @ below) @ units
+    return bool((apart >= apart[0] * (1 - 1e-9)).mean() <= CHANCE)
+
+
 def matched_windows(
     starts: NDArray[np.int_],
     files: NDArray[np.int_],
@@ -45,6 +81,7 @@ def matched_windows(
     members: NDArray[np.int_],
     partner: NDArray[np.int_],
     seed: int,
+    free: bool = True,
 ) -> tuple[NDArray[np.int_], NDArray[np.float64]]:
     """Which windows the test looks at, and their weights.
 
@@ -63,6 +100,8 @@ def matched_windows(
     seed : int
         Of the draws: which of several owners of one count is thinned, and what is left of it. They follow the
         order of units, files and windows, and nothing else.
+    free : bool
+        False leaves units without a partner as they are, and matches pairs alone.
 
     Returns
     -------
@@ -84,9 +123,8 @@ def matched_windows(
     the levels that were simulated.
     """
     rng = np.random.default_rng([seed, DRAWS])
-    first_windows = np.flatnonzero(np.diff(files, prepend=-1))
-    unit_of_file = np.searchsorted(starts, first_windows, side="right") - 1
-    strata = _strata(members, partner)
+    unit_of_file = np.searchsorted(starts, _first_windows(files), side="right") - 1
+    strata = _strata(members, partner)[0 if free else 1 :]
     files_left = _left(unit_of_file, strata, rng)
     file_strata = [
         (
@@ -98,6 +136,10 @@ def matched_windows(
     rows = np.flatnonzero(files_left[files] & _left(files, file_strata, rng))
     windows_of_file, files_of_unit = np.bincount(files[rows]), np.bincount(unit_of_file[files_left])
     return rows, 1 / (windows_of_file[files[rows]] * files_of_unit[unit_of_file[files[rows]]])
+
+
+def _first_windows(files: NDArray[np.int_]) -> NDArray[np.int_]:
+    return np.flatnonzero(np.diff(files, prepend=-1))
 
 
 def _strata(members: NDArray[np.int_], partner: NDArray[np.int_]) -> list[Stratum]:

@@ -41,6 +41,7 @@ LENGTHS = (  # of files in the reference and in the candidate, in seconds
     (1.0, 1.0),
     (5.0, 5.0),
     (1.0, 1.05),
+    (1.05, 2.0),
     (1.0, 5.0),
     (1.4, 1.6),
     (2.0, 2.05),

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from audio_distance import matching
 from audio_distance.description import Sound, SoundSet
 from audio_distance.matching import matched, matched_windows
 from audio_distance.units import Pool, make_pool
@@ -127,7 +128,8 @@ def test_every_window_is_drawn_as_often():
     assert abs(files[0] - 200) < 5 * np.sqrt(400 / 4) and files.sum() == 400
 
 
-def test_a_pool_keeps_its_units():
+def test_a_pool_keeps_its_units(monkeypatch):
+    monkeypatch.setattr(matching, "CHANCE", 1.0)
     rng = np.random.default_rng(0)
     starts, files = layout([[4, 2], [3], [2], [1]])
     pool = Pool(
@@ -164,8 +166,74 @@ def test_draws_do_not_depend_on_the_order_of_the_files(order):
         pool, _, _ = make_pool(reference, candidate, groups=groups, paired=False)
         return matched(pool, seed=2).vectors
 
-    found = looked_at(order)
-    assert len(found) < 36 and np.array_equal(found, looked_at(range(6)))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(matching, "CHANCE", 1.0)
+        found = looked_at(order)
+        assert len(found) < 36 and np.array_equal(found, looked_at(range(6)))
+
+
+class TestChance:
+    """Free units are matched only where their counts differ by more than chance."""
+
+    def pool(self, counts, members, partner=None):
+        starts, files = layout([[count] for count in counts])
+        return Pool(
+            vectors=np.arange(float(sum(counts)))[:, None].astype(np.float32),
+            starts=starts,
+            weights=np.repeat(1 / np.array(counts), counts),
+            files=files,
+            members=np.array(members),
+            partner=np.full(len(counts), -1) if partner is None else np.array(partner),
+            names=tuple(map(str, range(len(counts)))),
+            levels=np.zeros(len(counts)),
+        )
+
+    def test_like_counts_are_left_alone(self):
+        pool = self.pool([1, 5, 2, 4, 3, 1, 4, 2, 5, 2], [1, 2] * 5)
+        assert matched(pool, seed=0) is pool
+
+    def test_unlike_counts_are_matched(self):
+        found = matched(self.pool([1, 5] * 5, [1, 2] * 5), seed=0)
+        assert found.counts.tolist() == [1] * 10
+
+    def test_pairs_are_matched_whatever_the_others_are(self):
+        pool = self.pool([1, 5, 2, 2, 2, 2], [1, 2] * 3, partner=[1, 0, -1, -1, -1, -1])
+        assert matched(pool, seed=0).counts.tolist() == [1, 1, 2, 2, 2, 2]
+
+    def test_of_a_spread_alone(self):
+        """Three windows each, against one or five: equal on average."""
+        counts = np.array([3] * 20 + [1, 5] * 10)
+        assert matching.differ_beyond_chance(counts, np.repeat([True, False], 20), seed=0)
+
+    def test_one_set_alone_or_one_count(self):
+        for counts, side in (([1, 2, 3], [True] * 3), ([4, 4, 4], [True, False, True])):
+            assert not matching.differ_beyond_chance(np.array(counts), np.array(side), seed=0)
+
+    def test_the_share_found_by_chance(self):
+        """1,000 draws of one distribution: a tenth within 4.5 standard errors, or less where counts tie."""
+        rng = np.random.default_rng(3)
+        side = np.repeat([True, False], 15)
+        found = sum(
+            matching.differ_beyond_chance(rng.integers(1, 40, 30), side, seed=seed) for seed in range(1000)
+        )
+        assert 60 <= found <= 143
+
+    def test_relabelled_sets_are_decided_alike(self):
+        """Which set is called the reference does not matter."""
+        rng = np.random.default_rng(4)
+        for seed in range(20):
+            counts, side = rng.integers(1, 9, 20), rng.permutation(np.repeat([True, False], 10))
+            a, b = (self.share(counts, s, seed) for s in (side, ~side))
+            assert abs(a - b) < 0.15  # each of 200 relabellings, other ones
+
+    @staticmethod
+    def share(counts, side, seed):
+        with pytest.MonkeyPatch.context() as patch:
+            for level in np.linspace(0, 1, 101):
+                patch.setattr(matching, "CHANCE", level)
+                if matching.differ_beyond_chance(counts, side, seed=seed):
+                    return level
+        return 1.0
 
 
 class TestLevel:

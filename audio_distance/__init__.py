@@ -34,7 +34,7 @@ from audio_distance.features import (
 )
 from audio_distance.reading import Reading
 from audio_distance.storage import cache_folder
-from audio_distance.views import RATE, VIEWS, embed, mel_filters
+from audio_distance.views import RATE, VIEWS, embed, mel_filters, number_names
 
 __version__ = "0.4.0"
 
@@ -62,6 +62,7 @@ __all__ = [
     "embed",
     "join",
     "mel_filters",
+    "number_names",
     "prepare",
     "read",
     "split_views",

@@ -72,7 +72,7 @@ class Comparison:
     bands : tuple of Contribution
         Share of each mel band in the envelope view; they add up to ``views["envelope"]`` (of the units used).
     units : tuple of Contribution
-        All candidate units, the largest contribution first; their mean is ``value``.
+        The candidate's units that take part, the largest contribution first; their mean is ``value``.
     level_difference_db, level_interval_db
         Candidate minus reference; level is no part of the value.
     scores : dict

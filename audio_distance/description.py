@@ -103,6 +103,10 @@ class Description:
         """Raise ``AudioError`` for what never was a sound."""
         if not RATES[0] <= self.bandwidth_rate <= RATE:
             raise AudioError(f"bandwidth_rate {self.bandwidth_rate} Hz is outside {RATES[0]} to {RATE} Hz")
+        names = [sound.name for sound in self.sounds]
+        if len(set(names)) < len(names):
+            double = next(name for name in names if names.count(name) > 1)
+            raise AudioError(f"two sounds are called {double!r}; each needs a name of its own")
         for sound in self.sounds:
             if fault := fault_of_sound(sound):
                 raise AudioError(f"{sound.name!r} has {fault}; likely damaged, or made by hand")

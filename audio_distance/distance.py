@@ -138,7 +138,7 @@ def compare(
         is no longer symmetric. Not with a ``Description``, which holds no audio.
     permutations : int
         Rearrangements in the test; all of them if there are no more than that. 999 by default: p is known to
-        .007 near .05, and can be as small as .001. At least 99.
+        .007 near .05, and can be as small as .001. At least 99; a thousand take some 80 MB.
     seed : int
         Of the permutations, 0 to 2**63 - 1: the same p-value on every run.
     reading : Reading, optional
@@ -200,6 +200,7 @@ def compare_each(
         raise ValueError(f"seed={seed}; 0 to 2**63 - 1 is needed")
     if not candidates:
         raise AudioError("no candidate set is given")
+    permutations, seed = int(permutations), int(seed)  # numbers of numpy's are no JSON
     reading = with_fields(reading, fields, compare_each)
     if isinstance(reading.rate, tuple):
         if len(reading.rate) != 2:

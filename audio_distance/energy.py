@@ -18,7 +18,7 @@ from audio_distance.features import constants, split_views, squared_distances
 from audio_distance.intervals import Moments, combined, interval, moments
 from audio_distance.kernel import Kernel, unit_kernel
 from audio_distance.resampling import jackknife_interval
-from audio_distance.units import Pool, pair_counts, taken
+from audio_distance.units import Pool, pair_counts, taken, window_parts
 from audio_distance.views import ENVELOPE_BANDS, ENVELOPE_SIZES, mel_edges
 
 BAND_UNITS = 400  # units a side at most, for the contribution of the bands
@@ -154,7 +154,7 @@ def band_contributions(pool: Pool) -> tuple[Contribution, ...]:
 
     A pair's kernel |d|^(1/2) is divided among the bands by their share of |d|^2, so the parts add up
     exactly. Of large sets: the first ``BAND_UNITS`` units a side in the order of their contents' digests
-    (a random choice that is the same on every run), with at most ``BAND_UNITS`` * 4 windows.
+    (a random choice that is the same on every run), with about ``BAND_UNITS`` * 4 of their windows.
 
     Returns
     -------
@@ -164,17 +164,12 @@ def band_contributions(pool: Pool) -> tuple[Contribution, ...]:
     pool = taken(pool, _first_units(pool))
     sides = [np.flatnonzero(inside) for inside in (pool.in_reference, pool.in_candidate)]
     chosen = np.arange(pool.size)
-    envelope = split_views(pool.vectors)["envelope"] / split_views(constants()[0])["envelope"]
-    weights = None
-    if len(envelope) > 4 * BAND_UNITS:
-        # Too many windows for a table of their pairs: the mean of each unit stands for its windows.
-        envelope = np.add.reduceat(envelope * pool.weights[:, None], pool.starts)
-        owner = chosen
-    else:
-        owner, weights = np.repeat(chosen, pool.counts), pool.weights
+    # Of too many windows for a table of their pairs, some of every unit.
+    rows, weights = window_parts(pool, 4 * BAND_UNITS)[0]
+    owner = np.repeat(chosen, pool.counts)[rows]
+    envelope = split_views(pool.vectors)["envelope"][rows] / split_views(constants()[0])["envelope"]
     pairs = _pair_coefficients(chosen, sides, pool)[np.ix_(owner, owner)]
-    if weights is not None:
-        pairs *= np.outer(weights, weights)
+    pairs *= np.outer(weights, weights)
     # |d|^(1/2) = |d|^2 (|d|^2)^(-3/4), and |d|^2 is a sum over bands.
     # A pair of copies has no distance to divide: the floor keeps its share finite, and 0.
     pairs *= np.maximum(squared_distances(envelope, envelope), 1e-12) ** -0.75

@@ -273,11 +273,11 @@ def resample(signal: NDArray[np.float32], rate: int, target: int) -> NDArray[np.
 def windows(signal: NDArray[np.float32]) -> list[NDArray[np.float32]]:
     """As many whole seconds as a prepared signal has, (samples,), from its beginning to its end.
 
-    The statistics of a window depend on its length, so all that can have one length have it: 1 s, and not one
-    sample more; a shorter signal is its own window. Windows do not overlap, but by the tenth that the last
-    whole second may lack: the means of files whose windows share sound vary more from file to file than those
-    of others, and a test would tell 1.1 s from 2 s of one noise by that alone. So up to nine tenths of a second
-    of a file are not heard: between its windows, or behind the only one.
+    The statistics of a window depend on its length, so all that can have one length have it: 1 s, and not
+    one sample more; a shorter signal is its own window. Windows do not overlap, but by the tenth that the
+    last whole second may lack: the means of files whose windows share sound vary more from file to file than
+    those of others, and a test would tell 1.1 s from 2 s of one noise by that alone. So up to nine tenths of
+    a second of a file are not heard: between its windows, or behind the only one.
     """
     return [signal[first:last] for first, last in window_bounds(len(signal))]
 

@@ -5,8 +5,9 @@ Conventions
                symmetric, (units, units) float64. Of many windows some pairs: see ``units.window_parts``.
     0          on the diagonal, and between partners: neither pair enters a mean.
     precision  of the distances float64 up to ``DENSE_WINDOWS`` windows, float32 above, where it takes half
-               the time; a value is then right to about 1e-5. float64 too where windows are so far off that
-               the others' distances would be rounding (``FAR``).
+               the time: right to about 1e-5 of the spread, and among near copies no finer than that.
+               float64 too where some windows are so far off that the others' distances would be rounding
+               (``FAR``).
 """
 
 from __future__ import annotations

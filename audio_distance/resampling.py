@@ -97,8 +97,7 @@ def arrangements(
     right = pool.partner[left]
     free = np.flatnonzero((pool.partner < 0) & (pool.members != 3))
     chosen = int((pool.members[free] == 1).sum())
-    # Beyond 60 pairs the number is far above any limit, and need not be written out.
-    count = 2 ** min(len(left), 60) * math.comb(len(free), chosen)
+    count = possible_arrangements(pool)
     exact = block is None and count <= permutations + 1
     if exact:
         deals = list(itertools.combinations(free, chosen))
@@ -118,6 +117,14 @@ def arrangements(
         members[left, column], members[right, column] = 1 - swapped, swapped
         members[free, column] = members[rng.permutation(free), 0]
     return members, False
+
+
+def possible_arrangements(pool: Pool) -> int:
+    """How many arrangements there are; beyond 60 pairs, which is far above any limit, at least so many."""
+    pairs = int((pool.partner >= 0).sum()) // 2
+    free = pool.members[(pool.partner < 0) & (pool.members != 3)]
+    count: int = 2 ** min(pairs, 60) * math.comb(len(free), int((free == 1).sum()))
+    return count
 
 
 def arranged_values(
@@ -151,15 +158,18 @@ class Arranged:
     numbers : name -> (arrangements, numbers)
         Differences of the means of single numbers, each of mean 0 and variance 1.
     windows : int
-        That take part.
+        That matching has left; the test draws ``TESTED_WINDOWS`` of more.
+    possible : int
+        Arrangements that there are.
     exact : bool
-        Every arrangement there is was made.
+        Each of them was made.
     """
 
     values: NDArray[np.float64]
     energies: dict[str, NDArray[np.float64]]
     numbers: dict[str, NDArray[np.float64]]
     windows: int
+    possible: int
     exact: bool
 
 
@@ -185,13 +195,14 @@ def rearranged(
     pool, tested : Pool
         The block, and what the test takes of its windows: see ``matching``. The units are the same.
     parts : name -> columns
-        The numbers of ``vectors`` that take part: see ``pooling.usable``.
+        The numbers of ``vectors`` that take part: see ``pooling.usable_numbers``.
     permutations, seed, block : int
         See ``arrangements``; blocks are arranged independently.
     unit_kernel : callable
         ``kernel.unit_kernel``, or that with a progress bar; called four times, twice for an embedding.
     """
-    members, exact = arrangements(pool, permutations, seed, block=block)
+    dealt, exact = arrangements(pool, permutations, seed, block=block)
+    members, place = _distinct(dealt)
     # What the windows of a test weigh together is bounded, so that its memory is.
     windows = len(tested.vectors)
     rows, weights = window_parts(tested, TESTED_WINDOWS)[0]
@@ -213,7 +224,26 @@ def rearranged(
         name: pooling.differences(means, members, sets=pool.members, partner=pool.partner)
         for name, means in pooled.numbers.items()
     }
-    return Arranged(arranged_values(kernel, pool, members), energies, numbers, windows, exact)
+    return Arranged(
+        values=arranged_values(kernel, pool, members)[place],
+        energies={name: values[place] for name, values in energies.items()},
+        numbers={name: values[place] for name, values in numbers.items()},
+        windows=windows,
+        possible=possible_arrangements(pool),
+        exact=exact,
+    )
+
+
+def _distinct(members: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.int_]]:
+    """Each arrangement once, in order, and where each of all is among them: equal ones are equal to the bit.
+
+    With few units that can change places, most random arrangements are one of a few.
+    """
+    places: dict[bytes, int] = {}
+    place = np.array([places.setdefault(column.tobytes(), len(places)) for column in members.T])
+    if len(places) == members.shape[1]:
+        return members, place
+    return members[:, np.unique(place, return_index=True)[1]], place
 
 
 @dataclass(frozen=True)
@@ -272,7 +302,7 @@ def permutation_test(blocks: Iterable[tuple[float, Arranged]]) -> PermutationTes
     values: Any = 0.0
     energies: dict[str, Any] = defaultdict(float)
     numbers: dict[str, Any] = defaultdict(float)
-    exact, windows = False, 0
+    exact, windows, possible = False, 0, 1
     for share, block in blocks:
         values = values + share * block.values
         for name, of_block in block.energies.items():
@@ -281,10 +311,11 @@ def permutation_test(blocks: Iterable[tuple[float, Arranged]]) -> PermutationTes
             numbers[name] = numbers[name] + math.sqrt(share) * differences  # of variance 1, as each is
         exact = block.exact
         windows += block.windows
+        possible *= block.possible
     count = len(values)
-    if count == 1:  # every unit is in both sets
+    if possible == 1:  # every unit is in both sets
         return PermutationTest(
-            1.0, 0.0, np.zeros(1), np.zeros(0), 0, True, 1.0, {}, -numbers["plain"][0], windows
+            1.0, 0.0, np.zeros(1), np.zeros(0), 0, True, 1.0, {}, 0 * numbers["plain"][0], windows
         )
     statistics = {**energies, **{name: pooling.largest(numbers[name], MOST[name]) for name in numbers}}
     scores = {name: pooling.normal_scores(arranged) for name, arranged in statistics.items()}
@@ -301,7 +332,7 @@ def permutation_test(blocks: Iterable[tuple[float, Arranged]]) -> PermutationTes
         null_values=values[0 if exact else 1 :],
         permutations=count if exact else count - 1,
         exact=exact,
-        smallest_p=(symmetric if exact else 1) / count,
+        smallest_p=max((symmetric if exact else 1) / count, 1 / possible),
         scores={name: float(arranged[0]) for name, arranged in scores.items()},
         differences=-numbers["plain"][0],
         windows=windows,

@@ -834,7 +834,7 @@ OWN_CASES = {
 AUDIO_CASES = {
     "audio at 22,050 Hz": lambda: Case(*audio(44, 8, 7, 22050, (0.3, 0.5)), permutations=199),
     "audio at 44,100 Hz, several windows": lambda: Case(
-        *audio(53, 7, 6, 44100, (0.4, 2.4)), rate=44100, permutations=199
+        *audio(54, 7, 6, 44100, (0.4, 2.4)), rate=44100, permutations=199
     ),
     "audio at 8,000 Hz": lambda: Case(*audio(45, 8, 8, 8000, (0.3, 0.5)), rate=8000, permutations=199),
 }

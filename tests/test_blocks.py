@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import metrics
-from audio_distance import kernel, units
+from audio_distance import kernel, resampling, units
 from audio_distance.description import Description, Sound
 from audio_distance.views import PARTS
 
@@ -220,6 +220,25 @@ class TestComparisons:
         x, _ = self.sides(2)
         found = metrics.compare(x, x, permutations=99)
         assert (found.value, found.p_value, found.verdict) == (0.0, 1.0, "the same set")
+
+    @pytest.mark.parametrize("inside", [30, 60])
+    def test_a_set_against_a_part_of_itself(self, inside, monkeypatch):
+        """Nothing can change places: p is 1, also where sums are of float32 and equal arrangements would be
+        rounded to different values."""
+        monkeypatch.setattr(resampling, "TIED_UNITS", 1)
+        x, _ = self.sides(2, n=70)
+        part = dataclasses.replace(x, name="part", sounds=x.sounds[:inside])
+        found = metrics.compare(x, part, permutations=199, paired=False)
+        assert (found.p_value, found.smallest_p) == (1.0, 1.0)
+        assert found.verdict == "too few files to tell"
+
+    def test_one_file_of_many_can_show_little(self, monkeypatch):
+        """All but one file of either set are the same: two arrangements, however many blocks there are."""
+        monkeypatch.setattr(resampling, "TIED_UNITS", 1)
+        x, y = self.sides(6, n=50, m=1)
+        other = dataclasses.replace(x, sounds=(*x.sounds[:-1], y.sounds[0]))
+        found = metrics.compare(x, other, permutations=199, paired=False)
+        assert found.smallest_p == 0.5 and found.p_value >= 0.4 and found.shared == 49
 
     def test_pairs_are_swapped_within_their_blocks(self):
         """40 pairs, each shifted by a tenth of the spread: seen at once in pairs, in several blocks too."""

@@ -32,6 +32,7 @@ from scipy.spatial.distance import cdist
 
 import metrics
 from audio_distance import views
+from audio_distance.features import LACKING
 from study import datasets, distances, embeddings, sources, trials
 from study.agreement import agreement, laboratory_mean
 from study.distances import DISTANCES
@@ -87,9 +88,10 @@ def _cut(seconds: float) -> Callable[[np.ndarray], list[np.ndarray]]:
 
     def windows(signal: np.ndarray) -> list[np.ndarray]:
         size = round(seconds * metrics.RATE)
-        if len(signal) <= 1.5 * size:
+        if len(signal) <= size:
             return [signal]
-        starts = np.linspace(0, len(signal) - size, int(np.ceil(len(signal) / size))).round().astype(int)
+        count = int(len(signal) / size + LACKING)
+        starts = np.linspace(0, len(signal) - size, count).round().astype(int)
         return [signal[start : start + size] for start in starts]
 
     return windows

@@ -21,6 +21,7 @@ import numpy as np
 
 import gen_audio
 from audio_distance import features, views
+from audio_distance.pooling import SAFE
 from audio_distance.texture import TEXTURE
 from audio_distance.units import BLOCK_UNITS
 from experiments.listening import FAMILIES
@@ -159,6 +160,7 @@ def context(results: Mapping[str, Mapping]) -> dict:
         "families": FAMILIES,
         "recipe": {name: value for name, value in (vars(views) | vars(features)).items() if name.isupper()},
         "texture": TEXTURE,
+        "safe": SAFE,
         "block_units": f"{BLOCK_UNITS:,}",
         "level": ALPHA,
         # The RMS of a sine is its peak over sqrt(2); the noise is a share of the peak.

@@ -229,12 +229,12 @@ class TestSample:
 
 class TestFile:
     def test_arrays_there_and_back(self, noise):
-        sounds = [noise(0), noise(1, 2.5), noise(2, 1.7)]
+        sounds = [noise(0), noise(1, 3.0), noise(2, 2.0)]
         arrays = metrics.describe(sounds, rate=RATE, name="Größe").to_arrays()
         assert arrays["vectors"].shape == (6, 1799) and arrays["vectors"].dtype == np.float32
         assert arrays["owners"].tolist() == [0, 1, 1, 1, 2, 2]
         assert arrays["names"].tolist() == ["[0]", "[1]", "[2]"] and str(arrays["name"]) == "Größe"
-        assert arrays["seconds"].tolist() == [0.3, 2.5, 1.7] and arrays["rates"].tolist() == [RATE] * 3
+        assert arrays["seconds"].tolist() == [0.3, 3.0, 2.0] and arrays["rates"].tolist() == [RATE] * 3
         assert all(array.dtype != object for array in arrays.values())
         again = metrics.Description.from_arrays(arrays).to_arrays()
         assert list(again) == list(arrays)

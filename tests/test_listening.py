@@ -155,7 +155,7 @@ def test_silences_are_cut():
     assert len(listening.without_silences(np.ones(300, np.float32))) == 2048
 
 
-def test_windows_of_other_lengths_cover_the_signal():
+def test_windows_of_other_lengths_are_cut_alike():
     signal = np.arange(5.2 * metrics.RATE)
     assert all(
         np.array_equal(a, b)
@@ -164,7 +164,7 @@ def test_windows_of_other_lengths_cover_the_signal():
     for seconds in (0.5, 2.0):
         pieces = listening._cut(seconds)(signal)
         assert pieces[0][0] == 0 and pieces[-1][-1] == signal[-1]
-        assert all(b[0] <= a[-1] + 1 for a, b in pairwise(pieces))
+        assert all(0.9 * len(a) <= b[0] - a[0] < 2 * len(a) for a, b in pairwise(pieces))
 
 
 # The command

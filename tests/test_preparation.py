@@ -292,11 +292,14 @@ class TestWindows:
         [
             (2048, 1),
             (RATE, 1),
-            (RATE + 1, 2),
-            (round(1.5 * RATE), 2),
+            (RATE + 1, 1),
+            (round(1.5 * RATE), 1),
+            (round(1.89 * RATE), 1),
+            (round(1.91 * RATE), 2),
             (2 * RATE, 2),
-            (2 * RATE + 1, 3),
+            (2 * RATE + 1, 2),
             (3 * RATE, 3),
+            (round(9.95 * RATE), 10),
         ],
     )
     def test_count(self, length, count):

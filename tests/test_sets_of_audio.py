@@ -389,7 +389,7 @@ class TestInvariances:
 class TestWindows:
     @settings(max_examples=60, deadline=None)
     @given(st.integers(2048, 12 * metrics.RATE))
-    def test_cover_every_sample_with_windows_of_one_length(self, length):
+    def test_are_of_one_length_from_end_to_end_and_hardly_overlap(self, length):
         signal = np.arange(length, dtype=np.float32)  # integers below 2**24 are exact
         found = metrics.windows(signal)
         if length <= metrics.RATE:
@@ -397,8 +397,9 @@ class TestWindows:
             return
         assert {len(w) for w in found} == {metrics.RATE}
         starts = [int(w[0]) for w in found]
-        assert starts[0] == 0 and found[-1][-1] == length - 1
-        assert all(0 < b - a <= metrics.RATE for a, b in itertools.pairwise(starts))
+        assert starts[0] == 0 and (len(found) == 1 or found[-1][-1] == length - 1)
+        assert all(0.9 * metrics.RATE - 1 <= b - a < 2 * metrics.RATE for a, b in itertools.pairwise(starts))
+        assert 0 <= length - len(found) * metrics.RATE + 0.1 * metrics.RATE < metrics.RATE + 1
 
 
 class TestCache:

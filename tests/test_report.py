@@ -79,10 +79,10 @@ def test_a_table_in_markdown():
 
 def test_a_changed_result_changes_the_report(committed):
     changed = json.loads(json.dumps(committed))
-    changed["challenge"]["sets"]["clean"]["test2"]["p_value"] = 0.012
+    changed["challenge"]["sets"]["clean"]["test2"]["p_value"] = 0.12
     text = rendering.render(changed)
     assert text != rendering.render(committed)
-    assert "The clean test2 is told from the background" in text
+    assert "test2 cannot be told from the background (p = 0.12)" in text
 
 
 def test_sections_of_missing_results_are_left_out(committed):

@@ -27,7 +27,7 @@ def challenge(results: Mapping) -> Figure:
 
     Reads ``sets``: writing -> test -> value, interval, p_value; and ``split``: ``central_95``.
     """
-    figure, axes = new_figure(4.2, "What sets the tests apart from the background are the clicks")
+    figure, axes = new_figure(4.2, "What moves the tests away from the background are the clicks")
     low, high = results["split"]["central_95"]
     axes.axvspan(low, high, color=GREY, alpha=0.5, lw=0)
     axes.axvline(0, color=BLACK, lw=0.8)

@@ -67,9 +67,8 @@ def embed(signal: NDArray[np.float32]) -> NDArray[np.float32]:
         if n_fft == SPECTRUM_SIZE:
             mean_power = power.mean(axis=0)  # before the fine structure overwrites it
         if n_fft in ENVELOPE_SIZES:
-            bands = mel(power)
-            logs[n_fft] = np.log(bands + band_floor(n_fft))
-            statistics = _envelope(bands, n_fft)
+            logs[n_fft] = np.log(mel(power) + band_floor(n_fft))
+            statistics = _envelope(logs[n_fft])
             envelope.append(statistics)
             attack.append(statistics[2] - statistics[3])  # rises minus falls: the sign of time
         if n_fft in FINE_SIZES:
@@ -123,8 +122,8 @@ def keep_freed_memory() -> None:
     np.empty(2**20)
 
 
-def _envelope(bands: NDArray[np.float32], n_fft: int) -> NDArray[np.float32]:
-    """Mean, sd, rms of rises and rms of falls of the log mel power, (frames, bands) -> (4, bands)::
+def _envelope(log: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Mean, sd, rms of rises and rms of falls of the log mel power L, (frames, bands) -> (4, bands)::
 
         L[t, b] = log(sum_k mel[b, k] |X[t, k]|^2 + floor),   D[t, b] = L[t + 1, b] - L[t, b]
         rises   = sqrt(mean_t max(D, 0)^2),                   falls   = sqrt(mean_t min(D, 0)^2)
@@ -132,8 +131,6 @@ def _envelope(bands: NDArray[np.float32], n_fft: int) -> NDArray[np.float32]:
     ``floor`` is 60 dB under the mean power of a band at the prepared level, so that digital silence and
     what a recording leaves between sounds are told apart no further than an ear does.
     """
-    floor = np.float32(1e-6 * PREPARED_RMS**2 * n_fft / (2 * ENVELOPE_BANDS))
-    log = np.log(bands + floor)
     change = np.diff(log, axis=0)
     frames = max(len(change), 1)
     rises = np.maximum(change, 0)

@@ -78,7 +78,11 @@ def test_sets_of_unequal_size(described):
 
 
 def test_the_kept_result_says_it():
+    """In the words of the report: short clips, and pairs of sounds with pauses, are found; no others."""
     rows = results.read("lengths")["conditions"]
+    often = [(r["unit"], r["source"]) for r in rows if r["found"][0] > 0.1 * r["found"][1]]
+    both = ["environmental sounds", "white noise"]
+    assert sorted(often) == [("pairs", both[0]), *(("short", source) for source in both)]
     assert len(rows) == 2 * len(lengths._conditions())
     table = tables.unequal_lengths(results.read("lengths"))
     assert len(table) == len(lengths._conditions()) and not table.isna().any().any()

@@ -83,7 +83,7 @@ def listening(results: Mapping) -> Figure:
     """
     shipped, families = results["shipped"]["spearman"], results["families"]
     figure, axes = new_figure(
-        2.2 + 0.4 * len(families), "What looks ahead in hindsight is not when chosen on other laboratories"
+        2.2 + 0.4 * len(families), "Chosen on other laboratories, nothing is surely ahead of the distance"
     )
     axes.axvline(shipped["mean"], color=GREY, lw=1, zorder=0)
     rung(axes, 0, shipped["mean"], shipped["interval"], colour=BLUE, marker="o")

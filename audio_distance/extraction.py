@@ -252,12 +252,12 @@ def _describe_batch(batch: Sequence[Source], job: _Job, caller: int) -> list[_Ou
         keep_freed_memory()
     started_by = multiprocessing.parent_process()  # who may have been killed since
     if started_by is not None and started_by.pid == caller:
-        _end_with(caller)
+        end_with(caller)
     return [describe_source(source, job) for source in batch]
 
 
 @cache
-def _end_with(parent: int) -> None:
+def end_with(parent: int) -> None:
     """End this process soon after ``parent`` has.
 
     A pool ends its workers when its own process ends, but not when that is killed: they would wait for work

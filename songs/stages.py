@@ -1,0 +1,81 @@
+"""Every song of the collection once through a function, and its rows into a table.
+
+Conventions
+    settings   a text that says how the rows were made. Rows of other settings lie beside them, untouched.
+    done       a song that has rows of these settings, without an error. It is not done again, so that an
+               interrupted stage goes on where it was.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from audio_distance.errors import AudioError
+from songs.engine import Function, run
+from songs.tables import Table, connect, write_part
+
+
+@dataclass(frozen=True)
+class Stage:
+    """What became of the songs of a collection: how many, and of which there are no rows."""
+
+    songs: int
+    done_before: int
+    rows: int  # written
+    faults: tuple[tuple[str, str], ...]  # path as shown, why
+
+
+def each_song(table: Table, function: Function, tables: Path, *, settings: str, **engine: Any) -> Stage:
+    """Bring ``table`` up to the collection.
+
+    Parameters
+    ----------
+    table : whose rows they are
+    function : path -> rows
+        Picklable; its rows carry ``song``, the content of what it read.
+    tables : folder of the tables
+    settings : text
+    engine
+        Of ``engine.run``.
+
+    Raises
+    ------
+    AudioError
+        No song is indexed; the tables cannot be written.
+
+    Notes
+    -----
+    A file that was changed since it was indexed gives a fault, and no rows.
+    """
+    with connect(tables, only=("files", table.name)) as connection:
+        songs = connection.execute(
+            "select content, path, path_bytes from files where error is null "
+            "qualify row_number() over (partition by content order by path, path_bytes) = 1 order by content"
+        ).fetchall()
+        done = connection.execute(
+            f"select distinct song from {table.name} where settings = ? and error is null", [settings]
+        ).fetchall()
+    if not songs:
+        raise AudioError(
+            f"no song is indexed in {tables}; first: python -m songs index FOLDER --tables {tables}"
+        )
+    finished = {song for (song,) in done}
+    waiting = {path: (content, shown) for content, shown, path in songs if content not in finished}
+    faults: list[tuple[str, str]] = []
+    written = 0
+    paths = [os.fsdecode(path) for path in waiting]
+    for chunk in run(function, paths, schema=table.schema, stage=table.name, **engine):
+        rows = []
+        for row in chunk.to_pylist():
+            content, shown = waiting[row.pop("path_bytes")]
+            if not row["error"] and row["song"] != content:
+                row = {"error": "changed since it was indexed; run index again"}
+            if row["error"]:
+                faults.append((shown, row["error"]))
+            rows.append({**row, "song": content, "settings": settings})
+        write_part(tables, table, rows)
+        written += len(rows)
+    return Stage(len(songs), len(songs) - len(waiting), written, tuple(sorted(set(faults))))

@@ -1,0 +1,241 @@
+"""The tables of a collection: columns with their units in one place, immutable Parquet parts, DuckDB over them.
+
+Conventions
+    folder    where the tables lie: ``FOLDER/TABLE/*.parquet``, beside nothing else.
+    part      one Parquet file: written under another name, flushed to the disk, renamed, and never changed.
+              Two writers never meet, and a writer that is killed leaves no part.
+    key       of a table: of the rows with one key those written last count (``written``, ns since 1970), all
+              of one part: of a song the samples of one run, never of two.
+    error     of a row: why there are no numbers. No row is left out for it.
+
+A DuckDB file would be one file, but as long as one process writes to it no other can read. The parts are
+therefore read through a DuckDB in memory, which holds nothing but views.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from audio_distance.errors import AudioError
+from audio_distance.storage import replacing
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column: its Arrow type, the unit of its numbers ("" of none), and what it holds."""
+
+    name: str
+    type: pa.DataType
+    unit: str
+    meaning: str
+
+
+@dataclass(frozen=True)
+class Table:
+    """What a table holds, and which columns name what its rows tell of."""
+
+    name: str
+    key: tuple[str, ...]
+    columns: tuple[Column, ...]
+
+    @property
+    def schema(self) -> pa.Schema:
+        """Arrow's; unit and meaning are the metadata of each field, and go into every part."""
+        return pa.schema(
+            [
+                pa.field(c.name, c.type, metadata={"unit": c.unit, "meaning": c.meaning})
+                for c in (*self.columns, _WRITTEN)
+            ]
+        )
+
+
+_WRITTEN = Column("written", pa.int64(), "ns", "since 1970, when the row was written")
+_ERROR = Column("error", pa.string(), "", "why there are no numbers; null where there are")
+
+FILES = Table(
+    "files",
+    ("path_bytes",),
+    (
+        Column("path", pa.string(), "", "absolute; bytes that are no UTF-8 as escapes"),
+        Column("path_bytes", pa.binary(), "", "the same, as the system has it"),
+        Column("content", pa.string(), "", "SHA-256 of the file's bytes"),
+        Column("bytes", pa.int64(), "B", "size of the file"),
+        Column("modified", pa.int64(), "ns", "since 1970, when the file was changed"),
+        Column("seconds", pa.float64(), "s", "length that the header tells"),
+        Column("rate", pa.int32(), "Hz", "sample rate"),
+        Column("channels", pa.int16(), "", "number of channels"),
+        Column("codec", pa.string(), "", "container and coding, in libsndfile's terms"),
+        Column("title", pa.string(), "", "tag"),
+        Column("artist", pa.string(), "", "tag"),
+        Column("album", pa.string(), "", "tag"),
+        Column("genre", pa.string(), "", "tag"),
+        Column("year", pa.int16(), "", "tag"),
+        Column("license", pa.string(), "", "tag, or what the list of labels says"),
+        Column("label", pa.string(), "", "what is to be learnt: from a list, or the name of the folder"),
+        Column("group", pa.string(), "", "what must not be divided: from a list, else the artist"),
+        Column("gone", pa.bool_(), "", "the file is no longer there"),
+        _ERROR,
+    ),
+)
+
+SAMPLES = Table(
+    "samples",
+    ("song", "settings"),
+    (
+        Column("song", pa.string(), "", "content"),
+        Column("settings", pa.string(), "", "how it was cut: number x seconds @ rate"),
+        Column("sample", pa.int32(), "", "number of the sample in its song, in order of time"),
+        Column("start_seconds", pa.float64(), "s", "where it begins in the song"),
+        Column("seconds", pa.float64(), "s", "its length"),
+        Column("rate", pa.int32(), "Hz", "of the codes"),
+        Column("codes", pa.binary(), "", "mu-law, 256 codes, one byte a sample of sound, mono"),
+        _ERROR,
+    ),
+)
+
+
+@cache
+def features() -> Table:
+    """The table of features: of which numbers it consists ``songs.features`` says, which computes them."""
+    from songs.features import COLUMNS
+
+    sample = ("song", "settings", "sample", "start_seconds", "seconds", "rate")
+    head = tuple(column for column in SAMPLES.columns if column.name in sample)
+    numbers = tuple(
+        Column(c.name, pa.float32() if c.size == 1 else pa.list_(pa.float32(), c.size), c.unit, c.meaning)
+        for c in COLUMNS
+    )
+    return Table("features", SAMPLES.key, (*head, *numbers, _ERROR))
+
+
+@cache
+def fingerprints() -> Table:
+    """The table of fingerprints, whose columns ``songs.fingerprint`` explains."""
+    from songs.fingerprint import COLUMNS
+
+    song = tuple(column for column in SAMPLES.columns if column.name in {"song", "settings"})
+    return Table("fingerprints", SAMPLES.key, (*song, *COLUMNS, _ERROR))
+
+
+def tables(*names: str) -> tuple[Table, ...]:
+    """Those with the names, without any all of them."""
+    made = {
+        "files": lambda: FILES,
+        "samples": lambda: SAMPLES,
+        "features": features,
+        "fingerprints": fingerprints,
+    }
+    return tuple(made[name]() for name in names or made)
+
+
+# One row a song: of the files that hold it the first by name tells of it.
+_SONGS = """
+create view songs as
+select content, count(*) over one as copies,
+    * exclude (content, path_bytes, bytes, modified, gone, error, written)
+from files where error is null
+window one as (partition by content)
+qualify row_number() over (partition by content order by path, path_bytes) = 1
+"""
+
+
+def write_part(folder: Path, table: Table, rows: pa.Table | Sequence[Mapping[str, Any]]) -> Path | None:
+    """Add rows to a table, as one part.
+
+    Parameters
+    ----------
+    folder : of the tables; made if it is not there
+    table : which
+    rows : (n,) dictionaries or an Arrow table, with any of the columns; others are null
+        ``written`` is put in.
+
+    Returns
+    -------
+    The part; None of no rows.
+
+    Raises
+    ------
+    AudioError
+        The disk is full, or the folder cannot be written: nothing is left of the part.
+    """
+    if not len(rows):
+        return None
+    now = time.time_ns()
+    filled = _filled(rows, table.schema).set_column(
+        table.schema.get_field_index("written"),
+        table.schema.field("written"),
+        pa.repeat(pa.scalar(now), len(rows)),
+    )
+    part = folder / table.name / f"{now:020d}-{uuid.uuid4().hex[:12]}.parquet"
+    try:
+        with replacing(part) as unfinished, unfinished.open("wb") as file:
+            pq.write_table(filled, file, compression="zstd")
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError as error:
+        raise AudioError(
+            f"{len(rows)} rows of {table.name} cannot be written to {part.parent} ({error.strerror or error}); "
+            "likely a full disk, or a folder of another user. What was written before is whole: run it again "
+            "to go on"
+        ) from None
+    return part
+
+
+def _filled(rows: pa.Table | Sequence[Mapping[str, Any]], schema: pa.Schema) -> pa.Table:
+    """The rows in all columns of the schema, and in no other."""
+    if not isinstance(rows, pa.Table):
+        return pa.Table.from_pylist(list(rows), schema=schema)
+    columns = [
+        rows[field.name].cast(field.type)
+        if field.name in rows.column_names
+        else pa.nulls(len(rows), field.type)
+        for field in schema
+    ]
+    return pa.Table.from_arrays(columns, schema=schema)
+
+
+def connect(folder: Path, *, only: Sequence[str] = ()) -> duckdb.DuckDBPyConnection:
+    """A DuckDB in memory with a view of each table: ``files``, ``songs``, ``samples``, ``features``, ...
+
+    Parameters
+    ----------
+    folder : of the tables
+        A table without parts is empty.
+    only : names of tables, optional
+        Of features alone one needs librosa no more than of files: what is not named is not looked at.
+
+    Notes
+    -----
+    The parts are those that lie there now: what is written later is seen by the next connection.
+    ``files`` leaves out what is gone; ``songs`` has one row for each content that can be read.
+    """
+    connection = duckdb.connect()
+    connection.execute("set preserve_insertion_order = false")
+    for table in tables(*only):
+        parts = sorted(str(path) for path in (folder / table.name).glob("*.parquet"))
+        if parts:
+            listed = ", ".join("'" + part.replace("'", "''") + "'" for part in parts)
+            rows = f"read_parquet([{listed}], union_by_name = true)"
+        else:
+            connection.register(f"no_{table.name}", table.schema.empty_table())
+            rows = f"no_{table.name}"
+        key = ", ".join(table.key)
+        gone = "where not coalesce(gone, false)" if table is FILES else ""
+        connection.execute(
+            f"create view {table.name} as select * from (select * from {rows} "
+            f"qualify rank() over (partition by {key} order by written desc) = 1) {gone}"
+        )
+        if table is FILES:
+            connection.execute(_SONGS)
+    return connection

@@ -104,6 +104,20 @@ SAMPLES = Table(
     ),
 )
 
+DESCRIPTIONS = Table(
+    "descriptions",
+    SAMPLES.key,
+    (
+        *(column for column in SAMPLES.columns if column.name not in {"codes", "error"}),
+        Column("level_db", pa.float64(), "dB", "of the sounding part, relative to full scale"),
+        Column("recipe", pa.string(), "", "of the distance"),
+        Column(
+            "vectors", pa.binary(), "", "(windows, numbers) float32, little-endian, as the distance has them"
+        ),
+        _ERROR,
+    ),
+)
+
 
 @cache
 def features() -> Table:
@@ -133,6 +147,7 @@ def tables(*names: str) -> tuple[Table, ...]:
     made = {
         "files": lambda: FILES,
         "samples": lambda: SAMPLES,
+        "descriptions": lambda: DESCRIPTIONS,
         "features": features,
         "fingerprints": fingerprints,
     }

@@ -27,6 +27,7 @@ TICKS = 480  # a quarter note
 KEYS = ("C", "C#", "D", "Eb", "E", "F", "F#", "G", "Ab", "A", "Bb", "B")
 SCALES = {"major": (0, 2, 4, 5, 7, 9, 11), "minor": (0, 2, 3, 5, 7, 8, 10)}
 DRUMS = 9  # the channel of percussion in General MIDI
+DRUMS_VOLUME = 70  # MIDI controller 7: the key is to be heard through them
 KICK, SNARE, CLOSED_HAT, CRASH = 36, 38, 42, 49
 TEMPO_SPREAD = 4  # bpm about the tempo of an artist
 # Every progression begins on the tonic: the key is the chord that a song keeps coming back to, and ends on.
@@ -208,7 +209,7 @@ def midi(score: Score, *, ring: float = 0.0) -> bytes:
     track = mido.MidiTrack([mido.MetaMessage("set_tempo", tempo=mido.bpm2tempo(score.bpm))])
     channels = [*zip(range(3), own.programs, own.volumes, strict=True)]
     if own.kit is not None:
-        channels.append((DRUMS, own.kit, 90))
+        channels.append((DRUMS, own.kit, DRUMS_VOLUME))
     for channel, program, volume in channels:
         for control, value in ((7, volume), (91, own.reverb)):
             track.append(mido.Message("control_change", channel=channel, control=control, value=value))
@@ -332,7 +333,8 @@ def _ballad(chord: tuple[int, int, int], common: Style, start: int, bar: int) ->
     notes = _held([root], 2, start, 2, 84) + _held([fifth], 2, start + 2 * TICKS, 2, 74)
     for eighth, pitch in enumerate((*up, second + 12, *up[:0:-1])):
         here = start + eighth * TICKS // 2
-        notes += _held([pitch], 1, here, 1, 92 if eighth % 4 == 0 else 70)
+        beats = 1 if eighth < 7 else 0.5  # each rings into the next, the last not into the next bar
+        notes += _held([pitch], 1, here, beats, 92 if eighth % 4 == 0 else 70)
     return notes
 
 

@@ -10,6 +10,7 @@ Conventions
     file        ``ARTIST/ALBUM/NN - TITLE.flac`` below the folder, 16 bits, mono, with the tags title, artist,
                 album, genre, date and track number. FLAC, not Ogg: libsndfile gives each Ogg stream a serial
                 number of the clock, so that no two renderings would be one content.
+    table       ``songs.csv`` in the folder, a line a song, with the fields of ``Song`` as its columns.
     label       "good" or "bad", the taste of a fictional owner: see ``LIKING``.
     truth       tempo in quarter notes a minute, key and mode: those of the score, hence exact.
 
@@ -19,11 +20,12 @@ collections of real and generated music that packages carry are in ``packaged``.
 
 from __future__ import annotations
 
+import csv
 import hashlib
 import io
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
 import numpy as np
@@ -33,13 +35,13 @@ from joblib import Parallel, delayed
 
 from audio_distance.storage import replacing
 from study.datasets import scores
-from study.datasets.audio_set import MissingData
-from study.datasets.rendered import INSTRUMENT_RATE, _sound_font
+from study.datasets.rendered import INSTRUMENT_RATE, sound_font
 from study.datasets.scores import STYLES
 
 PEAK = 0.9  # of full scale
 RING_SECONDS = 1.0  # after the last bar, the second half of it fading out
 SONGS_AN_ALBUM = 4
+TABLE = "songs.csv"  # the catalogue, beside the songs
 
 # The owner's taste. A song is good where its appeal is above 0: the liking of its style, of a quick tempo
 # within it (from -1/2 for the slowest to 1/2 for the quickest), and what no feature tells: a normal draw for
@@ -50,17 +52,20 @@ ARTIST_SIGMA = 0.7
 SONG_SIGMA = 0.4
 
 ADJECTIVES = (
-    "Amber Brass Copper Crimson Distant Eastern Electric Frozen Gentle Golden Hidden Hollow Idle Ivory "
-    "Late Little Lunar Northern Quiet Red Silent Silver Velvet Winter"
-).split()
+    "Amber", "Brass", "Copper", "Crimson", "Distant", "Eastern", "Electric", "Frozen", "Gentle", "Golden",
+    "Hidden", "Hollow", "Idle", "Ivory", "Late", "Little", "Lunar", "Northern", "Quiet", "Red", "Silent",
+    "Silver", "Velvet", "Winter",
+)  # fmt: skip
 BEINGS = (
-    "Anchors Bridges Clocks Engines Falcons Foxes Gardens Harbours Islands Lanterns Meadows Mirrors Orchards "
-    "Otters Pilots Rivers Sparrows Stations Streets Tides Towers Travellers Windows Wolves"
-).split()
+    "Anchors", "Bridges", "Clocks", "Engines", "Falcons", "Foxes", "Gardens", "Harbours", "Islands",
+    "Lanterns", "Meadows", "Mirrors", "Orchards", "Otters", "Pilots", "Rivers", "Sparrows", "Stations",
+    "Streets", "Tides", "Towers", "Travellers", "Windows", "Wolves",
+)  # fmt: skip
 THINGS = (
-    "Afternoon Avenue Autumn Carousel Ceremony Coast Departure Dream Echo Evening Fountain Horizon "
-    "Letter Morning Parade Promise Rain Return River Shadow Signal Summer Valley Voyage"
-).split()
+    "Afternoon", "Avenue", "Autumn", "Carousel", "Ceremony", "Coast", "Departure", "Dream", "Echo",
+    "Evening", "Fountain", "Horizon", "Letter", "Morning", "Parade", "Promise", "Rain", "Return", "River",
+    "Shadow", "Signal", "Summer", "Valley", "Voyage",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -104,7 +109,7 @@ def render(
     rate: int = INSTRUMENT_RATE,
     workers: int = 1,
 ) -> tuple[Song, ...]:
-    """Write the songs of the catalogue into a folder; return the catalogue.
+    """Write the songs of the catalogue into a folder, and the catalogue as ``songs.csv``; return it.
 
     Each lasts ``seconds`` or more: whole bars, and a second in which they ring out. ``rate`` in Hz, 22,050 by
     default; ``workers`` processes share the songs, with the same files as the result. Each file is written
@@ -114,11 +119,19 @@ def render(
     """
     if rate < 1000:
         raise ValueError(f"rate is {rate} Hz; 1000 Hz at least, as for 22050")
-    _sound_font()  # raises before anything is written
+    sound_font()  # raises before anything is written
     made = list(_songs(artists_per_style, songs_per_artist, seconds, seed))
     waiting = [(song, score) for song, score in made if not _there(Path(folder, song.path), score, rate)]
     Parallel(n_jobs=workers)(delayed(_write)(Path(folder), song, score, rate) for song, score in waiting)
-    return tuple(song for song, _ in made)
+    table = tuple(song for song, _ in made)
+    with (
+        replacing(Path(folder, TABLE)) as part,
+        part.open("w", newline="", encoding="utf-8") as file,
+    ):
+        writer = csv.DictWriter(file, [field.name for field in fields(Song)], lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(asdict(song) for song in table)
+    return table
 
 
 def waveform(score: scores.Score, rate: int) -> np.ndarray:
@@ -129,7 +142,7 @@ def waveform(score: scores.Score, rate: int) -> np.ndarray:
     """
     import midirenderer
 
-    wave = midirenderer.render_wave_from(_sound_font(), scores.midi(score, ring=RING_SECONDS))
+    wave = midirenderer.render_wave_from(sound_font(), scores.midi(score, ring=RING_SECONDS))
     stereo, rendered_rate = soundfile.read(io.BytesIO(wave), dtype="int16", always_2d=True)
     loudest = int(np.max(np.abs(stereo.astype(np.int32))))
     if loudest >= 2**15 - 1:
@@ -145,7 +158,7 @@ def waveform(score: scores.Score, rate: int) -> np.ndarray:
 def _songs(artists: int, each: int, seconds: float, seed: int) -> Iterator[tuple[Song, scores.Score]]:
     most = len(ADJECTIVES) * len(BEINGS) // len(STYLES)
     if not 1 <= artists <= most:
-        raise ValueError(f"artists_per_style is {artists}; it is 1 to {most}, which is all the names there are")
+        raise ValueError(f"artists_per_style is {artists}; there are names for 1 to {most}")
     if each < 1:
         raise ValueError(f"songs_per_artist is {each}; at least 1 song is needed")
     for style in STYLES:
@@ -233,6 +246,3 @@ def _write(folder: Path, song: Song, score: scores.Score, rate: int) -> None:
         file.date, file.tracknumber = str(song.year), str(song.number + 1)
         file.comment = _recipe(score)
         file.write(signal)
-
-
-__all__ = ["LIKING", "STYLES", "MissingData", "Song", "catalogue", "render", "waveform"]

@@ -1,7 +1,7 @@
 """A music collection that is made here: songs of fictional artists, rendered from a SoundFont, offline.
 
     >>> from study.datasets import songs
-    >>> table = songs.render("collection")          # 4 styles x 4 artists x 8 songs of 30 s and more
+    >>> table = songs.render("collection")          # 4 styles x 8 artists x 4 songs of 30 s and more
     >>> pandas.DataFrame(table)                     # what is true of them, a row a song
 
 Conventions
@@ -40,12 +40,13 @@ from study.datasets.scores import STYLES
 
 PEAK = 0.9  # of full scale
 RING_SECONDS = 1.0  # after the last bar, the second half of it fading out
-SONGS_AN_ALBUM = 4
+SONGS_AN_ALBUM = 2
 TABLE = "songs.csv"  # the catalogue, beside the songs
 
 # The owner's taste. A song is good where its appeal is above 0: the liking of its style, of a quick tempo
 # within it (from -1/2 for the slowest to 1/2 for the quickest), and what no feature tells: a normal draw for
-# the artist, the reason why folds that share artists look better than they are, and one for the song.
+# the artist, the reason why folds that share artists look better than they are, and one for the song. The
+# default catalogue has many artists of few songs: what holds for artists is learned from artists.
 LIKING = {"chorale": -0.6, "dance": 0.3, "ballad": -0.8, "march": -0.1}
 TEMPO_LIKING = 1.2
 ARTIST_SIGMA = 0.7
@@ -89,7 +90,7 @@ class Song:
 
 
 def catalogue(
-    *, artists_per_style: int = 4, songs_per_artist: int = 8, seconds: float = 30.0, seed: int = 0
+    *, artists_per_style: int = 8, songs_per_artist: int = 4, seconds: float = 30.0, seed: int = 0
 ) -> tuple[Song, ...]:
     """Return what ``render`` would write, by style, artist and number; nothing is rendered.
 
@@ -102,8 +103,8 @@ def catalogue(
 def render(
     folder: str | os.PathLike[str],
     *,
-    artists_per_style: int = 4,
-    songs_per_artist: int = 8,
+    artists_per_style: int = 8,
+    songs_per_artist: int = 4,
     seconds: float = 30.0,
     seed: int = 0,
     rate: int = INSTRUMENT_RATE,

@@ -23,7 +23,8 @@ What is there
 A set that is not there, or not all there, raises ``MissingData``, whose message says how to bring it.
 
 Modules of their own: ``distortions`` (graded damage to a signal, damage to a set) and ``synthetic``
-(seeded one-second windows, from which the distance's constants are made).
+(seeded one-second windows, from which the distance's constants are made). Collections of music are files:
+``songs`` (rendered here: always there, tempo, key and artist known) and ``packaged`` (that packages carry).
 """
 
 from study.datasets.audio_set import AudioSet, MissingData, folder, table

@@ -202,18 +202,23 @@ def download(name: str) -> Path:
 
 def main(argv: list[str] | None = None) -> int:
     """Run ``python -m study.datasets``; return 0, or 2 after one line on stderr."""
-    names = sorted(name for name, collection in COLLECTIONS.items() if collection.address)
+    from study.datasets import packaged  # which imports this module
+
+    sources = {name: collection.source for name, collection in COLLECTIONS.items() if collection.address}
+    sources[packaged.GAME_MUSIC] = packaged.SOURCE
+    names = sorted(sources)
     parser = argparse.ArgumentParser(
         prog="python -m study.datasets",
         description="Bring recordings to this machine, and print the folder they are in.",
         epilog=f"""\
 sets
-{chr(10).join(f"  {name:8}  {COLLECTIONS[name].source}" for name in names)}
+{chr(10).join(f"  {name:10}  {sources[name]}" for name in names)}
 
 A set is fetched from the commit it is pinned to, checked file by file, and kept in a cache folder,
 where `study.datasets` finds it; complete, it is not fetched again. Recordings that you have already
 need no download: set {ENVIRONMENT} to the folder that holds
-{chr(10).join(f"  {COLLECTIONS[name].folder}/{COLLECTIONS[name].pattern}" for name in names)}
+{chr(10).join(f"  {c.folder}/{c.pattern}" for name, c in sorted(COLLECTIONS.items()) if name in names)}
+The packages of {packaged.GAME_MUSIC} are fetched and verified by Debian's apt-get, and counted.
 
 example
   python -m study.datasets download digits
@@ -227,7 +232,7 @@ exit codes
     parser.add_argument("name", choices=names, help="which set")
     options = parser.parse_args(argv)
     try:
-        print(download(options.name))
+        print(packaged.download() if options.name == packaged.GAME_MUSIC else download(options.name))
     except (OSError, ValueError, zipfile.BadZipFile) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

@@ -88,7 +88,7 @@ def instruments(*, count: int = 128, seed: int = 0, families: Sequence[str] = ()
         raise ValueError(f"count is {count}; at least 1 note is needed")
     if unknown := set(families) - set(FAMILIES):
         raise ValueError(f"no family {', '.join(sorted(unknown))}; there are {', '.join(FAMILIES)}")
-    _sound_font()  # raises, and says what is missing, before an import does
+    sound_font()  # raises, and says what is missing, before an import does
     titles = _program_names()
     names, signals, labels, groups = [], [], [], []
     for index in range(count):
@@ -137,7 +137,7 @@ def note(
             raise ValueError(f"{name} is {value}; it is {lowest} to 127")
     import midirenderer
 
-    wave = midirenderer.render_wave_from(_sound_font(), _midi(program, pitch, velocity, seconds))
+    wave = midirenderer.render_wave_from(sound_font(), _midi(program, pitch, velocity, seconds))
     stereo, rendered_rate = soundfile.read(io.BytesIO(wave), dtype="float64")
     signal = soxr.resample(stereo.mean(axis=1), rendered_rate, rate)
     length = round(seconds * rate)  # what rings on after it is cut
@@ -151,7 +151,8 @@ def note(
 
 
 @cache
-def _sound_font() -> bytes:
+def sound_font() -> bytes:
+    """Return TimGM6mb.sf2, a SoundFont of all programs; MissingData where pretty_midi is not installed."""
     package = importlib.util.find_spec("pretty_midi")  # a note needs its file, not its import
     if package is None or not package.submodule_search_locations:
         raise MissingData("instruments: the package pretty_midi, with its SoundFont, is missing")

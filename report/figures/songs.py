@@ -1,0 +1,270 @@
+"""A music collection: who likes which song, what leaks, how sets of songs lie, what it costs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import seaborn
+from matplotlib.figure import Figure
+
+from report.figures.style import (
+    BLACK,
+    BLUE,
+    DARK_GREY,
+    GREEN,
+    GREY,
+    MARKERS,
+    ORANGE,
+    PALETTE,
+    new_figure,
+    rows,
+    rung,
+    styled,
+    ticks,
+)
+
+LEARNERS = {  # in words; the first two learn nothing
+    "majority": "share of the labels",
+    "always yes": "always yes",
+    "tree": "decision tree",
+    "boosting": "gradient boosting",
+    "neighbours": "nearest neighbours",
+    "network": "small network",
+}
+COLLECTIONS = {
+    "rendered": "rendered songs: what their owner likes",
+    "packages": "games' music: is it Wesnoth's?",
+}
+DIVISIONS = {  # what is kept whole between learning and test, in words
+    "one split of samples": "nothing: one random split",
+    "samples": "nothing: folds of samples",
+    "songs": "songs",
+    "artists": "artists",
+    "shuffled labels": "artists, labels shuffled",
+    "codec and rate": "artists, from codec and rate alone",
+}
+EDITS_SHOWN = 3  # of a legend
+
+
+@styled
+def songs_roc(results: Mapping) -> Figure:
+    """ROC curves of the rendered collection, per sample and per song, beside the published points.
+
+    Left samples, right songs; along x the share of bad songs called good, along y of good ones. A line a
+    learner, held out by artist; the crosses are where the published precision and recall lie if the test set
+    had the collection's share of good songs. Dotted: chance.
+
+    Reads ``roc``, ``taste``, ``history`` (``points``).
+    """
+    curves = results["roc"]["rendered"]
+    figure, panels = new_figure(
+        4.4, "Asked per song, the answer is better than asked per sample", 1, 2, sharex=True, sharey=True
+    )
+    for axes, unit in zip(panels, ("samples", "songs"), strict=True):
+        axes.plot([0, 1], [0, 1], ":", color=DARK_GREY, lw=1)
+        for (learner, units), colour in zip(curves.items(), PALETTE, strict=False):
+            auc = results["taste"]["rendered"]["learners"][learner][unit]["auc"]["value"]
+            curve = units[unit]
+            axes.plot(curve["no"], curve["yes"], color=colour, label=f"{LEARNERS[learner]}, {auc:.2f}")
+        axes.set_aspect("equal")
+        axes.set_xlabel("share of bad called good")
+        axes.set_title(f"per {unit[:-1]}; AUC in the legend")
+    for (name, (no, yes)), marker in zip(results["history"]["points"].items(), ("x", "+"), strict=True):
+        panels[0].plot(
+            no, yes, marker, color=BLACK, ms=9, mew=2, label=f"published: {LEARNERS[name].split()[-1]}"
+        )
+    panels[0].set_ylabel("share of good called good")
+    for axes in panels:
+        axes.legend(loc="lower right", fontsize=9, handlelength=1.2)
+    return figure
+
+
+@styled
+def songs_leaks(results: Mapping) -> Figure:
+    """AUC by what is kept whole between learning and test: a panel a collection, a row a division.
+
+    Bars are 95 % over draws of artists (shuffled labels: of the mean of shuffles); the dotted line is chance.
+
+    Reads ``leaks``: collection -> row -> unit -> value, low, high.
+    """
+    leaks = results["leaks"]
+    figure, panels = new_figure(
+        3.6,
+        "What is not kept whole leaks: the same songs, the same learner",
+        1,
+        len(leaks),
+        squeeze=False,
+        sharey=True,
+    )
+    for axes, (name, table) in zip(panels[0], leaks.items(), strict=True):
+        axes.axvline(0.5, ls=":", color=DARK_GREY, lw=1)
+        for place, (row, units) in enumerate(table.items()):
+            score = units["samples"]
+            honest = row in ("artists", "shuffled labels")
+            ends = (score["low"], score["high"]) if score["low"] is not None else (score["value"],) * 2
+            rung(
+                axes, place, score["value"], ends,
+                colour=BLUE if honest else ORANGE, marker="o" if honest else "^",
+            )  # fmt: skip
+            axes.annotate(
+                f"{score['value']:.2f}", (score["value"], place), xytext=(0, 6), textcoords="offset points",
+                ha="center", fontsize=9,
+            )  # fmt: skip
+        axes.set_xlim(0.3, 1.02)
+        axes.set_xlabel("AUC per sample")
+        axes.set_title(COLLECTIONS[name])
+    rows(panels[0][0], [DIVISIONS.get(row, row) for row in next(iter(leaks.values()))])
+    panels[0][0].set_ylabel("kept whole")
+    return figure
+
+
+@styled
+def songs_map(results: Mapping) -> Figure:
+    """The collection of packages as a map: a point a song, on the two axes along which songs vary most.
+
+    Reads ``points``: collection -> ``label``, ``x``, ``y`` (each (songs,)), ``shares`` of the variance.
+    """
+    figure, panels = new_figure(
+        4.2, "Two collections as maps: a point a song, near where they sound alike", 1, 2
+    )
+    for axes, (name, points) in zip(panels, results["points"].items(), strict=True):
+        labels = sorted(set(points["group"]))
+        seaborn.scatterplot(
+            x=points["x"],
+            y=points["y"],
+            hue=points["group"],
+            style=points["group"],
+            hue_order=labels,
+            style_order=labels,
+            markers=dict(zip(labels, MARKERS, strict=False)),
+            palette=dict(zip(labels, PALETTE, strict=False)),
+            s=35,
+            ax=axes,
+        )
+        first, second = (f"{100 * share:.0f} %" for share in points["shares"])
+        axes.set_xlabel(f"first axis, {first} of the variance (no unit)")
+        axes.set_ylabel(f"second axis, {second}")
+        axes.set_title({"rendered": "rendered songs, by style", "packages": "games' music, by package"}[name])
+        axes.legend(loc="best", fontsize=9, handletextpad=0.2)
+    return figure
+
+
+@styled
+def songs_distances(results: Mapping) -> Figure:
+    """Sets of songs against each other: the plane that shows their distances, and every pair's interval.
+
+    Reads ``distances``: name -> ``map`` (``positions``, ``share``), ``pairs``.
+    """
+    found = results["distances"]
+    figure, panels = new_figure(
+        2.8 * len(found),
+        "How far sets of songs are from each other, the song as the unit",
+        len(found),
+        2,
+        squeeze=False,
+        width_ratios=(1, 1.3),
+    )
+    for (left, right), (name, sets) in zip(panels, found.items(), strict=True):
+        for label, (x, y) in sets["map"]["positions"].items():
+            left.plot(x, y, "o", color=BLUE)
+            left.annotate(
+                f"{label} ({sets['songs'][label]})",
+                (x, y),
+                xytext=(0, 7),
+                textcoords="offset points",
+                ha="center",
+            )
+        left.set_aspect("equal", adjustable="datalim")
+        left.margins(0.3)
+        left.set_xticks([])
+        left.set_yticks([])
+        left.set_title(f"{name}: plane of the distances' roots, {100 * sets['map']['share']:.0f} %")
+        for place, pair in enumerate(sets["pairs"]):
+            seen = pair["q"] <= 0.05
+            rung(
+                right, place, pair["value"], pair["interval"],
+                colour=BLUE if seen else DARK_GREY, marker="o" if seen else "s",
+            )  # fmt: skip
+        rows(right, [f"{pair['one']} / {pair['other']}" for pair in sets["pairs"]])
+        right.axvline(0, ls=":", color=DARK_GREY, lw=1)
+        right.set_xlabel("distance and 95 % interval (no unit)")
+    return figure
+
+
+@styled
+def songs_stability(results: Mapping) -> Figure:
+    """How steady the nearest and the farthest pair are with fewer songs of each set.
+
+    Reads ``distances``: name -> ``stability``: pair -> ``whole``, ``songs`` (number -> 2.5, 50, 97.5 %).
+    """
+    pairs = [
+        (pair, row)
+        for sets in results["distances"].values()
+        for pair, row in sets["stability"].items()
+        if row["songs"]
+    ]
+    figure, axes = new_figure(3.6, "A distance between genres needs tens of songs of each, not thousands")
+    for (pair, row), colour, marker in zip(pairs, PALETTE, MARKERS, strict=False):
+        numbers = np.array([int(number) for number in row["songs"]])
+        low, middle, high = np.array(list(row["songs"].values())).T / row["whole"]
+        axes.fill_between(numbers, low, high, color=colour, alpha=0.12, lw=0)
+        axes.plot(numbers, middle, marker=marker, color=colour, label=f"{pair} ({row['whole']:.2f})")
+    axes.axhline(1, ls=":", color=DARK_GREY, lw=1)
+    axes.set_xscale("log")
+    ticks(axes.xaxis, [3, 5, 8, 12, 20, 30, 50])
+    axes.set_xlabel("songs drawn of each set")
+    axes.set_ylabel("distance, over that of all songs")
+    axes.legend(title="pair (distance of all songs); band: 95 % of draws", fontsize=9)
+    return figure
+
+
+@styled
+def songs_duplicates(results: Mapping) -> Figure:
+    """Share of edited copies that are recognised, a row an edit, at the stated precision.
+
+    Reads ``duplicates``: ``kinds`` (edit -> recall, interval), ``precision``.
+    """
+    kinds = results["duplicates"]["kinds"]
+    figure, axes = new_figure(
+        0.34 * len(kinds) + 1.6, "Edited copies that are recognised, songs that no choice saw"
+    )
+    for place, row in enumerate(kinds.values()):
+        rung(axes, place, row["recall"], row["interval"], colour=BLUE, marker="o")
+    rows(axes, kinds)
+    axes.axvline(0.95, ls=":", color=DARK_GREY, lw=1)
+    axes.set_xlabel("recall, with its 95 % interval (dotted: the goal set beforehand)")
+    return figure
+
+
+@styled
+def songs_scaling(results: Mapping) -> Figure:
+    """Left speed-up over workers beside the published one; right hours of the whole by number of songs.
+
+    Reads ``songs_speed``: ``engines``, ``published``, ``cost``.
+    """
+    figure, (left, right) = new_figure(3.8, "Two cores nearly halve the time; Spark adds a start", 1, 2)
+    series = {**results["engines"], "published: Spark": results["published"]["spark_seconds"]}
+    styles = zip(series.items(), (BLUE, GREEN, BLACK), MARKERS, strict=False)
+    for (name, seconds), colour, marker in styles:
+        workers = np.array([int(number) for number in seconds])
+        times = np.array(list(seconds.values()))
+        left.plot(workers, times[0] / times, marker=marker, color=colour, label=name)
+    left.plot([1, 4], [1, 4], ":", color=DARK_GREY, lw=1)
+    left.set_xticks([1, 2, 4])
+    left.set_xlabel("workers (cores)")
+    left.set_ylabel("speed-up over one")
+    left.legend()
+    cost = results["cost"]
+    numbers = np.array([int(number) for number in cost["songs"]])
+    for (stage, hours), colour, marker in zip(cost["hours"].items(), PALETTE, MARKERS, strict=False):
+        right.plot(numbers, hours, marker=marker, color=colour, label=stage)
+    right.axvspan(cost["measured_to"], numbers[-1], color=GREY, alpha=0.3, lw=0)
+    right.set_xscale("log")
+    right.set_yscale("log")
+    ticks(right.xaxis, numbers)
+    right.xaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
+    right.set_xlabel("songs of four minutes (grey: on paper)")
+    right.set_ylabel("hours on two cores")
+    right.legend(fontsize=9)
+    return figure

@@ -165,9 +165,9 @@ _CC_ADDRESS = re.compile(
 )
 _VERSION = (
     r"( v?\d(\.\d)?( international| unported| generic| universal| united (states|kingdom)| [a-z]{2})*)?"
-    r"( public domain dedication)?( licen[sc]e)?"
+    r"( public domain dedication)?( licen[sc]e)?( deed)?"
 )
-_CC_TERMS = r"( non ?commercial)?( no ?deriv(s|ative|atives)?( works)?| share ?alike)?( non ?commercial)?"
+_CC_TERMS = r"( non ?commercial)?( no ?deriv(s|ative|atives)?( works)?| share ?alike)?( non ?commercial)?( aka music sharing)?"
 _OPEN = re.compile(
     rf"cc by( nc)?( nd| sa)?( nc)?{_VERSION}|(cc )?attribution{_CC_TERMS}{_VERSION}"
     rf"|cc ?(0|zero){_VERSION}|(cc )?(pd|pdm|public domain)( mark| dedication)?{_VERSION}"
@@ -189,7 +189,7 @@ def is_open(license: str) -> bool:
     if _CC_ADDRESS.match(text):
         return True
     name = re.sub(r"[\s_/(),-]+", " ", text).strip()
-    name = re.sub(r"^(creative commons )(cc )?", "cc ", name, flags=re.I)
+    name = re.sub(r"^creative commons (cc ?)?", "cc ", name, flags=re.I)
     return bool(_OPEN.fullmatch(name))
 
 

@@ -167,13 +167,16 @@ _VERSION = (
     r"( v?\d(\.\d)?( international| unported| generic| universal| united (states|kingdom)| [a-z]{2})*)?"
     r"( public domain dedication)?( licen[sc]e)?( deed)?"
 )
-_CC_TERMS = r"( non ?commercial)?( no ?deriv(s|ative|atives)?( works)?| share ?alike)?( non ?commercial)?( aka music sharing)?"
+_TERMS = (
+    r"( non ?commercial)?( no ?deriv(s|ative|atives)?( works)?| share ?alike)?( non ?commercial)?"
+    r"( aka music sharing)?"
+)
 _OPEN = re.compile(
-    rf"cc by( nc)?( nd| sa)?( nc)?{_VERSION}|(cc )?attribution{_CC_TERMS}{_VERSION}"
+    rf"cc by( nc)?( nd| sa)?( nc)?{_VERSION}|(cc )?attribution{_TERMS}{_VERSION}"
     rf"|cc ?(0|zero){_VERSION}|(cc )?(pd|pdm|public domain)( mark| dedication)?{_VERSION}"
-    r"|(gnu )?[al]?gpl( ?v?\d(\.\d)?)?\+?( only| or later)?|gfdl( \d\.\d)?|mit|expat|isc|bsd( \d clause)?"
-    r"|apache( 2\.0)?|oga by( \d\.\d)?|free art( license)?( \d\.\d)?|licence art libre|lal( \d\.\d)?|unlicense"
-    r"|(mit|apache|isc|bsd) license",
+    r"|(gnu )?[al]?gpl( ?v?\d(\.\d)?)?\+?( only| or later)?|gfdl( \d\.\d)?|(mit|isc|apache|bsd)( license)?"
+    r"|expat|bsd \d clause|apache 2\.0|oga by( \d\.\d)?|free art( license)?( \d\.\d)?|licence art libre"
+    r"|lal( \d\.\d)?|unlicense",
     re.I,
 )
 
@@ -321,12 +324,22 @@ def songs_of_page(text: str, address: str, *, named: str = "") -> Listed:
     for told in found:
         if not told["address"]:
             continue
-        for name in ("address", "page"):
-            told[name] = urldefrag(urljoin(address, told.get(name, ""))).url if told.get(name) else ""
+        told.update({name: _joined(address, told[name]) for name in ("address", "page") if told.get(name)})
         song = Song(**told, named=named or address)
-        songs.setdefault(song.address, song)  # the more exact way of saying it comes first
+        before = songs.setdefault(song.address, song)  # the more exact way of saying it comes first,
+        songs[song.address] = Song(  # the others fill what it leaves open
+            **{name: value or getattr(song, name) for name, value in asdict(before).items()}
+        )
     following = page.select_one('link[rel~="next"][href], a[rel~="next"][href]')
-    return Listed(list(songs.values()), urljoin(address, following["href"]) if following else "")
+    return Listed(list(songs.values()), _joined(address, following["href"]) if following else "")
+
+
+def _joined(base: str, address: str) -> str:
+    """An address in full; what is none stays as it is, and is refused when its turn comes."""
+    try:
+        return urldefrag(urljoin(base, address)).url
+    except ValueError:
+        return address
 
 
 _PROPERTIES = {
@@ -339,7 +352,7 @@ _PROPERTIES = {
 
 
 def _is_sound_address(address: str) -> bool:
-    suffix = urlsplit(address).path.rpartition(".")[2].lower()
+    suffix = address.partition("?")[0].partition("#")[0].rpartition(".")[2].lower()
     return suffix in {*EXTENSIONS.values(), "opus", "oga", "aif", "aifc", "wave", "mp4"}
 
 
@@ -399,7 +412,7 @@ def network_of(host: str) -> str:
     """
     try:
         found = {info[4][0] for info in socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)}
-    except (OSError, UnicodeError):
+    except (OSError, ValueError):  # ValueError: a name that cannot be one
         return "public"
     kinds = {_network_of_number(str(number)) for number in found}
     return next(kind for kind in ("loopback", "private", "public") if kind in kinds)
@@ -432,7 +445,7 @@ class _Watch:
         self._timer.cancel()
 
     def __call__(self, event: str, info: Mapping[str, Any]) -> None:
-        """A trace of httpcore: https://www.encode.io/httpcore/extensions/#trace"""
+        """What httpcore calls at every event of a request (its extension "trace")."""
         if event in {"connection.connect_tcp.complete", "connection.start_tls.complete"}:
             self._socket = info["return_value"].get_extra_info("socket")
             peer = info["return_value"].get_extra_info("server_addr")
@@ -507,7 +520,7 @@ class Client:
                 target = response.headers.get("location", "")
             if not target:
                 raise Fault(f"status {response.status_code} without a place to go to")
-            seen.append(urldefrag(urljoin(seen[-1], target)).url)
+            seen.append(_joined(seen[-1], target))
             if seen[-1] in seen[:-1]:
                 raise Fault(f"redirects for ever: {seen[-1]} leads back to itself")
             if len(seen) > self.limits.most_redirects + 1:
@@ -540,11 +553,15 @@ class Client:
                     "GET", address, headers=dict(headers), extensions={"trace": watch}
                 ) as found:
                     yield found
+                if watch.late:  # where no length was told, the end of the connection is that of the body
+                    raise Fault(f"took longer than {self.limits.total:g} s altogether")
             except httpx.ConnectTimeout:
                 raise Fault(f"no connection within {self.limits.connect:g} s", again=True) from None
             except httpx.TimeoutException:
                 raise Fault(f"stalled: not one byte for {self.limits.read:g} s", again=True) from None
-            except (httpx.HTTPError, httpx.InvalidURL, UnicodeError) as error:
+            except (httpx.InvalidURL, UnicodeError) as error:
+                raise Fault(f"is, or leads to, what is no address: {error}") from None
+            except httpx.HTTPError as error:
                 if watch.late:
                     raise Fault(f"took longer than {self.limits.total:g} s altogether") from None
                 raise Fault(f"broke off: {str(error) or type(error).__name__}", again=True) from None
@@ -591,32 +608,29 @@ class Client:
         rules.parse(text.splitlines() if status == 200 else [])
         return rules
 
-    def _read(self, address: str, named: str, *, robots: bool = True) -> tuple[str, int, str]:
-        """Text, status and final address; a status that may pass is a Fault."""
+    def _read(
+        self, address: str, named: str, *, robots: bool = True, html: bool = False
+    ) -> tuple[str | None, int, str]:
+        """Text, status and final address; no text of what is no page if ``html`` is asked for."""
         with self.open(address, named=named, seconds=self.limits.read * 4, robots=robots) as response:
             if response.status_code in PASSING or response.status_code >= 500:
                 raise fault_of_status(response)
+            final = str(response.url)
+            if html and "html" not in response.headers.get("content-type", "").lower():
+                return None, response.status_code, final
             refuse_encoding(response)
             data = b""
             for piece in response.iter_raw():
                 data += piece
                 if len(data) > PAGE_BYTES:
                     raise Fault(f"a page of more than {PAGE_BYTES} bytes")
-            encoding = response.charset_encoding or "utf-8"
             with suppress(LookupError):
-                return data.decode(encoding, "replace"), response.status_code, str(response.url)
-            return data.decode("utf-8", "replace"), response.status_code, str(response.url)
-
-    def is_page(self, address: str) -> bool:
-        """Whether an address gives HTML; its body is left where it is."""
-
-        def look() -> bool:
-            with self.open(address, named=address, seconds=self.limits.read * 4) as response:
-                if response.status_code != 200:
-                    raise fault_of_status(response)
-                return "html" in response.headers.get("content-type", "").lower()
-
-        return bool(self.tried(look, address))
+                return (
+                    data.decode(response.charset_encoding or "utf-8", "replace"),
+                    response.status_code,
+                    final,
+                )
+            return data.decode("utf-8", "replace"), response.status_code, final  # a charset nobody knows
 
     def refuse_size(self, count: int | None) -> None:
         """Fault if a song has, or would have, more bytes than are allowed."""
@@ -625,12 +639,12 @@ class Client:
                 f"has {count} bytes or more, and the limit is {self.limits.most_bytes} (--most-bytes)"
             )
 
-    def page(self, address: str, *, named: str) -> tuple[str, str]:
-        """Text and final address of a page."""
-        text, status, final = self.tried(lambda: self._read(address, named), address)
+    def page(self, address: str, *, named: str) -> tuple[str, str] | None:
+        """Text and final address of a page; None of what is no HTML, whose body stays where it is."""
+        text, status, final = self.tried(lambda: self._read(address, named, html=True), address)
         if status != 200:
             raise Fault(f"status {status}")
-        return text, final
+        return None if text is None else (text, final)
 
     def tried(self, action: Callable[[], Any], address: str) -> Any:
         """What ``action`` returns, tried again after a Fault that may pass, each time after a longer wait."""
@@ -700,8 +714,9 @@ class Part:
 
     def begin(self, version: dict[str, Any]) -> None:
         """Empty, for this version. In this order: a kill in between leaves no old bytes under a new name."""
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        self.path.write_bytes(b"")
+        with _telling_full():
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            self.path.write_bytes(b"")
         _write_json(self._state, version)
         self.version = version
 
@@ -812,17 +827,20 @@ def _record_of(path: Path) -> Record | None:
 @contextmanager
 def _durably(path: Path) -> Iterator[Path]:
     """``replacing``, on the disk before it takes its name; a disk that is full is DiskFull."""
+    with _telling_full(), replacing(path) as part:
+        yield part
+        with part.open("rb+") as file:
+            os.fsync(file.fileno())
+
+
+@contextmanager
+def _telling_full() -> Iterator[None]:
     try:
-        with replacing(path) as part:
-            yield part
-            with part.open("rb+") as file:
-                os.fsync(file.fileno())
+        yield
     except OSError as error:
-        raise _full(error) from None
-
-
-def _full(error: OSError) -> Exception:
-    return DiskFull(error.strerror) if error.errno in FULL else error
+        if error.errno in FULL:
+            raise DiskFull(error.strerror) from None
+        raise
 
 
 def _write_json(path: Path, content: Mapping[str, Any]) -> None:
@@ -963,29 +981,26 @@ def _receive(client: Client, response: Any, part: Part, held: int, received: Cal
     """Append a body to a part, as its bytes come."""
     limits, head, is_looked_at = client.limits, b"", held > 0
     since, counted = time.monotonic(), 0
-    try:
-        with part.path.open("ab", buffering=0) as file:
-            for piece in response.iter_raw():
-                held += len(piece)
-                client.refuse_size(held)
-                if not is_looked_at:
-                    head += piece[:HEAD]
-                    if len(head) >= HEAD:
-                        refuse_page(head)
-                        is_looked_at = True
-                _write(file, piece)
-                received(len(piece))
-                counted += len(piece)
-                if (spent := time.monotonic() - since) >= limits.speed:
-                    if counted < limits.lowest_speed * spent:
-                        raise Fault(
-                            f"too slow: {counted / spent:.0f} bytes/s for {spent:.0f} s, and the limit is "
-                            f"{limits.lowest_speed:g}; {held} bytes are kept"
-                        )
-                    since, counted = time.monotonic(), 0
-            os.fsync(file.fileno())
-    except OSError as error:
-        raise _full(error) from None
+    with _telling_full(), part.path.open("ab", buffering=0) as file:
+        for piece in response.iter_raw():
+            held += len(piece)
+            client.refuse_size(held)
+            if not is_looked_at:
+                head += piece[:HEAD]
+                if len(head) >= HEAD:
+                    refuse_page(head)
+                    is_looked_at = True
+            _write(file, piece)
+            received(len(piece))
+            counted += len(piece)
+            if (spent := time.monotonic() - since) >= limits.speed:
+                if counted < limits.lowest_speed * spent:
+                    raise Fault(
+                        f"too slow: {counted / spent:.0f} bytes/s for {spent:.0f} s, and the limit is "
+                        f"{limits.lowest_speed:g}; {held} bytes are kept"
+                    )
+                since, counted = time.monotonic(), 0
+        os.fsync(file.fileno())
     if not held:
         raise Fault("0 bytes came", again=True)
 
@@ -997,8 +1012,8 @@ def fetch_song(song: Song, folder: Folder, client: Client, *, verify: bool = Fal
         return Outcome("there", song.address, record=record)
     try:
         if not song.license and song.page:  # the page of the song may tell what the list did not
-            text, final = client.page(song.page, named=song.named or song.address)
-            song = _with_page(song, text, final)
+            page = client.page(song.page, named=song.named or song.address)
+            song = _with_page(song, *page) if page else song
         if not any_license and not is_open(song.license):
             stated = (
                 f"its licence is {song.license!r}, which is not known as open"
@@ -1074,11 +1089,11 @@ def _listed_by_pages(address: str, client: Client, license: str) -> Iterator[Son
         try:
             if len(seen) > MOST_PAGES:
                 raise Fault(f"more than {MOST_PAGES} pages")
-            if len(seen) == 1 and not client.is_page(address):
+            page = client.page(following, named=address)
+            if page is None and following == address:
                 yield Song(address, license=license)
                 return
-            text, final = client.page(following, named=address)
-            found = songs_of_page(text, final, named=address)
+            found = songs_of_page(*(page or ("", following)), named=address)
             if not found.songs:
                 raise Fault("a page that lists no songs in a way that is known here")
         except Fault as fault:
@@ -1223,8 +1238,9 @@ def main(arguments: argparse.Namespace) -> int:
     code = 0
     with Client(limits, contact=arguments.contact) as client:
         try:
-            songs = []
-            for found in listed(arguments.given, client, license=arguments.license):
+            songs: list[Song] = []
+            known = listed(arguments.given, client, license=arguments.license)
+            for found in tqdm(known, unit="song", desc="listing", delay=0.5, leave=False, disable=None):
                 count(found) if isinstance(found, Outcome) else songs.append(found)
             with tqdm(
                 total=len(songs), unit="song", desc="fetching", delay=0.5, leave=False, disable=None
@@ -1242,6 +1258,9 @@ def main(arguments: argparse.Namespace) -> int:
                     bar.update()
         except DiskFull as error:
             complain(f"stopped: {arguments.out}: {error}; make room and run it again, what came is kept")
+            code = 1
+        except OSError as error:
+            complain(f"stopped: {arguments.out}: {error}")
             code = 1
         except KeyboardInterrupt:
             complain("interrupted; run it again to go on, what came is kept")

@@ -136,7 +136,11 @@ class Record:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of an address: "fetched", "there", "refused" (by its licence) or "failed"."""
+    """What became of an address.
+
+    state : "fetched", "there", "refused" (by its licence), "damaged" (all of it came, and it is no whole sound:
+    not asked for again until one asks to) or "failed" (the next run tries again).
+    """
 
     state: str
     address: str
@@ -150,6 +154,10 @@ class Fault(Exception):
     def __init__(self, reason: str, *, again: bool = False, wait: float = 0.0) -> None:
         super().__init__(printable(" ".join(reason.split())))
         self.again, self.wait = again, wait
+
+
+class Unfit(Fault):
+    """What came is not what was wanted: nothing of it is kept, or the next run would go on with it."""
 
 
 class DiskFull(Exception):
@@ -547,6 +555,8 @@ class Client:
         def allowed(peer: str) -> bool:
             return self._proxied or self._allowed(peer, named)
 
+        limits = self.limits
+        late = f"took longer than {limits.total:g} s, or as a page {4 * limits.read:g} s, tries and all"
         with _Watch(allowed, seconds) as watch:
             try:
                 with self._http.stream(
@@ -554,16 +564,16 @@ class Client:
                 ) as found:
                     yield found
                 if watch.late:  # where no length was told, the end of the connection is that of the body
-                    raise Fault(f"took longer than {self.limits.total:g} s altogether")
+                    raise Fault(late)
             except httpx.ConnectTimeout:
-                raise Fault(f"no connection within {self.limits.connect:g} s", again=True) from None
+                raise Fault(f"no connection within {limits.connect:g} s", again=True) from None
             except httpx.TimeoutException:
-                raise Fault(f"stalled: not one byte for {self.limits.read:g} s", again=True) from None
+                raise Fault(f"stalled: not one byte for {limits.read:g} s", again=True) from None
             except (httpx.InvalidURL, UnicodeError) as error:
                 raise Fault(f"is, or leads to, what is no address: {error}") from None
             except httpx.HTTPError as error:
                 if watch.late:
-                    raise Fault(f"took longer than {self.limits.total:g} s altogether") from None
+                    raise Fault(late) from None
                 raise Fault(f"broke off: {str(error) or type(error).__name__}", again=True) from None
 
     def _take_turn(self, address: str) -> None:
@@ -612,7 +622,7 @@ class Client:
         self, address: str, named: str, *, robots: bool = True, html: bool = False
     ) -> tuple[str | None, int, str]:
         """Text, status and final address; no text of what is no page if ``html`` is asked for."""
-        with self.open(address, named=named, seconds=self.limits.read * 4, robots=robots) as response:
+        with self.open(address, named=named, seconds=4 * self.limits.read, robots=robots) as response:
             if response.status_code in PASSING or response.status_code >= 500:
                 raise fault_of_status(response)
             final = str(response.url)
@@ -633,9 +643,9 @@ class Client:
             return data.decode("utf-8", "replace"), response.status_code, final  # a charset nobody knows
 
     def refuse_size(self, count: int | None) -> None:
-        """Fault if a song has, or would have, more bytes than are allowed."""
+        """Unfit if a song has, or would have, more bytes than are allowed."""
         if count and count > self.limits.most_bytes:
-            raise Fault(
+            raise Unfit(
                 f"has {count} bytes or more, and the limit is {self.limits.most_bytes} (--most-bytes)"
             )
 
@@ -769,15 +779,11 @@ class Folder:
         return record if not verify or _sha256(path) == record.sha256 else None
 
     def keep(self, song: Song, part: Part, *, final: str) -> Record:
-        """Name what a part holds, if it is a whole sound, and record it; else Fault, and nothing stays."""
-        try:
-            found = _sha256(part.path)
-            if song.sha256 and found != song.sha256.lower():
-                raise Fault(f"its SHA-256 is {found[:16]}..., and the catalogue states {song.sha256[:16]}...")
-            name = file_name(song, extension_of(part.path))
-        except Fault:
-            part.clear()  # what came whole and is no song will not be one next time
-            raise
+        """Name what a part holds, if it is a whole sound, and record it; else Unfit."""
+        found = _sha256(part.path)
+        if song.sha256 and found != song.sha256.lower():
+            raise Unfit(f"its SHA-256 is {found[:16]}..., and the catalogue states {song.sha256[:16]}...")
+        name = file_name(song, extension_of(part.path))
         record = Record(
             file=name, address=song.address, final_address=final, sha256=found, bytes=part.size,
             license=song.license, artist=song.artist, title=song.title, genre=song.genre,
@@ -796,6 +802,15 @@ class Folder:
             "at": datetime.now(UTC).isoformat(timespec="seconds"),
         }
         _write_json(self._records / f"{song.key}.failed.json", {**asdict(song), **told})
+
+    def damage(self, song: Song) -> str:
+        """What was wrong with a song that came whole in an earlier run, "" if nothing is known."""
+        try:
+            told = json.loads((self._records / f"{song.key}.failed.json").read_text(encoding="utf-8"))
+            same = told["sha256"] == song.sha256  # a catalogue that was corrected is believed
+            return str(told["fault"]) if told["state"] == "damaged" and same else ""
+        except (OSError, ValueError, LookupError, TypeError):
+            return ""
 
     def records(self) -> list[Record]:
         """Of all songs that are there, by file name."""
@@ -887,18 +902,18 @@ def _stem(address: str) -> str:
 
 
 def refuse_page(head: bytes) -> None:
-    """Fault if the first bytes of a file are those of a page, or of nothing that sounds."""
+    """Unfit if the first bytes of a file are those of a page, or of nothing that sounds."""
     text = head.lstrip(b"\xef\xbb\xbf \t\r\n")
     if text[:1] in {b"<", b"{", b"["}:
         begin = printable(" ".join(text[:60].decode("utf-8", "replace").split()))
-        raise Fault(f"is a page and no sound, likely an error with status 200; it begins {begin!r}")
+        raise Unfit(f"is a page and no sound, likely an error with status 200; it begins {begin!r}")
     head = head.lstrip(b"\0")  # in front of some MP3
     if head and not kind_of(head[:12]) and not tag_length(head):
-        raise Fault(f"is no sound that is known here: it begins with the bytes {head[:8].hex(' ')}")
+        raise Unfit(f"is no sound that is known here: it begins with the bytes {head[:8].hex(' ')}")
 
 
 def extension_of(path: Path) -> str:
-    """What the name of a sound should end with; Fault if the file is no sound, or not whole.
+    """What the name of a sound should end with; Unfit if the file is no sound, or not whole.
 
     Its containers' own sizes, counts and checksums are read; it is not decoded.
     """
@@ -917,7 +932,7 @@ def extension_of(path: Path) -> str:
             raise AudioError("holds tags and no sound")
         return "opus" if kind == "ogg" and b"OpusHead" in data[start : start + 64] else EXTENSIONS[kind]
     except AudioError as error:
-        raise Fault(f"is no whole sound: {error}") from None
+        raise Unfit(f"is no whole sound: {error}") from None
     finally:
         give_back(data)
 
@@ -1005,11 +1020,23 @@ def _receive(client: Client, response: Any, part: Part, held: int, received: Cal
         raise Fault("0 bytes came", again=True)
 
 
-def fetch_song(song: Song, folder: Folder, client: Client, *, verify: bool = False, any_license: bool = False,
-               received: Callable[[int], None] = lambda count: None) -> Outcome:  # fmt: skip
+def fetch_song(
+    song: Song,
+    folder: Folder,
+    client: Client,
+    *,
+    verify: bool = False,
+    again: bool = False,
+    any_license: bool = False,
+    received: Callable[[int], None] = lambda count: None,
+) -> Outcome:
     """Bring one song, unless it is there, by all the rules above; DiskFull is all that is raised."""
     if record := folder.record(song, verify=verify):
         return Outcome("there", song.address, record=record)
+    if not again and (fault := folder.damage(song)):
+        return Outcome("damaged", song.address, f"{fault}; as an earlier run found, --again asks for it anew")
+    part = folder.part(song)
+    whole = False
     try:
         if not song.license and song.page:  # the page of the song may tell what the list did not
             page = client.page(song.page, named=song.named or song.address)
@@ -1023,11 +1050,14 @@ def fetch_song(song: Song, folder: Folder, client: Client, *, verify: bool = Fal
             outcome = Outcome("refused", song.address, f"{stated}; --any-license fetches it all the same")
             folder.tell(song, outcome)
             return outcome
-        part, end = folder.part(song), time.monotonic() + client.limits.total
+        end = time.monotonic() + client.limits.total
         final = client.tried(lambda: _attempt(client, song, part, end, received), song.address)
+        whole = bool(part.version.get("total"))  # by the server's own count
         return Outcome("fetched", song.address, record=folder.keep(song, part, final=final))
     except Fault as fault:
-        outcome = Outcome("failed", song.address, str(fault))
+        if isinstance(fault, Unfit):
+            part.clear()
+        outcome = Outcome("damaged" if whole else "failed", song.address, str(fault))
         folder.tell(song, outcome)
         return outcome
 
@@ -1049,6 +1079,7 @@ def fetch(
     *,
     client: Client,
     verify: bool = False,
+    again: bool = False,
     any_license: bool = False,
     received: Callable[[int], None] = lambda count: None,
 ) -> Iterator[Outcome]:
@@ -1062,7 +1093,13 @@ def fetch(
         try:
             for song in {song.key: song for song in songs}.values():
                 yield fetch_song(
-                    song, folder, client, verify=verify, any_license=any_license, received=received
+                    song,
+                    folder,
+                    client,
+                    verify=verify,
+                    again=again,
+                    any_license=any_license,
+                    received=received,
                 )
         finally:
             with suppress(DiskFull):
@@ -1171,6 +1208,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--verify", action="store_true", help="read the songs that are there and compare checksums"
     )
+    parser.add_argument("--again", action="store_true", help="ask again for songs that were damaged, too")
     parser.add_argument(
         "--contact",
         default="",
@@ -1225,7 +1263,7 @@ def main(arguments: argparse.Namespace) -> int:
         delay=arguments.delay, tries=arguments.tries, read=arguments.timeout, total=arguments.total,
         lowest_speed=arguments.lowest_speed, most_bytes=int(arguments.most_bytes),
     )  # fmt: skip
-    states = dict.fromkeys(("fetched", "there", "refused", "failed"), 0)
+    states = dict.fromkeys(("fetched", "there", "refused", "damaged", "failed"), 0)
     arrived = 0
 
     def count(outcome: Outcome) -> None:
@@ -1251,8 +1289,15 @@ def main(arguments: argparse.Namespace) -> int:
                     arrived += size
                     bar.set_postfix_str(f"{arrived / 1e6:.1f} MB")
 
-                outcomes = fetch(songs, arguments.out, client=client, verify=arguments.verify,
-                                 any_license=arguments.any_license, received=received)  # fmt: skip
+                outcomes = fetch(
+                    songs,
+                    arguments.out,
+                    client=client,
+                    verify=arguments.verify,
+                    again=arguments.again,
+                    any_license=arguments.any_license,
+                    received=received,
+                )
                 for outcome in outcomes:
                     count(outcome)
                     bar.update()
@@ -1267,6 +1312,6 @@ def main(arguments: argparse.Namespace) -> int:
             code = 130
     say(
         f"{states['fetched']} songs fetched ({arrived / 1e6:.1f} MB), {states['there']} were there, "
-        f"{states['refused']} not openly licensed, {states['failed']} failed"
+        f"{states['refused']} not openly licensed, {states['damaged']} damaged, {states['failed']} failed"
     )
-    return code or int(states["refused"] + states["failed"] > 0)
+    return code or int(states["refused"] + states["damaged"] + states["failed"] > 0)

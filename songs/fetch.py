@@ -27,6 +27,7 @@ import argparse
 import csv
 import errno
 import hashlib
+import io
 import ipaddress
 import json
 import os
@@ -138,7 +139,7 @@ class Record:
 class Outcome:
     """What became of an address.
 
-    state : "fetched", "there", "refused" (by its licence), "damaged" (all of it came, and it is no whole sound:
+    state : "fetched", "there", "refused" (by its licence), "damaged" (all of it came and is no whole sound:
     not asked for again until one asks to) or "failed" (the next run tries again).
     """
 
@@ -220,7 +221,7 @@ def songs_of_file(path: Path, *, license: str = "") -> list[Song]:
     kind = path.suffix.lower()
     try:
         if kind in {".csv", ".tsv"}:
-            table = csv.DictReader(text.splitlines(), delimiter="," if kind == ".csv" else "\t")
+            table = csv.DictReader(io.StringIO(text, newline=""), delimiter="," if kind == ".csv" else "\t")
             rows: list[Any] = list(table)
             if "url" not in (table.fieldnames or ()):
                 raise AudioError(
@@ -441,7 +442,7 @@ class _Watch:
     """
 
     def __init__(self, allowed: Callable[[str], bool], seconds: float) -> None:
-        self._allowed, self._socket, self.late, self.peer = allowed, None, False, ""
+        self._allowed, self._socket, self.late = allowed, None, False
         self._timer = threading.Timer(max(seconds, 0.001), self._end)
         self._timer.daemon = True
 
@@ -458,7 +459,6 @@ class _Watch:
             self._socket = info["return_value"].get_extra_info("socket")
             peer = info["return_value"].get_extra_info("server_addr")
             if peer and not self._allowed(peer[0]):
-                self.peer = peer[0]
                 raise Fault(
                     f"its host name leads to {peer[0]}, which is not in the network of what was asked for"
                 )
@@ -571,6 +571,8 @@ class Client:
                 raise Fault(f"stalled: not one byte for {limits.read:g} s", again=True) from None
             except (httpx.InvalidURL, UnicodeError) as error:
                 raise Fault(f"is, or leads to, what is no address: {error}") from None
+            except httpx.ConnectError as error:
+                raise Fault(f"no connection: {error}", again=True) from None
             except httpx.HTTPError as error:
                 if watch.late:
                     raise Fault(late) from None
@@ -578,14 +580,14 @@ class Client:
 
     def _take_turn(self, address: str) -> None:
         """Wait until the host of an address may be asked."""
-        host = urlsplit(address).netloc
+        host = urlsplit(address).netloc.lower()
         if (wait := self._next.get(host, 0.0) - self.clock.now()) > 0:
             self.clock.sleep(wait)
         self._next[host] = self.clock.now() + max(self.limits.delay, self._crawl_delay(address))
 
     def hold_off(self, address: str, seconds: float) -> None:
         """Ask nothing of a host for this long."""
-        host = urlsplit(address).netloc
+        host = urlsplit(address).netloc.lower()
         self._next[host] = max(self._next.get(host, 0.0), self.clock.now() + seconds)
 
     def _crawl_delay(self, address: str) -> float:
@@ -629,18 +631,16 @@ class Client:
             if html and "html" not in response.headers.get("content-type", "").lower():
                 return None, response.status_code, final
             refuse_encoding(response)
-            data = b""
+            data = bytearray()
             for piece in response.iter_raw():
                 data += piece
                 if len(data) > PAGE_BYTES:
                     raise Fault(f"a page of more than {PAGE_BYTES} bytes")
-            with suppress(LookupError):
-                return (
-                    data.decode(response.charset_encoding or "utf-8", "replace"),
-                    response.status_code,
-                    final,
-                )
-            return data.decode("utf-8", "replace"), response.status_code, final  # a charset nobody knows
+            try:
+                text = data.decode(response.charset_encoding or "utf-8", "replace")
+            except LookupError:  # a charset that nobody knows
+                text = data.decode("utf-8", "replace")
+            return text.removeprefix("\ufeff"), response.status_code, final
 
     def refuse_size(self, count: int | None) -> None:
         """Unfit if a song has, or would have, more bytes than are allowed."""
@@ -670,14 +670,14 @@ class Client:
                     raise Fault(f"{fault}; it asks to wait {fault.wait:g} s, more than "
                                 f"{self.limits.longest_wait:g} s: run it again later") from None  # fmt: skip
                 if count + 1 == self.limits.tries:
-                    raise Fault(f"{fault}; tried {self.limits.tries} times") from None
+                    raise Fault(f"{fault}; tried {count + 1} times" if count else str(fault)) from None
                 self.hold_off(address, wait)
         raise AssertionError("at least one try")
 
 
 def _root(address: str) -> str:
     parts = urlsplit(address)
-    return f"{parts.scheme}://{parts.netloc}"
+    return f"{parts.scheme}://{parts.netloc.lower()}"
 
 
 def fault_of_status(response: Any) -> Fault:
@@ -964,15 +964,13 @@ def _attempt(client: Client, song: Song, part: Part, end: float, received: Calla
         if status == 206:
             if not offset:
                 raise Fault("sends a piece (206) to who asks for the whole")
-            changed = [name for name in ("etag", "last_modified") if told[name] != part.version.get(name, "")]
+            # Where If-Range was heeded, a piece need not repeat both.
+            held = {name: part.version.get(name, "") for name in ("etag", "last_modified") if told[name]}
+            changed = [name for name, value in held.items() if told[name] != value]
             if first != offset or changed or (total or 0) != (part.version.get("total") or total or 0):
                 part.clear()
-                why = (
-                    f"the file has changed ({', '.join(changed)})"
-                    if changed
-                    else f"bytes {first} of {total} came"
-                )
-                raise Fault(f"the rest from byte {offset} does not fit: {why}", again=True)
+                seen = ", ".join(changed) or f"it begins at {first}, of {total}"
+                raise Fault(f"the rest from byte {offset} does not fit: another {seen}", again=True)
         else:
             offset, total = 0, int(response.headers.get("content-length", 0)) or None
             client.refuse_size(total)
@@ -1030,7 +1028,7 @@ def fetch_song(
     any_license: bool = False,
     received: Callable[[int], None] = lambda count: None,
 ) -> Outcome:
-    """Bring one song, unless it is there, by all the rules above; DiskFull is all that is raised."""
+    """Bring one song, unless it is there, by the rules above. Raises DiskFull, and OSError of the folder."""
     if record := folder.record(song, verify=verify):
         return Outcome("there", song.address, record=record)
     if not again and (fault := folder.damage(song)):
@@ -1042,12 +1040,9 @@ def fetch_song(
             page = client.page(song.page, named=song.named or song.address)
             song = _with_page(song, *page) if page else song
         if not any_license and not is_open(song.license):
-            stated = (
-                f"its licence is {song.license!r}, which is not known as open"
-                if song.license
-                else "no licence known"
-            )
-            outcome = Outcome("refused", song.address, f"{stated}; --any-license fetches it all the same")
+            stated = f"its licence is {song.license!r}, not known as open" if song.license else ""
+            why = f"{stated or 'no licence known'}; --any-license fetches it all the same"
+            outcome = Outcome("refused", song.address, why)
             folder.tell(song, outcome)
             return outcome
         end = time.monotonic() + client.limits.total
@@ -1085,8 +1080,8 @@ def fetch(
 ) -> Iterator[Outcome]:
     """Bring songs into a folder, one after another, and tell what became of each.
 
-    Raises DiskFull, AudioError if another process fetches into the folder. However it ends, ``fetched.csv``
-    tells what is there.
+    Raises DiskFull, OSError of the folder, AudioError if another process fetches into it. However it ends,
+    ``fetched.csv`` tells what is there.
     """
     folder = Folder(out)
     with folder.alone():

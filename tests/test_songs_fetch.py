@@ -419,7 +419,7 @@ class TestResumed:
     def test_in_the_next_run(self, server, bring):
         server.answer["/a.wav"] = ranged(WAV, breaks_at=3000)
         fault = only(bring("/a.wav", limits=replace(LIMITS, tries=1))).fault
-        assert fault.startswith("broke off: ") and fault.endswith("tried 1 times")
+        assert fault.startswith("broke off: ") and "tried" not in fault
         assert only(bring("/a.wav")).state == "fetched"
         assert ranges(server) == [None, "bytes=3000-"]
 
@@ -479,6 +479,19 @@ class TestResumed:
         assert len(WAV) == 8044
         assert (bring.folder / only(bring("/a.wav")).record.file).read_bytes() == WAV
         assert ranges(server) == [None, "bytes=3000-", None]
+
+    def test_a_piece_need_not_repeat_what_if_range_has_settled(self, server, bring):
+        """RFC 9110, 15.3.7: other headers than the ETag need not come with it."""
+
+        def answer(request):
+            if request.headers.get("Range"):
+                told = {"Content-Range": f"bytes 3000-{len(WAV) - 1}/{len(WAV)}", "ETag": '"one"'}
+                return request.reply(206, WAV[3000:], told)
+            told = {"ETag": '"one"', "Last-Modified": "Thu, 01 Jan 2026 00:00:00 GMT"}
+            request.reply(200, WAV[:3000], told, length=len(WAV))
+
+        server.answer["/a.wav"] = answer
+        assert only(bring("/a.wav")).state == "fetched" and ranges(server) == [None, "bytes=3000-"]
 
     def test_a_whole_in_place_of_the_rest(self, server, bring):
         def answer(request):
@@ -556,7 +569,7 @@ class TestMisbehaved:
 
     def test_nothing_listens(self, server, bring):
         server.close()
-        assert "cannot be had (broke off" in only(bring("/a.wav")).fault
+        assert "cannot be had (no connection: " in only(bring("/a.wav")).fault
 
     def test_fewer_bytes_than_promised(self, server, bring):
         server.answer["/a.wav"] = lambda request: request.reply(200, WAV, length=len(WAV) + 1)
@@ -622,7 +635,7 @@ class TestMisbehaved:
 
         server.answer["/a.wav"] = answer
         fault = only(bring("/a.wav", limits=replace(LIMITS, tries=1, read=0.5))).fault
-        assert fault == "stalled: not one byte for 0.5 s; tried 1 times"
+        assert fault == "stalled: not one byte for 0.5 s"
 
     def drip(self, server, head):
         def answer(request):
@@ -1044,10 +1057,7 @@ class TestLicences:
             Song(server.root + f"/{name}.wav", license=text) for name, text in (("a", "Mine"), ("b", ""))
         )
         one, two = bring(closed, none)
-        assert (
-            one.fault
-            == "its licence is 'Mine', which is not known as open; --any-license fetches it all the same"
-        )
+        assert one.fault == "its licence is 'Mine', not known as open; --any-license fetches it all the same"
         assert two.fault.startswith("no licence known; ") and (one.state, two.state) == ("refused", "refused")
         assert server.asked == []
         assert only(bring(closed, any_license=True)).record.license == "Mine"

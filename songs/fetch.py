@@ -498,9 +498,8 @@ class Client:
             limits=httpx.Limits(max_keepalive_connections=0),  # each request shows its peer
             follow_redirects=False,  # each hop is looked at
         )
-        self._proxied = bool(
-            {"http_proxy", "https_proxy", "all_proxy"} & {name.lower() for name in os.environ}
-        )
+        proxies = {"http_proxy", "https_proxy", "all_proxy"}
+        self._proxied = bool(proxies & {name.lower() for name in os.environ})  # then every peer is the proxy
         self._robots: dict[str, RobotFileParser | str] = {}  # or why there is none
         self._next: dict[str, float] = {}  # host -> when it may be asked again
 

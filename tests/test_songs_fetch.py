@@ -566,6 +566,11 @@ class TestMisbehaved:
         assert "is no whole sound" in only(bring("/a.wav")).fault
         assert os.listdir(bring.folder / ".parts") == ["lock"]  # nor is it resumed for ever
 
+    def test_a_whole_container_of_a_codec_that_nobody_knows(self, server, bring):
+        server.answer["/a.wav"] = WAV[:20] + b"\x34\x12" + WAV[22:]
+        fault = only(bring("/a.wav")).fault
+        assert fault.startswith("is no whole sound: unreadable")
+
     def test_no_protocol_at_all(self, server, bring):
         server.answer["/a.wav"] = lambda request: request.wfile.write(b"\0\1\2 hello\r\n\r\n" * 9)
         assert "broke off" in only(bring("/a.wav")).fault

@@ -28,23 +28,10 @@ pytest.importorskip("httpx")
 pytest.importorskip("bs4")
 
 from songs import fetch as module
-from songs.fetch import (
-    HEAD,
-    Client,
-    Clock,
-    Folder,
-    Limits,
-    Song,
-    add_arguments,
-    fetch,
-    file_name,
-    is_open,
-    listed,
-    main,
-    network_of,
-    songs_of_file,
-    songs_of_page,
-)
+from songs.catalogues import Song, is_open, songs_of_file, songs_of_page
+from songs.fetch import add_arguments, fetch, listed, main
+from songs.fetched import HEAD, DiskFull, Folder, file_name
+from songs.polite import Client, Clock, Limits, network_of
 
 CC = "https://creativecommons.org/licenses/by/4.0/"
 SECONDS = 10  # of a test's requests, at the very most
@@ -690,7 +677,7 @@ class TestMisbehaved:
             write(file, piece)
 
         monkeypatch.setattr(module, "_write", until_full)
-        with pytest.raises(module.DiskFull, match="No space left"):
+        with pytest.raises(DiskFull, match="No space left"):
             bring("/a.wav", "/b.wav")
         assert server.paths() == ["/a.wav"]  # and no more is asked for
         monkeypatch.undo()

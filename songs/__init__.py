@@ -1,0 +1,1 @@
+"""A music collection as tables, on one machine or many."""

@@ -53,8 +53,8 @@ DIMENSIONS = 6 * 16
 
 SIMILARITY = 0.8  # cosine at which two vectors may be the same moment
 SPEEDS = 0.035  # how far speeds are searched to each side of 1
-SPEED_STEP = 0.0025  # 0.2 s in 80 s to each side of the middle; the fit finds what lies between
-TOLERANCE = 0.2  # s from the line
+SPEED_STEP = 0.0025  # 0.1 s in 80 s to each side of the middle; the fit finds what lies between
+TOLERANCE = 0.1  # s from the line, two frames
 SHORTEST = 2.0  # s of agreeing anchors, below which a speed cannot be fitted
 QUERIES = 32  # vectors of a song that search the others
 
@@ -215,7 +215,7 @@ def align(first: Fingerprint, second: Fingerprint, *, similarity: float = SIMILA
         np.sum((mapped >= ends[0] - TOLERANCE) & (mapped <= ends[-1] + TOLERANCE))
         for mapped, ends in ((slope * one + offset, other), ((other - offset) / slope, one))
     ]
-    return Alignment(matches, matches / max(1, matches, min(inside)), 1.0 / slope, offset)
+    return Alignment(matches, float(matches / max(1, matches, min(inside))), 1.0 / slope, float(offset))
 
 
 def candidates(

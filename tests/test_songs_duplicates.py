@@ -261,7 +261,9 @@ class TestFindDuplicates:
             (0, "b whole", "c end"),
         ]
 
-    def test_candidates_are_those_of_brute_force(self):
+    @pytest.mark.parametrize("at_once", [1_024, 16])
+    def test_candidates_are_those_of_brute_force(self, at_once, monkeypatch):
+        monkeypatch.setattr(fingerprint, "SONGS_AT_ONCE", at_once)
         rng = np.random.default_rng(2)
         base = rng.normal(0, 40, (30, DIMENSIONS))
         songs = []

@@ -179,7 +179,7 @@ def nearest(
         Content of each row; name of each feature, for the words.
     exclude : collection of str
         Songs to leave out: itself, and those of its artist, whom nearest neighbours otherwise find by the
-        sound of the album (Flexer and Schnitzer 2010, doi:10.1162/COMJ_a_00004).
+        sound of the album (Flexer and Schnitzer, Computer Music Journal 34(3), 2010).
 
     A feature is divided by its interquartile range over the collection, brought to the scale of a standard
     deviation; one that has none is left out, and none counts with more than 10. Exact search, by faiss.

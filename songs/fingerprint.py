@@ -17,7 +17,7 @@ copies from songs that share a loop or an instrument. What it cannot tell from a
 rendered again by the same instruments up to 4 % faster or slower, or with a part left out.
 
 Landmarks whose ratios do not change with speed are the usual way to the last of these: quads of peaks
-(Sonnleitner and Widmer 2016, doi:10.1109/TASLP.2015.2509248), triplets (Six and Leman, Panako, ISMIR 2014).
+(Sonnleitner and Widmer, DAFx 2014), triplets (Six and Leman, Panako, ISMIR 2014).
 They bear 20 % and more, which is not asked here; pairs of peaks (Wang, ISMIR 2003) bear noise, but no speed.
 """
 

@@ -48,7 +48,7 @@ BANDS = 56  # semitones, the highest at 3,136 Hz
 FLOOR = 1e-3  # of the mean band power: 30 dB below it, what a codec leaves out counts for nothing
 APART = 6  # frames, 0.3 s: an anchor is the strongest beginning so far around
 REACH, STEP = 30, 4  # frames: a vector samples 1.5 s to each side, every 0.2 s
-TIME_ORDERS = slice(0, 6)  # of the cosine transform over 3 s: periods down to 1.2 s
+TIME_ORDERS = slice(0, 6)  # of the cosine transform over 3 s: periods down to 1.3 s
 BAND_ORDERS = slice(4, 20)  # over 56 semitones: 28 down to 5.9; those below are level and equaliser
 DIMENSIONS = 6 * 16
 

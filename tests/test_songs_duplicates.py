@@ -1,0 +1,470 @@
+"""Near-duplicates and nearest songs: closed forms, edits of synthetic songs, brute force, faults."""
+
+import argparse
+import hashlib
+import io
+import pickle
+
+import numpy as np
+import pytest
+import soundfile
+import soxr
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from audio_distance.errors import AudioError
+from songs import duplicates, fingerprint
+from songs.duplicates import Features, edits, find_duplicates, nearest, score, transcoded
+from songs.fingerprint import DIMENSIONS, Fingerprint, align, candidates, fingerprint_song, from_row
+
+RATE = 16_000  # Hz
+
+
+def tune(seed, *, notes=80, root=48):
+    """(start in beats, MIDI pitch) of a random melody with bass notes."""
+    rng = np.random.default_rng(seed)
+    scale = root + np.array([0, 2, 3, 5, 7, 8, 10, 12, 14, 15, 17, 19, 20, 22, 24])
+    melody = [(0.5 * i, int(rng.choice(scale[5:]))) for i in range(notes) if rng.random() < 0.8]
+    return melody + [(2.0 * i, int(rng.choice(scale[:7]))) for i in range(notes // 4)]
+
+
+def played(score, *, beat=0.5, brightness=1.0, detune=0.0):
+    """A tune by decaying tones of six harmonics, (samples,), at 16 kHz; all songs share this instrument."""
+    seconds = max(start for start, _ in score) * beat + 1.5
+    signal = np.zeros(int(seconds * RATE))
+    time = np.arange(RATE) / RATE
+    for start, pitch in score:
+        frequency = 440 * 2 ** ((pitch + detune - 69) / 12)
+        note = sum(np.sin(2 * np.pi * h * frequency * time) / h**brightness for h in range(1, 7))
+        place = int(start * beat * RATE)
+        signal[place : place + RATE] += 0.05 * np.exp(-4 * time) * note
+    return signal
+
+
+@pytest.fixture(scope="module")
+def songs():
+    """Three songs of 21 s by one instrument, with noise at -60 dB of full scale."""
+    rng = np.random.default_rng(0)
+    signals = {f"song {seed}": played(tune(seed)) for seed in (1, 2, 3)}
+    return {name: signal + rng.normal(0, 1e-3, len(signal)) for name, signal in signals.items()}
+
+
+def print_of(signal, rate=RATE):
+    return fingerprint.fingerprint(np.asarray(signal), rate)
+
+
+def drawn(seed, anchors):
+    """A fingerprint of random vectors: between two of them a cosine of .8 is 8 standard deviations away."""
+    vectors = np.random.default_rng(seed).normal(0, 40, (len(anchors), DIMENSIONS))
+    return Fingerprint(
+        np.asarray(anchors, np.float32),
+        np.clip(np.round(vectors), -127, 127).astype(np.int8),
+        anchors[-1] + 2,
+    )
+
+
+class TestAlign:
+    ANCHORS = np.cumsum(np.random.default_rng(0).uniform(0.3, 1.2, 200))
+
+    @pytest.mark.parametrize("speed", [0.975, 0.99, 1.0, 1.01, 1.025, 1.033])
+    @pytest.mark.parametrize("offset", [-40.0, 0.0, 7.5])
+    def test_closed_form(self, speed, offset):
+        first = drawn(1, self.ANCHORS)
+        second = Fingerprint((offset + self.ANCHORS / speed).astype(np.float32), first.vectors, 0.0)
+        line = align(first, second)
+        assert line.matches == 200 and line.share == 1.0
+        # Anchors are float32 of up to 200 s: each is 8e-6 s off at most.
+        assert line.speed == pytest.approx(speed, abs=1e-6) and line.offset == pytest.approx(offset, abs=1e-4)
+        back = align(second, first)
+        assert back.speed == pytest.approx(1 / speed, abs=1e-6)
+        assert back.offset == pytest.approx(-offset * speed, abs=1e-4)
+
+    def test_share_counts_the_overlap(self):
+        first = drawn(1, self.ANCHORS)
+        half = Fingerprint(first.anchors[100:] - 50, first.vectors[100:].copy(), 0.0)
+        half.vectors[::2] = drawn(2, self.ANCHORS[:50]).vectors
+        line = align(first, half)
+        assert line.matches == 50 and line.share == pytest.approx(0.5)
+        assert line.offset == pytest.approx(-50.0, abs=1e-3)
+
+    def test_a_speed_beyond_the_search_has_few_matches(self):
+        first = drawn(1, self.ANCHORS)
+        second = Fingerprint((self.ANCHORS / 1.1).astype(np.float32), first.vectors, 0.0)
+        # Slopes differ by 0.057 at least: within 0.1 s of the line for 3.5 s, and 12 anchors at most.
+        assert align(first, second).matches <= 12
+
+    def test_strangers_and_nothing(self):
+        nothing = Fingerprint(np.empty(0, np.float32), np.empty((0, DIMENSIONS), np.int8), 0.0)
+        first = drawn(1, self.ANCHORS)
+        for second in (drawn(2, self.ANCHORS), nothing):
+            line = align(first, second)
+            assert (line.matches, line.share, line.speed, line.offset) == (0, 0.0, 1.0, 0.0)
+
+
+class TestFingerprint:
+    def test_level_makes_no_difference(self, songs):
+        signal = songs["song 1"].astype(np.float32)
+        loud, soft = print_of(signal), print_of(signal / 4)  # a power of two, exact
+        np.testing.assert_array_equal(loud.anchors, soft.anchors)
+        np.testing.assert_array_equal(loud.vectors, soft.vectors)
+
+    def test_anchors_are_where_bursts_begin(self):
+        """Bursts a second apart: an anchor within 0.15 s of each."""
+        rng = np.random.default_rng(3)
+        signal = rng.normal(0, 1e-4, 20 * RATE)
+        starts = np.arange(2, 18)
+        for start in starts:
+            signal[start * RATE : start * RATE + 1600] += rng.normal(0, 0.1, 1600)
+        anchors = print_of(signal).anchors
+        # The window is 0.26 s: what begins is seen 0.13 s before it, and the middle of the rise lies between.
+        assert all(np.min(np.abs(anchors - start)) < 0.15 for start in starts)
+
+    def test_shapes_and_rate(self, songs):
+        found = print_of(songs["song 1"])
+        assert found.vectors.shape == (len(found.anchors), DIMENSIONS) and found.vectors.dtype == np.int8
+        assert np.all(np.diff(found.anchors) > 0.25) and found.anchors.dtype == np.float32
+        assert np.all(np.abs(found.vectors).max(axis=1) == 127)
+        assert found.seconds == len(songs["song 1"]) / RATE
+        other = print_of(soxr.resample(songs["song 1"], RATE, 44_100), 44_100)
+        line = align(found, other)
+        assert line.share > 0.95 and line.speed == pytest.approx(1, abs=1e-3)
+
+    @pytest.mark.parametrize("samples", [0, 1, RATE, 3 * RATE])
+    def test_silence_and_short_sounds_have_no_anchors(self, samples, noise):
+        assert len(print_of(np.zeros(samples)).anchors) == 0
+        assert len(print_of(noise(0, 10)[:samples]).anchors) == 0
+
+    @pytest.mark.parametrize(
+        ("signal", "rate", "message"),
+        [
+            (np.zeros((9, 2)), 8000, r"float64 of shape \(9, 2\)"),
+            (np.zeros(9, np.int16), 8000, "int16"),
+            (np.zeros(9), 7999, "rate is 7999 Hz, and at least 8000"),
+            (np.zeros(9), float("nan"), "rate is nan Hz"),
+            (np.array([0.0, np.nan]), 8000, "not finite"),
+        ],
+    )
+    def test_refusals(self, signal, rate, message):
+        with pytest.raises(AudioError, match=message):
+            fingerprint.fingerprint(signal, rate)
+
+
+class TestEdits:
+    def test_every_edit_of_every_song_is_found(self, songs):
+        rng = np.random.default_rng(5)
+        originals = {name: print_of(signal) for name, signal in songs.items()}
+        copies = {}
+        for name, signal in songs.items():
+            for kind, changed in edits(signal, RATE, rng=rng).items():
+                copies.setdefault(kind, {})[name] = print_of(changed)
+        assert len(copies) == 10
+        for found in score(originals, copies):
+            assert (found.recall, found.precision, found.false, found.missed) == (1.0, 1.0, (), ()), found
+
+    def test_speed_and_offset_are_told(self, songs):
+        signal = songs["song 2"]
+        original = print_of(signal)
+        for speed in (0.975, 1.01, 1.025):
+            line = align(original, print_of(soxr.resample(signal, RATE * speed, RATE)))
+            # Anchors lie on a grid of 0.05 s; the fit over 18 s and 25 of them is ten times finer.
+            assert line.speed == pytest.approx(speed, abs=1e-3) and line.offset == pytest.approx(0, abs=0.05)
+        line = align(original, print_of(signal[10 * RATE :]))
+        assert line.speed == pytest.approx(1, abs=1e-3) and line.offset == pytest.approx(-10, abs=0.05)
+
+    def test_lengths_and_seed(self, songs):
+        signal = songs["song 1"]
+        changed = edits(signal, RATE, rng=np.random.default_rng(1))
+        assert len(changed["10 s off the end"]) == len(changed["10 s off the start"]) == len(signal) - 160_000
+        assert len(changed["2.5 % faster"]) == pytest.approx(len(signal) / 1.025, abs=2)
+        np.testing.assert_allclose(changed["-12 dB"], 0.251189 * signal, rtol=1e-5)
+        short, again, other = (
+            edits(signal[: 3 * RATE], RATE, rng=np.random.default_rng(seed)) for seed in (1, 1, 2)
+        )
+        assert set(changed) - set(short) == {"10 s off the start", "10 s off the end"}
+        assert all(np.array_equal(short[kind], again[kind]) for kind in short)
+        assert len(other["all at once"]) != len(short["all at once"])
+        with pytest.raises(ValueError, match="rate is 8000 Hz"):
+            edits(signal, 8000, rng=np.random.default_rng(1))
+
+    @pytest.mark.parametrize("codec", ["opus", "mp3"])
+    def test_bit_rate(self, songs, codec):
+        signal, real = transcoded(songs["song 1"], RATE, codec=codec)
+        assert 20 < real < 28  # asked for 24, kbit/s
+        assert abs(len(signal) - len(songs["song 1"])) < RATE // 4
+        assert not np.array_equal(signal[:1000], songs["song 1"][:1000])
+
+    def test_unknown_codec(self):
+        with pytest.raises(ValueError, match="codec is 'flac'"):
+            transcoded(np.zeros(9), RATE, codec="flac")
+
+
+class TestDifferentSongs:
+    """What must be no duplicate, though much of it is the same."""
+
+    @pytest.mark.parametrize(
+        "other",
+        [
+            {"beat": 0.55},  # the tune by the same instrument, 10 % slower at the same pitch
+            {"detune": 2.0},  # and two semitones up
+            {"beat": 0.45, "brightness": 2.0},
+        ],
+    )
+    def test_another_performance(self, other):
+        pair = {"a": print_of(played(tune(1))), "b": print_of(played(tune(1), **other))}
+        assert find_duplicates(pair) == []
+
+    def test_the_same_drums_under_other_tunes(self):
+        rng = np.random.default_rng(8)
+        hits = rng.normal(0, 0.05, 1600) * np.exp(-np.arange(1600) / 300)
+        songs = {}
+        for seed in (11, 12, 13):
+            signal = played(tune(seed))
+            for place in range(0, len(signal) - 1600, RATE // 2):
+                signal[place : place + 1600] += hits
+            songs[f"{seed}"] = print_of(signal)
+        assert find_duplicates(songs) == []
+
+    def test_noises(self, noise):
+        assert find_duplicates({f"{seed}": print_of(noise(seed, 20)) for seed in range(4)}) == []
+
+
+class TestFindDuplicates:
+    def test_a_loop_is_its_copy(self):
+        """Every moment of a loop agrees with many: the line is found all the same."""
+        signal = np.tile(played(tune(4, notes=16))[: 8 * RATE], 6)
+        pair = {"a": print_of(signal), "b": print_of(soxr.resample(signal[3 * RATE :], RATE * 1.01, RATE))}
+        (found,) = find_duplicates(pair)
+        assert found.share > 0.8 and found.speed == pytest.approx(1.01, abs=2e-3)
+
+    def test_order_of_songs_makes_no_difference(self, songs):
+        prints = {name: print_of(signal) for name, signal in songs.items()}
+        prints |= {f"{name} copy": print_of(signal[RATE:]) for name, signal in songs.items()}
+        forwards = find_duplicates(prints)
+        assert [(p.group, p.first, p.second) for p in forwards] == [
+            (i, f"song {i + 1}", f"song {i + 1} copy") for i in range(3)
+        ]
+        assert find_duplicates(dict(reversed(prints.items()))) == forwards
+        assert all(p.offset == pytest.approx(-1, abs=0.05) for p in forwards)
+
+    def test_groups_are_joined_by_a_song_between(self):
+        """Ends that have nothing in common are one group through the song that holds both."""
+        whole = drawn(1, TestAlign.ANCHORS)
+        parts = {
+            "b whole": whole,
+            "a start": Fingerprint(whole.anchors[:80], whole.vectors[:80], 0.0),
+            "c end": Fingerprint(whole.anchors[120:], whole.vectors[120:], 0.0),
+            "alone": drawn(3, TestAlign.ANCHORS),
+        }
+        found = find_duplicates(parts)
+        assert [(p.group, p.first, p.second) for p in found] == [
+            (0, "a start", "b whole"),
+            (0, "b whole", "c end"),
+        ]
+
+    @pytest.mark.parametrize("at_once", [1_024, 16])
+    def test_candidates_are_those_of_brute_force(self, at_once, monkeypatch):
+        monkeypatch.setattr(fingerprint, "SONGS_AT_ONCE", at_once)
+        rng = np.random.default_rng(2)
+        base = rng.normal(0, 40, (30, DIMENSIONS))
+        songs = []
+        for count in [*rng.integers(0, 12, 70), 0]:  # more than one block of queries, some without anchors
+            vectors = base[rng.integers(0, 30, count)] + rng.normal(0, 15, (count, DIMENSIONS))
+            songs.append(
+                Fingerprint(np.arange(count, dtype=np.float32), vectors.round().astype(np.int8), 9.0)
+            )
+        expected = {
+            (i, j)
+            for i, a in enumerate(songs)
+            for j, b in enumerate(songs)
+            if i < j and len(a.anchors) and len(b.anchors) and np.max(a.unit() @ b.unit().T) >= 0.8
+        }
+        assert 100 < len(expected) < 71 * 70 / 2
+        assert candidates(songs) == sorted(expected)
+
+    def test_of_no_songs(self):
+        assert find_duplicates({}) == []
+        assert find_duplicates({"silence": print_of(np.zeros(RATE)), "other": print_of(np.zeros(9))}) == []
+
+    @pytest.mark.parametrize(
+        ("options", "message"),
+        [
+            ({"least_share": 0.0}, "least_share is 0.0"),
+            ({"least_share": 1.1}, "least_share is 1.1"),
+            ({"least_matches": 1}, "least_matches is 1"),
+        ],
+    )
+    def test_refusals(self, options, message):
+        with pytest.raises(ValueError, match=message):
+            find_duplicates({}, **options)
+
+    def test_score_counts_misses_and_false_pairs(self):
+        prints = {name: drawn(seed, TestAlign.ANCHORS) for seed, name in enumerate(["a", "b", "c"])}
+        # The copy of b is one of a, and that of c of nothing.
+        copies = {"kind": {"a": prints["a"], "b": prints["a"], "c": drawn(9, TestAlign.ANCHORS)}}
+        (found,) = score(prints, copies)
+        assert (found.found, found.copies, found.missed) == (1, 3, ("b", "c"))
+        assert sorted(map(sorted, found.false)) == [["a", "b"], ["a", "b"]]  # with the original, and the copy
+        assert found.recall == pytest.approx(1 / 3) and found.precision == pytest.approx(1 / 3)
+        (forgiven,) = score(prints, copies, related={frozenset("ab")})
+        assert forgiven.false == () and forgiven.precision == 1.0
+        (none,) = score({"a": prints["a"]}, {"kind": {"a": prints["b"]}})
+        assert none.recall == 0.0 and np.isnan(none.precision)
+
+
+class TestNearest:
+    COLUMNS = ("tempo (1/min)", "level (dB)", "constant")
+
+    def drawn(self, n=60, seed=0):
+        rng = np.random.default_rng(seed)
+        vectors = np.column_stack([rng.normal(120, 20, n), rng.normal(-20, 5, n), np.full(n, 3.0)])
+        return vectors, [hashlib.sha256(bytes([i])).hexdigest() for i in range(n)]
+
+    def test_brute_force(self):
+        vectors, songs = self.drawn()
+        found = nearest(vectors, vectors[7], k=12, songs=songs, columns=self.COLUMNS, exclude={songs[7]})
+        low, high = np.percentile(vectors[:, :2], [25, 75], axis=0)
+        differences = (vectors[:, :2] - vectors[7, :2]) / ((high - low) / 1.349)
+        distances = np.sqrt(np.mean(differences**2, axis=1))
+        expected = [i for i in np.argsort(distances) if i != 7][:12]
+        assert [n.song for n in found] == [songs[i] for i in expected]
+        np.testing.assert_allclose([n.distance for n in found], distances[expected], rtol=1e-9)
+
+    @given(seed=st.integers(0, 2**32 - 1))
+    @settings(max_examples=20, deadline=None)
+    def test_order_of_rows_makes_no_difference(self, seed):
+        """On a coarse grid, where many are tied: in order of content."""
+        rng = np.random.default_rng(seed)
+        vectors, songs = rng.integers(0, 3, (40, 3)).astype(float), [f"{i:02d}" for i in range(40)]
+        options = {"k": 7, "columns": self.COLUMNS}
+        found = nearest(vectors, vectors[0], songs=songs, **options)
+        assert [(n.distance, n.song) for n in found] == sorted((n.distance, n.song) for n in found)
+        order = rng.permutation(40)
+        assert nearest(vectors[order], vectors[0], songs=[songs[i] for i in order], **options) == found
+        # All that are as near as the last named have a later content.
+        every = nearest(vectors, vectors[0], songs=songs, **(options | {"k": 40}))
+        assert every[:7] == found
+
+    def test_an_outlier_sets_no_scale(self):
+        vectors, songs = self.drawn()
+        near = nearest(vectors, vectors[0], k=5, songs=songs, columns=self.COLUMNS)
+        lowest = int(np.argmin(vectors[:, 1]))  # quartiles stay as they are
+        vectors[lowest, 1] = -1e9
+        again = nearest(vectors, vectors[0], k=60, songs=songs, columns=self.COLUMNS)
+        assert again[:5] == near and songs[lowest] not in [n.song for n in near]
+        assert again[-1].song == songs[lowest] and again[-1].distance < 10  # 10 and less, over two features
+
+    def test_words(self):
+        rng = np.random.default_rng(1)
+        vectors = np.column_stack([rng.permutation(101), rng.permutation(101), np.zeros(101)]).astype(float)
+        # The interquartile range of 0 to 100 is 50: a spread of 37.06.
+        query = np.array([50.0, 50.0, 0.0])
+        vectors[0, :2], vectors[1, :2] = (50 + 37.064 * 2, 50 - 37.064), (50, 50)
+        songs = [f"{i:03d}" for i in range(101)]
+        found = {n.song: n for n in nearest(vectors, query, k=101, songs=songs, columns=self.COLUMNS)}
+        assert found["001"].reasons == "every feature within half a spread" and found["001"].distance == 0
+        assert found["000"].reasons == "tempo (1/min) 2.0 spreads higher, level (dB) 1.0 spreads lower"
+
+    def test_exclusion_and_few_songs(self):
+        vectors, songs = self.drawn(4)
+        found = nearest(vectors, vectors[0], k=9, songs=songs, columns=self.COLUMNS, exclude=songs[:2])
+        assert {n.song for n in found} == set(songs[2:])
+        assert nearest(vectors, vectors[0], k=9, songs=songs, columns=self.COLUMNS, exclude=songs) == []
+
+    @pytest.mark.parametrize(
+        ("change", "message"),
+        [
+            ({"k": 0}, "k is 0"),
+            ({"songs": ["a"] * 5}, "song a is there twice"),
+            ({"songs": ["a"]}, r"vectors are \(5, 2\) and query \(2,\) for 1 songs and 2 features"),
+            ({"query": [1.0, np.inf]}, "song asked about: y is inf"),
+            ({"vectors": [[1, 2], [1, 3], [1, np.nan], [0, 0], [2, 2]]}, "song c: y is nan"),
+            ({"vectors": np.ones((5, 2))}, "none of 2 features varies over 5 songs"),
+        ],
+    )
+    def test_refusals(self, change, message):
+        given = {
+            "vectors": np.arange(10.0).reshape(5, 2),
+            "query": [0.0, 0.0],
+            "k": 1,
+            "songs": list("abcde"),
+        }
+        given |= {"columns": ["x", "y"]} | change
+        with pytest.raises(ValueError, match=message):
+            nearest(given.pop("vectors"), given.pop("query"), **given)
+
+
+class TestFiles:
+    def test_a_row_is_the_fingerprint(self, songs, tmp_path):
+        path = tmp_path / "a song's\nname.flac"
+        stereo = np.column_stack([songs["song 1"], 0.5 * songs["song 1"]])
+        soundfile.write(path, stereo, RATE)
+        (row,) = pickle.loads(pickle.dumps(fingerprint_song))(str(path))
+        assert row["song"] == hashlib.sha256(path.read_bytes()).hexdigest()
+        assert row["rate"] == RATE and row["seconds"] == len(stereo) / RATE
+        found, expected = from_row(row), print_of(stereo.mean(axis=1))
+        line = align(expected, found)  # rounded to 16 bits
+        assert line.share > 0.99 and line.offset == pytest.approx(0, abs=0.01)
+        assert found.seconds == row["seconds"]
+
+    def test_faults_are_named(self, songs, tmp_path):
+        path = tmp_path / "song.ogg"
+        soundfile.write(path, songs["song 1"], RATE)
+        path.write_bytes(path.read_bytes()[:-5000])
+        for bad in (path, tmp_path / "missing.wav", tmp_path):
+            with pytest.raises(AudioError, match=str(bad)):
+                fingerprint_song(str(bad))
+        opposite = tmp_path / "opposite.wav"
+        soundfile.write(opposite, np.column_stack([songs["song 1"], -songs["song 1"]]), RATE)
+        with pytest.raises(AudioError, match="cancel"):
+            fingerprint_song(str(opposite))
+
+    def test_rows_of_another_version(self):
+        row = {"song": "x", "seconds": 1.0, "rate": 8000, "anchors": bytes(8), "vectors": bytes(95)}
+        with pytest.raises(ValueError, match="song x: 95 bytes of vectors for 2 anchors"):
+            from_row(row)
+
+
+class TestCommands:
+    def parsed(self, add, *arguments):
+        parser = argparse.ArgumentParser()
+        add(parser)
+        return parser.parse_args(arguments)
+
+    def test_duplicates(self, songs, tmp_path):
+        rows = []
+        for name, signal in (*songs.items(), ("copy", songs["song 2"][2 * RATE :])):
+            soundfile.write(tmp_path / f"{name}.wav", signal, RATE)
+            rows += fingerprint_song(str(tmp_path / f"{name}.wav"))
+        names = {row["song"]: name for row, name in zip(rows, (*songs, "copy"), strict=True)}
+        out = io.StringIO()
+        args = self.parsed(duplicates.add_duplicates_arguments, "--share", "0.5")
+        assert duplicates.duplicates(args, read=lambda: rows, name_of=names.get, out=out) == 0
+        header, line = out.getvalue().splitlines()
+        assert header.split("\t") == ["group", "first", "second", "share", "matches", "speed", "offset"]
+        group, first, second, *_, speed, offset = line.split("\t")
+        assert group == "0" and {first, second} == {"copy", "song 2"}
+        assert abs(float(speed) - 1) < 1e-3 and abs(abs(float(offset)) - 2) < 0.05
+
+    def test_similar(self, capsys):
+        vectors, songs = TestNearest().drawn(6)
+        artists = ["x", "x", "y", "", "y", "x"]
+        table = Features(songs, [f"{i}.ogg" for i in range(6)], artists, TestNearest.COLUMNS, vectors)
+        content = {"0.ogg": songs[0], "3.ogg": songs[3], "new.ogg": "f" * 64}
+        for arguments, count in (
+            (["0.ogg"], 5),
+            (["0.ogg", "--k", "2"], 2),
+            (["0.ogg", "--other-artists"], 3),
+        ):
+            out = io.StringIO()
+            args = self.parsed(duplicates.add_similar_arguments, *arguments)
+            assert duplicates.similar(args, read=lambda: table, content_of=content.get, out=out) == 0
+            header, *lines = out.getvalue().splitlines()
+            assert header == "distance\tname\tdiffers" and len(lines) == count
+            assert "0.ogg" not in out.getvalue()
+        args = self.parsed(duplicates.add_similar_arguments, "3.ogg", "--other-artists")  # of no known artist
+        out = io.StringIO()
+        duplicates.similar(args, read=lambda: table, content_of=content.get, out=out)
+        assert len(out.getvalue().splitlines()) == 6
+        args = self.parsed(duplicates.add_similar_arguments, "new.ogg")
+        assert duplicates.similar(args, read=lambda: table, content_of=content.get) == 1
+        assert "new.ogg: no features of song ffffffffffff" in capsys.readouterr().err

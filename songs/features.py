@@ -31,6 +31,7 @@ from audio_distance.errors import AudioError
 from audio_distance.features import check_signal, describe_signal, divided
 from audio_distance.views import VIEWS
 from songs import sampling
+from songs.tempo_and_key import Key, Tempo, key_of, pulse_of, tempo_of
 
 FRAME_SECONDS = 2048 / 22050
 PITCH_SECONDS = 8192 / 22050
@@ -41,8 +42,6 @@ FLOOR_DB = -100.0
 ROLLOFF = 0.85  # of the magnitude, librosa's default
 DELTA_FRAMES = 9  # of the line whose slope is the delta, librosa's default
 PITCHES_HZ = (65.0, 2100.0)  # C2 to C7: below, bins tell no semitones apart; above, overtones prevail
-SLOWEST, FASTEST = 40.0, 240.0  # BPM
-TEMPO_SECONDS = 3.0  # two beats of the slowest tempo; of less no tempo is told
 
 
 class Column(NamedTuple):
@@ -62,9 +61,7 @@ COLUMNS = (
     Column("mfcc_sd_db", MFCC, "dB", "their standard deviation"),
     Column("mfcc_delta_mean_db_per_s", MFCC, "dB/s", "mean of their slope over 9 frames"),
     Column("mfcc_delta_sd_db_per_s", MFCC, "dB/s", "its standard deviation"),
-    Column(
-        "chroma", 12, "share", "of the power between 65 and 2,100 Hz by pitch class, C first; adds up to 1"
-    ),
+    Column("chroma", 12, "share", "of the power from 65 to 2,100 Hz by pitch class, C first; adds up to 1"),
     Column("contrast_mean_db", CONTRAST_BANDS + 1, "dB", "peaks over valleys, by octaves from 200 Hz"),
     Column("contrast_sd_db", CONTRAST_BANDS + 1, "dB", "its standard deviation"),
     Column("flux_mean_db_per_s", 1, "dB/s", "rises of the mel bands, mean over bands and frames"),
@@ -76,16 +73,12 @@ COLUMNS = (
     Column("peak_hz", 1, "Hz", "bin with the most power, of the mean over frames"),
     Column("zero_crossings_per_s", 1, "1/s", "changes of sign"),
     Column("tempo_bpm", 1, "BPM", "beats a minute, of the sample alone"),
-    Column(
-        "tempo_strength", 1, "correlation", "of the onsets with themselves one beat later; 1: a metronome"
-    ),
+    Column("tempo_strength", 1, "correlation", "of the onsets with themselves a beat later; 1: a metronome"),
     Column("key", 0, "name", "of the sample alone"),
     Column("key_strength", 1, "correlation", "of the chroma with the profile of that key"),
     Column("low_share", 1, "share", "of the power below 150 Hz"),
     Column("harmonic_db", 1, "dB", "harmonic over percussive power; NaN unless asked for"),
-    Column(
-        "views", sum(VIEWS.values()), "divisors", "the views of metrics over their divisors, mean of windows"
-    ),
+    Column("views", sum(VIEWS.values()), "divisors", "the views of metrics over their divisors, mean of all"),
 )
 SONG_COLUMNS = (  # the same in every row of a song
     Column("song_tempo_bpm", 1, "BPM", "beats a minute, of all samples of the song"),
@@ -121,6 +114,7 @@ class _Spectra(NamedTuple):
 
     rate: int
     hop: int  # samples
+    signal: NDArray[np.float32]  # without offset
     frequencies: NDArray[np.float64]  # Hz, (bins,)
     magnitude: NDArray[np.float32]  # (bins, frames)
     power: NDArray[np.float32]
@@ -152,6 +146,8 @@ def magnitudes(signal: NDArray[np.float32], n_fft: int, hop: int) -> NDArray[np.
 
 
 def _spectra(signal: NDArray[np.float32], rate: int) -> _Spectra:
+    """A constant offset is nothing that sounds: it would count as low power, and shift what crosses zero."""
+    signal = signal - np.float32(signal.mean(dtype=np.float64))
     n_fft, hop = frame_sizes(rate)
     magnitude = magnitudes(signal, n_fft, hop)
     power = magnitude * magnitude
@@ -160,7 +156,7 @@ def _spectra(signal: NDArray[np.float32], rate: int) -> _Spectra:
     long, _ = frame_sizes(rate, seconds=PITCH_SECONDS)
     by_pitch = _pitch_classes(rate, long) @ (magnitudes(signal, long, long // 2) ** 2).mean(axis=1)
     frequencies = np.arange(n_fft // 2 + 1) * (rate / n_fft)
-    return _Spectra(rate, hop, frequencies, magnitude, power, log_mel, rises, by_pitch.astype(float))
+    return _Spectra(rate, hop, signal, frequencies, magnitude, power, log_mel, rises, by_pitch.astype(float))
 
 
 @cache
@@ -207,7 +203,7 @@ def features_of(
     AudioError
         A rate below the limit; silence, no samples, NaN; nothing above 30 Hz.
     """
-    return _features(signal, _checked_spectra(signal, rate), harmonic)
+    return _features(_checked_spectra(signal, rate), harmonic)
 
 
 def _checked_spectra(signal: NDArray[np.float32], rate: int) -> _Spectra:
@@ -220,10 +216,8 @@ def _checked_spectra(signal: NDArray[np.float32], rate: int) -> _Spectra:
     return _spectra(signal, rate)
 
 
-def _features(
-    signal: NDArray[np.float32], spectra: _Spectra, harmonic: bool
-) -> dict[str, NDArray[np.float32] | float | str]:
-    rate, per_second = spectra.rate, spectra.rate / spectra.hop
+def _features(spectra: _Spectra, harmonic: bool) -> dict[str, NDArray[np.float32] | float | str]:
+    signal, rate, per_second = spectra.signal, spectra.rate, spectra.rate / spectra.hop
     magnitude, frequencies = spectra.magnitude, spectra.frequencies
     # The DCT takes the logarithm of mel bands: of their power itself it would be no cepstrum.
     mfcc = scipy.fft.dct(spectra.log_mel, axis=0, norm="ortho")[:MFCC]
@@ -297,122 +291,6 @@ def _harmonic_db(magnitude: NDArray[np.float32]) -> float:
     return 10 * math.log10(max(float((harmonic**2).sum()), least) / max(float((percussive**2).sum()), least))
 
 
-# ----------------------------------------------------------------------------------------------- tempo
-
-_BPM = np.exp(np.arange(math.log(SLOWEST), math.log(FASTEST), 0.005))  # 0.5 % apart
-_PULSE_BINS = 2**14  # of the spectrum of onsets, about 0.08 BPM apart
-# Parncutt 1994 (doi:10.2307/40285633): pulses of 600 ms are the most salient, and a fifth of a decade of
-# periods either way is the standard deviation.
-_PRIOR = np.exp(-0.5 * (np.log10(_BPM / 100) / 0.2) ** 2)
-
-
-class Pulse(NamedTuple):
-    """How the onsets of one signal repeat: autocorrelation by lag in frames, and power by frequency."""
-
-    frames_per_second: float
-    correlation: NDArray[np.float64]
-    power: NDArray[np.float64]
-
-
-class Tempo(NamedTuple):
-    """BPM, and the correlation of the onsets with themselves one beat later; NaN and 0 where there is none."""
-
-    bpm: float
-    strength: float
-
-
-class Key(NamedTuple):
-    """ "F# minor", and how well it fits, -1 to 1; "" and NaN where nothing has a pitch."""
-
-    name: str
-    strength: float
-
-
-def pulse_of(onsets: NDArray[np.floating[Any]], frames_per_second: float) -> Pulse | None:
-    """How onsets, (frames,), repeat; None of less than ``TEMPO_SECONDS``, or if nothing begins."""
-    if len(onsets) < TEMPO_SECONDS * frames_per_second - 8:  # 8: frames that the last window covers
-        return None
-    width = round(2 * frames_per_second)
-    about = np.convolve(onsets, np.ones(width) / width, "same")
-    peaks = np.maximum(onsets - about, 0)  # what stands out of two seconds
-    peaks -= peaks.mean()
-    frames = len(peaks)
-    correlation = scipy.fft.irfft(np.abs(scipy.fft.rfft(peaks, 2 * frames)) ** 2)[: frames * 9 // 10]
-    if correlation[0] <= 1e-6 * frames:  # rises of a thousandth of a dB a second: rounding
-        return None
-    correlation *= frames / (frames - np.arange(len(correlation)))  # over the pairs that there are
-    power = np.abs(scipy.fft.rfft(peaks * np.hanning(frames), 2 * _PULSE_BINS)) ** 2
-    return Pulse(frames_per_second, correlation, power)
-
-
-def tempo_of(pulses: Iterable[Pulse | None]) -> Tempo:
-    """The tempo that all signals of a song share; of those without a pulse nothing is asked.
-
-    The product of autocorrelation and spectrum (Peeters 2007, doi:10.1155/2007/67215): the first also peaks
-    at multiples of the beat, the second at its fractions, and both at the beat alone. Both are summed over
-    multiples (lags 1 to 4, harmonics 1, 2 and 4), which tells the period four times as exactly as frames of
-    23 ms do, and weighted by how readily people tap along. A peak of seven frames could only say 80.7, 40.4,
-    26.9, 20.2, 16.1 or 13.5 BPM.
-    """
-    given = [pulse for pulse in pulses if pulse is not None]
-    if not given:
-        return Tempo(math.nan, 0.0)
-    longest = max(len(pulse.correlation) for pulse in given)
-    given = [
-        pulse for pulse in given if len(pulse.correlation) >= 0.9 * longest
-    ]  # without a song's short rest
-    shortest = min(len(pulse.correlation) for pulse in given)
-    correlation = np.mean([pulse.correlation[:shortest] for pulse in given], axis=0)
-    correlation /= correlation[0]
-    spectrum = np.sqrt(np.mean([pulse.power for pulse in given], axis=0))
-    per_second = given[0].frames_per_second
-    lags, hertz = 60 / _BPM * per_second, np.arange(len(spectrum)) * (per_second / (2 * _PULSE_BINS))
-
-    def again(multiple: int) -> NDArray[np.float64]:
-        return np.maximum(np.interp(multiple * lags, np.arange(shortest), correlation, right=0), 0)
-
-    def harmonic(multiple: int) -> NDArray[np.float64]:
-        return np.interp(multiple * _BPM / 60, hertz, spectrum) / multiple
-
-    salience = sum(map(again, (1, 2, 3, 4))) * sum(map(harmonic, (1, 2, 4))) * _PRIOR
-    best = int(np.argmax(salience))
-    if salience[best] <= 0:
-        return Tempo(math.nan, 0.0)
-    return Tempo(float(_BPM[best]), float(min(again(1)[best], 1.0)))
-
-
-# ------------------------------------------------------------------------------------------------- key
-
-PITCH_CLASSES = ("C", "C#", "D", "D#", "E", "F", "F#", "G", "G#", "A", "A#", "B")
-KEYS = tuple(f"{tonic} {mode}" for mode in ("major", "minor") for tonic in PITCH_CLASSES)
-# Aarden 2003, "Dynamic melodic expectancy" (Ohio State), from the Essen folk songs: how often each step of
-# the scale occurs, in percent.
-_MAJOR = "17.7661 .145624 14.9265 .160186 19.8049 11.3587 .291248 22.062 .145624 8.15494 .232998 4.95122"
-_MINOR = "18.2648 .737619 14.0499 16.8599 .702494 14.4362 .702494 18.6161 4.56621 1.93186 7.37619 1.75623"
-
-
-@cache
-def _profiles() -> NDArray[np.float64]:
-    """(24, 12), in the order of ``KEYS``: mean 0, length 1."""
-    modes = [np.array(text.split(), float) for text in (_MAJOR, _MINOR)]
-    rows = np.stack([np.roll(mode, tonic) for mode in modes for tonic in range(12)])
-    rows -= rows.mean(axis=1, keepdims=True)
-    return rows / np.linalg.norm(rows, axis=1, keepdims=True)
-
-
-def key_of(pitch_power: NDArray[np.floating[Any]]) -> Key:
-    """The key whose profile correlates best with the power of the pitch classes, (12,) from C on.
-
-    Krumhansl's method (1990, "Cognitive foundations of musical pitch", chapter 4) with Aarden's profiles.
-    """
-    total, spread = pitch_power.sum(), pitch_power - pitch_power.mean()
-    if not total > 1e-20 or np.linalg.norm(spread) < 1e-9 * total:
-        return Key("", math.nan)
-    scores = _profiles() @ (spread / np.linalg.norm(spread))
-    best = int(scores.argmax())
-    return Key(KEYS[best], float(scores[best]))
-
-
 # --------------------------------------------------------------------------------------------- songs
 
 
@@ -450,7 +328,7 @@ def key_and_tempo(song: Any, settings: sampling.Settings) -> tuple[Key, Tempo]:
 
 
 def describe_song(path: str, settings: Settings) -> list[dict[str, Any]]:
-    """The samples of one song as rows of numbers, for ``songs.engine``: pure, and it travels to another process.
+    """The samples of one song as rows of numbers, for ``songs.engine``: pure, and picklable.
 
     A row has what ``sampling.row_of`` says of a sample, the ``COLUMNS`` (lists of float32 as arrays), the
     ``SONG_COLUMNS``, and ``fault``: "" or why this sample has no numbers (it is silent), which are None then.
@@ -461,9 +339,11 @@ def describe_song(path: str, settings: Settings) -> list[dict[str, Any]]:
         row = sampling.row_of(sample)
         try:
             spectra = _checked_spectra(sample.signal, sample.rate)
-            row |= _features(sample.signal, spectra, settings.harmonic) | {"fault": ""}
+            row |= _features(spectra, settings.harmonic) | {"fault": ""}
             # What the song needs of it, and no more: thirty spectrograms are 50 MB.
-            heard.append(spectra._replace(magnitude=_NOTHING, power=_NOTHING, log_mel=_NOTHING))
+            heard.append(
+                spectra._replace(signal=_NOTHING, magnitude=_NOTHING, power=_NOTHING, log_mel=_NOTHING)
+            )
         except AudioError as error:
             fault = str(error)
             row |= dict.fromkeys((column.name for column in COLUMNS), None) | {"fault": fault}

@@ -1,4 +1,4 @@
-"""A song cut into samples: where they start, and their sound; decoded in blocks, so that length costs no memory.
+"""A song cut into samples: where they start, and their sound; decoded in blocks, whatever its length.
 
 Conventions
     content    sha256 of a file's bytes, 64 hex digits. It alone seeds the draw: a copy under another name,
@@ -63,9 +63,7 @@ class Settings:
                 f"rate={self.rate!r}; whole Hz from {RATES[0]} to {RATES[1]} are needed. Was it given in kHz?"
             )
         if self.count is not None and self.count < 1:
-            raise ValueError(
-                f"count={self.count}; at least 1 sample of a song is needed, or None for all of it"
-            )
+            raise ValueError(f"count={self.count}; at least 1 sample of a song is needed, or None for all")
         if not 0 < self.seconds < math.inf:
             raise ValueError(f"seconds={self.seconds}; a positive length of a sample is needed")
 
@@ -168,15 +166,20 @@ def samples_of(song: str | Path | bytes, settings: Settings) -> list[Sample]:
     ------
     AudioError
         Of a file that is damaged, truncated, empty, silent, not finite, or whose channels cancel, with value,
-        limit and likely cause.
+        limit and likely cause; the file is named by who has its path.
     """
     return list(samples_in_turn(song, settings))
 
 
 def samples_in_turn(song: str | Path | bytes, settings: Settings) -> Iterator[Sample]:
     """``samples_of``, one after another: a whole song cut end to end need not be held either."""
-    source = _source(song)
-    data = source.read()
+    try:
+        source = _source(song)
+        data = source.read()
+    except OSError as error:
+        raise AudioError(
+            f"unreadable ({error}); likely no permission, or a disk or a server that failed"
+        ) from None
     yield from _samples(source, data, hashlib.sha256(data).hexdigest(), settings)
 
 

@@ -95,11 +95,21 @@ class Settings(sampling.Settings):
     Parameters
     ----------
     harmonic : bool
-        Split harmonic from percussive sound: two median filters over every spectrum, which take longer than
-        all the rest. Off by default.
+        Split harmonic from percussive sound: two median filters over every spectrum, which take five times as
+        long as all the rest. Off by default.
+
+    Raises
+    ------
+    ValueError
+        As ``sampling.Settings``, and for a rate below 16,000 Hz.
     """
 
     harmonic: bool = False
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.rate < LOWEST_RATE:
+            raise ValueError(_too_low(self.rate))
 
     @property
     def digest(self) -> str:
@@ -107,6 +117,14 @@ class Settings(sampling.Settings):
 
 
 # --------------------------------------------------------------------------------------------- spectra
+
+
+class _Heard(NamedTuple):
+    """What the tempo and the key of a song need of one signal, and no more: thirty spectrograms are 50 MB."""
+
+    onsets: NDArray[np.float32]
+    frames_per_second: float
+    pitch_power: NDArray[np.float64]
 
 
 class _Spectra(NamedTuple):
@@ -121,6 +139,10 @@ class _Spectra(NamedTuple):
     log_mel: NDArray[np.float32]  # dB, (bands, frames)
     onsets: NDArray[np.float32]  # dB/s, (frames - 1,): mean over bands of what rises
     pitch_power: NDArray[np.float64]  # (12,) power of each pitch class
+
+    @property
+    def heard(self) -> _Heard:
+        return _Heard(self.onsets, self.rate / self.hop, self.pitch_power)
 
 
 def frame_sizes(rate: int, *, seconds: float = FRAME_SECONDS) -> tuple[int, int]:
@@ -209,15 +231,19 @@ def features_of(
 def _checked_spectra(signal: NDArray[np.float32], rate: int) -> _Spectra:
     check_signal(signal, rate)
     if rate < LOWEST_RATE:
-        raise AudioError(
-            f"rate {rate} Hz, and the limit is {LOWEST_RATE} Hz: contrast has a band from 6,400 Hz on; "
-            "likely samples drawn at too low a rate, and 22,050 Hz is usual"
-        )
+        raise AudioError(_too_low(rate))
     return _spectra(signal, rate)
 
 
+def _too_low(rate: int) -> str:
+    return (
+        f"rate {rate} Hz, and the limit is {LOWEST_RATE} Hz: contrast has a band from 6,400 Hz on; likely "
+        "samples drawn at too low a rate, and 22,050 Hz is usual"
+    )
+
+
 def _features(spectra: _Spectra, harmonic: bool) -> dict[str, NDArray[np.float32] | float | str]:
-    signal, rate, per_second = spectra.signal, spectra.rate, spectra.rate / spectra.hop
+    signal, rate, per_second = spectra.signal, spectra.rate, spectra.heard.frames_per_second
     magnitude, frequencies = spectra.magnitude, spectra.frequencies
     # The DCT takes the logarithm of mel bands: of their power itself it would be no cepstrum.
     mfcc = scipy.fft.dct(spectra.log_mel, axis=0, norm="ortho")[:MFCC]
@@ -304,7 +330,7 @@ def song_features(signals: Iterable[NDArray[np.float32]], rate: int) -> dict[str
     heard, fault = [], "0 samples; likely an empty list"
     for signal in signals:
         try:
-            heard.append(_checked_spectra(signal, rate))
+            heard.append(_checked_spectra(signal, rate).heard)
         except AudioError as error:
             fault = str(error)
     if not heard:
@@ -312,9 +338,9 @@ def song_features(signals: Iterable[NDArray[np.float32]], rate: int) -> dict[str
     return _song(heard)
 
 
-def _song(heard: Sequence[_Spectra]) -> dict[str, float | str]:
-    tempo = tempo_of(pulse_of(spectra.onsets, spectra.rate / spectra.hop) for spectra in heard)
-    key = key_of(np.sum([spectra.pitch_power for spectra in heard], axis=0))
+def _song(heard: Sequence[_Heard]) -> dict[str, float | str]:
+    tempo = tempo_of(pulse_of(each.onsets, each.frames_per_second) for each in heard)
+    key = key_of(np.sum([each.pitch_power for each in heard], axis=0))
     values = tempo.bpm, tempo.strength, key.name, key.strength
     return dict(zip((column.name for column in SONG_COLUMNS), values, strict=True))
 
@@ -340,10 +366,7 @@ def describe_song(path: str, settings: Settings) -> list[dict[str, Any]]:
         try:
             spectra = _checked_spectra(sample.signal, sample.rate)
             row |= _features(spectra, settings.harmonic) | {"fault": ""}
-            # What the song needs of it, and no more: thirty spectrograms are 50 MB.
-            heard.append(
-                spectra._replace(signal=_NOTHING, magnitude=_NOTHING, power=_NOTHING, log_mel=_NOTHING)
-            )
+            heard.append(spectra.heard)
         except AudioError as error:
             fault = str(error)
             row |= dict.fromkeys((column.name for column in COLUMNS), None) | {"fault": fault}
@@ -352,6 +375,3 @@ def describe_song(path: str, settings: Settings) -> list[dict[str, Any]]:
         raise AudioError(f"none of {len(rows)} samples can be described: {fault}")
     song = _song(heard)
     return [row | song for row in rows]
-
-
-_NOTHING = np.empty((0, 0), np.float32)

@@ -24,7 +24,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from audio_distance.audio import ChannelSums, mean_of_channels, read_source
-from audio_distance.containers import RATES
+from audio_distance.containers import MAPPED_BYTES, RATES, give_back
 from audio_distance.errors import AudioError
 from audio_distance.features import peak_of, refuse_unfit
 from audio_distance.sources import Source, fault_of
@@ -180,7 +180,16 @@ def samples_in_turn(song: str | Path | bytes, settings: Settings) -> Iterator[Sa
         raise AudioError(
             f"unreadable ({error}); likely no permission, or a disk or a server that failed"
         ) from None
-    yield from _samples(source, data, hashlib.sha256(data).hexdigest(), settings)
+    yield from _samples(source, data, content_of(data), settings)
+
+
+def content_of(data: bytes | mmap.mmap) -> str:
+    """sha256 of all bytes of a file, 64 hex digits; of a map piece by piece, which stays out of memory."""
+    digest = hashlib.sha256()
+    for first in range(0, len(data), MAPPED_BYTES):
+        digest.update(data[first : first + MAPPED_BYTES])
+        give_back(data)
+    return digest.hexdigest()
 
 
 def _source(song: str | Path | bytes) -> Source:
@@ -241,8 +250,10 @@ def _counted(blocks: Blocks, rate: int) -> tuple[Blocks, int]:
         if not math.isfinite(block_peak):
             bad = np.append(bad, length + np.flatnonzero(~np.isfinite(block)))
         peak, length = max(peak, block_peak), length + len(block)
+        if length > HELD_SAMPLES:
+            held = None
         if held is not None:
-            held = [*held, block] if length <= HELD_SAMPLES else None
+            held.append(block)
     refuse_unfit(length, rate, peak=peak, bad=bad)
     return (mono if held is None else lambda: held), length
 
@@ -296,7 +307,7 @@ def encode(signal: ArrayLike) -> NDArray[np.uint8]:
     samples = np.asarray(signal, np.float32)
     if not np.isfinite(samples).all():
         raise ValueError(
-            f"{int((~np.isfinite(samples)).sum())} samples are NaN or infinite; there is no code for them"
+            f"{np.count_nonzero(~np.isfinite(samples))} samples are NaN or infinite: no code is theirs"
         )
     magnitude = np.log1p(MU * np.minimum(np.abs(samples), 1)) / np.float32(math.log1p(MU))
     return np.floor((np.copysign(magnitude, samples) + 1) / 2 * MU + np.float32(0.5)).astype(np.uint8)

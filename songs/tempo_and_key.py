@@ -67,7 +67,9 @@ class Key(NamedTuple):
 
 def pulse_of(onsets: NDArray[np.floating[Any]], frames_per_second: float) -> Pulse | None:
     """How onsets, (frames,), repeat; None of less than ``SHORTEST_SECONDS``, or if nothing begins."""
-    if len(onsets) < SHORTEST_SECONDS * frames_per_second - 8:  # 8: frames that the last window covers
+    if (
+        len(onsets) < SHORTEST_SECONDS * frames_per_second - 5
+    ):  # 5: within the last window, and the first rise
         return None
     width = round(2 * frames_per_second)
     about = np.convolve(onsets, np.ones(width) / width, "same")

@@ -106,6 +106,8 @@ class TestSchema:
     def test_refused(self):
         with pytest.raises(AudioError, match="rate 8000 Hz, and the limit is 16000 Hz"):
             features_of(noise(8_000), 8_000)
+        with pytest.raises(ValueError, match="rate 11025 Hz, and the limit is 16000 Hz"):
+            Settings(rate=11_025)
         with pytest.raises(AudioError, match="silent: peak 0"):
             features_of(np.zeros(RATE, np.float32), RATE)
         with pytest.raises(AudioError, match="1 samples are NaN"):

@@ -362,7 +362,8 @@ class TestKey:
         """Half a cadence is in another key than the whole."""
         whole = cadence(0, "major")
         parts = np.array_split(whole, 3)
-        assert song_features(parts, RATE)["song_key"] == "C major"
+        for first in range(3):
+            assert song_features(parts[first:] + parts[:first], RATE)["song_key"] == "C major"
         assert len({features_of(part, RATE)["key"] for part in parts}) > 1
 
     def test_silence_says_nothing(self):

@@ -1,4 +1,4 @@
-"""A song cut into samples: where they start, and their sound; decoded in blocks, so that length costs no memory.
+"""A song cut into samples: where they start, and their sound; decoded in blocks, whatever its length.
 
 Conventions
     content    sha256 of a file's bytes, 64 hex digits. It alone seeds the draw: a copy under another name,
@@ -24,7 +24,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from audio_distance.audio import ChannelSums, mean_of_channels, read_source
-from audio_distance.containers import RATES
+from audio_distance.containers import MAPPED_BYTES, RATES, give_back
 from audio_distance.errors import AudioError
 from audio_distance.features import peak_of, refuse_unfit
 from audio_distance.sources import Source, fault_of
@@ -63,9 +63,7 @@ class Settings:
                 f"rate={self.rate!r}; whole Hz from {RATES[0]} to {RATES[1]} are needed. Was it given in kHz?"
             )
         if self.count is not None and self.count < 1:
-            raise ValueError(
-                f"count={self.count}; at least 1 sample of a song is needed, or None for all of it"
-            )
+            raise ValueError(f"count={self.count}; at least 1 sample of a song is needed, or None for all")
         if not 0 < self.seconds < math.inf:
             raise ValueError(f"seconds={self.seconds}; a positive length of a sample is needed")
 
@@ -168,16 +166,30 @@ def samples_of(song: str | Path | bytes, settings: Settings) -> list[Sample]:
     ------
     AudioError
         Of a file that is damaged, truncated, empty, silent, not finite, or whose channels cancel, with value,
-        limit and likely cause.
+        limit and likely cause; the file is named by who has its path.
     """
     return list(samples_in_turn(song, settings))
 
 
 def samples_in_turn(song: str | Path | bytes, settings: Settings) -> Iterator[Sample]:
     """``samples_of``, one after another: a whole song cut end to end need not be held either."""
-    source = _source(song)
-    data = source.read()
-    yield from _samples(source, data, hashlib.sha256(data).hexdigest(), settings)
+    try:
+        source = _source(song)
+        data = source.read()
+    except OSError as error:
+        raise AudioError(
+            f"unreadable ({error}); likely no permission, or a disk or a server that failed"
+        ) from None
+    yield from _samples(source, data, content_of(data), settings)
+
+
+def content_of(data: bytes | mmap.mmap) -> str:
+    """sha256 of all bytes of a file, 64 hex digits; of a map piece by piece, which stays out of memory."""
+    digest = hashlib.sha256()
+    for first in range(0, len(data), MAPPED_BYTES):
+        digest.update(data[first : first + MAPPED_BYTES])
+        give_back(data)
+    return digest.hexdigest()
 
 
 def _source(song: str | Path | bytes) -> Source:
@@ -198,11 +210,10 @@ def _samples(source: Source, data: bytes | mmap.mmap, content: str, settings: Se
         seconds = consecutive(length / rate, seconds=settings.seconds)
     else:
         seconds = starts(content, length / rate, count=settings.count, seconds=settings.seconds)
-    size = round(settings.seconds * rate)
-    first = [min(round(start * rate), max(0, length - size)) for start in seconds]
-    if settings.count is None:
-        first = [round(start * rate) for start in seconds]
-    ranges = [(start, min(start + size, length)) for start in first]
+    first = [int(start * rate + 1e-6) for start in seconds]  # 1e-6: of rounding, below a whole number
+    size = max(1, int(settings.seconds * rate + 1e-6))
+    last = [*first[1:], length] if settings.count is None else [min(start + size, length) for start in first]
+    ranges = list(zip(first, last, strict=True))
     # Whole steps of both rates, so that a sample at the new rate begins exactly where it does at the old.
     step = rate // math.gcd(rate, settings.rate)
     margin = 0 if rate == settings.rate else step * math.ceil(MARGIN_SECONDS * rate / step)
@@ -239,8 +250,10 @@ def _counted(blocks: Blocks, rate: int) -> tuple[Blocks, int]:
         if not math.isfinite(block_peak):
             bad = np.append(bad, length + np.flatnonzero(~np.isfinite(block)))
         peak, length = max(peak, block_peak), length + len(block)
+        if length > HELD_SAMPLES:
+            held = None
         if held is not None:
-            held = [*held, block] if length <= HELD_SAMPLES else None
+            held.append(block)
     refuse_unfit(length, rate, peak=peak, bad=bad)
     return (mono if held is None else lambda: held), length
 
@@ -294,7 +307,7 @@ def encode(signal: ArrayLike) -> NDArray[np.uint8]:
     samples = np.asarray(signal, np.float32)
     if not np.isfinite(samples).all():
         raise ValueError(
-            f"{int((~np.isfinite(samples)).sum())} samples are NaN or infinite; there is no code for them"
+            f"{np.count_nonzero(~np.isfinite(samples))} samples are NaN or infinite: no code is theirs"
         )
     magnitude = np.log1p(MU * np.minimum(np.abs(samples), 1)) / np.float32(math.log1p(MU))
     return np.floor((np.copysign(magnitude, samples) + 1) / 2 * MU + np.float32(0.5)).astype(np.uint8)

@@ -55,7 +55,7 @@ class Samples:
         features, names = np.asarray(self.features, float), np.asarray(self.names, dtype=str)
         if features.ndim != 2 or features.shape[1] != len(names) or not features.size:
             raise ValueError(
-                f"features have the shape {features.shape} with {len(names)} names; (samples, names) is needed"
+                f"features have the shape {features.shape} with {len(names)} names; (n, names) is needed"
             )
         for name, column in texts.items():
             if column.shape != (len(features),):
@@ -107,8 +107,8 @@ def _finite(features: np.ndarray, names: np.ndarray, song: Sequence[str] | None 
         row, column = np.argwhere(bad)[0]
         of_song = "" if song is None else f", first of song {song[row]}"
         raise ValueError(
-            f"{bad.sum()} numbers are not finite, {bad[:, column].sum()} of them in {names[column]!r}{of_song}: "
-            "silence, or a feature that was not computed for every sample"
+            f"{bad.sum()} numbers are not finite, {bad[:, column].sum()} of them in "
+            f"{names[column]!r}{of_song}: silence, or a feature that was not computed for every sample"
         )
 
 
@@ -197,8 +197,8 @@ def samples_from(songs: pd.DataFrame, features: pd.DataFrame) -> Samples:
 def columns_as_samples(songs: pd.DataFrame, columns: Sequence[str]) -> Samples:
     """One sample a song of what its file is like, each value of each column a number 0 or 1.
 
-    What these foretell of the label has nothing to do with the sound: where labels were collected in packages,
-    ``("codec", "rate")`` may give them away.
+    What these foretell of the label has nothing to do with the sound: where each label was collected from
+    packages of its own, ``("codec", "rate")`` may give it away.
     """
     _columns(songs, ("content", *columns), "songs")
     table = pd.get_dummies(songs[list(columns)].fillna("unknown").astype(str), columns=list(columns))

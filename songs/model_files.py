@@ -1,12 +1,12 @@
 """Model files of classifiers: loaded without running code that is in them.
 
 Conventions
-    file      skops' format (a zip of a JSON schema and of .npy arrays). Of the kinds of safe file it takes the
-              least code: an estimator of any learner is kept as it is, to the last bit. ONNX would round to
-              float32 and needs two large packages; arrays of one's own need a ``predict_proba`` of one's own
+    file      skops' format, a zip of a JSON schema and .npy arrays. Of the safe kinds it takes the least
+              code: an estimator of any learner is kept as it is, to the last bit. ONNX would round to
+              float32 and needs two large packages; arrays alone would need a ``predict_proba`` of our own
               for each learner. A pickle runs what its author likes.
-    trusted   types that are built from a file: skops' own list (numpy, scipy, estimators of scikit-learn), and
-              ``TRUSTED``, written here. What a file itself asks to be trusted is never taken.
+    trusted   types that are built from a file: skops' own list (numpy, scipy, scikit-learn's estimators),
+              and ``TRUSTED``, written here. What a file itself asks to be trusted is never taken.
     sound     trees and neighbours are walked by compiled code that checks no index. Every index is checked
               before anything is asked of a model, or a file could read memory that is not its own.
 """
@@ -52,12 +52,10 @@ def save(classifier: Classifier, path: str | os.PathLike[str]) -> None:
         "estimator": classifier.estimator,
         "facts": json.dumps(classifier.facts),
     }
-    with replacing(path) as part:
-        # By a handle: by name skops refuses endings other than its own.
-        with open(part, "wb") as file:
-            skops.io.dump(content, file)
-            file.flush()
-            os.fsync(file.fileno())
+    with replacing(path) as part, open(part, "wb") as file:
+        skops.io.dump(content, file)
+        file.flush()
+        os.fsync(file.fileno())
 
 
 def load(path: str | os.PathLike[str]) -> Classifier:

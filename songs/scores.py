@@ -2,19 +2,20 @@
 
 Conventions
     answers      what was said of samples, or of songs, by models that had not learned from them.
-    label        "yes" is one label, and all others are "no"; without a label, a measure is the mean over all.
+    yes          the label in question; all others are "no". Without one, a measure is the mean over the
+                 labels, each in question once.
     called       an answer calls its likeliest label.
-    precision, recall, f05   of what is called yes. F0.5 counts precision twice as much as recall. Precision and
-                 F0.5 are 0 where nothing is called yes.
-    auc          chance that a yes is ranked above a no *of the same fold*, ties count half. Answers of two folds
-                 come from two models. Pooled, they rank below chance where there is nothing to find, since a
-                 fold with more yes is judged by a model that saw fewer (Parker, Guenter and Bedo 2007,
+    precision, recall, f05   of what is called yes. F0.5 counts precision twice as much as recall. Precision
+                 and F0.5 are 0 where nothing is called yes.
+    auc          chance that a yes is ranked above a no *of the same fold*, ties count half. Answers of two
+                 folds come from two models. Pooled, they rank below chance where there is nothing to find:
+                 a fold with more yes is judged by a model that saw fewer (Parker, Guenter and Bedo 2007,
                  doi:10.1186/1471-2105-8-326).
-    average_precision   mean precision over the ranks of yes, all folds in one ranking; the share of yes is
-                 chance.
+    average_precision   mean precision over the ranks of yes, all folds in one ranking; chance is the share
+                 of yes.
     brier        mean squared distance of the probability to what is true, 0 or 1; low is good.
-    interval     percentile of a cluster bootstrap: artists are drawn with replacement, with all their songs and
-                 samples. Too narrow with few artists; their number stands beside it.
+    interval     percentile of a cluster bootstrap: artists are drawn with replacement, with all their songs
+                 and samples. Too narrow with few artists; their number stands beside it.
 """
 
 from __future__ import annotations
@@ -214,25 +215,31 @@ def _by_rank(truth: np.ndarray, score: np.ndarray, weights: np.ndarray) -> tuple
     return tuple(np.add.reduceat(side, starts, axis=1) for side in sides)
 
 
-def roc(answers: Answers, yes: str, *, points: int = 1001) -> tuple[np.ndarray, np.ndarray]:
-    """Share of no, and of yes, that are called yes as the threshold falls, (points,) each.
+def roc(answers: Answers, yes: str | None = None, *, points: int = 1001) -> tuple[np.ndarray, np.ndarray]:
+    """Shares of no, and of yes, that are called yes as the threshold falls, (points,) each.
 
-    The mean of the folds' curves, by their pairs, so that the area under it is ``auc``.
+    The mean of the folds' curves, by their pairs, so that the area under it is ``auc``. Without ``yes``, the
+    mean over the labels.
     """
-    k, false = answers.labels.index(yes), np.linspace(0, 1, points)
-    true, pairs = np.zeros(points), 0
+    shares = np.linspace(0, 1, points)
+    labels = range(len(answers.labels)) if yes is None else [answers.labels.index(yes)]
+    return shares, np.mean([_roc(answers, k, shares) for k in labels], axis=0)
+
+
+def _roc(answers: Answers, k: int, shares: np.ndarray) -> np.ndarray:
+    curve, pairs = np.zeros(len(shares)), 0
     for number in np.unique(answers.fold):
         inside = answers.fold == number
-        truth = answers.truth[inside] == k
-        hits, misses = (
-            np.append(0, np.cumsum(side[0, ::-1]))
-            for side in _by_rank(truth, answers.probability[inside, k], np.ones((1, inside.sum())))
+        # Lowest rank last: the threshold falls. All count once.
+        sides = _by_rank(
+            answers.truth[inside] == k, -answers.probability[inside, k], np.ones((1, inside.sum()))
         )
+        hits, misses = (np.append(0, np.cumsum(side)) for side in sides)
         if hits[-1] and misses[-1]:
             weight = hits[-1] * misses[-1]
-            true += weight * np.interp(false, misses / misses[-1], hits / hits[-1])
+            curve += weight * np.interp(shares, misses / misses[-1], hits / hits[-1])
             pairs += weight
-    return false, true / pairs
+    return curve / pairs
 
 
 def reliability(answers: Answers, yes: str, *, bins: int = 5) -> list[tuple[float, float, int]]:

@@ -114,7 +114,7 @@ def grid_optimism(
     -------
     dict
         ``folds of samples``, ``folds of songs``: best mean score of the grid; all that is left to the second
-        is that it is the best of three. ``new songs``: AUC, on as many others, of what folds of samples chose.
+        is that it is the best of three. ``new songs``: AUC on as many others, by what folds of samples chose.
     """
     rng = np.random.default_rng(seed)
     song, grid, found = np.repeat(np.arange(songs), samples), {"n_neighbors": [1, 5, 15]}, []

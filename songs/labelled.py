@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,7 +20,7 @@ import pandas as pd
 from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 
 DIVISIONS = ("one split of samples", "samples", "songs", "artists")
-TRIES = 20  # shuffles of the artists before a division is given up
+TRIES = 20  # dealings, of each kind, before a division is given up
 KEYS = ("song", "sample")  # columns of the table of features that are no feature
 
 
@@ -67,7 +67,7 @@ class Samples:
             twice = np.flatnonzero(pairs[0, 1:] == pairs[0, :-1])
             if twice.size:
                 song, (one, other) = pairs[0, twice[0]], pairs[1, twice[0] : twice[0] + 2]
-                raise ValueError(f"song {song} has two values of {name}: {one!r} and {other!r}")
+                raise ValueError(f"song {song} has two values of {name}: {str(one)!r} and {str(other)!r}")
         order = sorted(range(len(features)), key=lambda i: (texts["song"][i], features[i].tobytes()))
         for name, value in {"features": features[order], "names": names}.items():
             object.__setattr__(self, name, value)
@@ -98,7 +98,7 @@ class Samples:
 def _once(names: np.ndarray) -> None:
     values, counts = np.unique(names, return_counts=True)
     if counts.max() > 1:
-        raise ValueError(f"the feature {values[counts.argmax()]!r} is there {counts.max()} times")
+        raise ValueError(f"the feature {str(values[counts.argmax()])!r} is there {counts.max()} times")
 
 
 def _finite(features: np.ndarray, names: np.ndarray, song: Sequence[str] | None = None) -> None:
@@ -108,7 +108,7 @@ def _finite(features: np.ndarray, names: np.ndarray, song: Sequence[str] | None 
         of_song = "" if song is None else f", first of song {song[row]}"
         raise ValueError(
             f"{bad.sum()} numbers are not finite, {bad[:, column].sum()} of them in "
-            f"{names[column]!r}{of_song}: silence, or a feature that was not computed for every sample"
+            f"{str(names[column])!r}{of_song}: silence, or a feature that was not computed for every sample"
         )
 
 
@@ -174,9 +174,10 @@ def samples_from(songs: pd.DataFrame, features: pd.DataFrame) -> Samples:
     """
     _columns(songs, ("content", "label"), "songs")
     _columns(features, ("song",), "features")
-    content, songs = _text(songs["content"]), songs.reset_index(drop=True)
-    known = pd.DataFrame({"label": _text(songs["label"]), "artist": _artists(songs)}, index=content)
-    known = known[known["label"] != ""].sort_values(["label", "artist"], kind="stable")
+    content, (artist, rank) = _text(songs["content"]), _artists(songs)
+    known = pd.DataFrame({"label": _text(songs["label"]), "artist": artist, "rank": rank}, index=content)
+    # Of copies, the one with the best tags.
+    known = known[known["label"] != ""].sort_values(["rank", "artist"])
     labels = known.groupby(level=0)["label"].unique()
     for song, several in labels[labels.map(len) > 1].items():
         raise ValueError(f"copies of song {song} have the labels {', '.join(sorted(several))}")
@@ -216,13 +217,16 @@ def _text(column: pd.Series) -> np.ndarray:
     return np.array(["" if pd.isna(value) else str(value).strip() for value in column], dtype=object)
 
 
-def _artists(songs: pd.DataFrame) -> np.ndarray:
-    artist = songs["content"].astype(str).to_numpy(object)
-    for column, prefix in (("album", "album "), ("artist", "")):
+def _artists(songs: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
+    """Artist of each row, and what it comes from: 0 its own tag, 1 the album, 2 the content."""
+    artist, rank = songs["content"].astype(str).to_numpy(object), np.full(len(songs), 2)
+    for column, prefix, place in (("album", "album ", 1), ("artist", "", 0)):
         if column in songs:
             tags = [unicodedata.normalize("NFKC", tag).casefold() for tag in _text(songs[column])]
-            artist = np.where([tag != "" for tag in tags], [prefix + tag for tag in tags], artist)
-    return artist
+            there = np.array(tags, dtype=object) != ""
+            artist = np.where(there, [prefix + tag for tag in tags], artist)
+            rank = np.where(there, place, rank)
+    return artist, rank
 
 
 def divide(samples: Samples, division: str, *, folds: int = 5, seed: int = 0) -> np.ndarray:
@@ -259,16 +263,26 @@ def divide(samples: Samples, division: str, *, folds: int = 5, seed: int = 0) ->
         return fold
     songs, first, index = np.unique(samples.song, return_index=True, return_inverse=True)
     group, label = (songs if division == "songs" else samples.artist[first]), samples.label[first]
-    # Songs are dealt, not samples. The dealing is greedy: another order may do where one fails.
-    for attempt in range(TRIES):
-        parts = StratifiedGroupKFold(folds, shuffle=True, random_state=seed + attempt)
-        of_song = np.empty(len(songs), int)
-        for number, (_, test) in enumerate(parts.split(songs, label, group)):
-            of_song[test] = number
+    for of_song in _dealt(label, group, folds, seed):
         if _lack(samples, of_song[index]) is None:
             break
     _both_sides(samples, of_song[index])
     return of_song[index]
+
+
+def _dealt(label: np.ndarray, group: np.ndarray, folds: int, seed: int) -> Iterator[np.ndarray]:
+    """Folds of songs, (songs,), to be tried in turn: evenly by label, then, which may do for few groups that
+    are hard to deal evenly, by chance."""
+    for attempt in range(TRIES):
+        parts = StratifiedGroupKFold(folds, shuffle=True, random_state=seed + attempt)
+        of_song = np.empty(len(label), int)
+        for number, (_, test) in enumerate(parts.split(label, label, group)):
+            of_song[test] = number
+        yield of_song
+    groups, index = np.unique(group, return_inverse=True)
+    rng = np.random.default_rng(seed)
+    for _ in range(TRIES):
+        yield (rng.permutation(len(groups)) % folds)[index]
 
 
 def fewest_groups(samples: Samples, division: str) -> tuple[int, str]:
@@ -287,7 +301,7 @@ def _enough(samples: Samples, division: str, folds: int) -> None:
     if fewest < folds:
         kind = "samples" if division in DIVISIONS[:2] else division
         raise ValueError(
-            f"label {label!r} has {fewest} {kind}, fewer than the {folds} folds: some fold would be tested "
+            f"label {str(label)!r} has {fewest} {kind}, fewer than the {folds} folds: some fold would be tested "
             f"without it. Use fewer folds, or more {kind}"
         )
 

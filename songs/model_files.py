@@ -138,7 +138,7 @@ def _sound(model: Classifier) -> None:
         _within(last._y, k, "label of a neighbour")
         if last._fit_X.shape != (len(last._y), d):
             raise ValueError(f"neighbours of the shape {last._fit_X.shape} with {len(last._y)} labels")
-    probability = model.of_samples(model.medians[None])
+    _, probability = model.of_songs(model.medians[None], np.array(["any"]))
     if probability.shape != (1, k) or not np.isclose(probability.sum(), 1):
         raise ValueError(f"probabilities {probability}, which are none")
 

@@ -7,6 +7,7 @@ import pickle
 import subprocess
 import sys
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -247,23 +248,30 @@ def test_refusals_of_divisions_name_counts(signal):
     divide(few, "artists", folds=3)
 
 
+def few(artist, label):
+    """Songs with a sample each."""
+    song = np.arange(len(label)).astype(str)
+    return Samples(np.zeros((len(label), 1)), ["x"], song, list(artist), label)
+
+
+def test_a_dealing_that_is_hard_to_find_is_found():
+    """Of a with both labels, b with a good and c with a bad song, a has to be alone; evenly by label, b and c
+    would be apart. Of x, y and z, which a and b have, and c with another z, so have a and b."""
+    fold = divide(few("aabc", ["bad", "good", "good", "bad"]), "artists", folds=2)
+    assert fold[0] == fold[1] != fold[2] == fold[3]
+    fold = divide(few("aaabbbc", ["x", "y", "z"] * 2 + ["z"]), "artists", folds=2)
+    assert fold[0] == fold[1] == fold[2] != fold[3] == fold[4] == fold[5]
+
+
 def test_a_fold_without_a_label_is_refused_with_its_counts():
-    """Two artists have all bad songs, and all good ones: there is no fold of bad and good."""
-    artist = ["a", "b", "a", "b"]
-    samples = Samples(np.zeros((4, 1)), ["x"], list("stuv"), artist, ["good", "good", "bad", "bad"])
-    divide(samples, "artists", folds=2)
-    lone = Samples(np.zeros((4, 1)), ["x"], list("stuv"), list("aabc"), ["bad", "good", "good", "bad"])
-    fold = divide(lone, "artists", folds=2)
-    assert set(lone.label[fold == 0]) == {"good", "bad"}
-    stuck = Samples(np.zeros((3, 1)), ["x"], list("stu"), list("aab"), ["bad", "good", "bad"])
-    with pytest.raises(ValueError, match="'good' has 1 artists"):
-        divide(stuck, "artists", folds=2)
-    # Artists a and b have both labels, but the third fold is left with c and d, who have no bad songs.
-    three = Samples(
-        np.zeros((8, 1)), ["x"], list("stuvwxyz"), list("aabbccdd"), ["bad", "good"] * 2 + ["good"] * 4
-    )
+    """x has a and b, y has b and c, z has c and a: one artist of the three is alone, and lacks a label."""
+    samples = few("abbcca", ["x", "x", "y", "y", "z", "z"])
+    message = r"fold \d of 2 would be (tested on|learned from) \d x, \d y, \d z songs: no score"
+    with pytest.raises(ValueError, match=message):
+        divide(samples, "artists", folds=2)
+    samples = few("aabbccc", ["bad", "good", "bad", "good", "good", "good", "good"])
     with pytest.raises(ValueError, match="'bad' has 2 artists, fewer than the 3 folds"):
-        divide(three, "artists", folds=3)
+        divide(samples, "artists", folds=3)
 
 
 # Scores
@@ -361,36 +369,33 @@ def test_a_test_set_without_a_label_is_refused():
         Answers(("bad", "good"), ids, good, np.full((160, 2), 0.5), np.zeros(160, int), ids)
 
 
-def by_artist(seed, artists=30, songs=5, shift=1.0):
-    """The artist has the label; half of the variance of a score is the artist's."""
+def by_artist(seed, artists=30, songs=10):
+    """The artist has the label, and an effect of sd 1.5; songs of one differ by sd 1."""
     rng = np.random.default_rng(seed)
     artist = np.repeat(np.arange(artists), songs)
     truth = artist % 2
-    score = shift * truth + rng.normal(size=artists)[artist] + rng.normal(size=len(artist))
+    score = 1.5 * truth + 1.5 * rng.normal(size=artists)[artist] + rng.normal(size=len(artist))
     ids = np.arange(len(artist)).astype(str)
     both = np.stack([-score, score], 1)
     return Answers(("bad", "good"), ids, truth, both, np.zeros(len(ids), int), artist.astype(str))
 
 
 def test_intervals_cover_by_artists_and_not_by_songs():
-    """The AUC in truth: Phi(1 / sqrt(2 * 2)). Of 200 sets, 95 % cover it; 30 artists cost some percent.
+    """The AUC in truth: Phi(1.5 / sqrt(2 * 3.25)), in 200 sets.
 
-    The binomial sd is at most 0.023 at 0.88: 0.82 is 3 below what has to be there, and songs as draws, with
-    the variance 1 / 150 + 1 / 150 instead of (1 + 1 / 5) / 15 a side of it, cover far less often.
+    By artists 95 %, of which 30 of them cost some: 0.82 is 3 binomial sd below 0.9. A mean of 15 artists has
+    the variance 2.25 / 15 + 1 / 150, of 150 songs as draws 3.25 / 150, a seventh: such intervals cover some
+    54 %, and 0.65 is 3 sd above.
     """
-    true = norm.cdf(0.5)
+    true = norm.cdf(1.5 / np.sqrt(6.5))
     covered = {"artists": 0, "songs": 0}
     for seed in range(200):
         answers = by_artist(seed)
-        of_songs = Answers(
-            *(getattr(answers, name) for name in ("labels", "song", "truth", "probability", "fold")),
-            answers.song,
-        )
-        for name, each in (("artists", answers), ("songs", of_songs)):
+        for name, each in (("artists", answers), ("songs", replace(answers, artist=answers.song))):
             found = scores(each, yes="good", draws=200, seed=seed)["auc"]
             covered[name] += found.low <= true <= found.high
     assert covered["artists"] / 200 > 0.82
-    assert covered["songs"] / 200 < 0.75
+    assert covered["songs"] / 200 < 0.65
 
 
 def test_draws_without_a_label_are_left_out_and_said():
@@ -406,11 +411,7 @@ def test_draws_without_a_label_are_left_out_and_said():
     assert (found["auc"].low, found["auc"].value, found["auc"].high) == (1, 1, 1)
     text = table({"tree": found})
     assert f"tree: {found.left_out:.1%} of the draws of artists lacked a label" in text
-    one = scores(
-        Answers(
-            *(getattr(answers, n) for n in ("labels", "song", "truth", "probability", "fold")), ["x"] * 10
-        )
-    )
+    one = scores(replace(answers, artist=np.full(10, "x")))
     assert one["auc"].low is None and str(one["auc"]) == "1.000" and one.artists == 1
 
 
@@ -474,7 +475,7 @@ def test_artists_on_both_sides_flatter_and_apart_do_not():
     tells the label."""
     found = {division: [] for division in DIVISIONS}
     for seed in range(5):
-        samples = planted(seed, artists=40, songs=2, samples=3, artist=2.0, by="artist")
+        samples = planted(seed, artists=40, songs=4, samples=2, artist=2.0, by="artist")
         for division, values in found.items():
             values.append(auc(evaluate(samples, "neighbours", yes="good", division=division, folds=4).songs))
     means = {division: np.mean(values) for division, values in found.items()}
@@ -546,10 +547,8 @@ def test_more_labels_than_two():
     samples = planted(3, artists=30, songs=3, samples=4, signal=2.0, labels=("calm", "mid", "wild"))
     found = evaluate(samples, "tree", folds=3)
     whole = scores(found.songs, draws=20)
-    assert whole["auc"].value > 0.85 and found.songs.probability.shape == (90, 3)
-    assert (
-        scores(found.songs, yes="wild", draws=0)["auc"].value > whole["auc"].value > auc(found.songs, "mid")
-    )
+    assert whole["auc"].value > 0.85 and auc(found.songs, "wild") > 0.9
+    assert found.songs.probability.shape == (90, 3)
     answer = fit(samples, "tree").answer(samples.features[samples.label == "wild"][:4], draws=50)
     assert answer.label == "wild"
 
@@ -624,8 +623,8 @@ def test_a_song_like_all_others_has_no_reasons(models):
 
 def test_an_answer_in_words():
     reasons = (
-        Reason("tempo_bpm", 0.8, 140.0, 118.2), Reason("mfcc", -0.512, None, None), Reason("flux", 0.3, 1.0, 2.0),
-        Reason("zcr", 0.2, 0.1, 0.2), Reason("chroma", 0.1, None, None), Reason("level", 0.004, 1.0, 1.0),
+        Reason("tempo_bpm", 0.8, 140.0, 118.2), Reason("mfcc", -0.512, None, None),
+        Reason("flux", 0.3, 1.0, 2.0), Reason("zcr", 0.2, 0.1, 0.2), Reason("chroma", 0.1, None, None), Reason("level", 0.004, 1.0, 1.0),
     )  # fmt: skip
     answer = Answer("good", 0.734, 0.61, 0.819, 0.8, 30, reasons)
     assert classifiers.answer_text(answer) == (
@@ -666,10 +665,8 @@ def test_a_model_file_gives_the_same_probabilities_in_a_fresh_process(models, tm
 
 
 def test_a_model_file_keeps_what_is_known_of_it(models, tmp_path):
-    import dataclasses
-
     path = tmp_path / "deep" / "model"  # any name, in a folder that is made
-    model = dataclasses.replace(models["tree"], facts={"songs": 120, "drawn": {"seconds": 5.0}})
+    model = replace(models["tree"], facts={"songs": 120, "drawn": {"seconds": 5.0}})
     model_files.save(model, path)
     model_files.save(model, path)  # replaced
     found = model_files.load(path)
@@ -903,7 +900,7 @@ def describe(path, drawn):
     count = 0 if path == "short" else 6
     rows = {
         "mfcc": rng.normal(size=(count, 5)).tolist(),
-        "level": [3.0] * count,
+        "level": [1.0] * count,
         "extra": [0] * count,
         "bpm": [1] * count,
     }
@@ -915,9 +912,9 @@ def test_like_answers_what_it_can_and_names_what_it_cannot(trained, capsys):
     assert classifiers.like_main(args, describe=describe) == 1
     out, err = capsys.readouterr()
     lines = out.splitlines()
-    assert lines[0].startswith("a.ogg: good 0.") and "of 6 samples" in lines[0]
-    assert "for good, in log-odds: level +" in lines[1] and "(3, usually 0." in lines[1]
-    assert "caf\\udce9.ogg: good 0." in out
+    assert lines[0].startswith("a.ogg: good ") and "of 6 samples" in lines[0]
+    assert "for good, in log-odds: level +" in lines[1] and "(1, usually 0." in lines[1]
+    assert "caf\\udce9.ogg: good " in out
     assert err.splitlines() == [
         "broken.ogg: no audio in it",
         "short: no samples: is the song shorter than one?",
@@ -931,7 +928,7 @@ def test_like_as_json(trained, capsys):
     assert classifiers.like_main(args, describe=describe) == 0
     first, second = map(json.loads, capsys.readouterr().out.splitlines())
     assert first["path"] == "a.ogg" and first | {"path": "b.ogg"} == second
-    assert first["label"] == "good" and first["reasons"][0]["group"] == "level" and first["share"] == 1
+    assert first["label"] == "good" and first["reasons"][0]["group"] == "level" and 0 <= first["share"] <= 1
 
 
 def test_like_without_a_model(tmp_path, capsys):

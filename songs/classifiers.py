@@ -5,8 +5,8 @@
     python -m songs like new/*.ogg --model taste.skops
 
 Conventions
-    read        function that the commands are given: arguments -> ``Samples``, and how they were drawn (a
-                dictionary of what JSON holds). Adding its arguments to the parser is its owner's.
+    read        function that the commands are given: arguments -> ``Collection``. Adding its arguments to the
+                parser is its owner's.
     describe    function that ``like`` is given: (path, how samples were drawn) -> one dictionary a sample, of
                 numbers and lists of numbers, as a row of the table of features.
     learner     what the model file holds is named beforehand (``--learner``): to take the best of those
@@ -18,9 +18,9 @@ Conventions
 from __future__ import annotations
 
 import argparse
-import dataclasses
 import json
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 
 import numpy as np
 import pandas as pd
@@ -33,9 +33,21 @@ from songs.labelled import Samples, flattened
 from songs.learning import BASELINES, LEARNERS, Answer, Classifier, fit
 from songs.scores import Score, reliability, roc, scores, table
 
-Read = Callable[[argparse.Namespace], tuple[Samples, dict]]
-Describe = Callable[[str, dict], Sequence[Mapping]]
 REASONS = 3  # that are printed for, and against
+
+
+@dataclass(frozen=True, eq=False)
+class Collection:
+    """Labelled samples; how they were ``drawn``, of what JSON can hold; and the table ``songs``, if there is
+    one: content, label, tags, and columns of the file that may give a label away."""
+
+    samples: Samples
+    drawn: dict = field(default_factory=dict)
+    songs: pd.DataFrame | None = None
+
+
+Read = Callable[[argparse.Namespace], Collection]
+Describe = Callable[[str, dict], Sequence[Mapping]]
 
 
 def add_train_arguments(parser: argparse.ArgumentParser) -> None:
@@ -116,25 +128,26 @@ def _answered(command: Callable[[], int]) -> int:
 
 
 def _train(args: argparse.Namespace, read: Read) -> int:
-    samples, drawn = read(args)
-    yes = question(samples, args.yes)
+    collection = read(args)
+    samples, yes = collection.samples, question(collection.samples, args.yes)
     found = _scored(args, samples, yes)
     say(_report(found, samples, yes))
     if args.leaks:
-        rows = leak_table(samples, yes=yes, folds=args.folds, seed=args.seed, workers=args.workers)
+        options = {"folds": args.folds, "seed": args.seed, "workers": args.workers}
+        rows = leak_table(samples, yes=yes, songs=collection.songs, **options)
         say(f"\nAUC of a tree by what folds keep whole\n{leaks_text(rows)}")
     model = fit(samples, args.learner, yes=yes, seed=args.seed)
-    facts = {**counts(samples), "drawn": drawn, "folds": args.folds, "seed": args.seed}
+    facts = {**counts(samples), "drawn": collection.drawn, "folds": args.folds, "seed": args.seed}
     if args.learner in found:
         held_out = scores(found[args.learner].songs, yes=yes, seed=args.seed)
-        facts["scores"] = {name: dataclasses.asdict(score) for name, score in held_out.measures.items()}
-    model_files.save(dataclasses.replace(model, facts=facts), args.out)
+        facts["scores"] = {name: asdict(score) for name, score in held_out.measures.items()}
+    model_files.save(replace(model, facts=facts), args.out)
     say(f"\n{args.out}: {args.learner}, learned from all {facts['songs']} songs")
     return 0
 
 
 def _roc(args: argparse.Namespace, read: Read) -> int:
-    samples, _ = read(args)
+    samples = read(args).samples
     yes = question(samples, args.yes)
     found = _scored(args, samples, yes)
     draw_roc(found, args.out, yes=yes)
@@ -153,7 +166,7 @@ def _like(args: argparse.Namespace, describe: Describe) -> int:
             code = 1
             continue
         if args.json:
-            say(json.dumps({"path": printable(path), **dataclasses.asdict(answer)}))
+            say(json.dumps({"path": printable(path), **asdict(answer)}))
         else:
             say(f"{printable(path)}: {answer_text(answer)}")
     return code
@@ -259,7 +272,7 @@ def draw_roc(found: Mapping[str, Evaluation], path: str, *, yes: str | None) -> 
     """
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(9, 4.6), layout="constrained")
+    figure = Figure(figsize=(9, 5.2), layout="constrained")
     for axes, unit in zip(figure.subplots(1, 2, sharey=True), UNITS, strict=True):
         for name, held_out in found.items():
             if name not in BASELINES:

@@ -83,7 +83,7 @@ class Samples:
         return tuple(map(str, np.unique(self.label)))
 
     def part(self, chosen: np.ndarray) -> Samples:
-        """The samples of a mask (n,)."""
+        """The samples of a mask (n,), or of row numbers."""
         return Samples(
             self.features[chosen], self.names, self.song[chosen], self.artist[chosen], self.label[chosen]
         )
@@ -301,8 +301,8 @@ def _enough(samples: Samples, division: str, folds: int) -> None:
     if fewest < folds:
         kind = "samples" if division in DIVISIONS[:2] else division
         raise ValueError(
-            f"label {str(label)!r} has {fewest} {kind}, fewer than the {folds} folds: some fold would be tested "
-            f"without it. Use fewer folds, or more {kind}"
+            f"label {str(label)!r} has {fewest} {kind}, fewer than the {folds} folds: some fold would be "
+            f"tested without it. Use fewer folds, or more {kind}"
         )
 
 

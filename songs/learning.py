@@ -57,7 +57,7 @@ LEARNERS: dict[str, Learner] = {
     "always yes": Learner(lambda seed, yes: DummyClassifier(strategy="constant", constant=yes), {}),
     "tree": Learner(
         lambda seed, yes: DecisionTreeClassifier(random_state=seed),
-        {"max_depth": [2, 4, 8], "min_samples_leaf": [10, 100]},
+        {"max_depth": [2, 4, 8], "min_samples_leaf": [1, 10, 100]},
     ),
     "boosting": Learner(
         lambda seed, yes: HistGradientBoostingClassifier(early_stopping=False, random_state=seed),

@@ -216,14 +216,15 @@ def _by_rank(truth: np.ndarray, score: np.ndarray, weights: np.ndarray) -> tuple
 
 
 def roc(answers: Answers, yes: str | None = None, *, points: int = 1001) -> tuple[np.ndarray, np.ndarray]:
-    """Shares of no, and of yes, that are called yes as the threshold falls, (points,) each.
+    """Shares of no, and of yes, that are called yes as the threshold falls from above all, (points + 1,) each.
 
     The mean of the folds' curves, by their pairs, so that the area under it is ``auc``. Without ``yes``, the
     mean over the labels.
     """
     shares = np.linspace(0, 1, points)
     labels = range(len(answers.labels)) if yes is None else [answers.labels.index(yes)]
-    return shares, np.mean([_roc(answers, k, shares) for k in labels], axis=0)
+    curve = np.mean([_roc(answers, k, shares) for k in labels], axis=0)
+    return np.append(0, shares), np.append(0, curve)
 
 
 def _roc(answers: Answers, k: int, shares: np.ndarray) -> np.ndarray:
@@ -265,9 +266,6 @@ def table(rows: dict[str, Scores], measures: Sequence[str] = MEASURES) -> str:
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     text = ["  ".join(cell.ljust(w) for cell, w in zip(line, widths, strict=True)).rstrip() for line in lines]
     text.insert(1, "  ".join("-" * w for w in widths))
-    text += [
-        f"{name}: {row.left_out:.1%} of the draws of artists lacked a label and are in no interval"
-        for name, row in rows.items()
-        if row.left_out
-    ]
+    if left_out := max((row.left_out for row in rows.values()), default=0.0):
+        text.append(f"{left_out:.2%} of the draws of artists lacked a label and are in no interval")
     return "\n".join(text)

@@ -122,12 +122,17 @@ def _answered(command: Callable[[], int]) -> int:
     except (ValueError, OSError) as error:
         complain(f"error: {printable(str(error))}")
         return 1
+    except ModuleNotFoundError as error:
+        complain(f'error: {error}; pip install -e ".[songs]"')
+        return 1
     except KeyboardInterrupt:
         complain("interrupted")
         return 130
 
 
 def _train(args: argparse.Namespace, read: Read) -> int:
+    import skops.io  # noqa: F401 - where it is missing, that is said before minutes of work
+
     collection = read(args)
     samples, yes = collection.samples, question(collection.samples, args.yes)
     found = _scored(args, samples, yes)

@@ -216,7 +216,7 @@ def _by_rank(truth: np.ndarray, score: np.ndarray, weights: np.ndarray) -> tuple
 
 
 def roc(answers: Answers, yes: str | None = None, *, points: int = 1001) -> tuple[np.ndarray, np.ndarray]:
-    """Shares of no, and of yes, that are called yes as the threshold falls from above all, (points + 1,) each.
+    """Shares of no, and of yes, that are called yes as the threshold falls, (points + 1,) each, from 0 to 1.
 
     The mean of the folds' curves, by their pairs, so that the area under it is ``auc``. Without ``yes``, the
     mean over the labels.

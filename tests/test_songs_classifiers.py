@@ -540,6 +540,19 @@ def test_probabilities_hold_on_songs_of_new_artists():
     assert np.square(probability[:, 1] - truth).mean() < np.square(means[:, 1] - truth).mean()
 
 
+def test_calibrated_by_samples_a_model_is_sure_of_what_it_does_not_know():
+    """Labels by chance to artists who differ: of new artists nobody can say more than the share, whose Brier
+    score is 0.25. Inner folds that part artists find that neighbours are always right."""
+    options = {"artists": 40, "samples": 2, "artist": 2.0, "by": "artist"}
+    learned, new = planted(0, **options), planted(1, **options)
+    found = {}
+    for division in ("samples", "artists"):
+        songs, probability = fit(learned, "neighbours", division=division).of_songs(new.features, new.song)
+        truth = new.label[np.searchsorted(new.song, songs)] == "good"
+        found[division] = np.square(probability[:, 1] - truth).mean()
+    assert found["artists"] < 0.3 and found["samples"] > found["artists"] + 0.05
+
+
 def test_what_learned_nothing_answers_with_the_share():
     """Without signal a slope is as often below zero: of 8 sets, all above has a chance of 1 in 256."""
     fitted = [fit(planted(seed, artists=12, songs=2, samples=2), "tree") for seed in range(8)]
@@ -872,6 +885,12 @@ def test_train_refuses_in_one_line(signal, tmp_path, capsys):
     with pytest.raises(SystemExit):
         arguments("train", "--out", "m", "--scored", "svm")
     assert "unknown svm; of majority" in capsys.readouterr().err
+
+
+def test_without_skops_it_is_said_before_anything_is_read(monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, "skops.io", None)
+    assert classifiers.train_main(arguments("train", "--out", "m"), read=None) == 1
+    assert capsys.readouterr().err.endswith('; pip install -e ".[songs]"\n')
 
 
 def test_an_interrupt_has_its_exit_code(tmp_path, capsys):

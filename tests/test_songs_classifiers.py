@@ -543,7 +543,7 @@ def test_probabilities_hold_on_songs_of_new_artists():
 def test_calibrated_by_samples_a_model_is_sure_of_what_it_does_not_know():
     """Labels by chance to artists who differ: of new artists nobody can say more than the share, whose Brier
     score is 0.25. Inner folds that part artists find that neighbours are always right."""
-    options = {"artists": 40, "samples": 2, "artist": 2.0, "by": "artist"}
+    options = {"artists": 40, "samples": 2, "artist": 4.0, "by": "artist"}
     learned, new = planted(0, **options), planted(1, **options)
     found = {}
     for division in ("samples", "artists"):
@@ -551,6 +551,18 @@ def test_calibrated_by_samples_a_model_is_sure_of_what_it_does_not_know():
         truth = new.label[np.searchsorted(new.song, songs)] == "good"
         found[division] = np.square(probability[:, 1] - truth).mean()
     assert found["artists"] < 0.3 and found["samples"] > found["artists"] + 0.05
+
+
+def test_calibration_is_not_of_songs_that_were_learned():
+    """Without signal, two numbers fitted to 48 other songs cost some 2 * 0.25 / 48 = 0.01 of Brier score on new
+    ones. Fitted to the songs that the neighbours were taken from, they promise what is not there."""
+    found = []
+    for seed in range(6):
+        learned, new = planted(seed, artists=12, samples=3), planted(100 + seed, artists=50, samples=3)
+        songs, probability = fit(learned, "neighbours").of_songs(new.features, new.song)
+        truth = new.label[np.searchsorted(new.song, songs)] == "good"
+        found.append(np.square(probability[:, 1] - truth).mean())
+    assert np.mean(found) < 0.26
 
 
 def test_what_learned_nothing_answers_with_the_share():

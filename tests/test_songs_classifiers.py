@@ -35,6 +35,8 @@ from songs.labelled import (
 from songs.learning import BASELINES, LEARNERS, Answer, Reason, fit, song_means
 from songs.scores import MEASURES, Answers, reliability, roc, scores, table
 
+skops = pytest.importorskip("skops.io", reason='pip install -e ".[songs]"')
+
 ROOT = Path(__file__).parents[1]
 LEARNED = [name for name in LEARNERS if name not in BASELINES]
 
@@ -554,8 +556,8 @@ def test_calibrated_by_samples_a_model_is_sure_of_what_it_does_not_know():
 
 
 def test_calibration_is_not_of_songs_that_were_learned():
-    """Without signal, two numbers fitted to 48 other songs cost some 2 * 0.25 / 48 = 0.01 of Brier score on new
-    ones. Fitted to the songs that the neighbours were taken from, they promise what is not there."""
+    """Without signal, two numbers fitted to 48 other songs cost some 2 * 0.25 / 48 = 0.01 of Brier score on
+    new ones. Fitted to the songs that the neighbours were taken from, they promise what is not there."""
     found = []
     for seed in range(6):
         learned, new = planted(seed, artists=12, samples=3), planted(100 + seed, artists=50, samples=3)
@@ -669,8 +671,6 @@ def test_an_answer_in_words():
 
 
 # Model files
-
-skops = pytest.importorskip("skops.io", reason='pip install -e ".[songs]"')
 
 FRESH = """
 import sys

@@ -28,7 +28,7 @@ from audio_distance.audio import HELD_BYTES, ChannelSums, Signal, mean_of_channe
 from audio_distance.cache import cache_or_none, entry_of, load_entry, save_entry, warn_of
 from audio_distance.description import Description, Sound, SoundSet, refuse_other_recipe
 from audio_distance.errors import AudioError
-from audio_distance.features import describe_signal, prepare, resample
+from audio_distance.features import Described, describe_signal, prepare_trimmed, resample, trimmed
 from audio_distance.output import printable
 from audio_distance.progress import counted
 from audio_distance.reading import Reading
@@ -329,18 +329,29 @@ def _described_signal(name: str, signal: Signal, job: _Job) -> Sound:
         notes = signal.notes + channels.notes()  # behind the last block: on the first pass, which reads all
 
     if signal.samples is None:
-        vectors, level, samples = describe_blocks(mono, rate, digest, bandwidth_rate=job.bandwidth_rate)
+        described, samples = describe_blocks(mono, rate, digest, bandwidth_rate=job.bandwidth_rate)
     else:
         whole = np.concatenate([np.empty(0, np.float32), *mono()])
         if job.embedding is None:
-            vectors, level = describe_signal(whole, rate, bandwidth_rate=job.bandwidth_rate)
+            described = describe_signal(whole, rate, bandwidth_rate=job.bandwidth_rate)
         else:
-            _, level = prepare(whole, rate, bandwidth_rate=job.bandwidth_rate)
+            sounding = trimmed(whole, rate)
+            _, level = prepare_trimmed(sounding, rate, bandwidth_rate=job.bandwidth_rate)
             vectors = _embed_with(job.embedding, whole, rate, job.bandwidth_rate)
+            described = Described(vectors, level, len(sounding) / rate)
         digest.update(whole.data)
         samples = len(whole)
     digest.update(str(rate).encode())
-    return Sound(name, digest.hexdigest(), rate, samples / rate, level, vectors, notes)
+    return Sound(
+        name,
+        content=digest.hexdigest(),
+        rate=rate,
+        seconds=samples / rate,
+        sounding_seconds=described.sounding_seconds,
+        level_db=described.level_db,
+        vectors=described.vectors,
+        notes=notes,
+    )
 
 
 def _embed_with(

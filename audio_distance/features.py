@@ -20,7 +20,7 @@ import math
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -137,6 +137,11 @@ def prepare(
     first and the last sample that is not zero: digital silence around a sound then changes nothing at
     all, whereas after it the resampler's ringing would move the cut.
     """
+    return prepare_trimmed(trimmed(signal, rate), rate, bandwidth_rate=bandwidth_rate)
+
+
+def trimmed(signal: ArrayLike, rate: int) -> NDArray[np.float32]:
+    """``prepare`` up to there where silence is cut: what sounds, (samples,), at its own ``rate`` in Hz."""
     mono = np.asarray(signal, np.float32)
     if mono.ndim > 1:
         channels, samples = ChannelSums(), mono
@@ -152,7 +157,7 @@ def prepare(
     peak = float(magnitude.max())
     refuse_inaudible(peak, offset)
     first, last = louder_than(TRIM * peak, magnitude)
-    return prepare_trimmed(audible[first:last], rate, bandwidth_rate=bandwidth_rate)
+    return audible[first:last]
 
 
 def offset_at_start(mono: NDArray[np.float32], rate: int) -> float:
@@ -292,16 +297,27 @@ def window_bounds(samples: int) -> list[tuple[int, int]]:
 # ------------------------------------------------------------------------------------------ describing
 
 
-def describe_signal(
-    signal: ArrayLike, rate: int, *, bandwidth_rate: int | None = None
-) -> tuple[NDArray[np.float32], float]:
+class Described(NamedTuple):
+    """One sound in numbers."""
+
+    vectors: NDArray[np.float32]  # (windows, 1799), not divided yet
+    level_db: float  # of the sounding part, relative to full scale
+    sounding_seconds: float  # its length, which is that of the windows where they are shorter than 1 s
+
+
+def describe_signal(signal: ArrayLike, rate: int, *, bandwidth_rate: int | None = None) -> Described:
     """One sound from samples to numbers: ``prepare``, ``windows``, ``embed``.
 
-    Returns its vectors, (windows, 1799) float32, not divided yet, and its level in dB relative to full
-    scale. Arguments and errors are those of ``prepare``.
+    Returns vectors, level and the seconds that sound: see ``Described``. Arguments and errors are those of
+    ``prepare``.
     """
-    prepared, level = prepare(signal, rate, bandwidth_rate=bandwidth_rate)
-    return np.stack([embed(window) for window in windows(prepared)]), level
+    return describe_trimmed(trimmed(signal, rate), rate, bandwidth_rate=bandwidth_rate)
+
+
+def describe_trimmed(mono: NDArray[np.float32], rate: int, *, bandwidth_rate: int | None = None) -> Described:
+    """``describe_signal`` of what ``trimmed`` gives, (samples,)."""
+    prepared, level = prepare_trimmed(mono, rate, bandwidth_rate=bandwidth_rate)
+    return Described(np.stack([embed(window) for window in windows(prepared)]), level, len(mono) / rate)
 
 
 def split_views(vectors: NDArray[Any]) -> dict[str, NDArray[Any]]:

@@ -35,6 +35,7 @@ def pool_with(members, pairs=0, windows=1):
         partner=partner,
         names=tuple(f"{i:04d}" for i in range(len(members))),
         levels=np.arange(float(len(members))),
+        sounding=np.ones(len(members)),
     )
 
 
@@ -160,6 +161,7 @@ def pool_of_files(files):
         partner=np.full(len(files), -1),
         names=tuple(f"{i:03d}" for i in range(len(files))),
         levels=np.zeros(len(files)),
+        sounding=np.ones(len(files)),
     )
 
 
@@ -171,7 +173,7 @@ def described(vectors, name):
         numbers = np.zeros((1, sum(PARTS.values())), np.float32)
         numbers[0, : len(row)] = row * scale[: len(row)]
         content = hashlib.sha256(numbers.tobytes() + name.encode()).hexdigest()
-        sounds.append(Sound(f"{name}{i:04d}", content, RATE, 1.0, -20.0, numbers))
+        sounds.append(Sound(f"{name}{i:04d}", content, RATE, 1.0, 1.0, -20.0, numbers))
     return Description(name, RATE, metrics.constants()[1], (), tuple(sounds))
 
 

@@ -408,8 +408,9 @@ class TestFalseAlarms:
         return description.SoundSet(
             role,
             tuple(
-                description.Sound(f"{i:02d}", hashlib.sha256(t.tobytes()).hexdigest(), RATE, 1.0, -20.0, t)
+                description.Sound(f"{i:02d}", content, RATE, 1.0, 1.0, -20.0, t)
                 for i, t in enumerate(side)
+                for content in [hashlib.sha256(t.tobytes()).hexdigest()]
             ),
             (),
             0,

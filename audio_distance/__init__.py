@@ -34,7 +34,8 @@ from audio_distance.features import (
 )
 from audio_distance.reading import Reading
 from audio_distance.storage import cache_folder
-from audio_distance.views import RATE, VIEWS, embed, mel_filters, number_names
+from audio_distance.transforms import RATE, mel_filters
+from audio_distance.views import VIEWS, embed, number_names
 
 __version__ = "0.4.0"
 

@@ -22,8 +22,8 @@ from audio_distance.energy import Contribution
 from audio_distance.features import WINDOW_SECONDS
 from audio_distance.intervals import Moments
 from audio_distance.resampling import PermutationTest
+from audio_distance.transforms import RATE
 from audio_distance.units import Pool
-from audio_distance.views import RATE
 
 SIGNIFICANCE_LEVEL = 0.05  # of a verdict
 NEARLY_ALL = 0.9  # of the windows: if the test takes fewer, it is said

@@ -23,7 +23,8 @@ from audio_distance.errors import AudioError
 from audio_distance.features import constants
 from audio_distance.sources import fault_of
 from audio_distance.storage import replacing
-from audio_distance.views import PARTS, RATE
+from audio_distance.transforms import RATE
+from audio_distance.views import PARTS
 
 
 @dataclass(frozen=True)

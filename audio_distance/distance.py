@@ -46,8 +46,9 @@ from audio_distance.resampling import (
     permutation_test,
     rearranged,
 )
+from audio_distance.transforms import RATE
 from audio_distance.units import block_shares, block_units, make_pool, own_scale, taken
-from audio_distance.views import RATE, VIEWS, number_names
+from audio_distance.views import VIEWS, number_names
 
 DEFAULT = Reading()
 

@@ -34,7 +34,8 @@ from audio_distance.progress import counted
 from audio_distance.reading import Reading
 from audio_distance.sources import Listing, Source, list_set
 from audio_distance.streaming import describe_blocks
-from audio_distance.views import RATE, keep_freed_memory
+from audio_distance.transforms import RATE
+from audio_distance.views import keep_freed_memory
 
 PARALLEL_SECONDS = 60.0  # of audio; below it starting processes costs more than it saves
 

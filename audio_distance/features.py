@@ -28,14 +28,8 @@ from numpy.typing import ArrayLike, NDArray
 from audio_distance.audio import ChannelSums, mean_of_channels
 from audio_distance.containers import RATES
 from audio_distance.errors import AudioError
-from audio_distance.views import (
-    LOWEST_HZ,
-    PREPARED_RMS,
-    RATE,
-    VIEW_COLUMNS,
-    VIEWS,
-    embed,
-)
+from audio_distance.transforms import LOWEST_HZ, PREPARED_RMS, RATE
+from audio_distance.views import VIEW_COLUMNS, VIEWS, embed
 
 RECIPE_VERSION = 2
 CONSTANTS_FILE = Path(__file__).with_name("constants.json")

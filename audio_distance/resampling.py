@@ -1,4 +1,4 @@
-"""Rearranging and leaving out units: the permutation test, and the jackknife.
+"""Rearranging units: the permutation test.
 
 Conventions
     members      (units, arrangements) float32: 1 where a unit is dealt to the reference; first as observed.
@@ -17,8 +17,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
-from scipy.special import stdtrit
+from numpy.typing import NDArray
 
 from audio_distance import pooling
 from audio_distance.kernel import Kernel, unit_kernel
@@ -28,45 +27,6 @@ TIE = 1e-6  # normal scores that differ by less are equal up to rounding
 TIED_UNITS = 512  # above them arrangements are summed in float32
 TESTED_WINDOWS = 8192  # of a block, at most, in the test
 MOST = {"plain": 1, "freed": 5}  # of single numbers, how many of the largest differences are added
-
-
-def jackknife_interval(value: float, strata: Iterable[ArrayLike], level: float = 0.95) -> tuple[float, float]:
-    """Stratified delete-one jackknife with t; degrees of freedom after Welch and Satterthwaite.
-
-    Parameters
-    ----------
-    value : float
-        The estimate with all units.
-    strata : iterable of arrays
-        For each independent sample, the values without each of its units in turn.
-    level : float
-        Coverage, .95 by default.
-
-    Returns
-    -------
-    (low, high), symmetric about ``value``; of zero width where no unit makes a difference.
-
-    Notes
-    -----
-    Not a bootstrap: a resampled set holds copies, a copy of a file is at distance zero from itself, and
-    the interval then covers nothing (measured: 0 %). Deterministic besides.
-    """
-    variance, freedom = jackknife_variance(strata)
-    half = float(stdtrit(freedom, 0.5 + level / 2)) * math.sqrt(variance)
-    return value - half, value + half
-
-
-def jackknife_variance(strata: Iterable[ArrayLike]) -> tuple[float, float]:
-    """Variance of a sum over independent samples, and its degrees of freedom.
-
-    The variance of a stratum of n is (n - 1) / n sum_i (x_i - mean x)^2 (Efron and Stein 1981,
-    doi:10.1214/aos/1176345462); degrees of freedom after Satterthwaite (1946, doi:10.2307/3002019).
-    A stratum of one unit says nothing of its spread and is left out.
-    """
-    parts = [((len(s) - 1) * float(np.var(s)), len(s) - 1) for s in map(np.asarray, strata) if len(s) > 1]
-    variance = sum(part for part, _ in parts)
-    squares = sum(part**2 / freedom for part, freedom in parts)
-    return variance, variance**2 / squares if squares > 0 else 1.0
 
 
 def arrangements(

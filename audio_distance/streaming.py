@@ -23,7 +23,8 @@ from numpy.typing import NDArray
 from audio_distance import features
 from audio_distance.errors import AudioError
 from audio_distance.features import FRAME, TRIM, Described
-from audio_distance.views import PREPARED_RMS, embed
+from audio_distance.transforms import PREPARED_RMS
+from audio_distance.views import embed
 
 HELD_SECONDS = 60.0  # what sounds for less than this is held: pauses may be all that a file is long of
 

@@ -335,7 +335,7 @@ class TestLengths:
         assert not self.compared(padded, [signal[::-1] for signal in x])[0].short_clips
 
     def test_sets_of_one_source_are_not_noted(self):
-        """20 files of 0.3 to 2.4 s a side, eight draws: of notes at 5 % each, 4 come with a probability of .0004."""
+        """20 files of 0.3 to 2.4 s a side, eight draws, a note at 5 % in each: four come in .0004."""
         rng = np.random.default_rng(0)
         found = []
         for _ in range(8):

@@ -149,7 +149,8 @@ def columns() -> dict[str, np.ndarray]:
     for view, place in views.VIEW_COLUMNS.items():
         parts[view] = np.arange(place.start, place.stop)
         bands = metrics.FINE_BANDS if view == "fine structure" else metrics.ENVELOPE_BANDS
-        centres = np.resize(transforms.mel_edges(bands)[1:-1], metrics.VIEWS[view])  # the band is the last axis
+        # The band is the last axis.
+        centres = np.resize(transforms.mel_edges(bands)[1:-1], metrics.VIEWS[view])
         for region, (low, high) in REGIONS.items():
             parts[f"{view} {region}"] = place.start + np.flatnonzero((centres >= low) & (centres < high))
     return parts

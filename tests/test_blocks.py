@@ -212,6 +212,17 @@ class TestComparisons:
         assert metrics.distance(x, y, paired=False) == pytest.approx(found.value, abs=1e-12)
         assert found.interval[0] < found.value < found.interval[1]
 
+    @pytest.mark.parametrize("chunk", [1, 30])
+    def test_chunks_of_arrangements_change_nothing(self, chunk, monkeypatch):
+        """The differences of single numbers are added up over the blocks, a chunk at a time."""
+        x, y = self.sides(4, shift=0.2)
+        whole = metrics.compare(x, y, paired=False, permutations=99)
+        monkeypatch.setattr(resampling, "CHUNK", chunk)
+        chunked = metrics.compare(x, y, paired=False, permutations=99)
+        assert chunked.p_value == whole.p_value and chunked.value == whole.value
+        assert chunked.null_distribution == pytest.approx(whole.null_distribution, abs=1e-9)
+        assert [n.name for n in chunked.numbers] == [n.name for n in whole.numbers]
+
     def test_nothing_hangs_on_the_order_of_files(self):
         x, y = self.sides(1)
         again = dataclasses.replace(x, sounds=tuple(reversed(x.sounds)))

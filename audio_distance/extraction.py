@@ -316,7 +316,7 @@ def describe_source(source: Source, job: _Job) -> _Outcome:
 
 
 def _described_signal(name: str, signal: Signal, job: _Job) -> Sound:
-    """A sound that is open, described: as a whole if it is held, else block by block."""
+    """A sound that is open, described: as a whole, or a long one block by block."""
     rate, digest = signal.rate, hashlib.sha256()
     notes = signal.notes
 
@@ -329,7 +329,7 @@ def _described_signal(name: str, signal: Signal, job: _Job) -> Sound:
             yield mean
         notes = signal.notes + channels.notes()  # behind the last block: on the first pass, which reads all
 
-    if signal.samples is None:
+    if signal.long:
         described, samples = describe_blocks(mono, rate, digest, bandwidth_rate=job.bandwidth_rate)
     else:
         whole = np.concatenate([np.empty(0, np.float32), *mono()])

@@ -76,7 +76,7 @@ def describe_blocks(
         sounding = 0
         for index, (block, magnitude, _) in enumerate(_audible(blocks(), rate)):
             if index >= first:
-                start, end = features.louder_than(limit, magnitude)
+                start, end = features.extent(magnitude > limit)
                 part = block[start if index == first else 0 : end if index == last else len(block)]
                 sounding += len(part)
                 yield part
@@ -140,7 +140,7 @@ def _between_zeros(blocks: Iterable[Block]) -> Iterator[Block]:
     """The same from the first to the last sample that is not zero; zeros wait for what comes after them."""
     begun, waiting = False, list[int]()
     for block in blocks:
-        first, last = features.louder_than(0, np.abs(block))
+        first, last = features.extent(block != 0)
         if last:
             yield from (np.zeros(zeros, np.float32) for zeros in waiting)
             yield block[0 if begun else first : last]

@@ -163,8 +163,8 @@ def compare(
     Notes
     -----
     Memory: sounds of more than 128 MiB of samples are read in blocks; what is described takes 7 KiB a second
-    of audio; comparing some 500 MiB more, whatever the size, because more than 2,048 units are compared in
-    blocks (``units.block_units``): the value is then the mean over the blocks.
+    of audio; comparing some 500 MiB more, and 11 KiB a window of a block, for more than 2,048 units are
+    compared in blocks (``units.block_units``): the value is then the mean over the blocks.
     """
     return compare_each(
         reference,

@@ -83,12 +83,12 @@ from audio_distance.features import CONSTANTS_FILE as CONSTANTS_FILE
 from audio_distance.features import SHORTEST_SECONDS as SHORTEST_SECONDS
 from audio_distance.features import SILENCE_PEAK as SILENCE_PEAK
 from audio_distance.sources import EXTENSIONS as EXTENSIONS
-from audio_distance.views import ENVELOPE_BANDS as ENVELOPE_BANDS
+from audio_distance.transforms import ENVELOPE_BANDS as ENVELOPE_BANDS
+from audio_distance.transforms import FINE_BANDS as FINE_BANDS
+from audio_distance.transforms import LOWEST_HZ as LOWEST_HZ
+from audio_distance.transforms import PREPARED_RMS as PREPARED_RMS
 from audio_distance.views import ENVELOPE_SIZES as ENVELOPE_SIZES
-from audio_distance.views import FINE_BANDS as FINE_BANDS
 from audio_distance.views import FINE_SIZES as FINE_SIZES
-from audio_distance.views import LOWEST_HZ as LOWEST_HZ
-from audio_distance.views import PREPARED_RMS as PREPARED_RMS
 
 if __name__ == "__main__":
     sys.exit(main(prog="python -m metrics"))

@@ -11,7 +11,7 @@ Which way the modules build on each other::
     features -> streaming                    from samples to numbers, as a whole or block by block
     description -> cache -> extraction       of all files of a set, on all processors, or machines
     units -> kernel -> energy, intervals     from numbers to value and interval
-    matching, pooling -> resampling          and to the test
+    pooling -> resampling -> matching        and to the test
     comparison -> distance                   what comes out; the functions that people call
     output -> command                        the same from a shell
 """
@@ -34,7 +34,8 @@ from audio_distance.features import (
 )
 from audio_distance.reading import Reading
 from audio_distance.storage import cache_folder
-from audio_distance.views import RATE, VIEWS, embed, mel_filters, number_names
+from audio_distance.transforms import RATE, mel_filters
+from audio_distance.views import VIEWS, embed, number_names
 
 __version__ = "0.4.0"
 

@@ -24,37 +24,32 @@ from audio_distance.containers import Part, contents, kind_of, mpeg_rate, refuse
 from audio_distance.errors import AudioError
 from audio_distance.sources import Source, fault_of, refuse_out_of_range, samples_of
 
-HELD_BYTES = 2**27  # of a sound's samples in float32: 6 minutes of stereo at 44.1 kHz
+HELD_BYTES = 2**27  # of samples in float32; a sound of more is long: 6 minutes of stereo at 44.1 kHz
 BLOCK = 2**18  # samples of each channel that are decoded at once
 
 
 @dataclass(frozen=True)
 class Signal:
-    """A sound that is open to be described: held, or so long that every pass over it decodes it again.
+    """A sound that is open to be described: every pass over a file decodes it.
 
     Attributes
     ----------
     rate : int
         Hz.
-    samples : (samples, channels) float32, or None
-        None of a long one.
     blocks : callable
-        The same in blocks of about ``BLOCK`` samples, one after another, from the start at every call. What
-        only its end can tell of a file (truncated, beyond full scale) is raised behind the last block.
+        The samples, (samples, channels) float32, in blocks of about ``BLOCK``, one after another, from the
+        start at every call. What only its end can tell of a file (truncated, beyond full scale) is raised
+        behind the last block.
+    long : bool
+        Not to be held as a whole.
     notes : tuple of str
         What to know of a file that was read all the same: see ``containers``.
     """
 
     rate: int
-    samples: NDArray[np.float32] | None
     blocks: Callable[[], Iterator[NDArray[np.float32]]]
+    long: bool = False
     notes: tuple[str, ...] = ()
-
-
-def _held(rate: int, samples: NDArray[np.float32], notes: tuple[str, ...] = ()) -> Signal:
-    """A signal whose samples are there."""
-    parts = range(0, len(samples), BLOCK)
-    return Signal(rate, samples, lambda: (samples[i : i + BLOCK] for i in parts), notes)
 
 
 def rate_of(source: Source) -> int:
@@ -92,10 +87,10 @@ def read(
         signal = read_source(
             source, source.read(), minimum_bits=minimum_bits, peak_limit=peak_limit, most=math.inf
         )
+        blocks = list(signal.blocks())
     except OSError as error:
         raise AudioError(f"unreadable ({error})") from None
-    assert signal.samples is not None  # whatever its length
-    return signal.samples, signal.rate
+    return blocks[0] if len(blocks) == 1 else np.concatenate(blocks), signal.rate
 
 
 def read_source(
@@ -109,10 +104,12 @@ def read_source(
     """A sound, or AudioError with value, limit and likely cause.
 
     ``data`` is what the file holds (empty for an array): read once by the caller, who also hashes it. What
-    takes more than ``most`` bytes when decoded is not held.
+    takes more than ``most`` bytes when decoded is long.
     """
     if source.array is not None:
-        return _held(source.rate, samples_of(source.array, peak_limit))
+        samples = samples_of(source.array, peak_limit)
+        parts = range(0, len(samples), BLOCK)
+        return Signal(source.rate, lambda: (samples[i : i + BLOCK] for i in parts))
     if not len(data):
         raise AudioError("0 bytes; likely an interrupted copy or a disk that was full")
     with _as_refusal("damaged or truncated"):
@@ -128,11 +125,8 @@ def read_source(
             for part in checked.parts:
                 yield from _decode(part, peak_limit)
 
-    if 4 * sum(fact.samples * fact.channels for fact in facts) > most:
-        return Signal(refuse_rate(facts[0].rate), None, blocks, checked.notes)
-    decoded = list(blocks())
-    samples = decoded[0] if len(decoded) == 1 else np.concatenate(decoded)
-    return _held(refuse_rate(facts[0].rate), samples, checked.notes)
+    long = 4 * sum(fact.samples * fact.channels for fact in facts) > most
+    return Signal(refuse_rate(facts[0].rate), blocks, long, checked.notes)
 
 
 _BY_AV = {"mp4", "adts"}  # all others by libsndfile
@@ -217,7 +211,8 @@ def _decode_by_soundfile(part: Part, peak_limit: float) -> Iterator[NDArray[np.f
                 octets = block.astype(block.dtype.newbyteorder("<"), copy=False).view(np.uint8)
                 used = octets.reshape(-1, width)[:, width - part.bits // 8 :] if width > 2 else octets
                 digest.update(np.ascontiguousarray(used).data)
-                block = block.astype(np.float32) * np.float32(0.5 ** (8 * width - 1))  # exact to 24 bits
+                block = block.astype(np.float32)
+                block *= np.float32(0.5 ** (8 * width - 1))  # exact to 24 bits
             count += len(block)
             peak = float(np.maximum(peak, np.abs(block).max(initial=0)))  # NaN stays
             yield block

@@ -22,6 +22,11 @@ from audio_distance.description import Sound, fault_of_sound, read_npz, write_np
 from audio_distance.features import constants
 from audio_distance.storage import cache_folder
 
+FORMAT = 2  # of an entry: 2 has the seconds that sound
+
+
+_FACTS = ("content", "rate", "seconds", "sounding_seconds", "level_db", "notes")  # beside the vectors
+
 
 def cache_or_none(cache: bool | str | os.PathLike[str]) -> Path | None:
     """The cache folder, made if it is not there; None without a cache, and with a warning if it cannot be."""
@@ -45,7 +50,7 @@ def entry_of(
     for first in range(0, len(data), MAPPED_BYTES):
         key.update(data[first : first + MAPPED_BYTES])
         give_back(data)
-    key.update(f"{constants()[1]} {bandwidth_rate} {minimum_bits} {peak_limit} {CHECKS}".encode())
+    key.update(f"{constants()[1]} {bandwidth_rate} {minimum_bits} {peak_limit} {CHECKS} {FORMAT}".encode())
     return folder / f"{key.hexdigest()}.npz"
 
 
@@ -63,7 +68,7 @@ def load_entry(entry: Path, name: str) -> Sound | None:
 
 def save_entry(entry: Path, sound: Sound) -> str:
     """Keep a sound; "" or why that failed."""
-    facts = {key: getattr(sound, key) for key in ("content", "rate", "seconds", "level_db", "notes")}
+    facts = {key: getattr(sound, key) for key in _FACTS}
     try:
         write_npz(entry, vectors=sound.vectors, facts=json.dumps(facts))
     except OSError as error:

@@ -15,19 +15,17 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
-from scipy.special import stdtr
+from numpy.typing import NDArray
 
 from audio_distance.description import SoundSet
 from audio_distance.energy import Contribution
 from audio_distance.features import WINDOW_SECONDS
 from audio_distance.intervals import Moments
 from audio_distance.resampling import PermutationTest
+from audio_distance.transforms import RATE
 from audio_distance.units import Pool
-from audio_distance.views import RATE
 
 SIGNIFICANCE_LEVEL = 0.05  # of a verdict
-LENGTHS_LEVEL = 0.001  # of the verdict on lengths: once in a thousand comparisons of like sets
 NEARLY_ALL = 0.9  # of the windows: if the test takes fewer, it is said
 
 
@@ -81,7 +79,8 @@ class Comparison:
         The single numbers that differ most, one of a kind and ten at most: candidate mean minus reference
         mean, in standard deviations of what rearrangements make of it.
     short_clips : bool
-        Clips shorter than a window differ in length between the sets by more than chance.
+        What sounds for less than a window differs in length between the sets by more than chance
+        (``matching.short_clips_differ``).
     paired : bool
         True if units were matched by name and swapped in the test.
     shared : int
@@ -176,6 +175,7 @@ def warnings_of(
     pool: Pool,
     *,
     shared: int,
+    short_clips: bool,
     test: PermutationTest,
     grouped: bool,
     taking_part: NDArray[np.int_],
@@ -190,6 +190,8 @@ def warnings_of(
     pool : Pool
     shared : int
         Units with the same content in both sets.
+    short_clips : bool
+        See ``Comparison``.
     test : PermutationTest
     grouped : bool
         True if groups, not files, are the draws.
@@ -235,34 +237,21 @@ def warnings_of(
             "nothing can be shown, whatever the sounds are"
         )
     windows = int(pool.counts[taking_part].sum())
-    return (*lines, *_length_warnings(reference, candidate, windows, test=test))
-
-
-def short_clips_differ(reference: SoundSet, candidate: SoundSet) -> bool:
-    """Whether clips shorter than a window differ in length between the sets by more than chance.
-
-    Above a second all windows have one length, below it a window is as long as its sound, and what is
-    measured of it depends on that. Two samples of one source differ in length by chance only; what was cut
-    differently is told from them by Welch's t.
-    """
-    sides = [
-        np.minimum([sound.seconds for sound in loaded.sounds], WINDOW_SECONDS)
-        for loaded in (reference, candidate)
-    ]
-    return _differ_beyond_chance(*sides)
+    return (*lines, *_length_warnings(reference, candidate, windows, short_clips=short_clips, test=test))
 
 
 def _length_warnings(
-    reference: SoundSet, candidate: SoundSet, windows: int, *, test: PermutationTest
+    reference: SoundSet, candidate: SoundSet, windows: int, *, short_clips: bool, test: PermutationTest
 ) -> list[str]:
     """Lengths that differ between the sets, and what was done about it."""
     lines = []
-    if short_clips_differ(reference, candidate):
-        means = [np.mean([sound.seconds for sound in loaded.sounds]) for loaded in (reference, candidate)]
+    if short_clips:
+        means = [np.mean([s.sounding_seconds for s in loaded.sounds]) for loaded in (reference, candidate)]
         lines.append(
-            f"clips shorter than {WINDOW_SECONDS:g} s differ in length (means {means[0]:.2f} s and "
-            f"{means[1]:.2f} s), by more than chance: what is measured of such a clip depends on its length, "
-            "so part of the value and of a small p-value may be that alone; cut them alike"
+            f"clips that sound for less than {WINDOW_SECONDS:g} s differ in length (means {means[0]:.2f} s "
+            f"and {means[1]:.2f} s, without silent ends), by more than chance: what is measured of such a "
+            "clip depends on its length, so part of the value and of a small p-value may be that alone; cut "
+            "them alike"
         )
     if test.windows < NEARLY_ALL * windows:
         lines.append(
@@ -270,17 +259,6 @@ def _length_warnings(
             "sets have as many: units of more windows vary less, which is no difference in kind"
         )
     return lines
-
-
-def _differ_beyond_chance(x: ArrayLike, y: ArrayLike) -> bool:
-    """Welch's t-test at ``LENGTHS_LEVEL``; any gap at all where neither side varies."""
-    x, y = np.asarray(x, float), np.asarray(y, float)
-    gap = abs(float(x.mean() - y.mean()))
-    parts = np.array([side.var(ddof=1) / len(side) for side in (x, y)])
-    if parts.sum() <= 1e-18:
-        return gap > 1e-9
-    freedom = parts.sum() ** 2 / float(parts**2 @ [1 / (len(x) - 1), 1 / (len(y) - 1)])
-    return bool(2 * stdtr(freedom, -gap / np.sqrt(parts.sum())) <= LENGTHS_LEVEL)
 
 
 def _bandwidth_warnings(reference: SoundSet, candidate: SoundSet, common: int) -> list[str]:

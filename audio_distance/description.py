@@ -23,7 +23,8 @@ from audio_distance.errors import AudioError
 from audio_distance.features import constants
 from audio_distance.sources import fault_of
 from audio_distance.storage import replacing
-from audio_distance.views import PARTS, RATE
+from audio_distance.transforms import RATE
+from audio_distance.views import PARTS
 
 
 @dataclass(frozen=True)
@@ -33,7 +34,8 @@ class Sound:
     name: str
     content: str  # digest of the samples and their rate
     rate: int  # Hz
-    seconds: float
+    seconds: float  # of the file, silence included
+    sounding_seconds: float  # from where it begins to sound to where it ends: what is described
     level_db: float  # of the sounding part, relative to full scale
     vectors: NDArray[np.float32]  # (windows, numbers)
     notes: tuple[str, ...] = ()  # what to know of its file, though it was read; no part of ``content``
@@ -71,6 +73,8 @@ def fault_of_sound(sound: Sound) -> str:
         return f"a level of {sound.level_db} dB"
     if not 0 < sound.seconds < math.inf:
         return f"a length of {sound.seconds} s"
+    if not 0 < sound.sounding_seconds <= sound.seconds:
+        return f"{sound.sounding_seconds} s that sound, of {sound.seconds} s"
     if not RATES[0] <= sound.rate <= RATES[1]:
         return f"a rate of {sound.rate} Hz, outside {RATES[0]} to {RATES[1]} Hz"
     if sound.vectors.ndim != 2 or sound.vectors.shape[1] != sum(PARTS.values()) or not len(sound.vectors):
@@ -83,7 +87,10 @@ def fault_of_sound(sound: Sound) -> str:
 
 
 # Arrays of one value a sound, and their types, in the order of Sound.
-_COLUMNS: dict[str, type] = {"names": str, "contents": str, "rates": int, "seconds": float, "levels": float}
+_COLUMNS: dict[str, type] = {
+    **{"names": str, "contents": str, "rates": int},
+    **{"seconds": float, "sounding_seconds": float, "levels": float},
+}
 
 
 @dataclass(frozen=True, eq=False)
@@ -125,11 +132,12 @@ class Description:
         """As plain arrays, for any container.
 
         ``vectors`` (windows, 1799) float32; ``owners`` (windows,), the position of each window's sound;
-        one value a sound: ``names``, ``contents`` (digests), ``rates`` (Hz), ``seconds``, ``levels`` (dB
-        relative to full scale) and, if there are any, ``notes`` (a line each); ``skipped`` (files,); 0-d:
-        ``bandwidth_rate`` (Hz), ``recipe``, ``name``.
+        one value a sound: ``names``, ``contents`` (digests), ``rates`` (Hz), ``seconds`` (of the file),
+        ``sounding_seconds`` (without its silent ends), ``levels`` (dB relative to full scale) and, if there
+        are any, ``notes`` (a line each); ``skipped`` (files,); 0-d: ``bandwidth_rate`` (Hz), ``recipe``,
+        ``name``.
         """
-        rows = [(s.name, s.content, s.rate, s.seconds, s.level_db) for s in self.sounds]
+        rows = [(s.name, s.content, s.rate, s.seconds, s.sounding_seconds, s.level_db) for s in self.sounds]
         columns = zip(_COLUMNS.items(), zip(*rows, strict=True), strict=True)
         notes = ["\n".join(sound.notes) for sound in self.sounds]
         return {
@@ -143,7 +151,10 @@ class Description:
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, Any]) -> Description:
-        """From what ``to_arrays`` gives (``skipped`` and ``notes`` may be missing).
+        """From what ``to_arrays`` gives; ``skipped``, ``notes`` and ``sounding_seconds`` may be missing.
+
+        Where sounds were described before ``sounding_seconds`` was kept, the length of the file stands for
+        it: clips that are short but for their silence are then taken for long ones, as they were.
 
         Raises ``AudioError`` if arrays are missing or do not fit each other, are of another recipe or
         width, or hold what no sound has: numbers, levels, lengths and rates not finite or out of range.
@@ -151,6 +162,7 @@ class Description:
         try:
             recipe, name, rate = str(arrays["recipe"]), str(arrays["name"]), int(arrays["bandwidth_rate"])
             vectors, owners = np.asarray(arrays["vectors"], np.float32), np.asarray(arrays["owners"], int)
+            arrays = {"sounding_seconds": arrays["seconds"], **arrays}
             columns: list[NDArray[Any]] = [np.asarray(arrays[key], kind) for key, kind in _COLUMNS.items()]
             skipped = tuple(np.asarray(arrays.get("skipped", ()), str).tolist())
             notes = np.asarray(arrays.get("notes", [""] * len(columns[0])), str)

@@ -15,11 +15,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from audio_distance.features import constants, split_views, squared_distances
-from audio_distance.intervals import Moments, combined, interval, moments
+from audio_distance.intervals import Moments, combined, interval, jackknife_interval, moments
 from audio_distance.kernel import Kernel, unit_kernel
-from audio_distance.resampling import jackknife_interval
+from audio_distance.transforms import ENVELOPE_BANDS, mel_edges
 from audio_distance.units import Pool, pair_counts, taken, window_parts
-from audio_distance.views import ENVELOPE_BANDS, ENVELOPE_SIZES, mel_edges
+from audio_distance.views import ENVELOPE_SIZES
 
 BAND_UNITS = 400  # units a side at most, for the contribution of the bands
 

@@ -28,13 +28,14 @@ from audio_distance.audio import HELD_BYTES, ChannelSums, Signal, mean_of_channe
 from audio_distance.cache import cache_or_none, entry_of, load_entry, save_entry, warn_of
 from audio_distance.description import Description, Sound, SoundSet, refuse_other_recipe
 from audio_distance.errors import AudioError
-from audio_distance.features import describe_signal, prepare, resample
+from audio_distance.features import Described, describe_signal, prepare_trimmed, resample, trimmed
 from audio_distance.output import printable
 from audio_distance.progress import counted
 from audio_distance.reading import Reading
 from audio_distance.sources import Listing, Source, list_set
 from audio_distance.streaming import describe_blocks
-from audio_distance.views import RATE, keep_freed_memory
+from audio_distance.transforms import RATE
+from audio_distance.views import keep_freed_memory
 
 PARALLEL_SECONDS = 60.0  # of audio; below it starting processes costs more than it saves
 
@@ -315,7 +316,7 @@ def describe_source(source: Source, job: _Job) -> _Outcome:
 
 
 def _described_signal(name: str, signal: Signal, job: _Job) -> Sound:
-    """A sound that is open, described: as a whole if it is held, else block by block."""
+    """A sound that is open, described: as a whole, or a long one block by block."""
     rate, digest = signal.rate, hashlib.sha256()
     notes = signal.notes
 
@@ -328,19 +329,30 @@ def _described_signal(name: str, signal: Signal, job: _Job) -> Sound:
             yield mean
         notes = signal.notes + channels.notes()  # behind the last block: on the first pass, which reads all
 
-    if signal.samples is None:
-        vectors, level, samples = describe_blocks(mono, rate, digest, bandwidth_rate=job.bandwidth_rate)
+    if signal.long:
+        described, samples = describe_blocks(mono, rate, digest, bandwidth_rate=job.bandwidth_rate)
     else:
         whole = np.concatenate([np.empty(0, np.float32), *mono()])
         if job.embedding is None:
-            vectors, level = describe_signal(whole, rate, bandwidth_rate=job.bandwidth_rate)
+            described = describe_signal(whole, rate, bandwidth_rate=job.bandwidth_rate)
         else:
-            _, level = prepare(whole, rate, bandwidth_rate=job.bandwidth_rate)
+            sounding = trimmed(whole, rate)
+            _, level = prepare_trimmed(sounding, rate, bandwidth_rate=job.bandwidth_rate)
             vectors = _embed_with(job.embedding, whole, rate, job.bandwidth_rate)
+            described = Described(vectors, level, len(sounding) / rate)
         digest.update(whole.data)
         samples = len(whole)
     digest.update(str(rate).encode())
-    return Sound(name, digest.hexdigest(), rate, samples / rate, level, vectors, notes)
+    return Sound(
+        name,
+        content=digest.hexdigest(),
+        rate=rate,
+        seconds=samples / rate,
+        sounding_seconds=described.sounding_seconds,
+        level_db=described.level_db,
+        vectors=described.vectors,
+        notes=notes,
+    )
 
 
 def _embed_with(

@@ -20,7 +20,7 @@ import math
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -28,14 +28,8 @@ from numpy.typing import ArrayLike, NDArray
 from audio_distance.audio import ChannelSums, mean_of_channels
 from audio_distance.containers import RATES
 from audio_distance.errors import AudioError
-from audio_distance.views import (
-    LOWEST_HZ,
-    PREPARED_RMS,
-    RATE,
-    VIEW_COLUMNS,
-    VIEWS,
-    embed,
-)
+from audio_distance.transforms import LOWEST_HZ, PREPARED_RMS, RATE
+from audio_distance.views import VIEW_COLUMNS, VIEWS, embed
 
 RECIPE_VERSION = 2
 CONSTANTS_FILE = Path(__file__).with_name("constants.json")
@@ -48,6 +42,7 @@ FRAME = RATE // 100  # samples of the frames of 10 ms that tell the level
 SILENCE_PEAK = 1e-6
 TRIM = 1e-3  # of the peak (-60 dB)
 HIGH_PASS_ORDER = 4
+FILTERED = 2**15  # samples that are filtered at once
 OFFSET_SECONDS = 0.005  # of a sound's start, from which its offset is taken
 
 
@@ -137,6 +132,11 @@ def prepare(
     first and the last sample that is not zero: digital silence around a sound then changes nothing at
     all, whereas after it the resampler's ringing would move the cut.
     """
+    return prepare_trimmed(trimmed(signal, rate), rate, bandwidth_rate=bandwidth_rate)
+
+
+def trimmed(signal: ArrayLike, rate: int) -> NDArray[np.float32]:
+    """``prepare`` up to there where silence is cut: what sounds, (samples,), at its own ``rate`` in Hz."""
     mono = np.asarray(signal, np.float32)
     if mono.ndim > 1:
         channels, samples = ChannelSums(), mono
@@ -144,15 +144,18 @@ def prepare(
         channels.add(samples, mono)
         channels.notes()  # which refuses those that cancel
     check_signal(mono, rate)
-    first, last = louder_than(0, np.abs(mono))
+    first, last = extent(mono != 0)
     mono = mono[first:last]
     offset = offset_at_start(mono, rate)
-    audible, _ = high_pass(mono, rate, offset=offset)
-    magnitude = audible_magnitude(audible, mono, offset)
+    # A part after another, so that what is between is in the processor's cache and not in new memory.
+    audible, magnitude, state = np.empty_like(mono), np.empty_like(mono), None
+    for part in (slice(i, i + FILTERED) for i in range(0, len(mono), FILTERED)):
+        audible[part], state = high_pass(mono[part], rate, offset=offset, state=state)
+        magnitude[part] = audible_magnitude(audible[part], mono[part], offset)
     peak = float(magnitude.max())
     refuse_inaudible(peak, offset)
-    first, last = louder_than(TRIM * peak, magnitude)
-    return prepare_trimmed(audible[first:last], rate, bandwidth_rate=bandwidth_rate)
+    first, last = extent(magnitude > TRIM * peak)
+    return audible[first:last]
 
 
 def offset_at_start(mono: NDArray[np.float32], rate: int) -> float:
@@ -187,7 +190,8 @@ def high_pass(
 
     sections = _high_pass_sections(rate)
     state = np.zeros((len(sections), 2)) if state is None else state
-    passed, state = scipy.signal.sosfilt(sections, mono.astype(np.float64) - offset, zi=state)
+    shifted = np.subtract(mono, offset, dtype=np.float64)
+    passed, state = scipy.signal.sosfilt(sections, shifted, zi=state)
     return passed.astype(np.float32), state
 
 
@@ -222,12 +226,10 @@ def refuse_inaudible(peak: float, offset: float) -> None:
         )
 
 
-def louder_than(limit: float, magnitude: NDArray[np.float32]) -> tuple[int, int]:
-    """From the first to the last that is larger than ``limit``, as a slice; (0, 0) where none is."""
-    loud = magnitude > limit
-    if not loud.any():
-        return 0, 0
-    return int(loud.argmax()), len(loud) - int(loud[::-1].argmax())
+def extent(loud: NDArray[np.bool_]) -> tuple[int, int]:
+    """From the first to the last that is True, as a slice; (0, 0) where none is."""
+    found = loud.tobytes()  # searched from both ends, and no further than is needed
+    return max(found.find(1), 0), found.rfind(1) + 1
 
 
 def prepare_trimmed(
@@ -292,16 +294,27 @@ def window_bounds(samples: int) -> list[tuple[int, int]]:
 # ------------------------------------------------------------------------------------------ describing
 
 
-def describe_signal(
-    signal: ArrayLike, rate: int, *, bandwidth_rate: int | None = None
-) -> tuple[NDArray[np.float32], float]:
+class Described(NamedTuple):
+    """One sound in numbers."""
+
+    vectors: NDArray[np.float32]  # (windows, 1799), not divided yet
+    level_db: float  # of the sounding part, relative to full scale
+    sounding_seconds: float  # its length, which is that of the windows where they are shorter than 1 s
+
+
+def describe_signal(signal: ArrayLike, rate: int, *, bandwidth_rate: int | None = None) -> Described:
     """One sound from samples to numbers: ``prepare``, ``windows``, ``embed``.
 
-    Returns its vectors, (windows, 1799) float32, not divided yet, and its level in dB relative to full
-    scale. Arguments and errors are those of ``prepare``.
+    Returns vectors, level and the seconds that sound: see ``Described``. Arguments and errors are those of
+    ``prepare``.
     """
-    prepared, level = prepare(signal, rate, bandwidth_rate=bandwidth_rate)
-    return np.stack([embed(window) for window in windows(prepared)]), level
+    return describe_trimmed(trimmed(signal, rate), rate, bandwidth_rate=bandwidth_rate)
+
+
+def describe_trimmed(mono: NDArray[np.float32], rate: int, *, bandwidth_rate: int | None = None) -> Described:
+    """``describe_signal`` of what ``trimmed`` gives, (samples,)."""
+    prepared, level = prepare_trimmed(mono, rate, bandwidth_rate=bandwidth_rate)
+    return Described(np.stack([embed(window) for window in windows(prepared)]), level, len(mono) / rate)
 
 
 def split_views(vectors: NDArray[Any]) -> dict[str, NDArray[Any]]:

@@ -18,12 +18,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from audio_distance.resampling import arrangements
 from audio_distance.units import Pool
 
 Stratum = tuple[NDArray[np.int_], NDArray[np.int_]]
 
 DRAWS = 5  # beside the call's seed, so that the draws here are not those of the arrangements
 CHANCE = 0.1  # counts that differ by less than this p-value are taken for those of one distribution
+LENGTHS_LEVEL = 0.05  # of short clips: that of the verdict, lest it finds a length that this does not
 RELABELLINGS = 199
 
 
@@ -37,13 +39,14 @@ def matched(pool: Pool, *, seed: int) -> Pool:
     files_of_unit = np.bincount(np.repeat(np.arange(pool.size), pool.counts)[_first_windows(pool.files)])
     free = (pool.partner < 0) & (pool.members != 3)
     counts = [files_of_unit[free], (pool.counts / files_of_unit)[free]]
+    dealt = relabelled(pool.members[free] == 1, seed=seed)
     rows, weights = matched_windows(
         pool.starts,
         pool.files,
         members=pool.members,
         partner=pool.partner,
         seed=seed,
-        free=any(differ_beyond_chance(each, pool.members[free] == 1, seed=seed) for each in counts),
+        free=any(differ_beyond_chance(each, dealt, level=CHANCE) for each in counts),
     )
     if len(rows) == len(pool.vectors):
         return pool
@@ -56,22 +59,48 @@ def matched(pool: Pool, *, seed: int) -> Pool:
     )
 
 
-def differ_beyond_chance(counts: NDArray[Any], in_reference: NDArray[np.bool_], *, seed: int) -> bool:
-    """Whether the counts of one set have another distribution than those of the other, at ``CHANCE``.
+def short_clips_differ(pool: Pool, *, seed: int) -> bool:
+    """Whether what sounds for less than a window differs in length between the sets by more than chance.
 
-    ``counts`` and ``in_reference`` are (units,). By the share of ``RELABELLINGS`` under which the two
-    distribution functions are at least as far apart, in squares summed over the units (Cramer and von Mises).
+    From a second on all windows have one length; below it a window is as long as its sound, and what is
+    measured of it depends on that. The units change places as they do in the test: pairs are swapped.
     """
-    if in_reference.all() or not in_reference.any() or np.ptp(counts) == 0:
-        return False
+    # To a hundredth of a second, for memory: to the sample nearly each would be a kind of its own.
+    lengths = np.round(pool.sounding, 2)
+    # Of a pair by how much they differ: beside that, clips of all lengths may be in a set.
+    lengths = np.where(pool.partner >= 0, np.round(lengths - lengths[pool.partner], 2), lengths)
+    once = pool.members != 3
+    dealt, _ = arrangements(pool, RELABELLINGS, seed)
+    return differ_beyond_chance(lengths[once], dealt[once].T.astype(float), level=LENGTHS_LEVEL)
+
+
+def relabelled(in_reference: NDArray[np.bool_], *, seed: int) -> NDArray[np.float64]:
+    """1 where a unit is dealt to the reference, (1 + ``RELABELLINGS``, units); the first row as observed."""
     rng = np.random.default_rng([seed, DRAWS, 1])
-    values, units = np.unique(counts, return_counts=True)
-    below = (counts[:, None] <= values).astype(float)
     labels = in_reference.astype(float)
-    dealt = np.stack([labels, *(rng.permutation(labels) for _ in range(RELABELLINGS))])
-    n = labels.sum()
-    apart = np.square((dealt / n - (1 - dealt) / (len(labels) - n)) @ below) @ units
-    return bool((apart >= apart[0] * (1 - 1e-9)).mean() <= CHANCE)
+    return np.stack([labels, *(rng.permutation(labels) for _ in range(RELABELLINGS))])
+
+
+def differ_beyond_chance(values: NDArray[Any], dealt: NDArray[np.float64], *, level: float) -> bool:
+    """Whether the values of one set have another distribution than those of the other, at ``level``.
+
+    By the share of labellings under which the two distribution functions are at least as far apart, in
+    squares summed over the units (Cramer and von Mises).
+
+    Parameters
+    ----------
+    values : (units,)
+        Counts, or lengths; of few kinds, for memory is units times kinds.
+    dealt : (labellings, units)
+        1 where a unit is of the reference, else 0; as many in every row, the first as observed.
+    """
+    n = dealt[0].sum()
+    if n in (0, len(values)) or np.ptp(values) == 0:
+        return False
+    kinds, units = np.unique(values, return_counts=True)
+    below = (values[:, None] <= kinds).astype(float)
+    apart = np.square((dealt / n - (1 - dealt) / (len(values) - n)) @ below) @ units
+    return bool((apart >= apart[0] * (1 - 1e-9)).mean() <= level)
 
 
 def matched_windows(

@@ -264,6 +264,14 @@ def differences(
     The sum over all units does not change, so the difference of the means is, but for a factor and a
     constant, the sum over the reference: shared units and unequal sizes need no case of their own.
     """
+    moving = moving_parts(unit_means, sets=sets, partner=partner)
+    return np.asarray(members.T.astype(moving.dtype) @ moving)
+
+
+def moving_parts(
+    unit_means: NDArray[np.float64], *, sets: NDArray[np.int_], partner: NDArray[np.int_]
+) -> NDArray[np.float64]:
+    """What each unit adds to ``differences`` where it is dealt to the reference, (units, numbers)."""
     left = np.flatnonzero((partner >= 0) & (sets == 1))
     free = np.flatnonzero((partner < 0) & (sets != 3))
     dealt = int((sets[free] == 1).sum())
@@ -284,7 +292,7 @@ def differences(
     moving[free] = rows[free] - np.where(varied, free_mean / np.where(varied, deviation, 1), 0)
     moving[left] = (rows[left] - rows[partner[left]]) / 2
     moving[partner[left]] = -moving[left]
-    return np.asarray(members.T.astype(moving.dtype) @ moving)
+    return moving
 
 
 def largest(differences: NDArray[np.float64], count: int) -> NDArray[np.float64]:
@@ -296,7 +304,8 @@ def largest(differences: NDArray[np.float64], count: int) -> NDArray[np.float64]
     count = min(count, squared.shape[1])
     if count == 1:
         return np.asarray(squared.max(axis=1))
-    return np.asarray(np.partition(squared, -count, axis=1)[:, -count:].sum(axis=1))
+    squared.partition(-count, axis=1)
+    return np.asarray(squared[:, -count:].sum(axis=1))
 
 
 def normal_scores(values: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -1,7 +1,8 @@
-"""Rearranging and leaving out units: the permutation test, and the jackknife.
+"""Rearranging units: the permutation test.
 
 Conventions
     members      (units, arrangements) float32: 1 where a unit is dealt to the reference; first as observed.
+    chunk        arrangements that are looked at together, so that many take no more memory than few.
     exact        every arrangement there is was made; else ``permutations`` random ones beside the observed.
     p_value      share of arrangements, the observed among them, whose statistic is at least the observed one
                  (Phipson and Smyth 2010, doi:10.2202/1544-6115.1585): never 0, and exact at every size.
@@ -17,8 +18,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
-from scipy.special import stdtrit
+from numpy.typing import NDArray
 
 from audio_distance import pooling
 from audio_distance.kernel import Kernel, unit_kernel
@@ -27,46 +27,8 @@ from audio_distance.units import Pool, pair_counts, window_parts
 TIE = 1e-6  # normal scores that differ by less are equal up to rounding
 TIED_UNITS = 512  # above them arrangements are summed in float32
 TESTED_WINDOWS = 8192  # of a block, at most, in the test
+CHUNK = 1024  # arrangements, of which differences of some 1,700 numbers are held at once: 14 MiB in float64
 MOST = {"plain": 1, "freed": 5}  # of single numbers, how many of the largest differences are added
-
-
-def jackknife_interval(value: float, strata: Iterable[ArrayLike], level: float = 0.95) -> tuple[float, float]:
-    """Stratified delete-one jackknife with t; degrees of freedom after Welch and Satterthwaite.
-
-    Parameters
-    ----------
-    value : float
-        The estimate with all units.
-    strata : iterable of arrays
-        For each independent sample, the values without each of its units in turn.
-    level : float
-        Coverage, .95 by default.
-
-    Returns
-    -------
-    (low, high), symmetric about ``value``; of zero width where no unit makes a difference.
-
-    Notes
-    -----
-    Not a bootstrap: a resampled set holds copies, a copy of a file is at distance zero from itself, and
-    the interval then covers nothing (measured: 0 %). Deterministic besides.
-    """
-    variance, freedom = jackknife_variance(strata)
-    half = float(stdtrit(freedom, 0.5 + level / 2)) * math.sqrt(variance)
-    return value - half, value + half
-
-
-def jackknife_variance(strata: Iterable[ArrayLike]) -> tuple[float, float]:
-    """Variance of a sum over independent samples, and its degrees of freedom.
-
-    The variance of a stratum of n is (n - 1) / n sum_i (x_i - mean x)^2 (Efron and Stein 1981,
-    doi:10.1214/aos/1176345462); degrees of freedom after Satterthwaite (1946, doi:10.2307/3002019).
-    A stratum of one unit says nothing of its spread and is left out.
-    """
-    parts = [((len(s) - 1) * float(np.var(s)), len(s) - 1) for s in map(np.asarray, strata) if len(s) > 1]
-    variance = sum(part for part, _ in parts)
-    squares = sum(part**2 / freedom for part, freedom in parts)
-    return variance, variance**2 / squares if squares > 0 else 1.0
 
 
 def arrangements(
@@ -145,6 +107,44 @@ def arranged_values(
     return pair_counts(pool).value(within, toward - within, everything - 2 * toward + within)
 
 
+def chunks(count: int) -> list[slice]:
+    """``CHUNK`` of ``count`` arrangements after another; in the last also what is left, for it may be one.
+
+    A product with one column is another routine's, which rounds in another way. In float64 no chunk rounds
+    otherwise than the whole would (OpenBLAS); in float32 about 1 % of the differences do, in the last bit.
+    """
+    starts = list(range(0, max(1, count // CHUNK) * CHUNK, CHUNK))
+    return [slice(first, last) for first, last in zip(starts, [*starts[1:], count], strict=True)]
+
+
+@dataclass(frozen=True)
+class Differences:
+    """``pooling.differences`` of all arrangements, whose rows are made when they are asked for.
+
+    Attributes
+    ----------
+    parts : (units, numbers)
+        ``pooling.moving_parts``.
+    members : (units, distinct arrangements) float32
+    place : (arrangements,) int
+        Which of these each arrangement is.
+    """
+
+    parts: NDArray[np.float64]
+    members: NDArray[np.float32]
+    place: NDArray[np.int_]
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        return len(self.place), self.parts.shape[1]
+
+    def __getitem__(self, rows: slice) -> NDArray[np.float64]:
+        """``rows``, consecutive; (rows, numbers)."""
+        columns, back = np.unique(self.place[rows], return_inverse=True)
+        made = self.members[:, columns].T.astype(self.parts.dtype) @ self.parts
+        return made if len(columns) == len(back) else made[back]
+
+
 @dataclass(frozen=True)
 class Arranged:
     """What the test looks at in one block, under every arrangement; the observed one first.
@@ -155,8 +155,8 @@ class Arranged:
         The distance itself.
     energies : name -> (arrangements,)
         Energy distances of pooled descriptions.
-    numbers : name -> (arrangements, numbers)
-        Differences of the means of single numbers, each of mean 0 and variance 1.
+    numbers : name -> Differences
+        Of the means of single numbers, each of mean 0 and variance 1.
     windows : int
         That matching has left; the test draws ``TESTED_WINDOWS`` of more.
     possible : int
@@ -167,7 +167,7 @@ class Arranged:
 
     values: NDArray[np.float64]
     energies: dict[str, NDArray[np.float64]]
-    numbers: dict[str, NDArray[np.float64]]
+    numbers: dict[str, Differences]
     windows: int
     possible: int
     exact: bool
@@ -221,13 +221,15 @@ def rearranged(
             total += unit_kernel(view, tested)
         energies[name] = arranged_values(total / len(views), tested, members)
     numbers = {
-        name: pooling.differences(means, members, sets=pool.members, partner=pool.partner)
+        name: Differences(
+            pooling.moving_parts(means, sets=pool.members, partner=pool.partner), members, place
+        )
         for name, means in pooled.numbers.items()
     }
     return Arranged(
         values=arranged_values(kernel, pool, members)[place],
         energies={name: values[place] for name, values in energies.items()},
-        numbers={name: values[place] for name, values in numbers.items()},
+        numbers=numbers,
         windows=windows,
         possible=possible_arrangements(pool),
         exact=exact,
@@ -301,23 +303,31 @@ def permutation_test(blocks: Iterable[tuple[float, Arranged]]) -> PermutationTes
     """
     values: Any = 0.0
     energies: dict[str, Any] = defaultdict(float)
-    numbers: dict[str, Any] = defaultdict(float)
+    numbers: dict[str, Any] = {}
     exact, windows, possible = False, 0, 1
     for share, block in blocks:
         values = values + share * block.values
         for name, of_block in block.energies.items():
             energies[name] = energies[name] + share * of_block
         for name, differences in block.numbers.items():
-            numbers[name] = numbers[name] + math.sqrt(share) * differences  # of variance 1, as each is
+            if share == 1:  # nothing to add: never held as a whole
+                numbers[name] = differences
+                continue
+            total = numbers.setdefault(name, np.zeros(differences.shape, differences.parts.dtype))
+            for chunk in chunks(len(total)):
+                total[chunk] += math.sqrt(share) * differences[chunk]  # of variance 1, as each is
         exact = block.exact
         windows += block.windows
         possible *= block.possible
     count = len(values)
+    observed = numbers["plain"][chunks(count)[0]][0]
     if possible == 1:  # every unit is in both sets
-        return PermutationTest(
-            1.0, 0.0, np.zeros(1), np.zeros(0), 0, True, 1.0, {}, 0 * numbers["plain"][0], windows
-        )
-    statistics = {**energies, **{name: pooling.largest(numbers[name], MOST[name]) for name in numbers}}
+        return PermutationTest(1.0, 0.0, np.zeros(1), np.zeros(0), 0, True, 1.0, {}, 0 * observed, windows)
+    largest_numbers = {
+        name: np.concatenate([pooling.largest(numbers[name][rows], MOST[name]) for rows in chunks(count)])
+        for name in numbers
+    }
+    statistics = {**energies, **largest_numbers}
     scores = {name: pooling.normal_scores(arranged) for name, arranged in statistics.items()}
     largest = np.max(list(scores.values()), axis=0)
     # Arrangements that are equal up to rounding are ties, and ties count as reached.
@@ -334,6 +344,6 @@ def permutation_test(blocks: Iterable[tuple[float, Arranged]]) -> PermutationTes
         exact=exact,
         smallest_p=max((symmetric if exact else 1) / count, 1 / possible),
         scores={name: float(arranged[0]) for name, arranged in scores.items()},
-        differences=-numbers["plain"][0],
+        differences=-observed,
         windows=windows,
     )

@@ -22,8 +22,9 @@ from numpy.typing import NDArray
 
 from audio_distance import features
 from audio_distance.errors import AudioError
-from audio_distance.features import FRAME, TRIM
-from audio_distance.views import PREPARED_RMS, embed
+from audio_distance.features import FRAME, TRIM, Described
+from audio_distance.transforms import PREPARED_RMS
+from audio_distance.views import embed
 
 HELD_SECONDS = 60.0  # what sounds for less than this is held: pauses may be all that a file is long of
 
@@ -32,7 +33,7 @@ Block = NDArray[np.float32]
 
 def describe_blocks(
     blocks: Callable[[], Iterable[Block]], rate: int, digest: Any, *, bandwidth_rate: int | None = None
-) -> tuple[NDArray[np.float32], float, int]:
+) -> tuple[Described, int]:
     """``features.describe_signal`` of a sound that is given in blocks.
 
     Parameters
@@ -48,7 +49,7 @@ def describe_blocks(
 
     Returns
     -------
-    vectors (windows, 1799) float32, level in dB relative to full scale, number of samples.
+    vectors, level and the seconds that sound, as of ``features.describe_signal``; number of samples.
 
     Raises
     ------
@@ -68,11 +69,17 @@ def describe_blocks(
     loud = np.flatnonzero(np.array(peaks, np.float32) > limit)
     first, last = int(loud[0]), int(loud[-1])
 
+    sounding = 0  # samples, once all of what sounds has passed
+
     def trimmed() -> Iterator[Block]:
+        nonlocal sounding
+        sounding = 0
         for index, (block, magnitude, _) in enumerate(_audible(blocks(), rate)):
             if index >= first:
-                start, end = features.louder_than(limit, magnitude)
-                yield block[start if index == first else 0 : end if index == last else len(block)]
+                start, end = features.extent(magnitude > limit)
+                part = block[start if index == first else 0 : end if index == last else len(block)]
+                sounding += len(part)
+                yield part
             if index == last:
                 return
 
@@ -84,19 +91,19 @@ def describe_blocks(
 
     if sum(counts[first : last + 1]) <= HELD_SECONDS * rate:
         held = np.concatenate(list(trimmed()))
-        prepared, level = features.prepare_trimmed(held, rate, bandwidth_rate=bandwidth_rate)
-        return np.stack([embed(window) for window in features.windows(prepared)]), level, seen.samples
+        return features.describe_trimmed(held, rate, bandwidth_rate=bandwidth_rate), seen.samples
     power, length = [], 0
     for block in _in_frames(resampled(), FRAME):
         power.append(features.frame_power(block))
         length += len(block)
+    seconds = sounding / rate
     rms = features.sounding_rms(np.concatenate(power))
     scaled = (block * np.float32(PREPARED_RMS / rms) for block in resampled())
     bounds = features.window_bounds(length)
     vectors = [embed(window) for window in _cut(scaled, bounds)]
     if len(vectors) < len(bounds):
         raise AudioError("ended sooner when it was read again; likely overwritten meanwhile")
-    return np.stack(vectors), 20 * math.log10(rms), seen.samples
+    return Described(np.stack(vectors), 20 * math.log10(rms), seconds), seen.samples
 
 
 @dataclass
@@ -133,7 +140,7 @@ def _between_zeros(blocks: Iterable[Block]) -> Iterator[Block]:
     """The same from the first to the last sample that is not zero; zeros wait for what comes after them."""
     begun, waiting = False, list[int]()
     for block in blocks:
-        first, last = features.louder_than(0, np.abs(block))
+        first, last = features.extent(block != 0)
         if last:
             yield from (np.zeros(zeros, np.float32) for zeros in waiting)
             yield block[0 if begun else first : last]

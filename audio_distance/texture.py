@@ -59,14 +59,12 @@ def texture(
     log_bands, fast_log_bands : arrays, (frames, 40)
         Of n_fft = 1024 and 256.
     """
-    grouped, fast = (_groups(log) for log in (log_bands, fast_log_bands))
-    means = grouped.mean(axis=2)
     parts = (
         _spectrum(power),
         _amplitude(signal),
-        _modulation(grouped, SPECTRUM_SIZE // 4, SLOW_HZ),
-        _modulation(fast.mean(axis=2, keepdims=True), FAST_SIZE // 4, FAST_HZ),
-        _skewness(means),
+        _modulation(_groups(log_bands), SPECTRUM_SIZE // 4, SLOW_HZ),
+        _modulation(_group_means(fast_log_bands)[:, :, None], FAST_SIZE // 4, FAST_HZ),
+        _skewness(_group_means(log_bands)),
     )
     return np.concatenate([np.ravel(part) for part in parts])
 
@@ -97,6 +95,19 @@ def texture_names() -> list[str]:
 def _groups(log: NDArray[np.float32]) -> NDArray[np.float32]:
     """(frames, 40) -> (frames, groups, bands of a group)."""
     return log.reshape(len(log), GROUPS, ENVELOPE_BANDS // GROUPS)
+
+
+def _group_means(log: NDArray[np.float32]) -> NDArray[np.float32]:
+    """(frames, 40) -> (frames, groups): to the bit the mean over the bands of a group.
+
+    A mean over a short axis costs numpy one call a row: a band after another takes a quarter of its time.
+    """
+    first, *others = np.moveaxis(_groups(log), 2, 0)
+    total: NDArray[np.float32] = first.copy()
+    for band in others:
+        total += band
+    total /= np.float32(1 + len(others))
+    return total
 
 
 def _spectrum(power: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -28,7 +28,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from audio_distance.description import Sound, SoundSet
 from audio_distance.errors import AudioError
-from audio_distance.features import divisors
+from audio_distance.features import WINDOW_SECONDS, divisors
 
 BLOCK_UNITS = 2048  # of both sets that are all compared with each other
 BLOCK_LEAST = 200  # of the smaller set in each block
@@ -82,6 +82,9 @@ class Pool:
     names : (units,)
     levels : (units,)
         In dB relative to full scale.
+    sounding : (units,)
+        Seconds that sound, mean over the files; of each no more than the 1 s of a window, above which its
+        length changes nothing of what a window is.
     pairing : str
         A sentence on names that match and are no pair, or on units whose partner is missing; often none.
     """
@@ -94,6 +97,7 @@ class Pool:
     partner: NDArray[np.int_]
     names: tuple[str, ...]
     levels: NDArray[np.float64]
+    sounding: NDArray[np.float64]
     pairing: str = ""
 
     @property
@@ -160,6 +164,7 @@ def taken(pool: Pool, units: NDArray[np.int_]) -> Pool:
         partner=place[pool.partner[units]],
         names=tuple(pool.names[unit] for unit in units),
         levels=pool.levels[units],
+        sounding=pool.sounding[units],
     )
 
 
@@ -284,6 +289,7 @@ def pool_of_vectors(
         partner=partner,
         names=tuple(f"{i:05d}" for i in range(len(starts))),
         levels=np.zeros(len(starts)),
+        sounding=np.full(len(starts), WINDOW_SECONDS),
     )
 
 
@@ -407,6 +413,9 @@ def make_pool(
         partner=partner,
         names=tuple(unit.name for unit in units),
         levels=np.array([np.mean([sound.level_db for sound in unit.sounds]) for unit in units]),
+        sounding=np.array(
+            [np.mean([min(s.sounding_seconds, WINDOW_SECONDS) for s in unit.sounds]) for unit in units]
+        ),
         pairing=pairing,
     )
     return pool, bool(pairs), sum(unit.member == 3 for unit in units)

@@ -19,14 +19,16 @@ from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from audio_distance.texture import FAST_SIZE, SPECTRUM_SIZE, TEXTURE, texture, texture_names
-from audio_distance.transforms import ENVELOPE_BANDS as ENVELOPE_BANDS
-from audio_distance.transforms import FINE_BANDS as FINE_BANDS
-from audio_distance.transforms import LOWEST_HZ as LOWEST_HZ
-from audio_distance.transforms import PREPARED_RMS as PREPARED_RMS
-from audio_distance.transforms import RATE as RATE
-from audio_distance.transforms import Bands, band_floor, transform
-from audio_distance.transforms import mel_edges as mel_edges
-from audio_distance.transforms import mel_filters as mel_filters
+from audio_distance.transforms import (
+    ENVELOPE_BANDS,
+    FINE_BANDS,
+    PREPARED_RMS,
+    RATE,
+    Bands,
+    band_floor,
+    mel_edges,
+    transform,
+)
 
 ENVELOPE_SIZES, FINE_SIZES = (256, 1024, 4096), (512, 1024, 2048)
 VIEWS = {"envelope": 480, "attack": 120, "fine structure": 432}

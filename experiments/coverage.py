@@ -30,8 +30,7 @@ from tqdm import tqdm
 
 import metrics
 from audio_distance.features import split_views, squared_distances
-from audio_distance.intervals import Moments, difference_of, interval, moments
-from audio_distance.resampling import jackknife_interval
+from audio_distance.intervals import Moments, difference_of, interval, jackknife_interval, moments
 from study import datasets
 from study.sources import damaged, seeded
 

@@ -148,11 +148,22 @@ def _describe_pieces(
             start = seeded("lengths", source, number, length, take).integers(0, max(1, len(clip) - size + 1))
             name = f"{number:03d} {length} {take}"
             try:
-                vectors, level = metrics.describe_signal(clip[start : start + size], rate)
+                described = metrics.describe_signal(clip[start : start + size], rate)
             except metrics.AudioError:
                 pieces.append(None)
             else:
-                pieces.append(Sound(name, name, rate, min(size, len(clip)) / rate, level, vectors))
+                seconds = min(size, len(clip)) / rate
+                pieces.append(
+                    Sound(
+                        name,
+                        content=name,
+                        rate=rate,
+                        seconds=seconds,
+                        sounding_seconds=described.sounding_seconds,
+                        level_db=described.level_db,
+                        vectors=described.vectors,
+                    )
+                )
     return pieces
 
 

@@ -31,7 +31,7 @@ import scipy.optimize
 from scipy.spatial.distance import cdist
 
 import metrics
-from audio_distance import views
+from audio_distance import transforms, views
 from audio_distance.features import LACKING
 from study import datasets, distances, embeddings, sources, trials
 from study.agreement import agreement, laboratory_mean
@@ -149,7 +149,8 @@ def columns() -> dict[str, np.ndarray]:
     for view, place in views.VIEW_COLUMNS.items():
         parts[view] = np.arange(place.start, place.stop)
         bands = metrics.FINE_BANDS if view == "fine structure" else metrics.ENVELOPE_BANDS
-        centres = np.resize(views.mel_edges(bands)[1:-1], metrics.VIEWS[view])  # the band is the last axis
+        # The band is the last axis.
+        centres = np.resize(transforms.mel_edges(bands)[1:-1], metrics.VIEWS[view])
         for region, (low, high) in REGIONS.items():
             parts[f"{view} {region}"] = place.start + np.flatnonzero((centres >= low) & (centres < high))
     return parts

@@ -140,7 +140,8 @@ def described(name, shift, seed):
         vectors += 0.2 * rng.standard_normal(vectors.shape, dtype=np.float32)
         vectors[:, :1032] *= scale
         vectors = vectors.astype(np.float32)
-        sounds.append(Sound(name + str(i), name + str(i), 44100, float(windows), -20.0, vectors))
+        seconds = float(windows)
+        sounds.append(Sound(name + str(i), name + str(i), 44100, seconds, seconds, -20.0, vectors))
     return Description(name, metrics.RATE, recipe, (), tuple(sounds))
 sets = described("x", 0, 0), described("y", 0.02, 1)
 start = time.process_time()

@@ -285,7 +285,7 @@ def description(signal: np.ndarray, rate: int) -> dict[str, np.ndarray]:
     The views are those of ``metrics.embed``, each number divided by its bundled constant; a long sound
     is the mean of its windows.
     """
-    windows, _ = metrics.describe_signal(signal, rate)
+    windows = metrics.describe_signal(signal, rate).vectors
     views = metrics.split_views(metrics.divided(windows.mean(axis=0)))
     return {
         "mean spectrum": mean_spectrum(signal, rate),

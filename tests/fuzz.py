@@ -287,9 +287,9 @@ def units(data):
     """Where pages, chunks or frames begin, and the end."""
     marks = [b"OggS"] if data[:4] == b"OggS" else [b"\xff\xf8"] if data[:4] == b"fLaC" else []
     if not marks and data[:1] == b"\xff":
-        from audio_distance.containers import _adts_frame, _mpeg_frame  # only to know where to cut
+        from audio_distance.containers.mpeg import adts_frame, mpeg_frame  # only to know where to cut
 
-        places, frame_of = [0], _mpeg_frame if data[1] & 6 else lambda head: _adts_frame(head)
+        places, frame_of = [0], mpeg_frame if data[1] & 6 else lambda head: adts_frame(head)
         while places[-1] < len(data):
             length = frame_of(data[places[-1] : places[-1] + (4 if data[1] & 6 else 7)]).length
             if not length:

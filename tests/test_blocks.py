@@ -35,6 +35,7 @@ def pool_with(members, pairs=0, windows=1):
         partner=partner,
         names=tuple(f"{i:04d}" for i in range(len(members))),
         levels=np.arange(float(len(members))),
+        sounding=np.ones(len(members)),
     )
 
 
@@ -160,6 +161,7 @@ def pool_of_files(files):
         partner=np.full(len(files), -1),
         names=tuple(f"{i:03d}" for i in range(len(files))),
         levels=np.zeros(len(files)),
+        sounding=np.ones(len(files)),
     )
 
 
@@ -171,7 +173,7 @@ def described(vectors, name):
         numbers = np.zeros((1, sum(PARTS.values())), np.float32)
         numbers[0, : len(row)] = row * scale[: len(row)]
         content = hashlib.sha256(numbers.tobytes() + name.encode()).hexdigest()
-        sounds.append(Sound(f"{name}{i:04d}", content, RATE, 1.0, -20.0, numbers))
+        sounds.append(Sound(f"{name}{i:04d}", content, RATE, 1.0, 1.0, -20.0, numbers))
     return Description(name, RATE, metrics.constants()[1], (), tuple(sounds))
 
 
@@ -209,6 +211,17 @@ class TestComparisons:
         monkeypatch.setattr(units, "BLOCK_UNITS", 24)
         assert metrics.distance(x, y, paired=False) == pytest.approx(found.value, abs=1e-12)
         assert found.interval[0] < found.value < found.interval[1]
+
+    @pytest.mark.parametrize("chunk", [1, 30])
+    def test_chunks_of_arrangements_change_nothing(self, chunk, monkeypatch):
+        """The differences of single numbers are added up over the blocks, a chunk at a time."""
+        x, y = self.sides(4, shift=0.2)
+        whole = metrics.compare(x, y, paired=False, permutations=99)
+        monkeypatch.setattr(resampling, "CHUNK", chunk)
+        chunked = metrics.compare(x, y, paired=False, permutations=99)
+        assert chunked.p_value == whole.p_value and chunked.value == whole.value
+        assert chunked.null_distribution == pytest.approx(whole.null_distribution, abs=1e-9)
+        assert [n.name for n in chunked.numbers] == [n.name for n in whole.numbers]
 
     def test_nothing_hangs_on_the_order_of_files(self):
         x, y = self.sides(1)

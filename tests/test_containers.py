@@ -526,7 +526,7 @@ class TestOggPages:
                 value ^= byte << 24
                 for _ in range(8):
                     value = (value << 1 ^ (0x04C11DB7 if value >> 31 else 0)) & 0xFFFFFFFF
-            assert containers._ogg_checksum(page) == value
+            assert containers.ogg.page_checksum(page) == value
 
     @pytest.mark.parametrize("seed", range(20))
     def test_one_bit(self, written, ogg, seed):
@@ -586,7 +586,9 @@ class TestFlac:
     def test_without_a_digest_the_frames_tell(self, written, count):
         data = self.total(self.digestless(encoded("FLAC", "PCM_16")), count)
         starts = [
-            at.start() for at in re.finditer(b"\xff\xf8", data) if containers._flac_frame(data, at.start())[1]
+            at.start()
+            for at in re.finditer(b"\xff\xf8", data)
+            if containers.flac.frame_at(data, at.start())[1]
         ]
         assert len(starts) == 4
         a, b, c = starts[1:]
@@ -613,12 +615,12 @@ class TestMpeg:
     def frames(self, data):
         places = [0]
         while places[-1] < len(data):
-            places.append(places[-1] + containers._mpeg_frame(data[places[-1] : places[-1] + 4]).length)
+            places.append(places[-1] + containers.mpeg.mpeg_frame(data[places[-1] : places[-1] + 4]).length)
         assert places[-1] == len(data) and len(places) > 20
         return places
 
     def test_the_checksum_is_that_of_the_standard(self):
-        assert containers._crc16(b"123456789") == 0xBB3D  # CRC-16/ARC
+        assert containers.checksums.crc16(b"123456789") == 0xBB3D  # CRC-16/ARC
 
     def test_whole(self, written, mp3):
         assert decoded(written, mp3, "mp3").shape == (44100, 1)

@@ -242,6 +242,13 @@ class TestFile:
         del arrays["skipped"]
         assert metrics.Description.from_arrays(arrays).skipped == ()
 
+    def test_described_before_what_sounds_was_kept(self, described):
+        """The length of the file stands for it."""
+        arrays = described.to_arrays()
+        del arrays["sounding_seconds"]
+        for sound in metrics.Description.from_arrays(arrays).sounds:
+            assert sound.sounding_seconds == sound.seconds
+
     def test_the_same_bytes_and_nothing_else(self, described, tmp_path):
         path = tmp_path / "new" / "a.npz"
         described.save(path)
@@ -324,7 +331,7 @@ class TestFile:
             ({"owners": np.array([0, 1, 3, 2, 4, 5])}, "do not fit"),
             ({"owners": np.array([-1, 0, 1, 2, 3, 4])}, "do not fit"),
             ({"owners": np.zeros((6, 1), int)}, "do not fit"),
-            ({"levels": np.zeros(5)}, "6 seconds, 5 levels"),
+            ({"levels": np.zeros(5)}, "6 seconds, 6 sounding_seconds, 5 levels"),
             (
                 {
                     **dict.fromkeys(
@@ -342,6 +349,8 @@ class TestFile:
             ({"levels": np.r_[np.zeros(5), -np.inf]}, "a level of -inf dB"),
             ({"seconds": np.r_[np.inf, np.ones(5)]}, "'real_00.wav' has a length of inf s"),
             ({"seconds": np.zeros(6)}, "a length of 0.0 s"),
+            ({"sounding_seconds": np.full(6, 9.0)}, r"9\.0 s that sound, of 0\.3 s"),
+            ({"sounding_seconds": np.full(6, np.nan)}, r"nan s that sound, of 0\.3 s"),
             ({"seconds": np.full(6, np.nan)}, "a length of nan s"),
             ({"rates": np.full(6, 1)}, "a rate of 1 Hz, outside 1000 to 768000 Hz"),
             ({"vectors": np.full((6, 1799), 1e30, "f4")}, r"numbers up to 1e\+30 in its vectors, .* 1e\+06"),
@@ -389,7 +398,7 @@ class TestMadeByHand:
                 1e-5 * np.sin(n**2),
                 n % 999 == 0,
             ):
-                vectors, _ = metrics.describe_signal(np.float32(signal), rate)
+                vectors = metrics.describe_signal(np.float32(signal), rate).vectors
                 assert np.abs(vectors).max() < 30
 
     @pytest.mark.parametrize("lies", [False, True])

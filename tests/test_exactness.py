@@ -50,6 +50,7 @@ def pool_with(rng, kind, *, reference, candidate, pairs, shared, windows, number
         partner=partner,
         names=tuple(f"{i:02d}" for i in range(units)),
         levels=np.zeros(units),
+        sounding=np.ones(units),
     )
 
 

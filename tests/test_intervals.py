@@ -11,8 +11,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from audio_distance import intervals
-from audio_distance.intervals import combined, difference_of, interval, moments
-from audio_distance.resampling import jackknife_interval
+from audio_distance.intervals import combined, difference_of, interval, jackknife_interval, moments
 
 # Sums of some hundred numbers of order 1 in another order.
 EXACT = 1e-10

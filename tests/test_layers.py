@@ -101,19 +101,45 @@ def test_what_an_experiment_imports_it_says_that_it_needs(path):
 ORDER = (  # of the package: each module imports only from those before it
     *("errors", "output", "storage", "containers", "sources", "audio"),
     *("transforms", "texture", "views", "features", "streaming", "description", "cache", "reading", "units"),
-    *("kernel", "progress", "extraction", "matching", "pooling", "intervals", "resampling", "energy"),
+    *("kernel", "progress", "extraction", "pooling", "intervals", "resampling", "matching", "energy"),
     *("comparison", "distance", "command"),
 )
+CONTAINERS = (
+    "parts",
+    "kinds",
+    "chunks",
+    "checksums",
+    "wav",
+    "aiff",
+    "ogg",
+    "flac",
+    "mpeg",
+    "mp4",
+)  # in "containers"
 
 
 def test_the_modules_of_the_package_build_on_each_other_in_one_order():
-    assert {path.stem for path in files("audio_distance")} == {*ORDER, "__init__", "__main__"}
+    folder = ROOT / "audio_distance"
+    tops = {path.relative_to(folder).parts[0].removesuffix(".py") for path in files("audio_distance")}
+    assert tops == {*ORDER, "__init__", "__main__"}
     for place, name in enumerate(ORDER):
-        path = ROOT / "audio_distance" / f"{name}.py"
-        names = [module.split(".") for module in modules(path)]
-        used = {second for first, second, *_ in (n for n in names if len(n) > 1) if first == "audio_distance"}
-        used -= {"__version__"}
-        assert used <= set(ORDER[:place]), f"{name} imports {', '.join(sorted(used - set(ORDER[:place])))}"
+        for path in files(f"audio_distance/{name}"):
+            used = {module.split(".")[1] for module in modules(path) if module.startswith("audio_distance.")}
+            used -= {"__version__"} | ({name} if path.parent != folder else set())
+            assert used <= set(ORDER[:place]), (
+                f"{name} imports {', '.join(sorted(used - set(ORDER[:place])))}"
+            )
+
+
+def test_the_containers_build_on_each_other_in_one_order():
+    """On errors besides; what a family needs of another is a module of its own."""
+    folder, within = ROOT / "audio_distance" / "containers", "audio_distance.containers."
+    assert {path.stem for path in folder.iterdir() if path.suffix == ".py"} == {*CONTAINERS, "__init__"}
+    for place, name in enumerate(CONTAINERS):
+        names = [module for module in modules(folder / f"{name}.py") if module.startswith("audio_distance.")]
+        assert all(module.startswith((within, "audio_distance.errors.")) for module in names), name
+        used = {module.removeprefix(within).split(".")[0] for module in names if module.startswith(within)}
+        assert used <= {"parts", "kinds", "chunks", "checksums"} & set(CONTAINERS[:place]), name
 
 
 def test_every_room_is_known_here():

@@ -227,7 +227,7 @@ def test_the_mean_of_the_channels_is_numpys_to_the_bit(channels, order):
 @pytest.mark.parametrize("mapped", [False, True])
 @pytest.mark.parametrize("place", [0, 5, 6, 7, 8, 17, -1])
 def test_what_is_searched_piece_by_piece_is_found_across_pieces(tmp_path, monkeypatch, mapped, place):
-    monkeypatch.setattr(containers, "MAPPED_BYTES", 8)
+    monkeypatch.setattr(containers.parts, "MAPPED_BYTES", 8)
     content = bytearray(b"." * 21)
     if place >= 0:
         content[place : place + 4] = b"fLaC"

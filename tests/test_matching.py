@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from audio_distance import matching
 from audio_distance.description import Sound, SoundSet
 from audio_distance.matching import matched, matched_windows
-from audio_distance.units import Pool, make_pool
+from audio_distance.units import Pool, make_pool, pool_of_vectors
 
 
 def layout(units):
@@ -33,6 +33,10 @@ def counted(units):
     """Files of each unit, and windows of each file, sorted: what matching makes equal."""
     present = [unit[unit > 0] for unit in units]
     return sorted(map(len, present)), sorted(np.concatenate(present).tolist())
+
+
+def differ(counts, side, *, seed, level=matching.CHANCE):
+    return matching.differ_beyond_chance(counts, matching.relabelled(side, seed=seed), level=level)
 
 
 counts = st.lists(st.lists(st.integers(1, 6), min_size=1, max_size=4), min_size=2, max_size=8)
@@ -141,6 +145,7 @@ def test_a_pool_keeps_its_units(monkeypatch):
         partner=np.full(4, -1),
         names=tuple("abcd"),
         levels=np.zeros(4),
+        sounding=np.ones(4),
     )
     found = matched(pool, seed=3)
     rows, weights = matched_windows(starts, files, members=pool.members, partner=pool.partner, seed=3)
@@ -155,7 +160,7 @@ def test_draws_do_not_depend_on_the_order_of_the_files(order):
     """Files of a group come in any order; the windows that are left of them are the same."""
     rng = np.random.default_rng(1)
     sounds = [
-        Sound(f"{i}", f"{rng.integers(9999):04d}", 22_050, 1.0, 0.0, rng.normal(size=(3, 2)))
+        Sound(f"{i}", f"{rng.integers(9999):04d}", 22_050, 1.0, 1.0, 0.0, rng.normal(size=(3, 2)))
         for i in range(6)
     ]
     candidate = SoundSet("candidate", tuple(replace(s, content=s.content + "c") for s in sounds), (), 0)
@@ -186,6 +191,7 @@ class TestChance:
             partner=np.full(len(counts), -1) if partner is None else np.array(partner),
             names=tuple(map(str, range(len(counts)))),
             levels=np.zeros(len(counts)),
+            sounding=np.ones(len(counts)),
         )
 
     def test_like_counts_are_left_alone(self):
@@ -203,19 +209,17 @@ class TestChance:
     def test_of_a_spread_alone(self):
         """Three windows each, against one or five: equal on average."""
         counts = np.array([3] * 20 + [1, 5] * 10)
-        assert matching.differ_beyond_chance(counts, np.repeat([True, False], 20), seed=0)
+        assert differ(counts, np.repeat([True, False], 20), seed=0)
 
     def test_one_set_alone_or_one_count(self):
         for counts, side in (([1, 2, 3], [True] * 3), ([4, 4, 4], [True, False, True])):
-            assert not matching.differ_beyond_chance(np.array(counts), np.array(side), seed=0)
+            assert not differ(np.array(counts), np.array(side), seed=0)
 
     def test_the_share_found_by_chance(self):
         """1,000 draws of one distribution: a tenth within 4.5 standard errors, or less where counts tie."""
         rng = np.random.default_rng(3)
         side = np.repeat([True, False], 15)
-        found = sum(
-            matching.differ_beyond_chance(rng.integers(1, 40, 30), side, seed=seed) for seed in range(1000)
-        )
+        found = sum(differ(rng.integers(1, 40, 30), side, seed=seed) for seed in range(1000))
         assert 60 <= found <= 143
 
     def test_relabelled_sets_are_decided_alike(self):
@@ -228,12 +232,42 @@ class TestChance:
 
     @staticmethod
     def share(counts, side, seed):
-        with pytest.MonkeyPatch.context() as patch:
-            for level in np.linspace(0, 1, 101):
-                patch.setattr(matching, "CHANCE", level)
-                if matching.differ_beyond_chance(counts, side, seed=seed):
-                    return level
+        for level in np.linspace(0, 1, 101):
+            if differ(counts, side, seed=seed, level=level):
+                return level
         return 1.0
+
+
+class TestShortClips:
+    """Lengths of what sounds, where it is shorter than a window."""
+
+    def differ(self, reference, candidate, *, paired=False, seed=0):
+        n, m = len(reference), len(candidate)
+        pool = pool_of_vectors(np.zeros((n, 1)), np.zeros((m, 1)), paired=paired)
+        return matching.short_clips_differ(replace(pool, sounding=np.r_[reference, candidate]), seed=seed)
+
+    def test_every_arrangement_of_few(self):
+        """Of 70 two are as far apart, of 20 two are a tenth, as of the test itself."""
+        assert self.differ([0.4] * 4, [1.0] * 4) and not self.differ([0.4] * 3, [1.0] * 3)
+
+    def test_pairs_are_swapped(self):
+        """The lengths of clips differ much, those within a pair little and always alike: 2 swaps of 64."""
+        lengths = np.array([0.2, 0.3, 0.5, 0.6, 0.8, 0.9])
+        assert self.differ(lengths, lengths + 0.05, paired=True)
+        assert not self.differ(lengths, lengths + 0.05)
+        assert not self.differ(lengths, lengths + 0.05 * np.array([1, 1, 1, -1, -1, 1]), paired=True)
+
+    def test_what_both_sets_share_is_in_neither(self):
+        pool = pool_of_vectors(np.zeros((5, 1)), np.zeros((4, 1)))
+        pool = replace(pool, sounding=np.r_[0.1, [0.4] * 4, [0.4] * 4], members=np.r_[3, pool.members[1:]])
+        assert not matching.short_clips_differ(pool, seed=0)
+
+    def test_the_share_found_by_chance(self):
+        """1,000 draws of one distribution: a twentieth within 4.5 standard errors."""
+        rng = np.random.default_rng(5)
+        draws = np.minimum(rng.uniform(0.3, 1.5, (1000, 30)), 1.0)
+        found = sum(self.differ(*np.split(draw, 2), seed=seed) for seed, draw in enumerate(draws))
+        assert 19 <= found <= 81
 
 
 class TestLevel:

@@ -181,7 +181,7 @@ def started(names):
 
 
 def test_the_package_imports_what_it_asks_for():
-    names = {name for path in (ROOT / "audio_distance").glob("*.py") for name in imported(path)}
+    names = {name for path in (ROOT / "audio_distance").rglob("*.py") for name in imported(path)}
     assert from_elsewhere(names) == {*by_name(PROJECT["dependencies"]), *extra("m4a")}
 
 

@@ -408,8 +408,9 @@ class TestFalseAlarms:
         return description.SoundSet(
             role,
             tuple(
-                description.Sound(f"{i:02d}", hashlib.sha256(t.tobytes()).hexdigest(), RATE, 1.0, -20.0, t)
+                description.Sound(f"{i:02d}", content, RATE, 1.0, 1.0, -20.0, t)
                 for i, t in enumerate(side)
+                for content in [hashlib.sha256(t.tobytes()).hexdigest()]
             ),
             (),
             0,
@@ -690,6 +691,43 @@ class TestChunks:
         found = resampling.arranged_values(kernels_of(pool)[0], pool, members)
         dealt = [dataclasses.replace(pool, members=np.where(column, 1, 2)) for column in members.T]
         assert found == pytest.approx([value_of(one) for one in dealt], abs=1e-12)
+
+    @pytest.mark.parametrize("count", [1, 5, 6, 7, 11, 12, 1000])
+    def test_every_arrangement_is_in_one_chunk(self, count, monkeypatch):
+        monkeypatch.setattr(resampling, "CHUNK", 6)
+        sizes = [len(range(count)[chunk]) for chunk in resampling.chunks(count)]
+        assert np.concatenate([np.arange(count)[c] for c in resampling.chunks(count)]).tolist() == [
+            *range(count)
+        ]
+        assert all(6 <= size < 12 for size in sizes) or sizes == [count]
+
+    @pytest.mark.parametrize("chunk", [1, 7, 64])
+    @pytest.mark.parametrize("kind", TestParts.SETS)
+    def test_chunks_of_arrangements_change_nothing(self, kind, chunk, monkeypatch):
+        x, y, options = TestParts().make(**TestParts.SETS[kind])
+        whole = compare(x, y, **options)
+        monkeypatch.setattr(resampling, "CHUNK", chunk)
+        chunked = compare(x, y, **options)
+        assert chunked.p_value == whole.p_value and chunked.value == whole.value
+        assert chunked.null_distribution == pytest.approx(whole.null_distribution, abs=1e-9)
+        assert chunked.scores == pytest.approx(whole.scores, abs=1e-9)
+
+    def test_differences_are_those_of_every_arrangement(self):
+        """Few can be told apart here, and each is made once."""
+        rng = np.random.default_rng(62)
+        means, sets = rng.normal(size=(7, 4)), np.array([1, 1, 2, 2, 1, 2, 3])
+        pool = dataclasses.replace(
+            pool_of_vectors(means[:3], means[3:]), members=sets, partner=np.array([2, -1, 0, -1, -1, -1, -1])
+        )
+        dealt, _ = resampling.arrangements(pool, 99, 1, block=0)
+        members, place = resampling._distinct(dealt)
+        assert members.shape[1] < len(place) == 100
+        moving = pooling.moving_parts(means, sets=sets, partner=pool.partner)
+        found = resampling.Differences(moving, members, place)
+        expected = pooling.differences(means, dealt, sets=sets, partner=pool.partner)
+        assert found.shape == expected.shape
+        for rows in (slice(0, 100), slice(0, 9), slice(50, 51)):
+            assert found[rows] == pytest.approx(expected[rows], abs=1e-12)
 
     def test_identity_holds_in_float32(self, monkeypatch):
         monkeypatch.setattr(kernel, "DENSE_WINDOWS", 1)

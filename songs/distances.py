@@ -80,7 +80,7 @@ def description_rows(path: str, settings: Settings = DESCRIBED) -> list[Row]:
     rows, silent = [], ""
     for sample in samples_of(path, settings):
         try:
-            vectors, level = describe_signal(sample.signal, sample.rate, bandwidth_rate=settings.rate)
+            described = describe_signal(sample.signal, sample.rate, bandwidth_rate=settings.rate)
         except AudioError as error:
             silent = str(error)
             continue
@@ -91,9 +91,10 @@ def description_rows(path: str, settings: Settings = DESCRIBED) -> list[Row]:
                 "start_seconds": sample.start,
                 "seconds": sample.seconds,
                 "rate": sample.rate,
-                "level_db": level,
+                "level_db": described.level_db,
+                "sounding_seconds": described.sounding_seconds,
                 "recipe": constants()[1],
-                "vectors": vectors.astype("<f4").tobytes(),
+                "vectors": described.vectors.astype("<f4").tobytes(),
             }
         )
     if not rows:
@@ -114,7 +115,8 @@ def descriptions(tables: Path, *, by: str, settings: Settings = DESCRIBED) -> It
         ).fetchall()
         for (name,) in names:
             rows = connection.execute(
-                "select song, sample, d.rate, d.seconds, level_db, recipe, vectors from descriptions d "
+                "select song, sample, d.rate, d.seconds, sounding_seconds, level_db, recipe, vectors "
+                "from descriptions d "
                 f"join songs on content = song where {by} = ? and settings = ? and error is null "
                 "order by song, sample",
                 [name, settings.digest],
@@ -125,10 +127,10 @@ def descriptions(tables: Path, *, by: str, settings: Settings = DESCRIBED) -> It
 
 def _description(name: str, rows: Sequence[tuple], bandwidth_rate: int) -> metrics.Description:
     sounds = tuple(
-        Sound(f"{song}/{sample:04d}", f"{song}/{sample}", rate, seconds, level, _vectors(data))
-        for song, sample, rate, seconds, level, _, data in rows
+        Sound(f"{song}/{sample:04d}", f"{song}/{sample}", rate, seconds, sounding, level, _vectors(data))
+        for song, sample, rate, seconds, sounding, level, _, data in rows
     )
-    (recipe,) = {row[5] for row in rows}
+    (recipe,) = {row[6] for row in rows}
     return metrics.Description(name, bandwidth_rate, recipe, (), sounds)
 
 

@@ -259,7 +259,7 @@ def _features(spectra: _Spectra, harmonic: bool) -> dict[str, NDArray[np.float32
     mean_power = spectra.power.mean(axis=1)
     tempo = tempo_of([pulse_of(spectra.onsets, per_second)])
     key = key_of(spectra.pitch_power)
-    vectors, _ = describe_signal(signal, rate)
+    vectors = describe_signal(signal, rate).vectors
     level = 10 * math.log10(2 * float(np.mean(np.square(signal, dtype=np.float64))))
     flux = spectra.onsets if len(spectra.onsets) else np.zeros(1, np.float32)
     return {

@@ -109,6 +109,7 @@ DESCRIPTIONS = Table(
     SAMPLES.key,
     (
         *(column for column in SAMPLES.columns if column.name not in {"codes", "error"}),
+        Column("sounding_seconds", pa.float64(), "s", "from where it begins to sound to where it ends"),
         Column("level_db", pa.float64(), "dB", "of the sounding part, relative to full scale"),
         Column("recipe", pa.string(), "", "of the distance"),
         Column(

@@ -544,6 +544,26 @@ class TestOggPages:
         for end in page_starts(ogg)[3:]:
             assert "not marked as the end of its stream" in reason(written, ogg[:end], "ogg")
 
+    @staticmethod
+    def page_behind(ogg, *, flags, number):
+        """An empty page of the stream, ``number`` pages behind its last one."""
+        serial, last = struct.unpack_from("<II", ogg, page_starts(ogg)[-1] + 14)
+        page = struct.pack("<4sBBqIIIB", b"OggS", 0, flags, 2**40, serial, last + number, 0, 0)
+        return with_bytes(page, 22, struct.pack("<I", containers.ogg.page_checksum(page)))
+
+    def test_an_end_that_is_marked_more_than_once_is_the_first(self, written, ogg):
+        """As in northerners.ogg of wesnoth-1.16-music, whose last page there promises more samples."""
+        more = ogg + self.page_behind(ogg, flags=4, number=1) + self.page_behind(ogg, flags=4, number=2)
+        assert np.array_equal(metrics.read(written(more, "ogg"))[0], metrics.read(written(ogg, "ogg"))[0])
+        assert containers.contents(more).notes == (
+            "2 Ogg page(s) lie behind the end of their stream, and are not read",
+        )
+
+    @pytest.mark.parametrize(("flags", "number"), [(0, 1), (4, 2), (4, 0)])
+    def test_other_pages_behind_the_end_are_damage(self, written, ogg, flags, number):
+        page = self.page_behind(ogg, flags=flags, number=number)
+        assert "follows page of no stream" in reason(written, ogg + page, "ogg")
+
     def test_something_between_pages(self, written, ogg):
         at = page_starts(ogg)[3]
         assert f"what lies at byte {at} is no Ogg page" in reason(

@@ -143,6 +143,7 @@ def test_sets_come_from_the_tables_by_tag(tmp_path, sets):
                     "rate": sound.rate,
                     "seconds": sound.seconds,
                     "level_db": sound.level_db,
+                    "sounding_seconds": sound.sounding_seconds,
                     "recipe": constants()[1],
                     "vectors": sound.vectors.astype("<f4").tobytes(),
                 }

@@ -17,8 +17,14 @@ def page_checksum(page: bytes) -> int:
 
 
 def check_ogg(data: Data) -> tuple[Contents, int]:
-    """Every page whole, in sequence, up to the one that ends its stream; chained streams are parts."""
-    position, starts = 0, [0]
+    """Every page whole, in sequence, up to the one that ends its stream; chained streams are parts.
+
+    Some encoders mark the end more than once: further pages of the stream behind its end, in sequence and each
+    marked as an end too, are noted. The first is taken, as players and libsndfile do.
+    """
+    position, starts, last = 0, [0], 0  # ``last``: where the pages that are read end
+    ended: dict[int, int] = {}  # serial number of a stream that has ended -> the page behind its end
+    behind = 0
     following: dict[int, int] = {}  # serial number of a stream that has not ended -> its next page
     begun = False  # a page that does not begin a stream has been seen in this part
     cut = "truncated: the last Ogg page is cut; likely an interrupted copy"
@@ -41,14 +47,19 @@ def check_ogg(data: Data) -> tuple[Contents, int]:
                 f"damaged: the Ogg page at byte {position} has the checksum {checksum:08x}, and its content "
                 f"gives {found:08x}; likely a faulty copy"
             )
+        position, start = end, position
+        if flags & 4 and ended.get(serial) == number:
+            ended[serial] = number + 1
+            behind += 1
+            continue
         if flags & 2:  # the first page of a stream
             if begun:
                 if following:
                     raise AudioError(
-                        f"damaged: a new Ogg stream begins at byte {position} before the last one has ended; "
+                        f"damaged: a new Ogg stream begins at byte {start} before the last one has ended; "
                         "likely joined from parts of which one is cut"
                     )
-                starts.append(position)
+                starts.append(start)
                 begun = False
             following[serial] = number
         else:
@@ -56,17 +67,18 @@ def check_ogg(data: Data) -> tuple[Contents, int]:
         if following.get(serial) != number:
             before = f"{following[serial] - 1} of its stream" if serial in following else "of no stream"
             raise AudioError(
-                f"damaged: Ogg page {number} at byte {position} follows page {before}; pages are missing"
+                f"damaged: Ogg page {number} at byte {start} follows page {before}; pages are missing"
             )
         following[serial] = number + 1
         if flags & 4:
-            del following[serial]
-        position = end
+            ended[serial] = following.pop(serial)
+        last = position
     if following:
         raise AudioError(
             "truncated: the last Ogg page is not marked as the end of its stream; likely an interrupted copy "
             "or recording"
         )
-    ends = [*starts[1:], position]
+    ends = [*starts[1:], last]
     parts = tuple(Part(data[start:end]) for start, end in zip(starts, ends, strict=True))
-    return Contents(parts), len(data)
+    notes = (f"{behind} Ogg page(s) lie behind the end of their stream, and are not read",) if behind else ()
+    return Contents(parts, notes), len(data)

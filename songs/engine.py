@@ -20,6 +20,7 @@ import signal
 import socket
 import sys
 import time
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
@@ -271,6 +272,7 @@ def session(master: str) -> Iterator[Any]:
 
     One that is open already is used, and left open. ``AudioError`` as of ``run``.
     """
+    warnings.filterwarnings("ignore", "PySpark does not yet fully support pandas", FutureWarning)  # not used
     try:
         from pyspark.sql import SparkSession
     except ModuleNotFoundError:

@@ -46,6 +46,8 @@ def labels_of(path: Path) -> dict[bytes, Row]:
         raise AudioError(f"{where} cannot be read ({error.strerror})") from None
     if data[:2] in {codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE}:
         raise AudioError(f"{where} is UTF-16, and UTF-8 is needed; likely saved as Unicode by a spreadsheet")
+    if b"\0" in data:
+        raise AudioError(f"{where} holds a NUL byte; likely damaged, or no text")
     text = data.removeprefix(codecs.BOM_UTF8).decode("utf-8", "surrogateescape")
     # newline="": a line may end inside of quotes, where it belongs to the cell.
     reader = csv.DictReader(io.StringIO(text, newline=""), strict=True)
@@ -71,8 +73,8 @@ def labels_of(path: Path) -> dict[bytes, Row]:
         if isinstance(error, AudioError):
             raise
         raise AudioError(
-            f"{where}, line {reader.line_num}: {printable(str(error))}; likely a quote that is not closed, a "
-            "NUL byte, or no CSV"
+            f"{where}, line {reader.line_num}: {printable(str(error))}; likely a quote that is not "
+            "closed, or no CSV"
         ) from None
     return found
 

@@ -251,9 +251,8 @@ def _collected(
     except Py4JError as error:
         text = str(error)
     if "Python worker exited unexpectedly" not in text:
-        reason = next((line for line in text.splitlines() if "Exception" in line), text[:500])
         raise AudioError(
-            f"engine spark: {printable(reason)}; likely a worker without the same Python packages and this "
+            f"engine spark: {_cause(text)}; likely a worker without the same Python packages and this "
             f"checkout ({CHECKOUT}), or a cluster that has ended: run it again to go on"
         )
     if len(paths) == 1:
@@ -264,6 +263,15 @@ def _collected(
         for half in (paths[:middle], paths[middle:])
         for batch in _collected(context, described, half, schema)
     ]
+
+
+def _cause(text: str) -> str:
+    """Of pages of a stack trace the line that says why."""
+    lines = text.splitlines() or [""]
+    causes = [line for line in lines if line.startswith("Caused by: ")] or [
+        line for line in lines if "Exception: " in line
+    ]
+    return printable((causes or lines)[-1].removeprefix("Caused by: ").strip()[:500])
 
 
 @contextmanager
@@ -303,8 +311,8 @@ def session(master: str) -> Iterator[Any]:
         spark = builder.getOrCreate()
     except Exception as error:
         raise AudioError(
-            f"engine spark: no session at {master} ({printable(str(error).splitlines()[0])}); likely no Java "
-            "(JDK 17: apt-get install openjdk-17-jre-headless), or no cluster at that address"
+            f"engine spark: no session at {master} ({_cause(str(error))}); likely no Java "
+            "(JDK 17: apt-get install openjdk-17-jre-headless), or a cluster that starts no executor"
         ) from None
     try:
         if master.startswith("spark:"):

@@ -213,7 +213,7 @@ def test_many_small_files(tmp_path, noise, in_this_process):
     """Each is in the tables once, over several parts."""
     (tmp_path / "music").mkdir()
     for i in range(300):
-        soundfile.write(tmp_path / "music" / f"{i}.wav", noise(i, seconds=0.01), 8000)
+        soundfile.write(tmp_path / "music" / f"{i:03d}.wav", noise(i, seconds=0.01), 8000)
     found = index([tmp_path / "music"], tmp_path / "tables", workers=1)
     assert found.read == 300 and not found.faults
     done = each_song(SAMPLES, samples_of, tmp_path / "tables", settings="s", workers=1)

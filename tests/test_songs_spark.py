@@ -124,14 +124,12 @@ class TestCluster:
     def master(self, tmp_path):
         """A master and a worker on loopback, at ports that are free."""
         port, other = free_ports(2)
-        java = [
-            shutil.which("java") or str(Path(os.environ["JAVA_HOME"], "bin", "java")),
-            *("-Xmx256m", "-cp", str(Path(pyspark.__file__).parent / "jars" / "*")),
-        ]
+        home = Path(pyspark.__file__).parent
+        spark = ["bash", str(home / "bin" / "spark-class")]  # becomes Java's process, with all that it needs
         kind = "org.apache.spark.deploy"
         address = f"spark://127.0.0.1:{port}"
         options = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "cwd": tmp_path}
-        environment = {**os.environ, "SPARK_LOCAL_IP": "127.0.0.1", "SPARK_NO_DAEMONIZE": "1"}
+        environment = {**os.environ, "SPARK_LOCAL_IP": "127.0.0.1", "SPARK_HOME": str(home)}
         here = ["--host", "127.0.0.1", "--webui-port", "0"]
         worker = ["--cores", "1", "--memory", "2g", "--work-dir", str(tmp_path)]  # an executor asks for 1 GB
         started = []
@@ -140,7 +138,7 @@ class TestCluster:
                 [f"{kind}.master.Master", *here, "--port", str(port)],
                 [f"{kind}.worker.Worker", *here, "--port", str(other), *worker, address],
             ):
-                started.append(subprocess.Popen([*java, *part], env=environment, **options))
+                started.append(subprocess.Popen([*spark, *part], env=environment, **options))
                 processes.until(lambda: answers((port, other)[len(started) - 1]))
             yield address
         finally:

@@ -4,17 +4,21 @@ Conventions
     tables       where rows are kept, ``--tables FOLDER``, by default runs/songs; the songs are only read.
     exit code    0 done, 1 input that cannot be used, or files that could not be read (each is named on
                  standard error), 2 wrong use of the command, 130 interrupted: run it again to go on.
+    module       of a command: it offers two functions, ``add_arguments(parser)`` and ``main(arguments)``.
 """
 
 from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 from audio_distance.errors import AudioError
-from audio_distance.output import complain, printable, say
+from audio_distance.output import complain, printable
 
 TABLES = Path("runs/songs")
 
@@ -34,115 +38,84 @@ python -m songs COMMAND --help tells of each.
 """
 
 
-def _parser() -> argparse.ArgumentParser:
+@dataclass(frozen=True)
+class Command:
+    """One command; its two functions are imported when it is called, as ``module:function``."""
+
+    about: str
+    add_arguments: str  # (argparse.ArgumentParser) -> None
+    main: str  # (argparse.Namespace) -> exit code; it has ``tables``, and ``engine`` where that is asked for
+    engine: bool = False  # whether it works through all songs, by processes or Spark
+
+
+COMMANDS = {
+    "index": Command(
+        "one row a file: content, length, rate, tags, label, or its error",
+        "songs.commands:add_index_arguments",
+        "songs.commands:index",
+        engine=True,
+    ),
+    "samples": Command(
+        "excerpts of every song, as mu-law codes",
+        "songs.commands:add_samples_arguments",
+        "songs.commands:samples",
+        engine=True,
+    ),
+    "features": Command(
+        "excerpts of every song, as numbers",
+        "songs.commands:add_features_arguments",
+        "songs.commands:features",
+        engine=True,
+    ),
+    "query": Command(
+        "SQL over the tables, printed", "songs.commands:add_query_arguments", "songs.commands:query"
+    ),
+}
+
+
+def _parser(chosen: str | None) -> argparse.ArgumentParser:
+    """Of all commands; the options only of the one that is chosen, whose module alone is imported."""
     parser = argparse.ArgumentParser(
         prog="python -m songs",
         description="A music collection as tables, on one machine or many.",
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
-
-    command = _command(
-        commands, "index", "one row a file: content, length, rate, tags, label, or its error", _index
-    )
-    command.add_argument("folders", nargs="+", type=Path, metavar="FOLDER", help="links are followed")
-    command.add_argument(
-        "--labels", type=Path, metavar="CSV", help="columns path, and label, group, artist, ..."
-    )
-    command.add_argument(
-        "--label", choices=("folder",), help="the label is the name of the folder below FOLDER"
-    )
-    command.add_argument("--check", action="store_true", help="read every file again, not those that changed")
-    _add_engine(command)
-
-    command = _command(commands, "query", "SQL over the tables, printed", _query)
-    command.add_argument(
-        "sql", help='of files, songs, samples, features: "select artist, count(*) from songs group by 1"'
-    )
-    command.add_argument("--csv", action="store_true", help="all rows as CSV")
+    subparsers = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    for name, command in COMMANDS.items():
+        own = subparsers.add_parser(name, help=command.about, description=command.about)
+        if name != chosen:
+            continue
+        _imported(command.add_arguments)(own)
+        own.add_argument(
+            "--tables", type=Path, default=TABLES, metavar="FOLDER", help=f"of the tables, default {TABLES}"
+        )
+        if command.engine:
+            _add_engine(own)
     return parser
 
 
-def _command(commands, name: str, about: str, action) -> argparse.ArgumentParser:
-    command = commands.add_parser(name, help=about, description=about)
-    command.add_argument(
-        "--tables", type=Path, default=TABLES, metavar="FOLDER", help=f"of the tables, default {TABLES}"
-    )
-    command.set_defaults(action=action)
-    return command
+def _imported(name: str) -> Callable[[Any], Any]:
+    module, _, function = name.partition(":")
+    return getattr(import_module(module), function)
 
 
-def _add_engine(command: argparse.ArgumentParser) -> None:
+def _add_engine(parser: argparse.ArgumentParser) -> None:
     from songs.engine import ENGINES
 
-    command.add_argument("--engine", choices=ENGINES, default=ENGINES[0], help="default processes")
-    command.add_argument("--workers", type=int, metavar="N", help="processes, default one a core")
-    command.add_argument(
+    parser.add_argument("--engine", choices=ENGINES, default=ENGINES[0], help=f"default {ENGINES[0]}")
+    parser.add_argument("--workers", type=int, metavar="N", help="processes, default one a core")
+    parser.add_argument(
         "--master", default="local[*]", help="of Spark: local[N], or spark://HOST:PORT of a running cluster"
     )
 
 
-def _engine(arguments: argparse.Namespace) -> dict:
-    return {name: getattr(arguments, name) for name in ("engine", "workers", "master")}
-
-
-def _index(arguments: argparse.Namespace) -> int:
-    from songs.scan import index
-
-    found = index(
-        arguments.folders,
-        arguments.tables,
-        labels=arguments.labels,
-        label_by_folder=arguments.label == "folder",
-        check=arguments.check,
-        **_engine(arguments),
-    )
-    for one, other in found.moved:
-        say(f"moved: {one} -> {other}")
-    for path in found.gone:
-        say(f"gone: {path}")
-    say(
-        f"{found.read} files read, {found.unchanged} as they were, {len(found.moved)} moved, "
-        f"{len(found.gone)} gone, {found.passed} others passed over"
-    )
-    return _told(found.faults)
-
-
-def _query(arguments: argparse.Namespace) -> int:
-    import duckdb
-
-    from songs.tables import connect
-
-    with connect(arguments.tables) as connection:
-        try:
-            rows = connection.sql(arguments.sql)
-            if rows is None:
-                raise AudioError(
-                    "the query gives no rows; only select is of use, the tables are never changed here"
-                )
-            frame = rows.df()
-        except duckdb.Error as error:
-            raise AudioError(f"query: {error}") from None
-    if arguments.csv:
-        frame.to_csv(sys.stdout, index=False)
-    else:
-        say(frame.to_string(index=False, max_rows=40, max_colwidth=60))
-    return 0
-
-
-def _told(faults: Sequence[tuple[str, str]]) -> int:
-    """Name what could not be read; the exit code."""
-    for path, reason in faults:
-        complain(f"{path}: {reason}")
-    return 1 if faults else 0
-
-
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; its exit code."""
-    arguments = _parser().parse_args(argv)
+    given = list(sys.argv[1:] if argv is None else argv)
     try:
-        return arguments.action(arguments)
+        arguments = _parser(given[0] if given else None).parse_args(given)
+        return _imported(COMMANDS[arguments.command].main)(arguments)
     except AudioError as error:
         complain(f"error: {printable(str(error))}")
         return 1

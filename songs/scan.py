@@ -5,30 +5,33 @@ Conventions
     gone          what lay below a folder that was indexed and no longer does. Where its content is found
                   under a new path, it has moved.
     original      is never written, renamed or touched.
+    said          of a file: its label, group, tags, by a list of labels or by its folder. Who indexes again
+                  and says nothing leaves label and group as they were.
 """
 
 from __future__ import annotations
 
-import csv
 import hashlib
 import io
+import itertools
 import math
+import mmap
 import os
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO, cast
 
 from audio_distance.audio import read_source
 from audio_distance.errors import AudioError
 from audio_distance.output import printable
-from audio_distance.sources import PATH_HEADERS, Source, fault_of, list_folder
+from audio_distance.sources import Source, fault_of, list_folder
 from songs.engine import run
+from songs.labels import labels_of
 from songs.tables import FILES, connect, write_part
 
 TAGS = ("title", "artist", "album", "genre", "year")
-LISTED = ("label", "group", "license", *TAGS)  # of a list of labels; they go before a file's own tags
 
 Row = dict[str, Any]
 
@@ -62,7 +65,7 @@ def index(
         A folder that cannot be opened, and a link that leads nowhere or back, is a row with its error.
     tables : folder of the tables
     labels : CSV file, optional
-        See ``labels_of``.
+        See ``labels_of``. A tag that it no longer gives is found again in the file with ``check``.
     label_by_folder : bool
         The label of a file is the name of the folder in which it lies, directly below the one given.
     check : bool
@@ -73,74 +76,98 @@ def index(
     Raises
     ------
     AudioError
-        A folder that does not exist or holds no audio, a list that cannot be read, tables that cannot be
-        written.
+        A folder that does not exist or holds no audio (as of a disk that is not there: nothing is taken for
+        gone), a list that cannot be read or names what is not there, tables that cannot be written.
     """
-    listed = labels_of(labels) if labels else {}
-    sources: dict[bytes, Source] = {}
-    given: dict[bytes, Row] = {}
-    passed = 0
     roots = [Path(os.path.abspath(folder)) for folder in folders]
-    for root in roots:
-        listing = list_folder(_existing(root), "folder")
-        passed += listing.passed
-        for source in listing.sources:
-            assert source.path is not None
-            name = os.fsencode(source.path)
-            sources.setdefault(name, source)
-            by_folder = _first_folder(source.path, root) if label_by_folder else None
-            given.setdefault(name, {"label": by_folder, **listed.get(name, {})})
-    if unknown := sorted(os.fsdecode(name) for name in listed.keys() - sources.keys()):
-        raise AudioError(
-            f"{len(unknown)} of {len(listed)} paths of {labels} lie in none of the folders, the first is "
-            f"{printable(unknown[0])}; relative paths are taken from the folder of the list"
-        )
+    sources, first_folders, passed = _listed(roots)
+    said: dict[bytes, Row] | None = None
+    if labels or label_by_folder:
+        listed = labels_of(labels) if labels else {}
+        if unknown := sorted(printable(os.fsdecode(name)) for name in listed.keys() - sources.keys()):
+            raise AudioError(
+                f"labels: {len(unknown)} of the {len(listed)} paths in {printable(str(labels))} are in none "
+                f"of the folders, the first is {unknown[0]}; relative paths are taken from the list's folder"
+            )
+        by_folder = first_folders if label_by_folder else {}
+        said = {name: {"label": by_folder.get(name), **listed.get(name, {})} for name in sources}
     known = _known(tables)
     same = {
         name
         for name, source in sources.items()
-        if not check and name in known and _is_unchanged(known[name], source, given[name])
+        if not check and name in known and _is_unchanged(known[name], source, said and said[name])
     }
-    read = _read_into(tables, [name for name in sources if name not in same], sources, given, engine)
-    gone = {
-        name: row
-        for name, row in known.items()
-        if name not in sources and any(Path(os.fsdecode(name)).is_relative_to(root) for root in roots)
-    }
-    write_part(tables, FILES, [{**row, "gone": True} for row in gone.values()])
-    moved = _moved(gone.values(), (row for row in read if row["path_bytes"] not in known))
+    gone = _gone(known, sources, roots)
+    waiting = {name: source for name, source in sources.items() if name not in same}
+    read = _read_into(
+        tables, waiting, known, said, {row["content"]: row for row in gone if row["content"]}, engine
+    )
+    write_part(tables, FILES, [{**row, "gone": True} for row in gone])
+    moved = _moved(gone, (row for row in read if row["path_bytes"] not in known))
     left = {path for path, _ in moved}
-    faults = [(row["path"], row["error"]) for row in [*read, *(known[name] for name in same)] if row["error"]]
     return Indexed(
         read=len(read),
         unchanged=len(same),
         passed=passed,
         moved=moved,
-        gone=tuple(sorted(row["path"] for row in gone.values() if row["path"] not in left)),
-        faults=tuple(sorted(faults)),
+        gone=tuple(sorted(row["path"] for row in gone if row["path"] not in left)),
+        faults=tuple(sorted((row["path"], row["error"]) for row in read if row["error"])),
     )
+
+
+def _listed(roots: Sequence[Path]) -> tuple[dict[bytes, Source], dict[bytes, str], int]:
+    """All files below the roots, each once; the first folder of each; how many others were passed over."""
+    sources: dict[bytes, Source] = {}
+    first_folders: dict[bytes, str] = {}
+    passed = 0
+    for root in roots:
+        if not root.is_dir():
+            raise AudioError(f"{printable(str(root))} is no folder; give the folder that holds the songs")
+        listing = list_folder(root, "index")
+        passed += listing.passed
+        for source in listing.sources:
+            path = source.path or root  # of a folder's listing all have one
+            name = os.fsencode(path)
+            if name not in sources and len(path.relative_to(root).parts) > 1:
+                first_folders[name] = printable(path.relative_to(root).parts[0])
+            sources.setdefault(name, source)
+    return sources, first_folders, passed
 
 
 def _read_into(
     tables: Path,
-    names: Sequence[bytes],
     sources: Mapping[bytes, Source],
-    given: Mapping[bytes, Row],
+    known: Mapping[bytes, Row],
+    said: Mapping[bytes, Row] | None,
+    gone: Mapping[str, Row],
     engine: Mapping[str, Any],
 ) -> list[Row]:
-    """The rows of all ``names``, which are written chunk by chunk."""
+    """The rows of all ``sources``, written chunk by chunk; those that are there already are not again."""
+
+    def labelled(row: Row) -> Row:
+        name = row["path_bytes"]
+        row = {**row, **_place(os.fsdecode(name))}
+        if said is not None:
+            told = said[name]
+        else:  # as it was, here or where the file lay before
+            before = known.get(name) or gone.get(row["content"]) or _NOTHING
+            grouped = before["group"] != before["artist"]  # by a list
+            told = {"label": before["label"], "group": before["group"] if grouped else None}
+        row |= {key: value for key, value in told.items() if value is not None}
+        return {**row, "group": row["group"] or row["artist"]}
+
     faulty = [
-        {**_place(os.fsdecode(name)), **given[name], "error": sources[name].fault}
-        for name in names
-        if sources[name].fault
+        labelled({**_NOTHING, "path_bytes": name, "error": source.fault})
+        for name, source in sources.items()
+        if source.fault
     ]
-    write_part(tables, FILES, faulty)
-    rows: list[Row] = list(faulty)
-    paths = [os.fsdecode(name) for name in names if not sources[name].fault]
-    for chunk in run(file_row, paths, schema=FILES.schema, stage="indexing", **engine):
-        found = [_labelled(row, given[row["path_bytes"]]) for row in chunk.to_pylist()]
-        write_part(tables, FILES, found)
-        rows += found
+    rows: list[Row] = []
+    paths = [os.fsdecode(name) for name, source in sources.items() if not source.fault]
+    chunks = run(file_row, paths, schema=FILES.schema, stage="indexing", **engine)
+    for found in itertools.chain([faulty], (map(labelled, chunk.to_pylist()) for chunk in chunks)):
+        chunk = list(found)
+        write_part(tables, FILES, [row for row in chunk if _lasting(row) != known.get(row["path_bytes"])])
+        rows += chunk
     return rows
 
 
@@ -154,32 +181,32 @@ def file_row(path: str) -> list[Row]:
     if fault := fault_of(Path(path)):
         return [{**row, "error": fault}]
     try:
-        state = os.stat(path)
+        state = os.stat(path)  # before it is read: a change during the reading is seen the next time
         data = Source(path, Path(path)).read()
     except OSError as error:
         return [{**row, "error": printable(str(error))}]
     row |= {"bytes": len(data), "modified": state.st_mtime_ns, "content": hashlib.sha256(data).hexdigest()}
-    row |= tags_of(bytes(data))
+    row |= tags_of(data)
     try:
-        row |= facts_of(bytes(data))
+        row |= facts_of(data)
     except AudioError as error:
         row["error"] = str(error)
     return [row]
 
 
-def facts_of(data: bytes) -> Row:
+def facts_of(data: bytes | mmap.mmap) -> Row:
     """Seconds, rate, channels and codec of what a file holds, from its header; AudioError of damage."""
-    signal = read_source(Source("", data=data), data, minimum_bits=8, peak_limit=math.inf, most=0)
     import soundfile
 
+    signal = read_source(Source("", data=b""), data, minimum_bits=8, peak_limit=math.inf, most=0)
     try:
-        facts = soundfile.info(io.BytesIO(data))
+        facts = soundfile.info(_file_of(data))
         known = {"channels": facts.channels, "codec": f"{facts.format}/{facts.subtype}"}
         seconds = facts.frames / facts.samplerate
     except soundfile.LibsndfileError:  # AAC, which PyAV has opened just now
         import av
 
-        with av.open(io.BytesIO(data)) as container:
+        with av.open(_file_of(data)) as container:
             stream = container.streams.audio[0]
             known = {
                 "channels": stream.codec_context.channels,
@@ -191,109 +218,72 @@ def facts_of(data: bytes) -> Row:
     return {"seconds": seconds, "rate": signal.rate, **known}
 
 
-def tags_of(data: bytes) -> Row:
+def tags_of(data: bytes | mmap.mmap) -> Row:
     """Title, artist, album, genre, year, license; what is not told, or makes no sense, is left out."""
-    from tinytag import TinyTag, TinyTagException
+    from tinytag import TinyTag
 
     try:
-        tag = TinyTag.get(file_obj=io.BytesIO(data))
-    except (
-        TinyTagException,
-        ValueError,
-        OSError,
-        IndexError,
-        KeyError,
-    ):  # of damage; what it is the facts say
+        tag = TinyTag.get(file_obj=_file_of(data))
+    except Exception:  # whatever a damaged file makes of a parser; what it is the facts say
         return {}
     texts = {name: getattr(tag, name) for name in TAGS[:-1]} | {
         "license": next(iter(tag.other.get("license", tag.other.get("copyright", []))), None)
     }
-    row: Row = {name: text.strip() for name, text in texts.items() if text and text.strip()}
-    if year := re.search(r"\d{4}", tag.year or ""):
+    row: Row = {name: printable(text).strip() for name, text in texts.items() if text and text.strip()}
+    if year := re.search(r"[12]\d{3}", str(tag.year or "")):
         row["year"] = int(year[0])
     return row
 
 
-def labels_of(path: Path) -> dict[bytes, Row]:
-    """What a CSV says of files: path -> columns among ``LISTED``.
-
-    Its first line names the columns: one of paths (path, file, file_name, ...), absolute or relative to the
-    folder of the list, and any of label, group, license, title, artist, album, genre, year. Empty cells say
-    nothing.
-
-    Raises
-    ------
-    AudioError
-        No such file, not UTF-8, no column of paths, none of the others, a year that is no number.
-    """
-    try:
-        rows = list(
-            csv.DictReader(path.read_text(encoding="utf-8-sig", errors="surrogateescape").splitlines())
-        )
-    except OSError as error:
-        raise AudioError(f"labels: {printable(str(path))} cannot be read ({error.strerror})") from None
-    columns = {name.strip().lower(): name for name in (rows[0] if rows else {}) if name}
-    paths = next((columns[name] for name in columns if name in PATH_HEADERS), None)
-    told = [name for name in LISTED if name in columns]
-    if paths is None or not told:
-        raise AudioError(
-            f"labels: {printable(str(path))} has the columns {', '.join(columns) or '(none)'}; one of paths "
-            f"(path, file, ...) is needed and at least one of {', '.join(LISTED)}"
-        )
-    found: dict[bytes, Row] = {}
-    for number, row in enumerate(rows, 2):
-        cells: Row = {name: row[columns[name]].strip() for name in told if (row[columns[name]] or "").strip()}
-        if "year" in cells:
-            if not cells["year"].isdigit():
-                raise AudioError(
-                    f"labels: {path}, line {number}: the year is {cells['year']!r}, and a number is needed"
-                )
-            cells["year"] = int(cells["year"])
-        found[os.fsencode(os.path.abspath(path.parent / row[paths]))] = cells
-    return found
-
-
-def _existing(folder: Path) -> Path:
-    if not folder.is_dir():
-        raise AudioError(f"{printable(str(folder))} is no folder; give the folder that holds the songs")
-    return folder
+def _file_of(data: bytes | mmap.mmap) -> BinaryIO:
+    """As an open file; a map of a large one is not copied."""
+    if isinstance(data, bytes):
+        return io.BytesIO(data)
+    data.seek(0)
+    return cast(BinaryIO, data)
 
 
 def _place(path: str) -> Row:
     return {"path": printable(path), "path_bytes": os.fsencode(path)}
 
 
-def _first_folder(path: Path, root: Path) -> str | None:
-    """The folder directly below ``root`` in which a file lies; None of a file in ``root`` itself."""
-    parts = path.relative_to(root).parts
-    return printable(parts[0]) if len(parts) > 1 else None
+_NOTHING: Row = {column.name: None for column in FILES.columns}
 
 
-def _labelled(row: Row, given: Row) -> Row:
-    """With what was said of the file; its group is its artist if nothing else was said."""
-    row = {
-        **row,
-        **_place(os.fsdecode(row["path_bytes"])),
-        **{k: v for k, v in given.items() if v is not None},
-    }
-    return {**row, "group": row["group"] or row["artist"]}
+def _lasting(row: Row) -> Row:
+    """Without the time of writing."""
+    return {name: row[name] for name in _NOTHING}
 
 
 def _known(tables: Path) -> dict[bytes, Row]:
     with connect(tables, only=("files",)) as connection:
-        rows = connection.sql("select * exclude (written) from files").to_arrow_table().to_pylist()
-    return {row["path_bytes"]: row for row in rows}
+        rows = connection.sql("select * from files").to_arrow_table().to_pylist()
+    return {row["path_bytes"]: _lasting(row) for row in rows}
 
 
-def _is_unchanged(row: Row, source: Source, given: Row) -> bool:
+def _is_unchanged(row: Row, source: Source, said: Row | None) -> bool:
     """Size, time of change and what is said of it are as the row has them; a fault is looked at again."""
-    if source.fault or row["error"] or any(row[name] != value for name, value in given.items()):
+    if source.fault or row["error"] or any(row[name] != value for name, value in (said or {}).items()):
         return False
-    state = os.stat(source.path or "")
+    try:
+        state = os.stat(source.path or "")
+    except OSError:  # gone since it was listed
+        return False
     return (row["bytes"], row["modified"]) == (state.st_size, state.st_mtime_ns)
 
 
-def _moved(gone: Iterator[Row] | Any, new: Iterator[Row]) -> tuple[tuple[str, str], ...]:
+def _gone(known: Mapping[bytes, Row], sources: Mapping[bytes, Source], roots: Sequence[Path]) -> list[Row]:
+    """What lay below the roots; but not below a folder that cannot be looked into now."""
+    closed = [source.path for source in sources.values() if source.fault and source.path is not None]
+    gone = []
+    for name in known.keys() - sources.keys():
+        path = Path(os.fsdecode(name))
+        if any(path.is_relative_to(root) for root in roots) and not any(map(path.is_relative_to, closed)):
+            gone.append(known[name])
+    return gone
+
+
+def _moved(gone: Iterable[Row], new: Iterable[Row]) -> tuple[tuple[str, str], ...]:
     """Paths from and to: a content that is gone from one path and new under another, each once."""
     places: dict[str, list[str]] = {}
     for row in gone:

@@ -9,9 +9,13 @@ Conventions
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from audio_distance.errors import AudioError
 from songs.engine import Function, run
@@ -39,7 +43,7 @@ def each_song(table: Table, function: Function, tables: Path, *, settings: str, 
     tables : folder of the tables
     settings : text
     engine
-        Of ``engine.run``.
+        Of ``engine.run``. Where rows are large, as sound is, ``chunk`` bounds the memory.
 
     Raises
     ------
@@ -48,7 +52,8 @@ def each_song(table: Table, function: Function, tables: Path, *, settings: str, 
 
     Notes
     -----
-    A file that was changed since it was indexed gives a fault, and no rows.
+    A file that was changed since it was indexed gives a fault, and no rows. Of a song that has failed there
+    is one row with the error; the next run tries it again.
     """
     with connect(tables, only=("files", table.name)) as connection:
         songs = connection.execute(
@@ -68,14 +73,31 @@ def each_song(table: Table, function: Function, tables: Path, *, settings: str, 
     written = 0
     paths = [os.fsdecode(path) for path in waiting]
     for chunk in run(function, paths, schema=table.schema, stage=table.name, **engine):
-        rows = []
-        for row in chunk.to_pylist():
-            content, shown = waiting[row.pop("path_bytes")]
-            if not row["error"] and row["song"] != content:
-                row = {"error": "changed since it was indexed; run index again"}
-            if row["error"]:
-                faults.append((shown, row["error"]))
-            rows.append({**row, "song": content, "settings": settings})
+        rows, failed = _checked(chunk, waiting, settings)
+        faults += failed
         write_part(tables, table, rows)
         written += len(rows)
-    return Stage(len(songs), len(songs) - len(waiting), written, tuple(sorted(set(faults))))
+    return Stage(len(songs), len(songs) - len(waiting), written, tuple(sorted(faults)))
+
+
+def _checked(
+    chunk: pa.Table, waiting: Mapping[bytes, tuple[str, str]], settings: str
+) -> tuple[pa.Table, list[tuple[str, str]]]:
+    """The rows of the songs that are asked for, and why of others there are none.
+
+    In Arrow's columns from end to end: a chunk may hold minutes of sound.
+    """
+    errors: dict[bytes, str] = {}
+    keys = zip(*(chunk[name].to_pylist() for name in ("path_bytes", "song", "error")), strict=True)
+    for path, song, error in keys:
+        if error or song != waiting[path][0]:
+            errors[path] = error or ("changed since it was indexed; run index again" if song else "no rows")
+    whole = chunk.filter(pc.invert(pc.is_in(chunk["path_bytes"], pa.array(errors, pa.binary()))))
+    failed = pa.Table.from_pylist(
+        [{"path_bytes": path, "song": waiting[path][0], "error": error} for path, error in errors.items()],
+        schema=chunk.schema,
+    )
+    rows = pa.concat_tables([whole, failed])
+    place = rows.schema.get_field_index("settings")
+    rows = rows.set_column(place, rows.schema.field(place), pa.repeat(settings, len(rows)))
+    return rows, [(waiting[path][1], error) for path, error in errors.items()]

@@ -1,9 +1,10 @@
-"""The tables of a collection: columns with their units in one place, immutable Parquet parts, DuckDB over them.
+"""The tables of a collection: columns and their units, immutable Parquet parts, DuckDB over them.
 
 Conventions
     folder    where the tables lie: ``FOLDER/TABLE/*.parquet``, beside nothing else.
     part      one Parquet file: written under another name, flushed to the disk, renamed, and never changed.
-              Two writers never meet, and a writer that is killed leaves no part.
+              Two writers never meet, and a writer that is killed leaves no part; what it had begun the next
+              one sweeps away, after an hour.
     key       of a table: of the rows with one key those written last count (``written``, ns since 1970), all
               of one part: of a song the samples of one run, never of two.
     error     of a row: why there are no numbers. No row is left out for it.
@@ -14,10 +15,12 @@ therefore read through a DuckDB in memory, which holds nothing but views.
 
 from __future__ import annotations
 
+import glob
 import os
+import shutil
 import time
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -28,7 +31,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from audio_distance.errors import AudioError
+from audio_distance.output import printable
 from audio_distance.storage import replacing
+
+ABANDONED = 3600.0  # seconds after which an unfinished part is nobody's: it takes about one to write
 
 
 @dataclass(frozen=True)
@@ -98,6 +104,7 @@ SAMPLES = Table(
         Column("sample", pa.int32(), "", "number of the sample in its song, in order of time"),
         Column("start_seconds", pa.float64(), "s", "where it begins in the song"),
         Column("seconds", pa.float64(), "s", "its length"),
+        Column("overlap_seconds", pa.float64(), "s", "of it that the sample before holds too"),
         Column("rate", pa.int32(), "Hz", "of the codes"),
         Column("codes", pa.binary(), "", "mu-law, 256 codes, one byte a sample of sound, mono"),
         _ERROR,
@@ -108,7 +115,7 @@ DESCRIPTIONS = Table(
     "descriptions",
     SAMPLES.key,
     (
-        *(column for column in SAMPLES.columns if column.name not in {"codes", "error"}),
+        *(c for c in SAMPLES.columns if c.name not in {"overlap_seconds", "codes", "error"}),
         Column("sounding_seconds", pa.float64(), "s", "from where it begins to sound to where it ends"),
         Column("level_db", pa.float64(), "dB", "of the sounding part, relative to full scale"),
         Column("recipe", pa.string(), "", "of the distance"),
@@ -120,39 +127,41 @@ DESCRIPTIONS = Table(
 )
 
 
+FINGERPRINTS = Table(
+    "fingerprints",
+    SAMPLES.key,
+    (
+        *(column for column in SAMPLES.columns if column.name in {"song", "settings", "seconds", "rate"}),
+        Column("anchors", pa.binary(), "", "moments of the song, as songs.fingerprint packs them"),
+        Column("vectors", pa.binary(), "", "what sounds about each of them, int8"),
+        _ERROR,
+    ),
+)
+
+
 @cache
 def features() -> Table:
     """The table of features: of which numbers it consists ``songs.features`` says, which computes them."""
-    from songs.features import COLUMNS
+    from songs.features import COLUMNS, SONG_COLUMNS
 
-    sample = ("song", "settings", "sample", "start_seconds", "seconds", "rate")
-    head = tuple(column for column in SAMPLES.columns if column.name in sample)
+    types = {0: pa.string(), 1: pa.float32()}
     numbers = tuple(
-        Column(c.name, pa.float32() if c.size == 1 else pa.list_(pa.float32(), c.size), c.unit, c.meaning)
-        for c in COLUMNS
+        Column(c.name, types.get(c.size, pa.list_(pa.float32(), c.size)), c.unit, c.meaning)
+        for c in (*COLUMNS, *SONG_COLUMNS)
     )
-    return Table("features", SAMPLES.key, (*head, *numbers, _ERROR))
+    sample = tuple(column for column in SAMPLES.columns if column.name not in {"codes", "error"})
+    fault = Column("fault", pa.string(), "", "why this sample has no numbers, though its song has; or empty")
+    return Table("features", SAMPLES.key, (*sample, *numbers, fault, _ERROR))
 
 
-@cache
-def fingerprints() -> Table:
-    """The table of fingerprints, whose columns ``songs.fingerprint`` explains."""
-    from songs.fingerprint import COLUMNS
-
-    song = tuple(column for column in SAMPLES.columns if column.name in {"song", "settings"})
-    return Table("fingerprints", SAMPLES.key, (*song, *COLUMNS, _ERROR))
-
-
-def tables(*names: str) -> tuple[Table, ...]:
-    """Those with the names, without any all of them."""
-    made = {
-        "files": lambda: FILES,
-        "samples": lambda: SAMPLES,
-        "descriptions": lambda: DESCRIPTIONS,
-        "features": features,
-        "fingerprints": fingerprints,
-    }
-    return tuple(made[name]() for name in names or made)
+# Of every table: what its columns are, and whether that is known without the module that computes them.
+_KNOWN: dict[str, Table | Callable[[], Table]] = {
+    "files": FILES,
+    "samples": SAMPLES,
+    "features": features,
+    "descriptions": DESCRIPTIONS,
+    "fingerprints": FINGERPRINTS,
+}
 
 
 # One row a song: of the files that hold it the first by name tells of it.
@@ -194,6 +203,7 @@ def write_part(folder: Path, table: Table, rows: pa.Table | Sequence[Mapping[str
         pa.repeat(pa.scalar(now), len(rows)),
     )
     part = folder / table.name / f"{now:020d}-{uuid.uuid4().hex[:12]}.parquet"
+    _sweep(part.parent)
     try:
         with replacing(part) as unfinished, unfinished.open("wb") as file:
             pq.write_table(filled, file, compression="zstd")
@@ -201,11 +211,21 @@ def write_part(folder: Path, table: Table, rows: pa.Table | Sequence[Mapping[str
             os.fsync(file.fileno())
     except OSError as error:
         raise AudioError(
-            f"{len(rows)} rows of {table.name} cannot be written to {part.parent} ({error.strerror or error}); "
-            "likely a full disk, or a folder of another user. What was written before is whole: run it again "
-            "to go on"
+            f"{len(rows)} rows of {table.name} cannot be written to {printable(str(part.parent))} "
+            f"({error.strerror or error}); likely a full disk, or a folder of another user. What was written "
+            "before is whole: run it again to go on"
         ) from None
     return part
+
+
+def _sweep(folder: Path) -> None:
+    """Remove what killed writers have left: unfinished parts, an hour after they were begun."""
+    for left in folder.glob(".*.part"):
+        try:
+            if time.time() - left.stat().st_mtime > ABANDONED:
+                shutil.rmtree(left, ignore_errors=True)
+        except OSError:  # another writer has just finished it, or swept it
+            continue
 
 
 def _filled(rows: pa.Table | Sequence[Mapping[str, Any]], schema: pa.Schema) -> pa.Table:
@@ -227,31 +247,79 @@ def connect(folder: Path, *, only: Sequence[str] = ()) -> duckdb.DuckDBPyConnect
     Parameters
     ----------
     folder : of the tables
-        A table without parts is empty.
     only : names of tables, optional
-        Of features alone one needs librosa no more than of files: what is not named is not looked at.
+        Without parts they are empty. By default all of which there are parts; and files, songs and samples.
+
+    Raises
+    ------
+    AudioError
+        A part is damaged, or has a column of another type than the table or the other parts; names it.
 
     Notes
     -----
-    The parts are those that lie there now: what is written later is seen by the next connection.
+    The parts are those that lie there now: what is written later is seen by the next connection. A column
+    that older parts have not is null in their rows.
     ``files`` leaves out what is gone; ``songs`` has one row for each content that can be read.
+
+    What computes features needs librosa, and to read them nothing does: the columns are those of the parts.
     """
     connection = duckdb.connect()
     connection.execute("set preserve_insertion_order = false")
-    for table in tables(*only):
-        parts = sorted(str(path) for path in (folder / table.name).glob("*.parquet"))
+    connection.execute("set python_enable_replacements = false")  # else a variable here were a table
+    for name in only or _KNOWN:
+        known = _KNOWN[name]
+        parts = sorted((folder / name).glob("*.parquet"))
+        if not parts and not only and not isinstance(known, Table):
+            continue
+        table = known if isinstance(known, Table) else None if parts else known()
+        schema = None if table is None else table.schema
+        found = _columns_of(name, parts, schema)
+        rows = []
         if parts:
-            listed = ", ".join("'" + part.replace("'", "''") + "'" for part in parts)
-            rows = f"read_parquet([{listed}], union_by_name = true)"
-        else:
-            connection.register(f"no_{table.name}", table.schema.empty_table())
-            rows = f"no_{table.name}"
-        key = ", ".join(table.key)
-        gone = "where not coalesce(gone, false)" if table is FILES else ""
-        connection.execute(
-            f"create view {table.name} as select * from (select * from {rows} "
-            f"qualify rank() over (partition by {key} order by written desc) = 1) {gone}"
-        )
-        if table is FILES:
+            # What would be a pattern in the name of a folder stands for itself.
+            listed = ", ".join(_quoted(glob.escape(str(part))) for part in parts)
+            rows.append(f"select * from read_parquet([{listed}], union_by_name = true)")
+        if schema is not None and not found >= set(schema.names):
+            connection.register(f"empty_{name}", schema.empty_table())
+            rows.append(f"select * from empty_{name}")
+        connection.execute(_view(name, " union all by name ".join(rows)))
+        if name == FILES.name:
             connection.execute(_SONGS)
     return connection
+
+
+def _view(name: str, rows: str) -> str:
+    """Of the rows of one key those written last; found by the key alone, for a row may hold its sound."""
+    key = ", ".join(FILES.key if name == FILES.name else SAMPLES.key)
+    return (
+        f"create view {name} as with rows as not materialized ({rows}) select * from rows semi join "
+        f"(select {key}, max(written) as written from rows group by all) as last using ({key}, written)"
+        + (" where not coalesce(gone, false)" if name == FILES.name else "")
+    )
+
+
+def _columns_of(name: str, parts: Sequence[Path], schema: pa.Schema | None) -> set[str]:
+    """All columns of the parts, each of one type: DuckDB would make text of numbers and text."""
+    types = {} if schema is None else {field.name: (field.type, "the table") for field in schema}
+    found: set[str] = set()
+    for part in parts:
+        try:
+            fields = pq.read_schema(part)
+        except (OSError, pa.ArrowException) as error:
+            raise AudioError(
+                f"{printable(str(part))} cannot be read ({' '.join(str(error).split())}); likely a damaged "
+                "disk or copy: remove it, and run again what made it"
+            ) from None
+        for field in fields:
+            kind, where = types.setdefault(field.name, (field.type, part.name))
+            if field.type != kind:
+                raise AudioError(
+                    f"{printable(str(part))}: the column {field.name} is {field.type}, and {kind} in "
+                    f"{where}; likely of another version: move the folder {name} away, and make it again"
+                )
+        found.update(fields.names)
+    return found
+
+
+def _quoted(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"

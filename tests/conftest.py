@@ -30,3 +30,14 @@ def folder_of(tmp_path, noise):
         return folder
 
     return write
+
+
+@pytest.fixture
+def in_this_process(monkeypatch):
+    """What ``songs.engine`` gives to a pool is done here, one path after another: no process is started."""
+    from songs import engine
+
+    def one_by_one(function, paths, schema, workers):
+        return (engine.rows_of(function, path, schema) for path in paths)
+
+    monkeypatch.setattr(engine, "_by_processes", one_by_one)

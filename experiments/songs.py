@@ -1,7 +1,7 @@
 """What do two published studies of music collections come to, when they are rebuilt without their faults?
 
-Two collections go through the stages of ``songs``; their tables lie below ``runs``, and an interrupted run goes
-on with them:
+Two collections go through the stages of ``songs``; their tables lie below ``runs``, and an interrupted run
+goes on with them:
 
     rendered   songs of fictional artists in four styles, from a SoundFont; "good" is the taste of a fictional
                owner, known to the digit (``study.datasets.songs``). Always there.
@@ -204,7 +204,7 @@ def _history() -> dict:
         "checkpoint": history.checkpoint_optimism(),
         "grid": history.grid_optimism(),
         "forked": history.forked_draws(),
-        "complex": history.complex_spectrum_chroma(),
+        "complex": history.complex_contrast(),
     }
 
 

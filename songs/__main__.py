@@ -49,6 +49,7 @@ class Command:
 
 
 COMMANDS = {
+    "fetch": Command("openly licensed songs, politely", "songs.fetch:add_arguments", "songs.fetch:main"),
     "index": Command(
         "one row a file: content, length, rate, tags, label, or its error",
         "songs.commands:add_index_arguments",
@@ -65,6 +66,30 @@ COMMANDS = {
         "excerpts of every song, as numbers",
         "songs.commands:add_features_arguments",
         "songs.commands:features",
+        engine=True,
+    ),
+    "train": Command(
+        "learn which songs have a label, and how surely",
+        "songs.reading:add_train_arguments",
+        "songs.reading:train",
+    ),
+    "roc": Command("the curves of what is learned", "songs.reading:add_roc_arguments", "songs.reading:roc"),
+    "like": Command(
+        "what a model says of songs, and why", "songs.classifiers:add_like_arguments", "songs.reading:like"
+    ),
+    "similar": Command(
+        "the songs nearest to one", "songs.reading:add_similar_arguments", "songs.reading:similar"
+    ),
+    "duplicates": Command(
+        "the same recording twice: transcoded, cut, filtered, sped up",
+        "songs.duplicates:add_duplicates_arguments",
+        "songs.reading:duplicates",
+        engine=True,
+    ),
+    "distances": Command(
+        "how far genres, artists or labels are from each other",
+        "songs.distances:add_arguments",
+        "songs.reading:distances",
         engine=True,
     ),
     "query": Command(

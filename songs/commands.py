@@ -76,7 +76,9 @@ def samples(arguments: argparse.Namespace) -> int:
 
     settings = _settings(Settings, arguments)
     # 3.3 MB a song of 30 samples of 5 s: a chunk of 8 songs a worker, not of 64.
-    return _each_song(SAMPLES, partial(sample_song, settings=settings), settings.digest, arguments, chunk=8)
+    return each_song_told(
+        SAMPLES, partial(sample_song, settings=settings), settings.digest, arguments, chunk=8
+    )
 
 
 def add_features_arguments(parser: argparse.ArgumentParser) -> None:
@@ -88,12 +90,19 @@ def add_features_arguments(parser: argparse.ArgumentParser) -> None:
 
 def features(arguments: argparse.Namespace) -> int:
     from songs import tables
-    from songs.features import Settings, describe_song
+    from songs.features import describe_song
 
-    settings = _settings(Settings, arguments, harmonic=arguments.harmonic)
-    return _each_song(
+    settings = settings_of(arguments)
+    return each_song_told(
         tables.features(), partial(describe_song, settings=settings), settings.digest, arguments
     )
+
+
+def settings_of(arguments: argparse.Namespace) -> Any:
+    """``features.Settings`` of the options of ``features``."""
+    from songs.features import Settings
+
+    return _settings(Settings, arguments, harmonic=arguments.harmonic)
 
 
 def _settings(kind: Any, arguments: argparse.Namespace, **more: Any) -> Any:
@@ -108,7 +117,10 @@ def _settings(kind: Any, arguments: argparse.Namespace, **more: Any) -> Any:
         raise AudioError(str(error)) from None
 
 
-def _each_song(table: Any, function: Any, settings: str, arguments: argparse.Namespace, **more: Any) -> int:
+def each_song_told(
+    table: Any, function: Any, settings: str, arguments: argparse.Namespace, **more: Any
+) -> int:
+    """A stage, and what became of it in a line; 1 if songs are without rows."""
     from songs.stages import each_song
 
     done = each_song(table, function, arguments.tables, settings=settings, **engine_of(arguments), **more)

@@ -183,7 +183,7 @@ def between(
     large = [name for name in sets if sizes[name] >= least]
     if len(large) < 2:
         raise AudioError(
-            f"{len(large)} of {len(sets)} sets have {least} songs (or artists, if they are the unit) or more, "
+            f"{len(large)} of {len(sets)} sets have {least} or more songs (artists, if they are the unit), "
             f"and 2 are needed: {', '.join(f'{name} {size}' for name, size in sizes.items()) or 'none'}; "
             "likely files without tags: see index --labels, or lower --least"
         )

@@ -1,17 +1,14 @@
-"""Songs that are near each other: the nearest by what is measured of them, and copies that were changed.
+"""Copies of songs that were changed, found among others.
 
 Conventions
     song        the sha256 of its file's bytes. Files of equal bytes are one song, and the index's business:
                 here two songs always differ in their bytes.
-    similar     by features, (songs, d): standardised by median and interquartile range, so that no outlier
-                sets a scale; the distance is the root mean square over the d features.
     duplicate   the same recording: transcoded, cut, made louder or softer, filtered, played faster or slower
                 by up to 3.5 %, or another edition of it. Another performance of a tune is none, nor are
                 songs that share a loop or instruments. See ``fingerprint``.
     rows        do not depend on the order of the songs: all is sorted by content.
 
     >>> find_duplicates({row["song"]: from_row(row) for row in rows})          # rows of fingerprint_song
-    >>> nearest(features, query, k=10, songs=songs, columns=columns)
 
 A song needs 7 s or so: five anchors, none within 1.5 s of an end. What shares only a passage with another
 song (a jingle in a mix, a medley) is a duplicate where the passage is most of their overlap, else none.
@@ -21,8 +18,7 @@ from __future__ import annotations
 
 import argparse
 import io
-import sys
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, fields
 from typing import Any, TextIO
 
@@ -34,15 +30,12 @@ from songs.fingerprint import Fingerprint, align, candidates, fingerprint, finge
 
 __all__ = [
     "Duplicate",
-    "Features",
-    "Neighbour",
     "Score",
     "edits",
     "find_duplicates",
     "fingerprint",
     "fingerprint_song",
     "from_row",
-    "nearest",
     "score",
     "transcoded",
 ]
@@ -117,124 +110,6 @@ def find_duplicates(
         for i, j, line in found
     ]
     return sorted(pairs, key=lambda pair: (pair.group, pair.first, pair.second))
-
-
-# Neighbours
-
-
-@dataclass(frozen=True)
-class Features:
-    """What is known of a collection for ``similar``: one row a song.
-
-    Attributes
-    ----------
-    songs : sequence of str
-        Content of each.
-    names : sequence of str
-        What to call each, such as its path.
-    artists : sequence of str
-        Of each, "" where unknown.
-    columns : sequence of str
-        Names of the d features, with their units.
-    vectors : (songs, d)
-        Such as mean and standard deviation over the samples of a song.
-    """
-
-    songs: Sequence[str]
-    names: Sequence[str]
-    artists: Sequence[str]
-    columns: Sequence[str]
-    vectors: np.ndarray
-
-
-@dataclass(frozen=True)
-class Neighbour:
-    """A song near another, its distance in spreads of the collection, and the distance in words."""
-
-    song: str
-    distance: float
-    reasons: str
-
-
-def nearest(
-    vectors: np.ndarray,
-    query: np.ndarray,
-    *,
-    k: int,
-    songs: Sequence[str],
-    columns: Sequence[str],
-    exclude: Collection[str] = (),
-) -> list[Neighbour]:
-    """The k songs nearest to ``query``, nearest first, of equal distance by content; fewer if there are less.
-
-    Parameters
-    ----------
-    vectors : (songs, d)
-        One row a song, in any order.
-    query : (d,)
-        The same features of the song that is asked about.
-    k : int
-        1 or more.
-    songs, columns : sequences of str
-        Content of each row; name of each feature, for the words.
-    exclude : collection of str
-        Songs to leave out: itself, and those of its artist, whom nearest neighbours otherwise find by the
-        sound of the album (Flexer and Schnitzer, Computer Music Journal 34(3), 2010).
-
-    A feature is divided by its interquartile range over the collection, brought to the scale of a standard
-    deviation; one that has none is left out, and none counts with more than 10. Exact search, by faiss.
-    Raises ValueError for shapes that do not fit, a song that is there twice, numbers that are not finite
-    (named by song and feature), a k below 1, and features of which none varies.
-    """
-    import faiss
-
-    vectors, query = np.asarray(vectors, dtype=np.float64), np.asarray(query, dtype=np.float64)
-    if vectors.shape != (len(songs), len(columns)) or query.shape != (len(columns),):
-        raise ValueError(
-            f"vectors are {vectors.shape} and query {query.shape} for {len(songs)} songs and "
-            f"{len(columns)} features"
-        )
-    if k < 1:
-        raise ValueError(f"k is {k}; at least 1 is needed")
-    if len(set(songs)) < len(songs):
-        twice = next(song for song in songs if list(songs).count(song) > 1)
-        raise ValueError(f"song {twice} is there twice; equal content is one song")
-    for i, bad in np.argwhere(~np.isfinite(np.vstack([vectors, query])))[:1].tolist():
-        name, value = ("asked about", query[bad]) if i == len(songs) else (songs[i], vectors[i, bad])
-        raise ValueError(f"song {name}: {columns[bad]} is {value}; likely a sample without sound")
-    kept = [i for i in np.argsort(np.asarray(songs, dtype=object)) if songs[i] not in set(exclude)]
-    if not kept:
-        return []
-    low, middle, high = np.percentile(vectors, [25, 50, 75], axis=0)
-    spread = (high - low) / 1.349  # a standard deviation, of a normal distribution
-    varies = spread > 1e-9 * np.maximum(1.0, np.abs(middle))
-    if not varies.any():
-        raise ValueError(f"none of {len(columns)} features varies over {len(songs)} songs; nothing is near")
-    scaled = np.clip((vectors[kept] - query)[:, varies] / spread[varies], -10.0, 10.0)
-    # About the query at 0, so that float32 is exact where it matters: next to it.
-    index = faiss.IndexFlatL2(scaled.shape[1])
-    index.add(scaled.astype(np.float32))
-    asked = min(k + 8, len(kept))
-    while True:  # further until the last is plainly behind the k-th: those between are tied, in float32
-        squares, near = index.search(np.zeros((1, scaled.shape[1]), np.float32), asked)
-        if asked == len(kept) or squares[0, -1] > squares[0, k - 1] * (1 + 1e-4):
-            break
-        asked = min(2 * asked, len(kept))
-    distances = np.sqrt(np.mean(scaled[near[0]] ** 2, axis=1))
-    named = [name for name, there in zip(columns, varies, strict=True) if there]
-    best = sorted(zip(distances.tolist(), (songs[kept[i]] for i in near[0]), near[0].tolist(), strict=True))
-    return [Neighbour(song, distance, _in_words(scaled[i], named)) for distance, song, i in best[:k]]
-
-
-def _in_words(differences: np.ndarray, columns: Sequence[str], *, most: int = 3) -> str:
-    """Where the distance comes from: the largest differences, those below half a spread left out."""
-    order = np.argsort(-np.abs(differences), kind="stable")[:most]
-    parts = [
-        f"{columns[i]} {abs(differences[i]):.1f} spreads {'higher' if differences[i] > 0 else 'lower'}"
-        for i in order
-        if abs(differences[i]) >= 0.5
-    ]
-    return ", ".join(parts) or "every feature within half a spread"
 
 
 # Seeded edits, and what is found of them
@@ -363,43 +238,6 @@ def score(
 
 
 # Commands. Who wires them passes how tables are read.
-
-
-def add_similar_arguments(parser: argparse.ArgumentParser) -> None:
-    """FILE, --k, --other-artists of ``songs similar``."""
-    parser.add_argument("file", metavar="FILE", help="the song that is asked about")
-    parser.add_argument("--k", type=int, default=10, metavar="K", help="songs to name (default: %(default)s)")
-    parser.add_argument(
-        "--other-artists", action="store_true", help="leave out songs of its artist, who are often the album"
-    )
-
-
-def similar(
-    args: argparse.Namespace,
-    *,
-    read: Callable[[], Features],
-    content_of: Callable[[str], str],
-    out: TextIO | None = None,
-) -> int:
-    """``songs similar``: distance, name and words of each, a line a song; 1 if the song has no features.
-
-    ``read`` gives the features of the collection, ``content_of`` the content of a file.
-    """
-    table, song = read(), content_of(args.file)
-    if song not in table.songs:
-        print(f"{args.file}: no features of song {song[:12]}; run: songs features", file=sys.stderr)
-        return 1
-    row = list(table.songs).index(song)
-    artist = table.artists[row]
-    exclude = {song}
-    if args.other_artists and artist:
-        exclude |= {s for s, a in zip(table.songs, table.artists, strict=True) if a == artist}
-    found = nearest(
-        table.vectors, table.vectors[row], k=args.k, songs=table.songs, columns=table.columns, exclude=exclude
-    )
-    names = dict(zip(table.songs, table.names, strict=True))
-    lines = ((f"{n.distance:.2f}", names[n.song], n.reasons) for n in found)
-    return _print(("distance", "name", "differs"), lines, out)
 
 
 def add_duplicates_arguments(parser: argparse.ArgumentParser) -> None:

@@ -40,6 +40,7 @@ from audio_distance.audio import ChannelSums, mean_of_channels, read_source
 from audio_distance.errors import AudioError
 from audio_distance.sources import Source, fault_of
 
+SETTINGS = "fingerprints-1"  # of the rows: another number where any constant below changes
 RATE = 8_000  # Hz, at which sounds are described
 N_FFT = 2_048  # 0.26 s: as long as semitones need at the lowest band
 HOP = 400  # 0.05 s

@@ -19,8 +19,8 @@ def page_checksum(page: bytes) -> int:
 def check_ogg(data: Data) -> tuple[Contents, int]:
     """Every page whole, in sequence, up to the one that ends its stream; chained streams are parts.
 
-    Some encoders mark the end more than once: further pages of the stream behind its end, in sequence and each
-    marked as an end too, are noted. The first is taken, as players and libsndfile do.
+    Some encoders mark the end more than once: further pages of the stream behind its end, in sequence and
+    each marked as an end too, are noted. The first is taken, as players and libsndfile do.
     """
     position, starts, last = 0, [0], 0  # ``last``: where the pages that are read end
     ended: dict[int, int] = {}  # serial number of a stream that has ended -> the page behind its end

@@ -7,12 +7,14 @@ import sys
 import time
 from functools import partial
 from pathlib import Path
+from types import ModuleType, SimpleNamespace
 
 import pyarrow as pa
 import pytest
 
 from audio_distance.errors import AudioError
 from songs import engine
+from songs.__main__ import main
 from songs.engine import run
 from songs.stages import each_song
 from songs.tables import FILES, SAMPLES, connect, write_part
@@ -205,22 +207,23 @@ def stub_samples(path, count):
     return [{"song": content, "sample": i, "rate": 8000, "codes": content.encode() * i} for i in range(count)]
 
 
-class TestStage:
-    @pytest.fixture
-    def collection(self, tmp_path, in_this_process):
-        """Songs whose content is their text; two files of one song, one of a name that is not UTF-8."""
-        (tmp_path / "songs").mkdir()
-        names = {"a": "1", "b": "2", "copy of b": "2", os.fsdecode(b"\xff\n'"): "3", "d": "bad"}
-        for name, text in names.items():
-            (tmp_path / "songs" / name).write_text(text)
-        paths = [str(tmp_path / "songs" / name) for name in names]
-        rows = [
-            {"path": ascii(path), "path_bytes": os.fsencode(path), "content": text}
-            for path, text in zip(paths, names.values(), strict=True)
-        ]
-        write_part(tmp_path / "tables", FILES, rows)
-        return tmp_path
+@pytest.fixture
+def collection(tmp_path, in_this_process):
+    """Songs whose content is their text; two files of one song, one of a name that is not UTF-8."""
+    (tmp_path / "songs").mkdir()
+    names = {"a": "1", "b": "2", "copy of b": "2", os.fsdecode(b"\xff\n'"): "3", "d": "bad"}
+    for name, text in names.items():
+        (tmp_path / "songs" / name).write_text(text)
+    paths = [str(tmp_path / "songs" / name) for name in names]
+    rows = [
+        {"path": ascii(path), "path_bytes": os.fsencode(path), "content": text}
+        for path, text in zip(paths, names.values(), strict=True)
+    ]
+    write_part(tmp_path / "tables", FILES, rows)
+    return tmp_path
 
+
+class TestStage:
     @staticmethod
     def stage(collection, count, **options):
         options = {"workers": 1, "settings": f"{count}", **options}
@@ -278,3 +281,28 @@ class TestStage:
             AudioError, match=r"no song is indexed in .*; first: python -m songs index FOLDER"
         ):
             self.stage(tmp_path, 1)
+
+
+class TestCommand:
+    """``samples`` with a stub in place of what cuts songs."""
+
+    def test_options_reach_the_function(self, collection, monkeypatch, capsys):
+        class Settings(SimpleNamespace):
+            def __init__(self, rate, count, seconds):
+                if rate < 1000:
+                    raise ValueError(f"rate={rate}; was it given in kHz?")
+                super().__init__(count=count, digest=f"{count}x{seconds:g}@{rate}")
+
+        stub = ModuleType("songs.sampling")
+        stub.Settings = Settings
+        stub.sample_song = lambda path, settings: stub_samples(path, settings.count or 1)
+        monkeypatch.setitem(sys.modules, "songs.sampling", stub)
+        arguments = ["samples", "--tables", str(collection / "tables"), "--workers", "1"]
+        assert main([*arguments, "--count", "2", "--seconds", "0.5", "--rate", "8000"]) == 1
+        out, err = capsys.readouterr()
+        assert out == "4 songs: 0 done before, 7 rows written to samples (2x0.5@8000), 1 songs without\n"
+        assert err.endswith("d': no sound in it\n") and err.count("\n") == 1
+        assert main([*arguments, "--whole"]) == 1 and "(Nonex5@22050)" in capsys.readouterr().out
+        assert main([*arguments, "--rate", "44"]) == 1
+        assert capsys.readouterr().err == "error: rate=44; was it given in kHz?\n"
+        assert main([*arguments[:-1], "0"]) == 1 and "at least 1 is needed" in capsys.readouterr().err

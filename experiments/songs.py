@@ -32,10 +32,10 @@ from sklearn.preprocessing import StandardScaler
 import metrics
 from audio_distance.storage import replacing
 from songs import distances, evaluation, history
-from songs.features import describe_song, key_and_tempo
-from songs.labelled import Samples, samples_from
+from songs.features import Settings, describe_song, key_and_tempo
+from songs.labelled import Samples
 from songs.learning import BASELINES, LEARNERS
-from songs.sampling import Settings
+from songs.reading import labelled
 from songs.scan import index
 from songs.scores import Answers, roc, scores
 from songs.stages import each_song
@@ -75,8 +75,10 @@ def run(*, quick: bool = False, runs: str = "runs", workers: int = -1) -> dict:
     for name, tables in collections.items():
         settings = SAMPLES[name]
         function = partial(describe_song, settings=settings)
-        each_song(features(), function, tables, settings=settings.digest, workers=number)
-        songs, samples = _learned_from(tables, settings)
+        stage = each_song(features(), function, tables, settings=settings.digest, workers=number)
+        found["collections"][name]["not described"] = [[Path(p).name, why] for p, why in stage.faults]
+        collection = labelled(tables, settings)
+        songs, samples = collection.songs, collection.samples
         found["points"][name] = _points(samples, songs.set_index("content")[GROUP[name]])
         yes = YES[name]
         learners = ("majority", "tree") if quick else tuple(LEARNERS)
@@ -145,19 +147,6 @@ def _facts(tables: Path) -> dict:
         "labels": {row.pop("label"): row for row in labels.to_dict("records")},
         "faults": [[Path(path).name, error] for path, error in faults],
     }
-
-
-def _learned_from(tables: Path, settings: Settings) -> tuple[pd.DataFrame, Samples]:
-    """The songs, and their samples without the views of the distance: a thousand more columns."""
-    with connect(tables, only=("files", "features")) as connection:
-        songs = connection.sql("select * from songs").df()
-        rows = connection.execute(
-            "select * exclude (settings, start_seconds, seconds, rate, error, views, harmonic_db, key) "
-            "from features where settings = ? and error is null and song in "
-            "(select content from songs where label is not null)",
-            [settings.digest],
-        ).df()
-    return songs, samples_from(songs, rows)
 
 
 def _points(samples: Samples, group: pd.Series) -> dict:

@@ -163,10 +163,10 @@ def duplicates(arguments: argparse.Namespace) -> int:
 def _fingerprints(tables: Path, settings: str) -> Iterator[dict[str, Any]]:
     """Of the songs that are still there."""
     with connect(tables, only=("files", "fingerprints")) as connection:
-        rows = connection.execute(
+        rows = connection.sql(
             "select song, f.seconds, f.rate, anchors, vectors from fingerprints f "
             "where settings = ? and f.error is null and song in (select content from songs)",
-            [settings],
+            params=[settings],
         ).to_arrow_reader(1000)
         for batch in rows:
             yield from batch.to_pylist()

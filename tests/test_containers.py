@@ -564,6 +564,25 @@ class TestOggPages:
         page = self.page_behind(ogg, flags=flags, number=number)
         assert "follows page of no stream" in reason(written, ogg + page, "ogg")
 
+    @staticmethod
+    def promising(ogg, more):
+        """The stream, of which the last page promises ``more`` samples."""
+        last = page_starts(ogg)[-1]
+        (granule,) = struct.unpack_from("<q", ogg, last + 6)
+        page = with_bytes(with_bytes(ogg[last:], 6, struct.pack("<q", granule + more)), 22, bytes(4))
+        return ogg[:last] + with_bytes(page, 22, struct.pack("<I", containers.ogg.page_checksum(page)))
+
+    def test_opus_may_promise_less_than_a_packet_too_much(self, written):
+        """As track12.opus of warzone2100-music does, by 10 samples."""
+        ogg = encoded("OGG", "OPUS", 0, 48000, 3.0, 1)
+        promised = soundfile.info(io.BytesIO(ogg)).frames
+        held = len(soundfile.read(io.BytesIO(self.promising(ogg, 5000)))[0])  # all that its packets hold
+        for missing in (0, 10, 119):
+            more = self.promising(ogg, held - promised + missing)
+            assert len(metrics.read(written(more, "ogg"))[0]) == held
+        with pytest.raises(metrics.AudioError, match=f"truncated: {held} of {held + 120}"):
+            metrics.read(written(self.promising(ogg, held - promised + 120), "ogg"))
+
     def test_something_between_pages(self, written, ogg):
         at = page_starts(ogg)[3]
         assert f"what lies at byte {at} is no Ogg page" in reason(

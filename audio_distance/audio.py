@@ -223,8 +223,8 @@ def _decode_by_soundfile(part: Part, peak_limit: float) -> Iterator[NDArray[np.f
                 f"damaged: the header gives the MD5 {part.digest.hex()[:8]}..., {count} samples have "
                 f"{digest.hexdigest()[:8]}...; likely a faulty copy, or a header that promises too few"
             )
-        # Of Opus fewer samples than the shortest packet holds, 2.5 ms, are no packet that is missing: encoders
-        # round the number that the last page gives. Whether all pages are there, ``containers`` has checked.
+        # Of Opus fewer samples than the shortest packet holds, 2.5 ms, are no packet that is missing: some
+        # encoders promise too much. Whether all pages are there, ``containers`` has checked.
         allowed = file.samplerate // 400 if file.subtype == "OPUS" else 1
         if count + allowed <= file.frames < 2**62:
             raise AudioError(f"truncated: {count} of {file.frames} samples could be read")

@@ -19,6 +19,7 @@ Conventions
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import asdict, replace
 from functools import partial
@@ -26,13 +27,18 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from joblib import Parallel, delayed
+from scipy.stats import binomtest
 from sklearn.decomposition import PCA
 from sklearn.preprocessing import StandardScaler
 
 import metrics
+from audio_distance.audio import mean_of_channels, read
 from audio_distance.storage import replacing
 from songs import distances, evaluation, history
+from songs.duplicates import edits, find_duplicates, score
 from songs.features import Settings, describe_song, key_and_tempo
+from songs.fingerprint import Fingerprint, fingerprint
 from songs.labelled import Samples
 from songs.learning import BASELINES, LEARNERS
 from songs.reading import labelled
@@ -40,13 +46,16 @@ from songs.scan import index
 from songs.scores import Answers, roc, scores
 from songs.stages import each_song
 from songs.tables import DESCRIPTIONS, connect, features
+from songs.tempo_and_key import key_relation, tempo_relation
 from study.datasets import packaged
 from study.datasets import songs as rendered
 
 NEEDS = ("the extra songs", "game-music")
 TAKES = "half an hour"
 
-SAMPLES = {"rendered": Settings(22_050, count=6), "packages": Settings(22_050, count=30)}  # 31 s hold 6
+RATE = 22_050  # Hz
+SAMPLES = {"rendered": Settings(RATE, count=6), "packages": Settings(RATE, count=30)}  # 31 s hold 6
+EXCERPT = 60  # seconds of a song that are edited
 YES = {"rendered": "good", "packages": "wesnoth"}
 GROUP = {"rendered": "genre", "packages": "label"}  # what the points of a map are coloured by
 SHORTEST = 30.0  # seconds of a song of the packages: jingles are none
@@ -106,6 +115,10 @@ def run(*, quick: bool = False, runs: str = "runs", workers: int = -1) -> dict:
             ("styles", "genre", collections["rendered"]),
             *([] if quick else [("packages", "label", collections["packages"])]),
         )
+    }
+    found["duplicates"] = {
+        name: _duplicates(tables, workers=workers, most=6 if quick else 10_000)
+        for name, tables in collections.items()
     }
     if not quick:
         found["truth"] = _truth()
@@ -290,22 +303,68 @@ def _first_samples(described: metrics.Description) -> metrics.Description:
     return replace(described, sounds=tuple(kept))
 
 
-def _truth() -> dict:
-    """Tempo and key of the generated tracks, as heard and as asked for."""
-    _, tracks = packaged.generated()
-    rows = []
-    for track in tracks:
-        key, tempo = key_and_tempo(str(track.path), Settings(22_050, count=None, seconds=30.0))
-        rows.append(
-            {
-                "track": track.path.stem,
-                "bpm": track.bpm,
-                "heard_bpm": tempo.bpm,
-                "key": f"{track.key} {track.mode}",
-                "heard_key": str(key),
+def _duplicates(tables: Path, *, workers: int, most: int) -> dict:
+    """What is found of edited copies of excerpts, and which whole songs are taken for each other.
+
+    Kinds of edit with copies found, copies, false pairs; the interval of the share is Wilson's over songs.
+    """
+    with connect(tables, only=("files",)) as connection:
+        songs = connection.execute(
+            "select path, seconds from songs where label is not null order by content limit ?", [most]
+        ).fetchall()
+    made = Parallel(n_jobs=workers)(delayed(_edited)(path, place) for place, (path, _) in enumerate(songs))
+    originals = {path: prints[0] for (path, _), prints in zip(songs, made, strict=True)}
+    kinds = sorted({kind for _, copies in made for kind in copies})
+    copies = {
+        kind: {
+            path: prints[1][kind] for (path, _), prints in zip(songs, made, strict=True) if kind in prints[1]
+        }
+        for kind in kinds
+    }
+    alike = find_duplicates(originals)
+    rows = score(originals, copies, related={frozenset((pair.first, pair.second)) for pair in alike})
+    return {
+        "songs": len(songs),
+        "kinds": {
+            row.kind: {
+                "found": row.found,
+                "copies": row.copies,
+                "false": len(row.false),
+                "recall": row.recall,
+                "interval": [*binomtest(row.found, row.copies).proportion_ci(method="wilson")],
+                "missed": [Path(name).name for name in row.missed],
             }
-        )
-    return {"tracks": rows}
+            for row in rows
+        },
+        # Of the originals themselves: true relations, or what is wrongly taken for one.
+        "alike": [
+            [Path(pair.first).name, Path(pair.second).name, pair.share, pair.speed, pair.offset]
+            for pair in alike
+        ],
+    }
+
+
+def _edited(path: str, place: int) -> tuple[Fingerprint, dict[str, Fingerprint]]:
+    """Fingerprints of the middle ``EXCERPT`` seconds of a song, and of its edits."""
+    samples, rate = read(path)
+    mono = mean_of_channels(samples)
+    start = max(0, (len(mono) - EXCERPT * rate) // 2)
+    excerpt = mono[start : start + EXCERPT * rate]
+    copies = edits(excerpt, rate, rng=np.random.default_rng([0, place]))
+    return fingerprint(excerpt, rate), {kind: fingerprint(copy, rate) for kind, copy in copies.items()}
+
+
+def _truth() -> dict:
+    """Tempo and key of the generated tracks, as heard and as asked for; how they relate, counted."""
+    _, tracks = packaged.generated()
+    rows, tempi, keys = [], Counter(), Counter()
+    for track in tracks:
+        key, tempo = key_and_tempo(str(track.path), Settings(RATE))
+        stated = f"{track.key} {track.mode}"
+        tempi[tempo_relation(tempo.bpm, track.bpm)] += 1
+        keys[key_relation(key.name, stated)] += 1
+        rows.append([track.path.stem, track.bpm, tempo.bpm, stated, key.name])
+    return {"tracks": rows, "tempo": dict(tempi), "key": dict(keys)}
 
 
 def summary(found: Mapping) -> str:

@@ -1,9 +1,9 @@
 """How many songs a minute, on how many workers, at what memory, and what would a million cost?
 
-Songs rendered for the purpose (``study.datasets.songs``), 32 s each, through index and features of ``songs`` as the
-commands run them: by processes and by Spark in this machine, one worker and two. Beside it the time of one song of
-four minutes by part (decoding, features, writing), and index, query and nearest songs at ``MANY`` songs, which are
-files of a tenth of a second and drawn features.
+Songs rendered for the purpose (``study.datasets.songs``), 32 s each, through index and features of ``songs`` as
+the commands run them: by processes and by Spark in this machine, one worker and two. Beside it the time of one
+song of four minutes by part (decoding, features, writing), and index, query and nearest songs at ``MANY``
+songs, which are files of a tenth of a second and drawn features.
 
 Conventions
     seconds    of wall clock, the start of the pool or of Spark included; the best of ``REPEATS``.
@@ -212,7 +212,6 @@ def summary(found: dict) -> str:
     lines = [f"{found['songs_a_minute']:.0f} songs of {MINUTES} minutes a minute on two cores"]
     for name, seconds in found["engines"].items():
         lines.append(f"{name:10} {seconds['1']:.1f} s on one worker, {seconds['2']:.1f} s on two")
-    lines.append(
-        f"same rows: {found['same_rows']}; peak at {found['many']['songs']:,}: {found['many']['peak']:.0f} MiB"
-    )
+    many = found["many"]
+    lines.append(f"same rows: {found['same_rows']}; peak at {many['songs']:,}: {many['peak']:.0f} MiB")
     return "\n".join(lines)

@@ -1,8 +1,8 @@
 """How many songs a minute, on how many workers, at what memory, and what would a million cost?
 
-Songs rendered for the purpose (``study.datasets.songs``), 32 s each, through index and features of ``songs`` as
-the commands run them: by processes and by Spark in this machine, one worker and two. Beside it the time of one
-song of four minutes by part (decoding, features, writing), and index, query and nearest songs at ``MANY``
+Songs rendered for the purpose (``study.datasets.songs``), 32 s each, through index and features of ``songs``
+as the commands run them: by processes and by Spark in this machine, one worker and two. Beside it the time of
+one song of four minutes by part (decoding, features, writing), and index, query and nearest songs at ``MANY``
 songs, which are files of a tenth of a second and drawn features.
 
 Conventions

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from report.figures import autoencoders, challenge, classifier, listening, regressions, trials
+from report.figures import autoencoders, challenge, classifier, listening, regressions, songs, trials
 
 FIGURES = {  # file below figures/ -> the result it is drawn from, and the function
     "challenge": ("challenge", challenge.challenge),
@@ -31,4 +31,11 @@ FIGURES = {  # file below figures/ -> the result it is drawn from, and the funct
     "confusion_families": ("classifier", classifier.confusion_families),
     "reliability": ("classifier", classifier.reliability),
     "new_folders": ("classifier", classifier.new_folders),
+    "songs_map": ("songs", songs.songs_map),
+    "songs_roc": ("songs", songs.songs_roc),
+    "songs_leaks": ("songs", songs.songs_leaks),
+    "songs_duplicates": ("songs", songs.songs_duplicates),
+    "songs_distances": ("songs", songs.songs_distances),
+    "songs_stability": ("songs", songs.songs_stability),
+    "songs_scaling": ("songs_speed", songs.songs_scaling),
 }

@@ -44,7 +44,6 @@ DIVISIONS = {  # what is kept whole between learning and test, in words
     "shuffled labels": "artists, labels shuffled",
     "codec and rate": "artists, from codec and rate alone",
 }
-EDITS_SHOWN = 3  # of a legend
 
 
 @styled
@@ -221,19 +220,23 @@ def songs_stability(results: Mapping) -> Figure:
 
 @styled
 def songs_duplicates(results: Mapping) -> Figure:
-    """Share of edited copies that are recognised, a row an edit, at the stated precision.
+    """Share of edited copies that are recognised: a row an edit, a sign a collection, dotted the goal.
 
-    Reads ``duplicates``: ``kinds`` (edit -> recall, interval), ``precision``.
+    Reads ``duplicates``: collection -> ``kinds``: edit -> ``recall``, ``interval``.
     """
-    kinds = results["duplicates"]["kinds"]
-    figure, axes = new_figure(
-        0.34 * len(kinds) + 1.6, "Edited copies that are recognised, songs that no choice saw"
-    )
-    for place, row in enumerate(kinds.values()):
-        rung(axes, place, row["recall"], row["interval"], colour=BLUE, marker="o")
+    found = results["duplicates"]
+    kinds = list(next(iter(found.values()))["kinds"])
+    figure, axes = new_figure(0.4 * len(kinds) + 1.6, "Copies are recognised though they were changed")
+    signs = zip(found.items(), (BLUE, ORANGE), ("o", "^"), (-0.15, 0.15), strict=False)
+    for (name, sets), colour, marker, shift in signs:
+        for place, kind in enumerate(kinds):
+            row = sets["kinds"][kind]
+            rung(axes, place + shift, row["recall"], row["interval"], colour=colour, marker=marker)
+        axes.plot([], [], marker, color=colour, label=f"{COLLECTIONS[name].split(':')[0]} ({sets['songs']})")
     rows(axes, kinds)
     axes.axvline(0.95, ls=":", color=DARK_GREY, lw=1)
-    axes.set_xlabel("recall, with its 95 % interval (dotted: the goal set beforehand)")
+    axes.set_xlabel("recall and its 95 % interval")
+    axes.legend(loc="center left")
     return figure
 
 

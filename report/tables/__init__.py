@@ -21,6 +21,15 @@ from report.tables.coverage import claims_of_closer, coverage_of_intervals
 from report.tables.lengths import unequal_lengths
 from report.tables.listening import chosen, families, laboratories, listeners, rated
 from report.tables.regressions import alarms, promises, verdicts, verdicts_by_seeds
+from report.tables.songs import (
+    collections_of_songs,
+    copies,
+    leaks,
+    sets_of_songs,
+    songs_a_minute,
+    tastes,
+    tempo_and_key,
+)
 from report.tables.speed import time_of_comparing
 from report.tables.statistics import benchmark, false_alarms, soundness
 from report.tables.table import markdown
@@ -49,6 +58,8 @@ __all__ = [
     "chosen",
     "claims_of_closer",
     "clicks",
+    "collections_of_songs",
+    "copies",
     "coverage_of_intervals",
     "divisions",
     "false_alarms",
@@ -58,6 +69,7 @@ __all__ = [
     "incumbents",
     "laboratories",
     "ladder",
+    "leaks",
     "listeners",
     "markdown",
     "models",
@@ -73,9 +85,13 @@ __all__ = [
     "recognised",
     "rivals",
     "rungs",
+    "sets_of_songs",
     "side_by_side",
+    "songs_a_minute",
     "soundness",
     "soundness_of_tests",
+    "tastes",
+    "tempo_and_key",
     "time_of_comparing",
     "trained_embeddings",
     "unequal_lengths",

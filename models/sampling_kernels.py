@@ -3,10 +3,10 @@
 Conventions
     clips     rows of every array here: all are at the same sample, each with its own past.
     product   out += inputs @ weights; weights are (inputs, outputs), so that the innermost loop runs along
-              contiguous outputs and no sum is split over the lanes of a vector. Each output is one chain of
-              fused multiply-adds in the order of the inputs, whatever the number of clips, the width of the
-              vectors and the processor: equal inputs give equal bits. (With fastmath and dot products, which
-              leave the order to the compiler, the same network is slower; ``experiments.wavenet_speed``.)
+              contiguous outputs and no sum is split over the lanes of a vector. What four inputs add is one
+              chain of fused multiply-adds, and the fours come in order, whatever the number of clips, the
+              width of the vectors and the processor: equal inputs give equal bits. Dot products under
+              fastmath, which leave the order to the compiler, are no faster (``experiments.wavenet_speed``).
     ring      the past of a layer: ``dilation`` slots of what came into it; slot t % dilation holds
               h[t - dilation] until h[t] takes its place.
     weight    of a code: its probability over that of the likeliest, as a whole number of ``UNIT`` s.
@@ -29,6 +29,7 @@ from numba.extending import intrinsic
 from audio_distance.storage import cache_folder
 
 compiled = njit(error_model="numpy")  # a division that may raise is not vectorised
+
 UNIT = 2.0**-32  # far below what single precision leaves of a logit, and 256 of them fit 64 bits
 
 
@@ -85,41 +86,7 @@ def float_of_bits(context, bits):
     return types.float32(types.int32), generate
 
 
-# tanh(x) = x P(x^2) / Q(x^2) for |x| < LARGE, by the coefficients of Eigen's generic_fast_tanh_float. In
-# single precision the largest error is 2.4e-7, over every 997th float32.
-LARGE = np.float32(7.905311)
-P = tuple(
-    np.float32(c)
-    for c in (
-        *(-2.76076847742355e-16, 2.00018790482477e-13, -8.60467152213735e-11, 5.12229709037114e-08),
-        *(1.48572235717979e-05, 6.37261928875436e-04, 4.89352455891786e-03),
-    )
-)
-Q = tuple(
-    np.float32(c)
-    for c in (1.19825839466702e-06, 1.18534705686654e-04, 2.26843463243900e-03, 4.89352518554385e-03)
-)
 ONE, HALF = np.float32(1), np.float32(0.5)
-
-
-@compiled
-def tanh(x):
-    """Of a float32, by a quotient of polynomials, which vectorises where a library's function does not."""
-    x = LARGE if x > LARGE else x
-    x = -LARGE if x < -LARGE else x
-    square = x * x
-    p = fma(P[0], square, P[1])
-    p = fma(p, square, P[2])
-    p = fma(p, square, P[3])
-    p = fma(p, square, P[4])
-    p = fma(p, square, P[5])
-    p = fma(p, square, P[6])
-    q = fma(Q[0], square, Q[1])
-    q = fma(q, square, Q[2])
-    q = fma(q, square, Q[3])
-    return x * p / q
-
-
 LOG2_E = np.float32(1.4426950408889634)
 LN2_HIGH, LN2_LOW = np.float32(-0.693359375), np.float32(2.12194440e-4)  # their sum is -ln 2 (Cody and Waite)
 LOWEST = np.float32(-87.0)  # exp of less is no normal float32
@@ -143,6 +110,14 @@ def exp(x):
 
 
 @compiled
+def tanh(x):
+    """Of a float32, within 1e-7, by ``exp``: it vectorises, where a library's function does not."""
+    e = exp(np.float32(-2) * abs(x))
+    y = (ONE - e) / (ONE + e)
+    return y if x >= 0 else -y
+
+
+@compiled
 def add_product(out, weights, inputs):
     """out (1, m) += inputs (1, n) @ weights (n, m), four inputs for each load of an output."""
     n, m = weights.shape
@@ -152,7 +127,7 @@ def add_product(out, weights, inputs):
         w0, w1, w2, w3 = weights[j], weights[j + 1], weights[j + 2], weights[j + 3]
         a0, a1, a2, a3 = inputs[0, j], inputs[0, j + 1], inputs[0, j + 2], inputs[0, j + 3]
         for i in range(m):
-            p[i] = fma(w3[i], a3, fma(w2[i], a2, fma(w1[i], a1, fma(w0[i], a0, p[i]))))
+            p[i] += fma(w3[i], a3, fma(w2[i], a2, fma(w1[i], a1, w0[i] * a0)))
     for j in range(whole, n):
         for i in range(m):
             p[i] = fma(weights[j, i], inputs[0, j], p[i])
@@ -172,10 +147,10 @@ def add_product_of_four(out, weights, inputs):
         d0, d1, d2, d3 = d[j], d[j + 1], d[j + 2], d[j + 3]
         for i in range(m):
             v0, v1, v2, v3 = w0[i], w1[i], w2[i], w3[i]
-            p[i] = fma(v3, a3, fma(v2, a2, fma(v1, a1, fma(v0, a0, p[i]))))
-            q[i] = fma(v3, b3, fma(v2, b2, fma(v1, b1, fma(v0, b0, q[i]))))
-            r[i] = fma(v3, c3, fma(v2, c2, fma(v1, c1, fma(v0, c0, r[i]))))
-            s[i] = fma(v3, d3, fma(v2, d2, fma(v1, d1, fma(v0, d0, s[i]))))
+            p[i] += fma(v3, a3, fma(v2, a2, fma(v1, a1, v0 * a0)))
+            q[i] += fma(v3, b3, fma(v2, b2, fma(v1, b1, v0 * b0)))
+            r[i] += fma(v3, c3, fma(v2, c2, fma(v1, c1, v0 * c0)))
+            s[i] += fma(v3, d3, fma(v2, d2, fma(v1, d1, v0 * d0)))
 
 
 @compiled

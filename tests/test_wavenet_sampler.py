@@ -11,10 +11,10 @@ import sys
 import types
 from pathlib import Path
 
+import hypothesis
 import numpy as np
 import pytest
 import soundfile
-from hypothesis import given
 from hypothesis import strategies as st
 
 pytest.importorskip("numba", reason='pip install -e ".[models]"')
@@ -40,11 +40,12 @@ EDGE = 1e-4  # draws nearer to an edge of the distribution may fall on either si
 
 
 def parameters(settings, *, seed=0):
-    """Normal, by the inputs that are summed; logits that differ by a few."""
+    """Normal, by the inputs that are summed: logits that differ by a few."""
     rng = np.random.default_rng(seed)
     made = {}
     for name, shape in settings.shapes().items():
-        gain = {"embedding": 1.0, "output": 1.5, "head": 1.5}.get(name, 0.1 if "bias" in name else 1.0)
+        gains = {"output": 1.5, "head": 1.5, "residual": 0.7}
+        gain = gains.get(name.split(".")[-1], 0.1 if "bias" in name else 1.0)
         inputs = shape[-1] if len(shape) == 2 and name != "embedding" and "label" not in name else 1
         made[name] = (gain * rng.standard_normal(shape) / np.sqrt(inputs)).astype(np.float32)
     return made
@@ -230,7 +231,8 @@ def test_machine_code_is_kept_in_the_cache_folder(tmp_path, monkeypatch):
 # What a draw is
 
 
-@given(seed=st.integers(0, 10**6), top_p=st.floats(0.01, 1), temperature=st.floats(0.05, 5))
+@hypothesis.settings(deadline=None)  # the first compiles
+@hypothesis.given(seed=st.integers(0, 10**6), top_p=st.floats(0.01, 1), temperature=st.floats(0.05, 5))
 def test_draws_are_the_softmax_of_the_nucleus(seed, top_p, temperature):
     """An even grid of 4,000 draws meets each code as often as its probability says, give or take one."""
     rng = np.random.default_rng(seed)
@@ -266,7 +268,7 @@ def test_cold_draws_are_the_likeliest(small):
 
 
 def test_the_functions_are_exact_enough():
-    """Over every 10,007th float32; single precision itself leaves 6e-8 near 1."""
+    """Over every 10,007th float32; 6e-8 is a step of single precision below 1."""
     x = np.arange(0, 0x7F800000, 10_007, dtype=np.int64).astype(np.int32).view(np.float32)
 
     @kernels.compiled
@@ -274,7 +276,7 @@ def test_the_functions_are_exact_enough():
         return np.array([function(value) for value in x])
 
     wide = np.concatenate([x, -x]).astype(np.float64)
-    assert np.abs(each(kernels.tanh, np.concatenate([x, -x])) - np.tanh(wide)).max() < 3e-7
+    assert np.abs(each(kernels.tanh, np.concatenate([x, -x])) - np.tanh(wide)).max() < 1.2e-7
     below = -x[x < 87]
     assert np.abs(each(kernels.exp, below) / np.exp(below.astype(np.float64)) - 1).max() < 2e-7
     assert kernels.exp(np.float32(-np.inf)) < 1e-37
@@ -456,9 +458,7 @@ def test_parameters_that_do_not_fit():
         with pytest.raises(ValueError, match=told):
             Sampler(p | change, SMALL)
     del p["layers.0.residual"]
-    with pytest.raises(
-        ValueError, match=r"the settings.\? missing layers\.0\.residual$"
-    ):
+    with pytest.raises(ValueError, match=r"the settings.\? missing layers\.0\.residual$"):
         Sampler(p, SMALL)
     with pytest.raises(ValueError, match="2 names for 3 labels"):
         Sampler(parameters(ODD), ODD, labels=("a", "b"))

@@ -5,8 +5,10 @@ Two networks with random weights, which cost what trained ones do: the source's 
 held to one thread), the best of several passes, because anything else that runs only adds to a time.
 
 Beside each rate, in the same run: the naive way, all layers at all places of the receptive field for every
-sample, timed on a few samples and extrapolated; and the limit, the same number of multiply-adds as one product
-of BLAS (sgemv for one clip, sgemm for several), with no layers, no past and no draws between them.
+sample, timed on a few samples and extrapolated; and two limits of the machine, with no layers, no past and no
+draws. Bandwidth is that of one product of BLAS with a vector (sgemv) that has as many weights, which every
+sample of a single clip must read from the cache. Arithmetic is that of a product of square matrices (sgemm),
+which reads each weight hundreds of times: more is not possible for any batch.
 """
 
 from __future__ import annotations
@@ -62,20 +64,26 @@ def random_parameters(settings, seed: int = 0) -> dict[str, np.ndarray]:
     }
 
 
-def limit(multiply_adds: int, clips: int, repeats: int) -> float:
-    """Samples a second, of all clips, of one BLAS product with as many weights, which stay in the cache."""
-    size = round(multiply_adds**0.5)
+def limits(multiply_adds: int, repeats: int) -> dict[str, float]:
+    """Samples a second that the products alone would allow: ``bandwidth``, ``arithmetic``."""
     rng = np.random.default_rng(0)
-    weights = rng.standard_normal((size, size), dtype=np.float32)
-    inputs = rng.standard_normal((size, clips), dtype=np.float32)
-    inputs = inputs[:, 0] if clips == 1 else inputs
-    calls = max(1, 4000 // clips)
 
-    def products() -> None:
-        for _ in range(calls):
-            weights @ inputs
+    def a_second(size: int, columns: int, calls: int) -> float:
+        """Multiply-adds of (size, size) @ (size, columns)."""
+        weights = rng.standard_normal((size, size), dtype=np.float32)
+        inputs = rng.standard_normal((size, columns), dtype=np.float32)
+        inputs = inputs[:, 0] if columns == 1 else inputs
 
-    return calls * clips / best(products, repeats)
+        def products() -> None:
+            for _ in range(calls):
+                weights @ inputs
+
+        return calls * size * size * columns / best(products, repeats)
+
+    return {
+        "bandwidth": a_second(round(multiply_adds**0.5), 1, 1000) / multiply_adds,
+        "arithmetic": a_second(512, 512, 4) / multiply_adds,
+    }
 
 
 def layouts(settings, repeats: int) -> dict[str, float]:
@@ -106,7 +114,7 @@ def layouts(settings, repeats: int) -> dict[str, float]:
 
     gates, mixed, layers = 2 * settings.gate, settings.residual + settings.skip, len(settings.dilations)
     shapes = {  # how many, outputs, inputs
-        "gates": (2 * layers, gates, settings.residual),
+        "taps": (layers, gates, 2 * settings.residual),
         "mix": (layers, mixed, settings.gate),
         "head": (1, settings.head, settings.skip),
         "output": (1, settings.codes, settings.head),
@@ -117,8 +125,7 @@ def layouts(settings, repeats: int) -> dict[str, float]:
         def pass_through(count, weights, inputs, outs):
             for _ in range(count):
                 for layer in range(len(weights[1])):
-                    product(outs[0], weights[0][2 * layer], inputs[0])
-                    product(outs[0], weights[0][2 * layer + 1], inputs[0])
+                    product(outs[0], weights[0][layer], inputs[0])
                     product(outs[1], weights[1][layer], inputs[1])
                 product(outs[2], weights[2][0], inputs[2])
                 product(outs[3], weights[3][0], inputs[3])
@@ -155,7 +162,6 @@ def measure(sizes: dict[str, int], *, repeats: int, count: int) -> dict:
         batches[str(clips)] = {
             "per_second": clips * steps / best(go, repeats),
             "with_top_p_per_second": clips * steps / best(lambda: go(0.9), repeats),
-            "limit_per_second": limit(settings.multiply_adds, clips, repeats),
         }
     window = np.random.default_rng(0).integers(0, settings.codes, field)
     naive = best(lambda: recompute(parameters, settings, window, dtype=np.float32), repeats)
@@ -173,6 +179,7 @@ def measure(sizes: dict[str, int], *, repeats: int, count: int) -> dict:
         "multiply_adds": settings.multiply_adds,
         "receptive_field": field,
         "batches": batches,
+        "limits_per_second": limits(settings.multiply_adds, repeats),
         "naive_per_second": 1 / naive,
         "naive_timed_samples": repeats,
         "ten_seconds_cpu": best(lambda: generate(sampler, whole, seed=0), 1 if count < 1000 else 3),
@@ -210,11 +217,12 @@ def run(*, quick: bool = False) -> dict:
     Returns
     -------
     dict
-        networks      name -> sizes, multiply-adds a sample (of all matrices, without the embedding), receptive
-                      field; ``batches``: clips -> samples a second of all clips together, with top-p .9, and
-                      the limit; ``naive_per_second``; CPU seconds for 10 s at 8 kHz, silence before included,
-                      and for the naive way, extrapolated; products alone in two layouts; the largest
-                      difference of log-probabilities to double precision, and that of numpy in single
+        networks      name -> sizes, multiply-adds a sample (of all matrices, without the embedding),
+                      receptive field; ``batches``: clips -> samples a second of all clips together, all
+                      codes or top-p .9; ``limits_per_second``; ``naive_per_second``; CPU seconds for 10 s at
+                      8 kHz, the silence before included, and for the naive way, extrapolated; products alone
+                      in two layouts; the largest difference of log-probabilities to double precision, and
+                      that of numpy in single
         first_call    wall seconds of a process
         machine       architecture, cores, and how many processes waited for them on average (load)
     """
@@ -237,12 +245,15 @@ def summary(measured: dict) -> str:
             f"({found['naive_per_second']:.0f} samples a second, extrapolated from "
             f"{found['naive_timed_samples']})"
         )
+        limit = found["limits_per_second"]
+        lines.append(
+            f"  limits: {limit['bandwidth']:,.0f} samples a second by bandwidth for one clip, "
+            f"{limit['arithmetic']:,.0f} by arithmetic for any"
+        )
         for clips, rates in found["batches"].items():
-            share = rates["per_second"] / rates["limit_per_second"]
             lines.append(
                 f"  {clips:>2} at once: {rates['per_second']:,.0f} samples a second, "
-                f"{rates['with_top_p_per_second']:,.0f} with top-p .9; limit {rates['limit_per_second']:,.0f} "
-                f"({share:.0%} of it)"
+                f"{rates['with_top_p_per_second']:,.0f} with top-p .9"
             )
         alone = found["products_per_second"]
         lines.append(

@@ -278,7 +278,6 @@ def _packed(arrays: Mapping[str, np.ndarray], settings: Settings):
     def layers(name: str) -> np.ndarray:
         return np.stack([arrays[f"layers.{place}.{name}"] for place in range(len(settings.dilations))])
 
-    # sigmoid(y) = (1 + tanh(y / 2)) / 2, and halves are exact: the kernel knows only tanh.
     halved = np.repeat(np.float32([1, 0.5]), settings.gate)
 
     def inputs_first(matrices: np.ndarray) -> np.ndarray:
@@ -286,8 +285,7 @@ def _packed(arrays: Mapping[str, np.ndarray], settings: Settings):
 
     network = kernels.Network(
         embedding=arrays["embedding"],
-        then=inputs_first(layers("then") * halved[:, None]),
-        now=inputs_first(layers("now") * halved[:, None]),
+        taps=inputs_first(np.concatenate([layers("then"), layers("now")], axis=2) * halved[:, None]),
         mix=inputs_first(np.concatenate([layers("residual"), layers("skip")], axis=1)),
         residual_bias=layers("residual_bias"),
         skip_bias=layers("skip_bias").sum(axis=0, dtype=np.float64).astype(np.float32),

@@ -34,12 +34,15 @@ UNIT = 2.0**-32  # far below what single precision leaves of a logit, and 256 of
 
 
 class Network(NamedTuple):
-    """Parameters as the kernels read them, float32, for L layers; (inputs, outputs) where they multiply."""
+    """Parameters as the kernels read them, float32, for L layers; (inputs, outputs) where they multiply.
+
+    Weights and biases of a sigmoid are half of the file's: sigmoid(y) = (1 + tanh(y / 2)) / 2, and halves are
+    exact, so that one function serves both sides of a gate.
+    """
 
     embedding: np.ndarray  # (codes, residual)
-    then: np.ndarray  # (L, residual, 2 gate), of h[t - dilation]
-    now: np.ndarray  # (L, residual, 2 gate), of h[t]
-    mix: np.ndarray  # (L, gate, residual + skip): both products of a gate's output as one
+    taps: np.ndarray  # (L, 2 residual, 2 gate), of h[t - dilation] and then of h[t]
+    mix: np.ndarray  # (L, gate, residual + skip), both products of a gate's output as one
     residual_bias: np.ndarray  # (L, residual)
     skip_bias: np.ndarray  # (skip,), the sum over layers
     head: np.ndarray  # (skip, head)
@@ -158,10 +161,13 @@ def add_products(out, weights, inputs):
     """out (clips, m) += inputs (clips, n) @ weights (n, m).
 
     Four clips at once, so that weights come from memory once a sample and not once a clip; then one by one.
+    Parts of one array, because of rows in tuples the compiler makes code half as fast.
     """
     clips = len(out)
+    if clips == 1:  # by far the most frequent, and parts cost a tenth of a small network's time
+        add_product(out, weights, inputs)
+        return
     together = clips - clips % 4 if len(weights) % 4 == 0 else 0
-    # Parts of one array, not rows in tuples: from those the compiler makes code that is half as fast.
     for clip in range(0, together, 4):
         add_product_of_four(out[clip : clip + 4], weights, inputs[clip : clip + 4])
     for clip in range(together, clips):
@@ -170,12 +176,12 @@ def add_products(out, weights, inputs):
 
 @compiled
 def workspace(network, clips):
-    """Arrays that ``advance`` writes over: gates, past, gated, stream, hidden, logits."""
-    gates, residual, mixed = network.now.shape[2], network.now.shape[1], network.mix.shape[2]
+    """Arrays that ``advance`` writes over: gates, taps, gated, stream, hidden, logits."""
+    gates, residual, mixed = network.taps.shape[2], network.taps.shape[1] // 2, network.mix.shape[2]
     head, codes = network.output.shape
     return (
         np.empty((clips, gates), np.float32),
-        np.empty((clips, residual), np.float32),
+        np.empty((clips, 2 * residual), np.float32),
         np.empty((clips, gates // 2), np.float32),
         np.empty((clips, mixed), np.float32),
         np.empty((clips, head), np.float32),
@@ -190,8 +196,8 @@ def advance(network, biases, dilations, rings, position, codes, work):
     ``biases`` is (clips, layers, 2 gate), with the label's; ``rings`` (clips, sum of dilations, residual) is
     changed; ``position`` counts the codes fed before.
     """
-    gates, past, gated, stream, hidden, logits = work
-    clips, residual, half = len(codes), past.shape[1], gated.shape[1]
+    gates, taps, gated, stream, hidden, logits = work
+    clips, residual, half = len(codes), taps.shape[1] // 2, gated.shape[1]
     for clip in range(clips):
         stream[clip, :residual] = network.embedding[codes[clip]]
         stream[clip, residual:] = network.skip_bias
@@ -203,10 +209,10 @@ def advance(network, biases, dilations, rings, position, codes, work):
             for i in range(2 * half):
                 gates[clip, i] = biases[clip, layer, i]
             for i in range(residual):
-                past[clip, i] = rings[clip, slot, i]
+                taps[clip, i] = rings[clip, slot, i]
+                taps[clip, residual + i] = stream[clip, i]
                 rings[clip, slot, i] = stream[clip, i]
-        add_products(gates, network.then[layer], past)
-        add_products(gates, network.now[layer], stream[:, :residual])
+        add_products(gates, network.taps[layer], taps)
         every = gates.reshape(-1)  # one long loop fills vectors better than two short ones a clip
         for i in range(len(every)):
             every[i] = tanh(every[i])

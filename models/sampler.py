@@ -106,7 +106,7 @@ class Sampler:
         known = self.labels or range(self.settings.labels)
         if label is not None and label in known:
             return known.index(label)
-        if isinstance(label, int) and 0 <= label < self.settings.labels:
+        if isinstance(label, (int, np.integer)) and 0 <= label < self.settings.labels:
             return int(label)
         if not self.settings.labels:
             raise ValueError(f"label {label!r}: this network was trained without labels")
@@ -301,7 +301,7 @@ def _packed(arrays: Mapping[str, np.ndarray], settings: Settings):
 def _begin(sampler: Sampler, prime, label, *, seed: int, batch: int, first: int) -> State:
     """The state after a prime, or after silence."""
     settings, field = sampler.settings, sampler.settings.receptive_field
-    each = [label] * batch if label is None or isinstance(label, (str, int)) else list(label)
+    each = [label] * batch if label is None or isinstance(label, (str, int, np.integer)) else list(label)
     if len(each) != batch:
         raise ValueError(f"{len(each)} labels for {batch} clips; one for all, or one a clip")
     labels = np.array([sampler.label_number(one) for one in each])

@@ -304,8 +304,8 @@ def _begin(sampler: Sampler, prime, label, *, seed: int, batch: int, first: int)
     each = [label] * batch if label is None or isinstance(label, (str, int, np.integer)) else list(label)
     if len(each) != batch:
         raise ValueError(f"{len(each)} labels for {batch} clips; one for all, or one a clip")
-    labels = np.array([sampler.label_number(one) for one in each])
-    heard = np.full(field, settings.codes // 2)
+    labels = np.array([sampler.label_number(one) for one in each], np.int64)
+    heard = np.full(field, settings.codes // 2, np.int64)
     if prime is not None:
         heard = np.concatenate([heard, checked_codes(prime, settings, "prime")])[-field:]
     # Clips of one label are in one state until the first draw.
@@ -334,11 +334,26 @@ def _check_numbers(**numbers: int) -> None:
             raise ValueError(f"{name} is {value!r}; a whole number, {least} or more")
 
 
+def _is_whole(sampler: Sampler, state: State) -> bool:
+    """Whether the kernels, which check no index, may read it."""
+    rings, last, labels = state.rings, state.last, state.labels
+    clips = rings.shape[:1]
+    return (
+        rings.shape[1:] == _rings(sampler, 1).shape[1:]
+        and last.shape == labels.shape == clips != (0,)
+        and (rings.dtype, last.dtype, labels.dtype) == (np.float32, np.int64, np.int64)
+        and bool(np.isfinite(rings).all())
+        and 0 <= last.min() <= last.max() < sampler.settings.codes
+        and set(labels.tolist()) <= ({*range(sampler.settings.labels)} or {-1})
+        and min(state.position, state.drawn) >= 0
+    )
+
+
 def _check_state(sampler: Sampler, state: State, prime, label, *, seed: int, batch: int, first: int) -> None:
     if state.digest != sampler.digest:
         raise ValueError("the state is of another network; go on with the one that it was made with")
-    if state.rings.shape != (len(state.last), *_rings(sampler, 1).shape[1:]):
-        raise ValueError(f"the state is damaged: rings of {state.rings.shape}")
+    if not _is_whole(sampler, state):
+        raise ValueError("the state is damaged: its arrays are none that a generation leaves; begin again")
     for name, value, own in (("seed", seed, state.seed), ("first", first, state.first)):
         if value != own:
             raise ValueError(f"{name} is {value}; the state goes on with {own}")

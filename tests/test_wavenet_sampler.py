@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 
 pytest.importorskip("numba", reason='pip install -e ".[models]"')
 
+from experiments import wavenet_speed
 from models import sampling_kernels as kernels
 from models.sampler import (
     CHUNK,
@@ -30,6 +31,7 @@ from models.sampler import (
     write_wav,
 )
 from models.wavenet_parameters import Settings, recompute
+from study import results
 
 ROOT = Path(__file__).parents[1]
 SMALL = Settings(residual=8, gate=8, skip=12, head=16, layers=4, blocks=2)
@@ -443,9 +445,27 @@ def test_a_state_of_another_network(small):
     state = generate(other, 5, seed=0).state
     with pytest.raises(ValueError, match="the state is of another network"):
         generate(small, 5, seed=0, state=state)
-    bent = dataclasses.replace(generate(small, 5, seed=0).state, rings=np.zeros((1, 3, 8), np.float32))
-    with pytest.raises(ValueError, match=r"the state is damaged: rings of \(1, 3, 8\)"):
-        generate(small, 5, seed=0, state=bent)
+
+
+@pytest.mark.parametrize(
+    "bent",
+    [
+        {"rings": np.zeros((1, 3, 8), np.float32)},
+        {"rings": np.zeros((1, 30, 8))},
+        {"rings": np.full((1, 30, 8), np.nan, np.float32)},
+        {"last": np.array([256])},
+        {"last": np.array([-1])},
+        {"last": np.array([1, 2])},
+        {"labels": np.array([0])},
+        {"position": -1},
+    ],
+)
+def test_a_state_that_was_edited(small, bent):
+    """The compiled code checks no index: nothing may reach it that would read beside an array."""
+    state = generate(small, 5, seed=0).state
+    assert state.rings.shape == (1, 30, 8)
+    with pytest.raises(ValueError, match="the state is damaged"):
+        generate(small, 5, seed=0, state=dataclasses.replace(state, **bent))
 
 
 def test_parameters_that_do_not_fit():
@@ -484,3 +504,19 @@ def test_a_bar_tells_that_the_first_sample_waits_for_the_compiler(small, capsys)
     assert "compiling, once a machine" in shown and "5/5" in shown
     generate(small, 5, seed=0, progress=False)
     assert capsys.readouterr().err == ""
+
+
+# The measurement of speed
+
+
+def test_the_measurement_in_small():
+    """What it times is what it says; how fast it is, no test can tell."""
+    sizes = {"residual": 8, "gate": 8, "skip": 8, "head": 8, "layers": 3}
+    found = results.plain(wavenet_speed.measure(sizes, repeats=1, count=50))
+    assert found["receptive_field"] == 15 and found["multiply_adds"] == Settings(**sizes).multiply_adds
+    assert found["difference"] < 1e-5 and found["difference_of_single_precision"] < 1e-5
+    kept = results.read("wavenet_speed")
+    assert list(kept["networks"]["source"]) == list(found)
+    assert kept["networks"]["shipped"]["sizes"] == wavenet_speed.NETWORKS["shipped"]
+    lines = wavenet_speed.summary(kept | {"networks": {"small": found}}).splitlines()
+    assert len(lines) == 7 and lines[0].startswith("small (4,416 multiply-adds a sample): 10 s at 8000 Hz in")

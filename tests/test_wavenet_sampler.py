@@ -159,14 +159,18 @@ def test_the_samples_are_those_of_the_network_recomputed(small, temperature, top
 
 
 @pytest.mark.parametrize("batch", [2, 4, 7])
-def test_a_clip_of_a_batch_is_the_clip_alone(odd, batch):
-    labels = [i % 3 for i in range(batch)]
-    together = generate(odd, 80, seed=5, batch=batch, label=labels).codes
-    assert together.shape == (batch, 80) and together.dtype == np.uint8
+@pytest.mark.parametrize("name", ["small", "odd"])
+def test_a_clip_of_a_batch_is_the_clip_alone(name, batch, request):
+    """The first has sizes of which the kernels take several at once, and the other none."""
+    sampler = request.getfixturevalue(name)
+    labels = [i % 3 if sampler.labels else None for i in range(batch)]
+    together = generate(sampler, 80, seed=5, batch=batch, label=labels)
+    assert together.codes.shape == (batch, 80) and together.codes.dtype == np.uint8
     for clip in range(batch):
-        alone = generate(odd, 80, seed=5, first=clip, label=labels[clip]).codes[0]
-        assert np.array_equal(alone, together[clip])
-    assert len({row.tobytes() for row in together}) == batch
+        alone = generate(sampler, 80, seed=5, first=clip, label=labels[clip])
+        assert np.array_equal(alone.codes[0], together.codes[clip])
+        assert np.array_equal(alone.state.rings[0], together.state.rings[clip])
+    assert len({row.tobytes() for row in together.codes}) == batch
 
 
 @pytest.mark.parametrize("batch", [1, 5])

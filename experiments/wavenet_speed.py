@@ -27,7 +27,7 @@ from threadpoolctl import threadpool_limits
 
 DATA = ()
 NEEDS = ("numba",)
-TAKES = "three minutes"
+TAKES = "two minutes"
 
 NETWORKS = {
     "source": {"residual": 128, "gate": 32, "skip": 128, "head": 512},

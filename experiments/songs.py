@@ -55,9 +55,11 @@ TAKES = "half an hour"
 
 RATE = 22_050  # Hz
 SAMPLES = {"rendered": Settings(RATE, count=6), "packages": Settings(RATE, count=30)}  # 31 s hold 6
+RELATED = (("menu.opus", "menu_enhanced.opus"),)  # two editions of one piece, by their names
 EXCERPT = 60  # seconds of a song that are edited
 YES = {"rendered": "good", "packages": "wesnoth"}
 GROUP = {"rendered": "genre", "packages": "package"}  # what the points of a map are coloured by
+FOLDS = {"rendered": 5, "packages": 3}  # of artists: what is not Wesnoth's has three
 SHORTEST = 30.0  # seconds of a song of the packages: jingles are none
 LEAKS_BY = "tree"  # the learner that was published first
 MEASURES = ("precision", "recall", "f05", "auc", "average_precision", "brier")
@@ -97,7 +99,8 @@ def run(*, quick: bool = False, runs: str = "runs", workers: int = -1) -> dict:
         found["points"][name] = _points(samples, songs.set_index("content")[GROUP[name]])
         learners = ("majority", "tree") if quick else tuple(LEARNERS)
         evaluated = {
-            learner: evaluation.evaluate(samples, learner, yes=yes, workers=workers) for learner in learners
+            learner: evaluation.evaluate(samples, learner, yes=yes, folds=FOLDS[name], workers=workers)
+            for learner in learners
         }
         found["taste"][name] = {
             "yes": yes,
@@ -109,7 +112,13 @@ def run(*, quick: bool = False, runs: str = "runs", workers: int = -1) -> dict:
             if learner not in BASELINES
         }
         leaks = evaluation.leak_table(
-            samples, LEAKS_BY, yes=yes, songs=songs, shuffles=2 if quick else 10, workers=workers
+            samples,
+            LEAKS_BY,
+            yes=yes,
+            songs=songs,
+            folds=FOLDS[name],
+            shuffles=2 if quick else 10,
+            workers=workers,
         )
         found["leaks"][name] = {
             row: {unit: asdict(score) for unit, score in units.items()} for row, units in leaks.items()
@@ -145,6 +154,9 @@ def _packages(folder: Path, workers: int | None) -> Path:
     package |= {str(track.path): "generated" for track in tracks}
     labels = pd.DataFrame({"path": sorted(path for (path,) in long)})
     labels["label"] = labels["path"].map(package)
+    # Of two packages no song names an artist, though each is the work of one: none of them is divided.
+    artist = {str(song.path): song.artist for song in games if song.artist}
+    labels["group"] = labels["path"].map(artist).fillna(labels["label"])
     with replacing(folder / "labels.csv") as part:
         labels.to_csv(part, index=False)
     index(roots, tables, labels=folder / "labels.csv", workers=workers)
@@ -219,10 +231,12 @@ def _distances(tables: Path, by: str, *, workers: int | None, quick: bool) -> di
     """Sets of a collection against each other: pairs, map, songs needed, and lengths that differ."""
     settings = distances.DESCRIBED
     function = partial(distances.description_rows, settings=settings)
-    each_song(DESCRIPTIONS, function, tables, settings=settings.digest, workers=workers)
+    rows = distances.settings_of_rows(settings)
+    each_song(DESCRIPTIONS, function, tables, settings=rows, workers=workers)
     sets = dict(distances.descriptions(tables, by=by))
     found = distances.between(sets, least=3 if quick else distances.LEAST_SONGS)
-    by_artist = distances.between(sets, distances.artists_of(tables), least=2)
+    # Of the packages three are one artist's each: there the artist is no unit.
+    by_artist = distances.between(sets, distances.artists_of(tables), least=3).pairs if by == "genre" else ()
     plane, share = distances.map_of(found.matrix())
     pairs = sorted(found.pairs, key=lambda pair: pair.comparison.value)
     return {
@@ -230,13 +244,13 @@ def _distances(tables: Path, by: str, *, workers: int | None, quick: bool) -> di
         "songs": found.songs,
         "left_out": found.left_out,
         "pairs": [_pair(pair) for pair in pairs],
-        "by_artist": [_pair(pair) for pair in by_artist.pairs],
+        "by_artist": [_pair(pair) for pair in by_artist],
         "map": {"positions": dict(zip(found.songs, plane, strict=True)), "share": share},
         "stability": {
             f"{pair.one} / {pair.other}": _stability(sets[pair.one], sets[pair.other], 10 if quick else 100)
             for pair in (pairs[0], pairs[-1])
         },
-        "lengths": _lengths(sets, 20 if quick else 200),
+        **({"lengths": _lengths(sets, 5 if quick else 100)} if by == "genre" else {}),
     }
 
 
@@ -311,7 +325,9 @@ def _first_samples(described: metrics.Description) -> metrics.Description:
 def _duplicates(tables: Path, *, workers: int, most: int) -> dict:
     """What is found of edited copies of excerpts, and which whole songs are taken for each other.
 
-    Kinds of edit with copies found, copies, false pairs; the interval of the share is Wilson's over songs.
+    Kinds of edit with copies found, copies, false pairs; the interval of the share is Wilson's over songs. A
+    false pair is one of an original and a copy of another song, but for ``RELATED``; whatever is taken for
+    each other among the originals counts as false among the copies too.
     """
     with connect(tables, only=("files",)) as connection:
         songs = connection.execute(
@@ -327,7 +343,7 @@ def _duplicates(tables: Path, *, workers: int, most: int) -> dict:
         for kind in kinds
     }
     alike = find_duplicates(originals)
-    rows = score(originals, copies, related={frozenset((pair.first, pair.second)) for pair in alike})
+    rows = score(originals, copies, related={frozenset(pair) for pair in _known(originals)})
     return {
         "songs": len(songs),
         "kinds": {
@@ -335,6 +351,7 @@ def _duplicates(tables: Path, *, workers: int, most: int) -> dict:
                 "found": row.found,
                 "copies": row.copies,
                 "false": len(row.false),
+                "precision": row.precision,
                 "recall": row.recall,
                 "interval": [*binomtest(row.found, row.copies).proportion_ci(method="wilson")],
                 "missed": [Path(name).name for name in row.missed],
@@ -347,6 +364,12 @@ def _duplicates(tables: Path, *, workers: int, most: int) -> dict:
             for pair in alike
         ],
     }
+
+
+def _known(originals: Mapping[str, Fingerprint]) -> list[tuple[str, str]]:
+    """The paths of the pairs in ``RELATED``."""
+    paths = {Path(path).name: path for path in originals}
+    return [(paths[one], paths[other]) for one, other in RELATED if {one, other} <= paths.keys()]
 
 
 def _edited(path: str, place: int) -> tuple[Fingerprint, dict[str, Fingerprint]]:

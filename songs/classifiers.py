@@ -21,6 +21,7 @@ import argparse
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -29,10 +30,11 @@ from audio_distance.output import complain, printable, say
 from audio_distance.storage import replacing
 from songs import history, model_files
 from songs.evaluation import UNITS, Evaluation, evaluate, leak_table
-from songs.labelled import Samples, flattened
+from songs.labelled import Samples, flattened, unknown_artists
 from songs.learning import BASELINES, LEARNERS, Answer, Classifier, fit
 from songs.scores import Score, reliability, roc, scores, table
 
+LEARNED_DIGITS = 16  # of the contents that a model has learned from, which its file names
 REASONS = 3  # that are printed for, and against
 
 
@@ -119,6 +121,8 @@ def like_main(args: argparse.Namespace, *, describe: Describe) -> int:
 def _answered(command: Callable[[], int]) -> int:
     try:
         return command()
+    except BrokenPipeError:  # a reader who has left is no fault
+        raise
     except (ValueError, OSError) as error:
         complain(f"error: {printable(str(error))}")
         return 1
@@ -133,7 +137,11 @@ def _answered(command: Callable[[], int]) -> int:
 def _train(args: argparse.Namespace, read: Read) -> int:
     import skops.io  # noqa: F401 - where it is missing, that is said before minutes of work
 
+    place = Path(args.out).absolute().parent
+    if not place.is_dir():  # this too
+        raise ValueError(f"--out {args.out}: {place} is no folder; make it first")
     collection = read(args)
+    _tell_unknown(collection)
     samples, yes = collection.samples, question(collection.samples, args.yes)
     found = _scored(args, samples, yes)
     say(_report(found, samples, yes))
@@ -142,7 +150,14 @@ def _train(args: argparse.Namespace, read: Read) -> int:
         rows = leak_table(samples, yes=yes, songs=collection.songs, **options)
         say(f"\nAUC of a tree by what folds keep whole\n{leaks_text(rows)}")
     model = fit(samples, args.learner, yes=yes, seed=args.seed)
-    facts = {**counts(samples), "drawn": collection.drawn, "folds": args.folds, "seed": args.seed}
+    learned = sorted({song[:LEARNED_DIGITS] for song in samples.song.tolist()})
+    facts = {
+        **counts(samples),
+        "learned": learned,
+        "drawn": collection.drawn,
+        "folds": args.folds,
+        "seed": args.seed,
+    }
     if args.learner in found:
         held_out = scores(found[args.learner].songs, yes=yes, seed=args.seed)
         facts["scores"] = {name: asdict(score) for name, score in held_out.measures.items()}
@@ -152,7 +167,9 @@ def _train(args: argparse.Namespace, read: Read) -> int:
 
 
 def _roc(args: argparse.Namespace, read: Read) -> int:
-    samples = read(args).samples
+    collection = read(args)
+    _tell_unknown(collection)
+    samples = collection.samples
     yes = question(samples, args.yes)
     found = _scored(args, samples, yes)
     draw_roc(found, args.out, yes=yes)
@@ -166,15 +183,31 @@ def _like(args: argparse.Namespace, describe: Describe) -> int:
         try:
             rows = describe(path, model.facts.get("drawn", {}))
             answer = model.answer(features_of(rows, model))
+            learned = {str(row.get("song", ""))[:LEARNED_DIGITS] for row in rows} & set(
+                model.facts["learned"]
+            )
         except (ValueError, OSError) as error:
             complain(f"{printable(path)}: {printable(str(error))}")
             code = 1
             continue
         if args.json:
-            say(json.dumps({"path": printable(path), **asdict(answer)}))
+            say(json.dumps({"path": printable(path), "learned_from": bool(learned), **asdict(answer)}))
         else:
             say(f"{printable(path)}: {answer_text(answer)}")
+            if learned:
+                say("  the model has learned from this very song: what it says of it is no prediction")
     return code
+
+
+def _tell_unknown(collection: Collection) -> None:
+    """Of how many songs the artist is not known, since each is then taken for one."""
+    if collection.songs is None or not (unknown := unknown_artists(collection.songs)):
+        return
+    songs = len(np.unique(collection.samples.song))
+    complain(
+        f"note: {unknown} of {songs} songs name neither group nor artist nor album. Each is taken for an "
+        "artist of its own, and scores flatter if they are not: see --labels of index"
+    )
 
 
 def question(samples: Samples, yes: str | None = None) -> str | None:
@@ -209,13 +242,16 @@ def features_of(rows: Sequence[Mapping], model: Classifier) -> np.ndarray:
     if not len(rows):
         raise ValueError("no samples: is the song shorter than one?")
     numbers, names = flattened(pd.DataFrame(list(rows)))
-    place = {name: i for i, name in enumerate(names)}
-    if missing := [name for name in model.names if name not in place]:
+    told = {name: numbers[:, i] for i, name in enumerate(names)}
+    # A column of nothing but NaN is there, and cannot be told of these samples: their song is too short.
+    told |= {name: np.full(len(rows), np.nan) for name in rows[0] if name in model.names and name not in told}
+    if missing := [name for name in model.names if name not in told]:
         raise ValueError(
             f"{len(missing)} of {len(model.names)} features are missing: {', '.join(missing[:5])}; "
             "the model learned from samples that were described otherwise"
         )
-    return numbers[:, [place[name] for name in model.names]]
+    columns = np.stack([told[name] for name in model.names], axis=1)
+    return np.where(np.isnan(columns), model.medians, columns)  # as the songs that were learned from
 
 
 def answer_text(answer: Answer) -> str:

@@ -102,6 +102,11 @@ def description_rows(path: str, settings: Settings = DESCRIBED) -> list[Row]:
     return rows
 
 
+def settings_of_rows(settings: Settings) -> str:
+    """The settings of the table: the samples, and the recipe that describes them."""
+    return f"{constants()[1]}-{settings.digest}"
+
+
 def descriptions(tables: Path, *, by: str, settings: Settings = DESCRIBED) -> Iterator[tuple[str, Any]]:
     """The sets of the collection, described: name and ``metrics.Description``, in order of their names.
 
@@ -119,7 +124,7 @@ def descriptions(tables: Path, *, by: str, settings: Settings = DESCRIBED) -> It
                 "from descriptions d "
                 f"join songs on content = song where {by} = ? and settings = ? and error is null "
                 "order by song, sample",
-                [name, settings.digest],
+                [name, settings_of_rows(settings)],
             ).fetchall()
             if rows:
                 yield name, _description(name, rows, settings.rate)
@@ -300,7 +305,7 @@ def main(arguments: argparse.Namespace, **engine: Any) -> int:
         DESCRIPTIONS,
         partial(description_rows, settings=settings),
         arguments.tables,
-        settings=settings.digest,
+        settings=settings_of_rows(settings),
         **engine,
     )
     for path, reason in stage.faults:
@@ -332,8 +337,10 @@ def table_of(found: Distances) -> str:
 
 
 def artists_of(tables: Path) -> dict[str, str]:
-    """song -> artist, of the songs that name one."""
+    """song -> what must not be divided: its group, which is its artist if no list names another, or album."""
     with connect(tables, only=("files",)) as connection:
-        return dict(
-            connection.execute("select content, artist from songs where artist is not null").fetchall()
+        named = connection.execute(
+            "select content, lower(trim(coalesce(\"group\", artist, 'album ' || album))) as name from songs "
+            "where name is not null"
         )
+        return dict(named.fetchall())

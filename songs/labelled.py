@@ -52,7 +52,9 @@ class Samples:
 
     def __post_init__(self) -> None:
         texts = {name: np.asarray(getattr(self, name), dtype=str) for name in ("song", "artist", "label")}
-        features, names = np.asarray(self.features, float), np.asarray(self.names, dtype=str)
+        names, features = np.asarray(self.names, dtype=str), np.asarray(self.features)
+        if features.dtype != np.float32:  # of which a collection of ten thousand songs has 300 MB
+            features = features.astype(float)
         if features.ndim != 2 or features.shape[1] != len(names) or not features.size:
             raise ValueError(
                 f"features have the shape {features.shape} with {len(names)} names; (n, names) is needed"
@@ -154,26 +156,76 @@ def samples_from(songs: pd.DataFrame, features: pd.DataFrame) -> Samples:
     Parameters
     ----------
     songs : DataFrame
-        One row a file: ``content``, ``label``, and ``artist`` and ``album`` if there are any. Copies of a
-        content are one song. Songs without a label are left out.
+        As ``attached``.
     features : DataFrame
         One row a sample: ``song`` (a content), ``sample``, and columns of numbers or of lists of numbers
         (``flattened``).
 
+    Raises
+    ------
+    ValueError
+        As ``attached``.
+    """
+    _columns(features, ("song",), "features")
+    song = _text(features["song"])
+    labelled = np.isin(song, labelled_songs(songs).index.to_numpy(str))
+    numbers, names = flattened(features[labelled]) if labelled.any() else (np.empty((0, 0)), np.array([]))
+    if strangers := set(song) - set(_text(songs["content"])):
+        raise ValueError(f"features of {len(strangers)} songs that are not indexed: {min(strangers)}, ...")
+    return attached(songs, numbers, names, song=song[labelled])
+
+
+def attached(songs: pd.DataFrame, features: np.ndarray, names: np.ndarray, *, song: np.ndarray) -> Samples:
+    """Labels and artists put to the samples of songs; samples of songs without a label are left out.
+
+    Parameters
+    ----------
+    songs : DataFrame
+        One row a file: ``content``, ``label``, and ``group``, ``artist`` and ``album`` if there are any.
+        Copies of a content are one song. Songs without a label are left out.
+    features, names, song : arrays (n, d), (d,), (n,)
+        Of samples.
+
     Returns
     -------
     Samples
-        Artists are compared without case and spaces around. An album stands in for a missing artist, and
-        the content for both: a song whose artist nobody knows is an artist of its own.
+        "artist" is what must not be divided: the group, which a list may name, else the artist. They are
+        compared without case and spaces around. An album stands in for a missing artist, and the content
+        for both: a song whose artist nobody knows is an artist of its own (``unknown_artists``).
 
     Raises
     ------
     ValueError
-        For missing columns, features of a song that is not in ``songs``, copies with two labels, no labelled
+        For missing columns, samples of a song that is not in ``songs``, copies with two labels, no labelled
         song with features, and as ``Samples``.
     """
+    known = labelled_songs(songs)
+    song = np.asarray(song, dtype=object)
+    if strangers := set(song) - set(_text(songs["content"])):
+        raise ValueError(f"features of {len(strangers)} songs that are not indexed: {min(strangers)}, ...")
+    labelled = np.isin(song.astype(str), known.index.to_numpy(str))
+    if not labelled.any():
+        raise ValueError(f"none of {songs['content'].nunique()} songs has both a label and features")
+    if not labelled.all():
+        features, song = features[labelled], song[labelled]
+    of_sample = known.loc[song]
+    return Samples(features, names, song, of_sample["artist"].to_numpy(str), of_sample["label"].to_numpy(str))
+
+
+def unknown_artists(songs: pd.DataFrame) -> int:
+    """How many labelled songs name neither group nor artist nor album: each is taken for an artist."""
+    return int((labelled_songs(songs)["rank"] == 2).sum())
+
+
+def labelled_songs(songs: pd.DataFrame) -> pd.DataFrame:
+    """Label, artist and where the artist is from, of each content that has a label, of its best tags.
+
+    Raises
+    ------
+    ValueError
+        For missing columns, and copies with two labels.
+    """
     _columns(songs, ("content", "label"), "songs")
-    _columns(features, ("song",), "features")
     content, (artist, rank) = _text(songs["content"]), _artists(songs)
     known = pd.DataFrame({"label": _text(songs["label"]), "artist": artist, "rank": rank}, index=content)
     # Of copies, the one with the best tags.
@@ -181,18 +233,7 @@ def samples_from(songs: pd.DataFrame, features: pd.DataFrame) -> Samples:
     labels = known.groupby(level=0)["label"].unique()
     for song, several in labels[labels.map(len) > 1].items():
         raise ValueError(f"copies of song {song} have the labels {', '.join(sorted(several))}")
-    known = known[~known.index.duplicated()]
-    song = _text(features["song"])
-    if strangers := set(song) - set(content):
-        raise ValueError(f"features of {len(strangers)} songs that are not indexed: {min(strangers)}, ...")
-    labelled = np.isin(song, known.index.to_numpy(str))
-    if not labelled.any():
-        raise ValueError(f"none of {len(set(content))} songs has both a label and features")
-    numbers, names = flattened(features[labelled])
-    of_sample = known.loc[song[labelled]]
-    return Samples(
-        numbers, names, song[labelled], of_sample["artist"].to_numpy(str), of_sample["label"].to_numpy(str)
-    )
+    return known[~known.index.duplicated()]
 
 
 def columns_as_samples(songs: pd.DataFrame, columns: Sequence[str]) -> Samples:
@@ -218,9 +259,9 @@ def _text(column: pd.Series) -> np.ndarray:
 
 
 def _artists(songs: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
-    """Artist of each row, and what it comes from: 0 its own tag, 1 the album, 2 the content."""
+    """Artist of each row, and what it comes from: 0 its group or own tag, 1 the album, 2 the content."""
     artist, rank = songs["content"].astype(str).to_numpy(object), np.full(len(songs), 2)
-    for column, prefix, place in (("album", "album ", 1), ("artist", "", 0)):
+    for column, prefix, place in (("album", "album ", 1), ("artist", "", 0), ("group", "", 0)):
         if column in songs:
             tags = [unicodedata.normalize("NFKC", tag).casefold() for tag in _text(songs[column])]
             there = np.array(tags, dtype=object) != ""

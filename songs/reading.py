@@ -2,15 +2,15 @@
 
 Conventions
     features   what is learned from: numbers of a sample, and tempo and strength of the key of its song. Left
-               out are the views of ``metrics`` (a thousand numbers that the others tell in fewer), the
-               harmonic share (computed on demand only), and what belongs to the file and not to the music:
-               rate and level, which a packager chose for all his songs.
+               out are the views of ``metrics`` (a thousand numbers that the others tell in fewer), and what
+               belongs to the file and not to the music: rate and level, which a packager chose for all.
     settings   of the samples: the options with which ``songs features`` was called name its rows.
 """
 
 from __future__ import annotations
 
 import argparse
+import warnings
 from collections.abc import Iterator
 from dataclasses import asdict
 from functools import partial
@@ -19,68 +19,108 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 
 from audio_distance.errors import AudioError
 from songs.commands import add_features_arguments, each_song_told, settings_of
-from songs.tables import FINGERPRINTS, connect
+from songs.tables import FINGERPRINTS, connect, features
 
-LEFT_OUT = (
-    *("settings", "start_seconds", "seconds", "overlap_seconds", "rate", "level_db", "views"),
-    *("harmonic_db", "fault", "error", "written"),
+LEFT_OUT = frozenset(
+    {"song", "settings", "sample", "start_seconds", "seconds", "overlap_seconds", "rate", "level_db", "views"}
+    | {"fault", "error", "written"}
 )
+AT_ONCE = 10_000  # samples that are read at once
 
 
 def labelled(tables: Path, settings: Any) -> Any:
     """``classifiers.Collection`` of the labelled songs that have features of these settings.
 
+    What cannot be told of a short sample, such as its tempo, takes the median of the collection.
+
     Raises AudioError where there are none, with what there is.
     """
     from songs.classifiers import Collection
-    from songs.labelled import samples_from
+    from songs.labelled import attached
 
-    songs, rows = _songs(tables), features_of(tables, settings)
-    if songs["label"].isna().all():
+    files = _files(tables)
+    if files["label"].isna().all():
         raise AudioError(
-            f"none of {len(songs)} songs has a label; see: python -m songs index --help, --labels"
+            f"none of {len(files)} songs has a label; see --labels of: python -m songs index --help"
         )
+    song, names, numbers = samples_of_songs(tables, settings)
+    medians = np.nanmedian(numbers, axis=0)
+    for column in np.flatnonzero(np.isnan(numbers).any(axis=0)):
+        numbers[np.isnan(numbers[:, column]), column] = medians[column]
     try:
-        samples = samples_from(songs, rows[rows["song"].isin(songs.loc[songs["label"].notna(), "content"])])
+        samples = attached(files, numbers, names, song=song)
     except ValueError as error:
         raise AudioError(str(error)) from None
-    return Collection(samples, asdict(settings), songs)
+    return Collection(samples, asdict(settings), files)
 
 
-def features_of(tables: Path, settings: Any) -> pd.DataFrame:
-    """Song, sample and numbers of every sample of these settings that has some; AudioError if none has."""
-    with connect(tables, only=("features",)) as connection:
+def samples_of_songs(tables: Path, settings: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Song of every sample, (n,); names of the numbers, (d,); and the numbers, (n, d) float32.
+
+    By song and sample, of songs that are still there. Read in parts, since the whole in any other form is
+    several times as large. NaN where a number cannot be told; a column of nothing else is left out.
+    AudioError if no song has features of these settings.
+    """
+    with connect(tables, only=("files", "features")) as connection:
         found = [name for (name,) in connection.execute("select distinct settings from features").fetchall()]
-        if settings.digest not in found:
+        chosen = (
+            "from features where settings = ? and error is null and coalesce(fault, '') = '' "
+            "and song in (select content from songs)"
+        )
+        ((count,),) = connection.execute(f"select count(*) {chosen}", [settings.digest]).fetchall()
+        if not count:
             raise AudioError(
                 f"no features of {settings.digest} in {tables}; there are "
                 f"{', '.join(sorted(found)) or 'none'}. First: songs features, with the same options"
             )
-        return connection.execute(
-            f"select * exclude ({', '.join(LEFT_OUT)}) from features "
-            "where settings = ? and error is null and coalesce(fault, '') = '' order by song, sample",
-            [settings.digest],
-        ).df()
+        query = f"select * exclude (views) {chosen} order by song, sample"
+        reader = connection.sql(query, params=[settings.digest]).to_arrow_reader(AT_ONCE)
+        fields = [
+            (field.name, field.type.list_size if pa.types.is_fixed_size_list(field.type) else 1)
+            for field in features().schema  # DuckDB gives lists of any length
+            if field.name not in LEFT_OUT and not pa.types.is_string(field.type)
+        ]
+        names = [name if size == 1 else f"{name}_{i}" for name, size in fields for i in range(size)]
+        numbers, songs, start = np.empty((count, len(names)), np.float32), [], 0
+        for batch in reader:
+            songs += batch["song"].to_pylist()
+            columns = [_matrix(batch[name], size) for name, size in fields]
+            np.concatenate(columns, axis=1, out=numbers[start : start + len(batch)])
+            start += len(batch)
+    told = ~np.isnan(numbers).all(axis=0)
+    kept = numbers if told.all() else numbers[:, told]
+    return np.array(songs, dtype=object), np.array(names)[told], kept
 
 
-def _songs(tables: Path) -> pd.DataFrame:
+def _matrix(column: pa.Array, size: int) -> np.ndarray:
+    """(rows, size) float32 of a column of numbers, or of lists of so many."""
+    values = column if pa.types.is_floating(column.type) else column.flatten()
+    return values.to_numpy(zero_copy_only=False).astype(np.float32).reshape(-1, size)
+
+
+def _files(tables: Path) -> pd.DataFrame:
+    """A row a file that can be read, copies too."""
     with connect(tables, only=("files",)) as connection:
-        return connection.sql("select * from songs").df()
+        return connection.sql("select * from files where error is null order by path, path_bytes").df()
 
 
-def song_vectors(rows: pd.DataFrame) -> tuple[list[str], list[str], np.ndarray]:
-    """Songs, names of the numbers, and (songs, 2 d): mean and standard deviation over the samples of each."""
-    from songs.labelled import flattened
+def song_vectors(
+    song: np.ndarray, names: np.ndarray, numbers: np.ndarray
+) -> tuple[list[str], list[str], np.ndarray]:
+    """Songs, names of the numbers, and (songs, 2 d): mean and standard deviation over the samples of each.
 
-    numbers, names = flattened(rows)
-    samples = pd.DataFrame(numbers, columns=names).groupby(rows["song"].to_numpy())
-    vectors = pd.concat(
-        [samples.mean().add_suffix(", mean"), samples.std(ddof=0).add_suffix(", spread")], axis=1
-    )
-    return vectors.index.tolist(), vectors.columns.tolist(), vectors.to_numpy()
+    Samples stand by song. What cannot be told of a sample is left out of its song's.
+    """
+    songs, starts = np.unique(song.astype(str), return_index=True)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # of a song of which it can be told of no sample: NaN
+        parts = np.split(numbers.astype(float), starts[1:])
+        vectors = np.array([np.r_[np.nanmean(part, axis=0), np.nanstd(part, axis=0)] for part in parts])
+    return songs.tolist(), [f"{name}, {what}" for what in ("mean", "spread") for name in names], vectors
 
 
 # ---------------------------------------------------------------------------------------------- commands
@@ -123,7 +163,7 @@ def described(path: str, drawn: dict[str, Any]) -> list[dict[str, Any]]:
     from songs.features import Settings, describe_song
 
     rows = [row for row in describe_song(path, Settings(**drawn)) if not row["fault"]]
-    return [{name: value for name, value in row.items() if name not in LEFT_OUT} for row in rows]
+    return [{name: value for name, value in row.items() if name not in LEFT_OUT - {"song"}} for row in rows]
 
 
 def add_similar_arguments(parser: argparse.ArgumentParser) -> None:
@@ -134,18 +174,20 @@ def add_similar_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def similar(arguments: argparse.Namespace) -> int:
+    from songs.labelled import flattened
     from songs.neighbours import Features, similar
 
     settings = settings_of(arguments)
-    songs, columns, vectors = song_vectors(features_of(arguments.tables, settings))
-    of_song = _songs(arguments.tables).set_index("content").reindex(songs)
-    table = Features(
-        songs, of_song["path"].fillna("").tolist(), of_song["artist"].fillna("").tolist(), columns, vectors
-    )
+    songs, columns, vectors = song_vectors(*samples_of_songs(arguments.tables, settings))
+    of_song = _files(arguments.tables).drop_duplicates("content").set_index("content").loc[songs]
+    table = Features(songs, of_song["path"].tolist(), of_song["artist"].fillna("").tolist(), columns, vectors)
 
     def asked(path: str) -> tuple[str, np.ndarray]:
-        (song,), _, (vector,) = song_vectors(pd.DataFrame(described(path, asdict(settings))))
-        return song, vector
+        rows = pd.DataFrame(described(path, asdict(settings)))
+        numbers, names = flattened(rows)
+        (song,), own, (vector,) = song_vectors(rows["song"].to_numpy(), names, numbers)
+        place = {name: i for i, name in enumerate(own)}
+        return song, np.array([vector[place[name]] if name in place else np.nan for name in columns])
 
     return similar(arguments, table, asked=asked)
 
@@ -155,7 +197,7 @@ def duplicates(arguments: argparse.Namespace) -> int:
     from songs.fingerprint import SETTINGS, fingerprint_song
 
     code = each_song_told(FINGERPRINTS, partial(fingerprint_song), SETTINGS, arguments)
-    names = _songs(arguments.tables).set_index("content")["path"].to_dict()
+    names = _files(arguments.tables).drop_duplicates("content").set_index("content")["path"].to_dict()
     found = duplicates(arguments, read=lambda: _fingerprints(arguments.tables, SETTINGS), name_of=names.get)
     return max(code, found)
 

@@ -164,14 +164,16 @@ _KNOWN: dict[str, Table | Callable[[], Table]] = {
 }
 
 
-# One row a song: of the files that hold it the first by name tells of it.
+# One row a song: of the files that hold it one with label and artist tells of it, the first by name.
 _SONGS = """
 create view songs as
 select content, count(*) over one as copies,
     * exclude (content, path_bytes, bytes, modified, gone, error, written)
 from files where error is null
 window one as (partition by content)
-qualify row_number() over (partition by content order by path, path_bytes) = 1
+qualify row_number() over (
+    partition by content order by label is null, artist is null, path, path_bytes
+) = 1
 """
 
 

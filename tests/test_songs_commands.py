@@ -23,9 +23,10 @@ def music(tmp_path_factory):
     made = rendered.render(folder, artists_per_style=2, songs_per_artist=2, seconds=12)
     signal, rate = soundfile.read(folder / made[0].path)
     soundfile.write(folder / "copy.flac", signal[rate:] / 4, rate)
+    soundfile.write(folder / "short.flac", signal[: 2 * rate], rate)  # too short for a tempo
     with (folder.parent / "labels.csv").open("w", newline="") as file:
         rows = [(folder / song.path, "good" if song.genre in {"dance", "march"} else "bad") for song in made]
-        csv.writer(file).writerows([("path", "label"), *rows])
+        csv.writer(file).writerows([("path", "label"), *rows, (folder / "short.flac", "good")])
     return folder
 
 
@@ -47,9 +48,9 @@ def told(capsys, monkeypatch, in_this_process, tmp_path_factory, music):
 def test_from_files_to_answers(told, music):
     """In one test, since each step needs the ones before it."""
     (line,), _ = told("index", music, "--labels", music.parent / "labels.csv")
-    assert line == "17 files read, 0 as they were, 0 moved, 0 gone, 1 others passed over"
+    assert line == "18 files read, 0 as they were, 0 moved, 0 gone, 1 others passed over"
     (line,), _ = told("index", music)
-    assert line.startswith("0 files read, 17 as they were")
+    assert line.startswith("0 files read, 18 as they were")
 
     rows, _ = told(
         "query", "select genre, count(*) as n from songs group by 1 order by 1 nulls last", "--csv"
@@ -57,23 +58,41 @@ def test_from_files_to_answers(told, music):
     assert list(csv.reader(rows))[1:-1] == [[style, "4"] for style in sorted(rendered.STYLES)]
 
     (line,), _ = told("samples", *FEATURES)
-    assert line.startswith("17 songs: 0 done before, 34 rows written to samples")
+    assert line.startswith("18 songs: 0 done before, 35 rows written to samples")
     (line,), _ = told("features", *FEATURES)
-    assert line.startswith("17 songs: 0 done before, 34 rows written to features")
+    assert line.startswith("18 songs: 0 done before, 35 rows written to features")
     (line,), _ = told("features", *FEATURES)
-    assert line.startswith("17 songs: 17 done before, 0 rows")
+    assert line.startswith("18 songs: 18 done before, 0 rows")
 
     model = music.parent / "taste.skops"
-    lines, _ = told("train", "--out", model, "--scored", "majority,tree", "--folds", "2", *FEATURES)
-    assert any("16 songs of 8 artists" in line for line in lines) and model.is_file()
+    lines, notes = told("train", "--out", model, "--scored", "majority,tree", "--folds", "2", *FEATURES)
+    assert any("17 songs of 9 artists" in line for line in lines) and model.is_file()
+    assert "note: 1 of 17 songs name neither group nor artist nor album" in notes
     song = next(music.rglob("01*.flac"))
     lines, _ = told("like", song, "--model", model)
     assert str(song) in lines[0] and "of 2 samples" in lines[0]
+    assert lines[-1].startswith("  the model has learned from this very song")
+    lines, _ = told("like", music / "copy.flac", music / "short.flac", "--model", model)
+    assert (
+        sum("learned from" in line for line in lines) == 1 and len([li for li in lines if "good" in li]) >= 2
+    )
 
+    assert len(told("similar", music / "short.flac", "--k", "3", *FEATURES)[0]) == 4
     header, *lines = told("similar", song, "--k", "3", *FEATURES)[0]
     assert header.split("\t")[0] == "distance" and len(lines) == 3 and str(song) not in "".join(lines)
     lines, _ = told("duplicates")
     assert any("copy.flac" in line for line in lines)
+
+    # Copies of which two labels are told: none of them is taken.
+    twin = music / "twin.flac"
+    shutil.copyfile(song, twin)
+    labels = music.parent / "twin.csv"
+    labels.write_text(f"path,label\n{twin},neither\n")
+    told("index", music, "--labels", labels)
+    _, error = told("train", "--out", model, *FEATURES, code=1)
+    assert "have the labels" in error
+    twin.unlink()
+    told("index", music)
     lines, _ = told("distances", "--by", "genre", "--least", "4", "--permutations", "99")
     assert len([line for line in lines if " / " in line]) == 6
 
@@ -104,7 +123,7 @@ def test_a_collection_that_was_moved_keeps_what_is_known_of_it(told, music, tmp_
     lines, _ = told("index", music)
     assert lines[0] == f"moved: {song} -> {place / song.name}"
     (line,), _ = told("features", *FEATURES)
-    assert " 17 done before, 0 rows" in line
+    assert " 18 done before, 0 rows" in line
     shutil.move(place / song.name, song)
 
 

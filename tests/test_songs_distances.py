@@ -16,6 +16,7 @@ from songs.distances import (
     descriptions,
     map_of,
     only,
+    settings_of_rows,
     songs_of,
     stability,
     table_of,
@@ -138,7 +139,7 @@ def test_sets_come_from_the_tables_by_tag(tmp_path, sets):
             rows.append(
                 {
                     "song": song,
-                    "settings": DESCRIBED.digest,
+                    "settings": settings_of_rows(DESCRIBED),
                     "sample": int(sample.strip("[]")),
                     "rate": sound.rate,
                     "seconds": sound.seconds,

@@ -58,7 +58,12 @@ def songs_roc(results: Mapping) -> Figure:
     """
     curves = results["roc"]["rendered"]
     figure, panels = new_figure(
-        4.4, "Asked per song, the answer is better than asked per sample", 1, 2, sharex=True, sharey=True
+        4.4,
+        "Held-out answers about excerpts, and about songs; artists kept apart",
+        1,
+        2,
+        sharex=True,
+        sharey=True,
     )
     for axes, unit in zip(panels, ("samples", "songs"), strict=True):
         axes.plot([0, 1], [0, 1], ":", color=DARK_GREY, lw=1)
@@ -90,7 +95,7 @@ def songs_leaks(results: Mapping) -> Figure:
     leaks = results["leaks"]
     figure, panels = new_figure(
         3.6,
-        "What is not kept whole leaks: the same songs, the same learner",
+        "The same songs, the same learner: what is not kept whole leaks",
         1,
         len(leaks),
         squeeze=False,
@@ -203,7 +208,7 @@ def songs_stability(results: Mapping) -> Figure:
         for pair, row in sets["stability"].items()
         if row["songs"]
     ]
-    figure, axes = new_figure(3.6, "A distance between genres needs tens of songs of each, not thousands")
+    figure, axes = new_figure(3.6, "How much a distance between sets varies with fewer songs of each")
     for (pair, row), colour, marker in zip(pairs, PALETTE, MARKERS, strict=False):
         numbers = np.array([int(number) for number in row["songs"]])
         low, middle, high = np.array(list(row["songs"].values())).T / row["whole"]
@@ -226,7 +231,7 @@ def songs_duplicates(results: Mapping) -> Figure:
     """
     found = results["duplicates"]
     kinds = list(next(iter(found.values()))["kinds"])
-    figure, axes = new_figure(0.4 * len(kinds) + 1.6, "Copies are recognised though they were changed")
+    figure, axes = new_figure(0.4 * len(kinds) + 1.6, "Copies that were changed, and are recognised")
     signs = zip(found.items(), (BLUE, ORANGE), ("o", "^"), (-0.15, 0.15), strict=False)
     for (name, sets), colour, marker, shift in signs:
         for place, kind in enumerate(kinds):
@@ -246,7 +251,7 @@ def songs_scaling(results: Mapping) -> Figure:
 
     Reads ``songs_speed``: ``engines``, ``published``, ``cost``.
     """
-    figure, (left, right) = new_figure(3.8, "Two cores nearly halve the time; Spark adds a start", 1, 2)
+    figure, (left, right) = new_figure(3.8, "Speed-up over workers, and what more songs cost", 1, 2)
     series = {**results["engines"], "published: Spark": results["published"]["spark_seconds"]}
     styles = zip(series.items(), (BLUE, GREEN, BLACK), MARKERS, strict=False)
     for (name, seconds), colour, marker in styles:

@@ -1,4 +1,4 @@
-"""A WaveNet in PyTorch: the network, its loss, its file. Sizes and the definition: ``models.wavenet_parameters``.
+"""A WaveNet in PyTorch: network, loss, file. The definition and its sizes: ``models.wavenet_parameters``.
 
 Conventions
     codes      (rows, places) int64 of 0 to 255. A row is a piece of a clip.
@@ -61,13 +61,18 @@ class Network(nn.Module):
         self.settings, self.fault = settings, fault
         self.dilations = tuple(1 if fault == "undilated" else d for d in settings.dilations)
         generator = torch.Generator().manual_seed(seed)
+        last = f"layers.{len(self.dilations) - 1}.residual"  # leads nowhere: 0, and not learned
         for name, shape in settings.shapes().items():
             value = torch.zeros(shape)
             if len(shape) == 2 and name != "output" and not name.endswith("label"):
                 # The taps of now and then are summed: together they have twice the inputs.
                 inputs = 1 if name == "embedding" else shape[1] * (2 if name.endswith(("now", "then")) else 1)
                 value.normal_(generator=generator).mul_(inputs**-0.5)
-            self.register_parameter(name.replace(".", "_"), nn.Parameter(value))  # torch forbids dots
+            if name.startswith(last):
+                parameter = nn.Parameter(torch.zeros(shape), requires_grad=False)
+            else:
+                parameter = nn.Parameter(value)
+            self.register_parameter(name.replace(".", "_"), parameter)  # torch forbids dots
 
     def forward(self, codes: Tensor, *, labels: Tensor | None = None, wanted: Tensor | None = None) -> Tensor:
         """Logits of the next code, (n, codes): at ``wanted`` (n,) places of all rows end to end, or at all.
@@ -80,7 +85,7 @@ class Network(nn.Module):
             raise ValueError(f"a network of {settings.labels} labels, and labels are {labels}")
         rows, places = codes.shape
         h = p["embedding"][codes].permute(2, 0, 1).reshape(settings.residual, -1)
-        quiet = p["embedding"][SILENCE][:, None].expand(-1, rows)
+        quiet = p["embedding"][settings.codes // 2][:, None].expand(-1, rows)
         gated = []
         for layer, dilation in enumerate(self.dilations):
             now, then, bias = (p[f"layers.{layer}.{name}"] for name in ("now", "then", "bias"))
@@ -93,7 +98,7 @@ class Network(nn.Module):
             z = torch.tanh(y[:gate]) * torch.sigmoid(y[gate:])
             gated.append(z if wanted is None else z[:, wanted])
             residual, shift = p[f"layers.{layer}.residual"], p[f"layers.{layer}.residual_bias"][:, None]
-            if layer < len(self.dilations) - 1:  # the last one's leads nowhere
+            if layer < len(self.dilations) - 1:
                 h = h + torch.addmm(shift, residual, z)
                 y = (now + then) @ quiet + bias + of_row
                 quiet = quiet + residual @ (torch.tanh(y[:gate]) * torch.sigmoid(y[gate:])) + shift
@@ -135,8 +140,7 @@ def nats(
     fault : str
         Of ``FAULTS``.
     """
-    silence = torch.full_like(codes[:, :1], SILENCE)
-    inputs = codes if fault == "unshifted" else torch.cat([silence, codes[:, :-1]], dim=1)
+    inputs = codes if fault == "unshifted" else _before(codes)
     where = wanted.flatten().nonzero()[:, 0]
     targets = codes.flatten()[where] + (fault == "off_by_one")
     logits = network(inputs, labels=labels, wanted=where)
@@ -149,8 +153,12 @@ def predict(network: Network, codes: Tensor, *, labels: Tensor | None = None) ->
 
     Logits at t do not depend on ``codes[:, t:]``.
     """
-    inputs = torch.cat([torch.full_like(codes[:, :1], SILENCE), codes[:, :-1]], dim=1)
-    return network(inputs, labels=labels).view(*codes.shape, -1)
+    return network(_before(codes), labels=labels).view(*codes.shape, -1)
+
+
+def _before(codes: Tensor) -> Tensor:
+    """The input at each place: the code before it, silence at a row's beginning."""
+    return torch.cat([torch.full_like(codes[:, :1], SILENCE), codes[:, :-1]], dim=1)
 
 
 def bits(nats_of_all: float, count: int) -> float:
@@ -180,7 +188,9 @@ def load(path: Path | str) -> tuple[Network, dict]:
         raise ValueError(f"{path}: no settings of a WaveNet ({error})") from None
     network = Network(settings, seed=0)
     found = {name: tuple(value.shape) for name, value in arrays.items()}
-    if wrong := {name for name in found | settings.shapes() if found.get(name) != settings.shapes().get(name)}:
+    if wrong := {
+        name for name in found | settings.shapes() if found.get(name) != settings.shapes().get(name)
+    }:
         raise ValueError(
             f"{path}: {', '.join(sorted(wrong))} are not those of its settings, {settings}; likely edited"
         )

@@ -123,7 +123,7 @@ def _same_rate(own: int, wanted: int, path: str) -> None:
 
 def configs() -> list[str]:
     """Configs of models that can be trained, by name."""
-    patterns = ("vae_*", "fault_*", "classifier*")
+    patterns = ("vae_*", "fault_*", "classifier*", "wavenet*")
     return sorted(path.stem for pattern in patterns for path in FOLDER.glob(f"{pattern}.yaml"))
 
 

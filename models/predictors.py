@@ -12,8 +12,8 @@ Conventions
     uniform    8 bits.
     marginal   shares of the codes.
     markov     shares of the codes after each code; where one is rare, drawn to the marginal.
-    linear     the best fixed linear predictor: normalised least squares, order of ``ORDERS``. Its errors are a mixture
-               of Gaussians of fixed scales, weights fitted by EM: as heavy-tailed as they are.
+    linear     the best fixed linear predictor: normalised least squares, order of ``ORDERS``. Its errors
+               are a mixture of Gaussians of fixed scales, weights fitted by EM: as heavy-tailed as they are.
     scaled     the same, but the scales follow the mean absolute error of the last samples.
     adaptive   normalised least mean squares (Haykin 2014, chapter 6), order and step of ``ORDERS`` and
                ``STEPS``. It learns from each sample of what it predicts, after having predicted it, and goes
@@ -36,10 +36,11 @@ NAMES = ("uniform", "marginal", "markov", "linear", "scaled", "adaptive")
 SPACES = ("samples", "curve")
 ORDERS = (1, 2, 4, 8, 16, 32)
 STEPS = (0.002, 0.005, 0.02, 0.1, 0.3)
+STRENGTHS = (4.0, 64.0, 1024.0, 16384.0)
 FIXED_SCALES = 2.0 ** np.arange(-14, 0.5)  # standard deviations: from below a cell to full scale
 RELATIVE_SCALES = 2.0 ** np.arange(-3, 5.5)  # times the running mean of the absolute error
 FORGET = 0.98  # of that mean: it looks back over about 50 samples
-FITTED = 300_000  # samples that the weights of a mixture are fitted to, evenly spread
+FITTED = 100_000  # samples that the weights of a mixture are fitted to, evenly spread
 CHOSEN = 100_000  # samples at most that orders and the like are chosen on
 CHUNK = 50_000  # samples at once: what bounds the memory
 UNIFORM = 1e-4  # probability that goes to all codes alike: no code is impossible
@@ -73,14 +74,19 @@ def marginal(training: Clips, held_out: Clips) -> float:
     return _mean_bits(np.log2(_shares(training))[codes] for codes in held_out)
 
 
-def markov(training: Clips, held_out: Clips, *, strength: float = 16.0) -> float:
-    """Bits by shares after each code; ``strength`` observations of the marginal are added to each row."""
-    counts = np.zeros(CODES * CODES)
-    for codes in training:
-        counts += np.bincount(_pairs(codes), minlength=CODES * CODES)
-    table = counts.reshape(CODES, CODES) + strength * _shares(training)
-    table /= table.sum(axis=1, keepdims=True)
-    return _mean_bits(np.log2(table.ravel())[_pairs(codes)] for codes in held_out)
+def markov(training: Clips, held_out: Clips) -> float:
+    """Bits by shares after each code, with so many of ``STRENGTHS`` observations of the marginal in each."""
+
+    def run(fit: Clips, judge: Clips, strength: float) -> float:
+        counts = np.zeros(CODES * CODES)
+        for codes in fit:
+            counts += np.bincount(_pairs(codes), minlength=CODES * CODES)
+        table = counts.reshape(CODES, CODES) + strength * _shares(fit)
+        table /= table.sum(axis=1, keepdims=True)
+        return _mean_bits(np.log2(table.ravel())[_pairs(codes)] for codes in judge)
+
+    early, late = _divided(training)
+    return run(training, held_out, min(STRENGTHS, key=lambda strength: run(early, late, strength)))
 
 
 def _shares(clips: Clips) -> np.ndarray:
@@ -146,7 +152,7 @@ def linear(training: Clips, held_out: Clips, *, scaled: bool = False) -> Found:
         return _run(fit, judge, name, weights, FIXED_SCALES if not scaled else RELATIVE_SCALES, **options)
 
     tried = {
-        (name, order): run(_last(early, FITTED), late, name, order, moments[name][0])
+        (name, order): run(_last(early, 3 * FITTED), late, name, order, moments[name][0])
         for name in SPACES
         for order in ORDERS
     }
@@ -159,7 +165,7 @@ def adaptive(training: Clips, held_out: Clips) -> Found:
     early, late = _divided(training)
 
     def run(fit: Clips, judge: Clips, name: str, order: int, step: float) -> float:
-        return _run(_last(fit, 2 * FITTED), judge, name, np.zeros(order), RELATIVE_SCALES, step=step)
+        return _run(_last(fit, 3 * FITTED), judge, name, np.zeros(order), RELATIVE_SCALES, step=step)
 
     choices = [(name, order, step) for name in SPACES for order in ORDERS[2:] for step in STEPS]
     tried = {choice: run(early, late, *choice) for choice in choices}

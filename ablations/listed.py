@@ -63,7 +63,7 @@ def divide(config: DictConfig) -> Listed:
     pool = [i for i in wanted if i not in taken and labels[i] not in data.without]
     if not held_out or not pool or data.train > len(pool):
         raise ConfigError(
-            f"data {data.name}: {len(wanted)} files, {len(held_out)} held out, {len(pool)} left for training; "
+            f"data {data.name}: {len(wanted)} files, {len(held_out)} held out, {len(pool)} left to train on; "
             f"data.train={data.train} (0: all) of these are wanted, and data.validation={data.validation}"
         )
     if data.train:

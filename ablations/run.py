@@ -12,7 +12,8 @@ Conventions
 A model is what ``model._target_`` names: anything with ``train(signals, rate, *, seed)``, which yields steps,
 and either ``sample(count, *, seed)``, sounds, or ``probabilities(signals, rate)``, (sounds, labels), of its
 ``names``, or ``bits(paths, labels)``, numbers by name; then ``train`` is given paths too. Its ``train`` may
-take ``labels=`` too, and ``checkpoint=``, a file to write to and to go on from after an interrupt; it may have ``report()``, numbers for metrics.json, and ``save(path)``.
+take ``labels=`` too, and ``checkpoint=``, a file to write to and to go on from after an interrupt; it may
+have ``report()``, numbers for metrics.json, and ``save(path)``.
 
 A run is written to a hidden folder beside its place and renamed at the end, so it is there whole or not at
 all, whoever is interrupted and whoever else runs at the same time.

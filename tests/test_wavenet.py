@@ -389,7 +389,7 @@ def test_a_run_of_the_gate_tells_bits_beside_the_predictors(folder, capsys):
     assert told["bits"] < told["marginal"] < told["uniform"] == 8
     assert {"markov", "linear", "scaled", "adaptive"} <= set(told)
     assert told["model"]["receptive_field"] == 16
-    network, facts = wavenet.load(place / run.MODEL)
+    _, facts = wavenet.load(place / run.MODEL)
     assert facts["rate"] == 8000 and "cache" not in facts["training"]
     assert len(list((folder.parent / "codes").iterdir())) == 12
 
@@ -429,3 +429,60 @@ def test_the_shipped_sizes_are_the_settings():
     base = load(config_name="wavenet").model
     assert all(base[key] == value for key, value in vars(Settings()).items() if key in base)
     assert load(config_name="wavenet_source").model.residual == 128
+
+
+# Generation, from the shell
+
+
+@pytest.fixture
+def model_file(tmp_path):
+    model = trained(white(np.random.default_rng(0), 500))
+    model.save(tmp_path / "model.safetensors")
+    return tmp_path / "model.safetensors"
+
+
+def test_generate_stop_and_go_on(model_file, tmp_path, capsys):
+    """Two pieces and the rest of them later: the bits of one generation."""
+    pytest.importorskip("models.sampler")
+    soundfile.write(tmp_path / "clip.wav", 0.1 * np.sin(np.arange(4000) / 9), 16000, subtype="PCM_16")
+    options = ["--count", "2", "--seed", "3", "--temperature", ".9", "--prime", str(tmp_path / "clip.wav")]
+    whole, parts = tmp_path / "whole", tmp_path / "parts"
+    assert command.main(["generate", str(model_file), "--seconds", ".5", "--out", str(whole), *options]) == 0
+    assert command.main(["generate", str(model_file), "--seconds", ".2", "--out", str(parts), *options]) == 0
+    assert command.main(["resume", str(parts), "--seconds", ".3"]) == 0
+    assert "2 clips of 0.5 s" in capsys.readouterr().out
+    for name in ("00000.wav", "00001.wav"):
+        signal, rate = soundfile.read(whole / name)
+        assert rate == 8000 and len(signal) == 4000
+        assert (whole / name).read_bytes() == (parts / name).read_bytes()
+    assert (whole / "00000.wav").read_bytes() != (whole / "00001.wav").read_bytes()
+    assert command.main(["resume", str(parts)]) == 0  # nothing is left to do
+
+
+def test_mistakes_of_generation_are_told_in_one_line(model_file, tmp_path, capsys):
+    pytest.importorskip("models.sampler")
+    out = ["--out", str(tmp_path / "made")]
+    for arguments, message in (
+        (["generate", str(tmp_path / "no"), *out], "no: no model file"),
+        (["generate", str(model_file), "--seconds", "0", *out], "--seconds 0; a positive length"),
+        (["generate", str(model_file), "--prime", str(tmp_path / "no.wav"), *out], "no.wav: "),
+        (["generate", str(model_file), "--label", "seven", *out], "label 'seven'"),
+        (["generate", str(model_file), "--temperature", "0", *out], "temperature 0"),
+        (["generate", str(model_file), "--out", str(tmp_path)], "is not empty"),
+        (["resume", str(tmp_path)], "no generation that was begun"),
+    ):
+        assert command.main(arguments) == 2
+        error = capsys.readouterr().err
+        assert message in error and error.count("\n") == 1, error
+
+
+def test_a_model_makes_sounds_for_the_gate():
+    pytest.importorskip("models.sampler")
+    clips = white(np.random.default_rng(0), 300) + white(np.random.default_rng(1), 500)
+    model = trained(clips, conditional=True, labels=["a"] * 4 + ["b"] * 4)
+    sounds = model.sample(18, seed=0)
+    assert len(sounds) == 18 and {len(sound) for sound in sounds} == {300, 500}
+    again = model.sample(2, seed=0)
+    np.testing.assert_array_equal(again[1][:300], sounds[1][:300])
+    model.seconds = 0.05
+    assert {len(sound) for sound in model.sample(2, seed=0)} == {400}

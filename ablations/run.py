@@ -47,6 +47,7 @@ import gen_audio
 import metrics
 from ablations import tasks
 from ablations.config import FOLDER, ConfigError, check_sweep, keys, register, with_model_types
+from audio_distance.errors import AudioError
 from audio_distance.storage import replacing
 from study import results
 
@@ -326,7 +327,10 @@ def _hydra_arguments(arguments: Sequence[str]) -> tuple[str, list[str]]:
 def _reported(config: DictConfig) -> float:
     """``run`` of what Hydra composed, with a line on the terminal."""
     config = with_model_types(config)
-    number = run(config)
+    try:
+        number = run(config)
+    except AudioError as error:  # of a file of the data: one line, as of all that is wrong with a config
+        raise RunError(str(error)) from None
     name = read(folder(config), "record.json")["headline"].replace("_", " ")
     print(f"{folder(config)}: {name} {number:.4f}", flush=True)
     return number

@@ -15,8 +15,8 @@ $ python -m models generate runs/wavenet_digits/0/model.safetensors --seconds 10
 $ python -m models resume made --seconds 5                 # goes on with it, after an interrupt too
 
 CONFIG is a file of ``configs/`` (vae_simple, vae_residual, vae_hierarchical, vae_vector_quantised,
-vae_waveform, classifier and wavenet and their variants); what follows it are overrides, ``model.steps=200``, as in
-``python -m ablations run --help``.
+vae_waveform, classifier, wavenet and their variants); what follows it are overrides, ``model.steps=200``,
+as in ``python -m ablations run --help``.
 A training is a run of the gate: ``python -m ablations compare vae_simple_digits vae_residual_digits`` judges
 two, ``train CONFIG -m "seed=range(0,5)"`` makes several. An interrupted one goes on where it was.
 """
@@ -222,9 +222,9 @@ def resume(arguments: Sequence[str]) -> int:
 
 COMMANDS = {
     "train": train,
+    **{name: partial(use, name) for name in USES},
     "generate": generate,
     "resume": resume,
-    **{name: partial(use, name) for name in USES},
     "release": release,
     "predict": predict,
     "export": export,

@@ -394,6 +394,13 @@ def test_a_run_of_the_gate_tells_bits_beside_the_predictors(folder, capsys):
     assert len(list((folder.parent / "codes").iterdir())) == 12
 
 
+def test_a_damaged_file_is_named_in_one_line(folder, capsys):
+    (folder / "a" / "m0_0.wav").write_bytes(b"nothing")
+    assert command.main(["train", "wavenet", *arguments(folder)]) == 2
+    error = capsys.readouterr().err
+    assert "m0_0.wav: unreadable" in error and "Traceback" not in error
+
+
 def test_files_are_divided_by_group(folder):
     config = load(arguments(folder), config_name="wavenet")
     divided = listed.divide(config)

@@ -61,13 +61,16 @@ class Network(nn.Module):
         self.settings, self.fault = settings, fault
         self.dilations = tuple(1 if fault == "undilated" else d for d in settings.dilations)
         generator = torch.Generator().manual_seed(seed)
+        summed = {"now": 2, "then": 2, "skip": len(self.dilations)}  # products that are: inputs of one
         last = f"layers.{len(self.dilations) - 1}.residual"  # leads nowhere: 0, and not learned
         for name, shape in settings.shapes().items():
             value = torch.zeros(shape)
-            if len(shape) == 2 and name != "output" and not name.endswith("label"):
-                # The taps of now and then are summed: together they have twice the inputs.
-                inputs = 1 if name == "embedding" else shape[1] * (2 if name.endswith(("now", "then")) else 1)
-                value.normal_(generator=generator).mul_(inputs**-0.5)
+            if name == "embedding":
+                value = _waves(*shape, generator)
+            elif len(shape) == 2 and name != "output" and not name.endswith("label"):
+                value.normal_(generator=generator).mul_(
+                    (shape[1] * summed.get(name.split(".")[-1], 1)) ** -0.5
+                )
             if name.startswith(last):
                 parameter = nn.Parameter(torch.zeros(shape), requires_grad=False)
             else:
@@ -112,6 +115,17 @@ class Network(nn.Module):
     def parameters_by_name(self) -> dict[str, Tensor]:
         """The parameters under the names of ``Settings.shapes``."""
         return {name: getattr(self, name.replace(".", "_")) for name in self.settings.shapes()}
+
+
+def _waves(codes: int, channels: int, generator: torch.Generator) -> Tensor:
+    """An embedding in which near codes are near, (codes, channels): random Fourier features of the curve.
+
+    Rahimi and Recht 2007. Frequencies are those of a kernel that is as wide as a quarter of the curve.
+    """
+    curve = torch.linspace(-1, 1, codes)[:, None]
+    frequency = 4 * torch.randn(channels, generator=generator)
+    phase = 2 * math.pi * torch.rand(channels, generator=generator)
+    return 2**0.5 * torch.cos(frequency * curve + phase)
 
 
 def _shifted(h: Tensor, quiet: Tensor, dilation: int, *, ahead: bool) -> Tensor:

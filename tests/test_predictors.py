@@ -5,6 +5,8 @@ import pytest
 from scipy.signal import lfilter
 from scipy.stats import norm
 
+pytest.importorskip("numba", reason='pip install -e ".[report]"')
+
 from models import predictors
 from models.predictors import (
     RELATIVE_SCALES,

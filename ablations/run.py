@@ -11,8 +11,9 @@ Conventions
 
 A model is what ``model._target_`` names: anything with ``train(signals, rate, *, seed)``, which yields steps,
 and either ``sample(count, *, seed)``, sounds, or ``probabilities(signals, rate)``, (sounds, labels), of its
-``names``. Its ``train`` may take ``labels=`` too, and ``checkpoint=``, a file to write to and to go on from
-after an interrupt; it may have ``report()``, numbers for metrics.json, and ``save(path)``.
+``names``, or ``bits(paths, labels)``, numbers by name; then ``train`` is given paths too. Its ``train`` may
+take ``labels=`` too, and ``checkpoint=``, a file to write to and to go on from after an interrupt; it may
+have ``report()``, numbers for metrics.json, and ``save(path)``.
 
 A run is written to a hidden folder beside its place and renamed at the end, so it is there whole or not at
 all, whoever is interrupted and whoever else runs at the same time.
@@ -46,6 +47,7 @@ import gen_audio
 import metrics
 from ablations import tasks
 from ablations.config import FOLDER, ConfigError, check_sweep, keys, register, with_model_types
+from audio_distance.errors import AudioError
 from audio_distance.storage import replacing
 from study import results
 
@@ -203,7 +205,7 @@ def _make(config: DictConfig, stage: Path, place: Path, wanted: str) -> dict:
 
 
 def _trained(
-    model, task: tasks.Generation | tasks.Classification, config: DictConfig, place: Path, checkpoint: Path
+    model, task: tasks.Task, config: DictConfig, place: Path, checkpoint: Path
 ) -> tuple[int, Any, dict[int, dict[str, float]]]:
     """Train a model; its last step, what it made then, and what was measured, by step.
 
@@ -325,7 +327,10 @@ def _hydra_arguments(arguments: Sequence[str]) -> tuple[str, list[str]]:
 def _reported(config: DictConfig) -> float:
     """``run`` of what Hydra composed, with a line on the terminal."""
     config = with_model_types(config)
-    number = run(config)
+    try:
+        number = run(config)
+    except AudioError as error:  # of a file of the data: one line, as of all that is wrong with a config
+        raise RunError(str(error)) from None
     name = read(folder(config), "record.json")["headline"].replace("_", " ")
     print(f"{folder(config)}: {name} {number:.4f}", flush=True)
     return number

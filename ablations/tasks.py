@@ -1,9 +1,10 @@
-"""What a run measures: the sounds a model makes, or how it names sounds it has not heard.
+"""What a run measures: the sounds a model makes, or how it names or predicts sounds it has not heard.
 
 Conventions
     task      what a model can do decides: ``sample`` makes it a ``Generation``, ``probabilities`` a
-              ``Classification``. Both hold the data of a config, and tell a ``result`` of a model, numbers
-              of it (``measure``), and what is kept of it in files (``write``).
+              ``Classification``, ``bits`` a ``Prediction`` where ``generate`` is 0. All hold the data of a
+              config, and tell a ``result`` of a model, numbers of it (``measure``), and what is kept of it in
+              files (``write``).
     headline  the number a task is told by; lower is better. ``files`` are what ``write`` makes.
 """
 
@@ -20,7 +21,7 @@ from omegaconf import DictConfig
 from sklearn.metrics import recall_score
 
 import metrics
-from ablations import splits
+from ablations import listed, splits
 from ablations.config import ConfigError
 from audio_distance import describe_signal
 
@@ -29,8 +30,10 @@ SMALLEST_PROBABILITY = 1e-6  # 0 for what is true would make the log loss infini
 BINS = 10  # of the reliability diagram, as is usual
 
 
-def of(model, config: DictConfig) -> Generation | Classification:
-    """The task of a model. ConfigError for one that can do neither."""
+def of(model, config: DictConfig) -> Task:
+    """The task of a model. ConfigError for one that can do none."""
+    if hasattr(model, "bits") and not config.generate:
+        return Prediction(config)
     if hasattr(model, "sample"):
         return Generation(config)
     if hasattr(model, "probabilities"):
@@ -135,6 +138,35 @@ class Classification:
         return {}
 
 
+class Prediction:
+    """A model that predicts each sample from those before it.
+
+    metrics.json holds ``bits`` a sample of the held-out files, what the model compares itself with, and
+    ``samples``, how many these are. Files are not read here (``ablations.listed``), but by the model, in
+    pieces.
+    """
+
+    headline = "bits"
+    files = ()
+
+    def __init__(self, config: DictConfig) -> None:
+        data = listed.divide(config)
+        self.train, self.train_labels, self.rate = data.train, data.train_labels, data.rate
+        self.held_out, self.labels, self.checksums = data.held_out, data.held_out_labels, data.checksums
+
+    def result(self, model) -> dict[str, float]:
+        """The bits of the held-out files."""
+        return model.bits(self.held_out, self.labels)
+
+    def measure(self, result: dict[str, float]) -> dict[str, float]:
+        """All of them are numbers of metrics.json."""
+        return {**result, "files": len(self.held_out)}
+
+    def write(self, result: dict[str, float], stage: Path) -> dict:
+        """Nothing is kept, and there are no further numbers."""
+        return {}
+
+
 def scores(labels: Sequence[str], probabilities: np.ndarray, names: Sequence[str]) -> dict:
     """How good predictions are, as numbers of metrics.json.
 
@@ -192,3 +224,6 @@ def reliability(true_columns: np.ndarray, probabilities: np.ndarray) -> list[tup
 def embedded(sound: np.ndarray, rate: int) -> np.ndarray:
     """What the distance sees of a mono sound: ``metrics.embed`` over its divisors, (windows, 1032)."""
     return metrics.divided(describe_signal(sound, rate)[0])
+
+
+Task = Generation | Classification | Prediction

@@ -10,10 +10,13 @@ $ python -m models train classifier folds=sounds seed=0     # holds out the firs
 $ python -m models release classifier --out families.safetensors   # all folds scored, then trained on all
 $ python -m models predict families.safetensors recordings/ --csv names.csv
 $ python -m models export families.safetensors --out families.pt2  # its embedding, for other programs
+$ python -m models train wavenet data.name=FOLDER data.split_by=file data.validation=8   # or digits, without
+$ python -m models generate runs/wavenet_digits/0/model.safetensors --seconds 10 --temperature .9 --out made
+$ python -m models resume made --seconds 5                 # goes on with it, after an interrupt too
 
 CONFIG is a file of ``configs/`` (vae_simple, vae_residual, vae_hierarchical, vae_vector_quantised,
-vae_waveform, classifier and its variants); what follows it are overrides, ``model.steps=200``, as in
-``python -m ablations run --help``.
+vae_waveform, classifier, wavenet and their variants); what follows it are overrides, ``model.steps=200``,
+as in ``python -m ablations run --help``.
 A training is a run of the gate: ``python -m ablations compare vae_simple_digits vae_residual_digits`` judges
 two, ``train CONFIG -m "seed=range(0,5)"`` makes several. An interrupted one goes on where it was.
 """
@@ -123,7 +126,7 @@ def _same_rate(own: int, wanted: int, path: str) -> None:
 
 def configs() -> list[str]:
     """Configs of models that can be trained, by name."""
-    patterns = ("vae_*", "fault_*", "classifier*")
+    patterns = ("vae_*", "fault_*", "classifier*", "wavenet*")
     return sorted(path.stem for pattern in patterns for path in FOLDER.glob(f"{pattern}.yaml"))
 
 
@@ -203,9 +206,25 @@ def predict(arguments: Sequence[str]) -> int:
     return predict.main(arguments)
 
 
+def generate(arguments: Sequence[str]) -> int:
+    """Sound from a WaveNet, sample by sample; see ``models.generate``."""
+    from models import generate as commands
+
+    return commands.generate(arguments)
+
+
+def resume(arguments: Sequence[str]) -> int:
+    """Go on with it; see ``models.generate``."""
+    from models import generate as commands
+
+    return commands.resume(arguments)
+
+
 COMMANDS = {
     "train": train,
     **{name: partial(use, name) for name in USES},
+    "generate": generate,
+    "resume": resume,
     "release": release,
     "predict": predict,
     "export": export,

@@ -21,17 +21,17 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from audio_distance.audio import ChannelSums, mean_of_channels, read_source
 from audio_distance.containers import MAPPED_BYTES, RATES, give_back
 from audio_distance.errors import AudioError
 from audio_distance.features import peak_of, refuse_unfit
 from audio_distance.sources import Source, fault_of
+from study.datasets.mu_law import encode
 
 HELD_SAMPLES = 2**25  # of one song, mono, 128 MiB: 12 minutes at 44.1 kHz; a longer one is decoded twice
 MARGIN_SECONDS = 0.05  # of the song on either side of a sample, for the resampler: its filter is shorter
-MU = 255  # which gives 256 codes
 
 
 @dataclass(frozen=True)
@@ -289,42 +289,6 @@ def _resampled(excerpt: NDArray[np.float32], rate: int, target: int, margin: int
     first = margin * target // rate  # exact: see where the margin is chosen
     size = max(1, round((len(excerpt) - 2 * margin) * target / rate))
     return whole[first : first + size].copy()
-
-
-# ----------------------------------------------------------------------------------------------- mu-law
-
-
-def encode(signal: ArrayLike) -> NDArray[np.uint8]:
-    """Samples to mu-law codes, (samples,) in -1 to 1 -> (samples,) uint8; beyond full scale is clipped.
-
-        y = sign(x) ln(1 + mu |x|) / ln(1 + mu),    code = round((y + 1) / 2 * mu),    mu = 255
-
-    The continuous curve of which ITU-T G.711 has the segments, as WaveNet takes it (van den Oord et al. 2016,
-    arXiv:1609.03499, section 2.2): 256 codes, evenly spaced on the curve. None is exactly 0; silence is
-    128, and decodes to 8.6e-5, -81 dB. ``decode`` undoes it: ``encode(decode(code)) == code``.
-    ValueError for samples that are not finite.
-    """
-    samples = np.asarray(signal, np.float32)
-    if not np.isfinite(samples).all():
-        raise ValueError(
-            f"{np.count_nonzero(~np.isfinite(samples))} samples are NaN or infinite: no code is theirs"
-        )
-    magnitude = np.log1p(MU * np.minimum(np.abs(samples), 1)) / np.float32(math.log1p(MU))
-    return np.floor((np.copysign(magnitude, samples) + 1) / 2 * MU + np.float32(0.5)).astype(np.uint8)
-
-
-def decode(codes: ArrayLike) -> NDArray[np.float32]:
-    """Mu-law codes to samples, (samples,) integers in 0 to 255 -> (samples,) float32 in -1 to 1.
-
-        y = 2 code / mu - 1,    x = sign(y) ((1 + mu)^|y| - 1) / mu
-
-    ValueError for codes outside of 0 to 255, or of another type.
-    """
-    values = np.asarray(codes)
-    if values.dtype.kind not in "iu" or (values.size and not 0 <= values.min() <= values.max() <= MU):
-        raise ValueError(f"codes of type {values.dtype}; whole numbers from 0 to {MU} are needed")
-    curve = 2 * values.astype(np.float64) / MU - 1
-    return (np.sign(curve) * np.expm1(np.abs(curve) * math.log1p(MU)) / MU).astype(np.float32)
 
 
 def sample_song(path: str, settings: Settings) -> list[dict[str, Any]]:

@@ -1,4 +1,4 @@
-"""Samples of songs: where they start, that they hold what is there, and mu-law codes."""
+"""Samples of songs: where they start, and that they hold what is there."""
 
 import hashlib
 import pickle
@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from audio_distance import AudioError
 from songs import sampling
-from songs.sampling import Settings, consecutive, decode, encode, sample_song, samples_of, starts
+from songs.sampling import Settings, consecutive, sample_song, samples_of, starts
+from study.datasets.mu_law import encode
 
 CONTENT = hashlib.sha256(b"a song").hexdigest()
 RATES = (8_000, 22_050, 44_100, 48_000, 96_000)
@@ -236,35 +237,3 @@ class TestSamples:
         padded = np.pad(song, (40, 120))
         for cut, (start, end) in zip(sampling._cut(blocks, ranges, length), ranges, strict=True):
             np.testing.assert_array_equal(cut, padded[start + 40 : end + 40])
-
-
-class TestMuLaw:
-    def test_every_code_comes_back(self):
-        codes = np.arange(256, dtype=np.uint8)
-        np.testing.assert_array_equal(encode(decode(codes)), codes)
-        assert np.all(np.diff(decode(codes)) > 0)
-        np.testing.assert_allclose(decode(codes), -decode(codes)[::-1])
-
-    def test_closed_form(self):
-        """The ends, the two codes about zero, and one in between: y = 1/3 is (256^(1/3) - 1) / 255."""
-        np.testing.assert_allclose(decode([0, 255]), [-1, 1])
-        assert decode([170])[0] == pytest.approx((256 ** (1 / 3) - 1) / 255, rel=1e-6)
-        assert decode([128])[0] == pytest.approx((256 ** (1 / 255) - 1) / 255, rel=1e-6)
-        assert encode([0.0, 1.0, -1.0, 1.7, -9.0]).tolist() == [128, 255, 0, 255, 0]
-
-    @settings(max_examples=100, deadline=None)
-    @given(st.floats(-1, 1, width=32))
-    def test_half_a_step_at_most(self, sample):
-        """On the curve, steps are 2 / 255 wide; 1e-6 is of float32."""
-
-        def curve(x):
-            return np.sign(x) * np.log1p(255 * abs(x)) / np.log(256)
-
-        assert abs(curve(float(decode(encode([sample]))[0])) - curve(sample)) <= 1 / 255 + 1e-6
-
-    def test_refused(self):
-        with pytest.raises(ValueError, match="2 samples are NaN or infinite"):
-            encode([0.1, np.nan, np.inf])
-        for codes in ([256], [-1], [0.5]):
-            with pytest.raises(ValueError, match="whole numbers from 0 to 255"):
-                decode(codes)

@@ -157,6 +157,7 @@ class TestCluster:
         )
         done = alone(code, master)
         assert done.returncode == 0 and "process that read it died" in done.stdout, done.stderr[-2000:]
+        assert not any(text in done.stderr for text in ("log4j", "log level", " WARN ", " ERROR ")), done.stderr
 
 
 class TestRefusals:

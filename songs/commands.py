@@ -53,9 +53,13 @@ def index(arguments: argparse.Namespace) -> int:
         say(f"moved: {one} -> {other}")
     for path in found.gone:
         say(f"gone: {path}")
+    for path, place in found.repeated:
+        say(f"passed over: {path} leads to {place}, which is listed already")
+    passed = sum(count for _, count in found.passed)
+    kinds = ", ".join(f"{count} {kind}" for kind, count in found.passed)
     say(
         f"{found.read} files read, {found.unchanged} as they were, {len(found.moved)} moved, "
-        f"{len(found.gone)} gone, {found.passed} others passed over"
+        f"{len(found.gone)} gone, {passed} others passed over{kinds and f': {kinds}'}"
     )
     return _told(found.faults)
 

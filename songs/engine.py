@@ -292,6 +292,7 @@ def session(master: str) -> Iterator[Any]:
         return
     _refuse_silent(master)
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)  # else the workers take python3 of the path
+    os.environ.setdefault("LOG4J_CONFIGURATION_FILE", str(Path(__file__).with_name("log4j2.properties")))
     here = master.startswith("local") or "//127.0.0.1" in master
     if here:
         os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1")  # else the JVM looks for one, and says so
@@ -299,7 +300,6 @@ def session(master: str) -> Iterator[Any]:
     for key, value in {
         "spark.ui.enabled": "false",
         "spark.ui.showConsoleProgress": "false",
-        "spark.log.level": "OFF",  # of a worker that dies the rows tell, of all else the error
         # Where this checkout lies on the workers' disks too; and one thread for each of them.
         "spark.executorEnv.PYTHONPATH": os.pathsep.join([str(CHECKOUT), os.environ.get("PYTHONPATH", "")]),
         "spark.executorEnv.OMP_NUM_THREADS": "1",

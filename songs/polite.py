@@ -20,13 +20,15 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
-from urllib.robotparser import RobotFileParser
 
 from audio_distance import __version__
 from audio_distance.output import printable
 from songs.catalogues import fault_of_address, joined
+
+if TYPE_CHECKING:
+    from protego import Protego
 
 AGENT = "audio-distance"  # what robots.txt may call us
 PAGE_BYTES = 2**24  # of a page, at most
@@ -166,7 +168,7 @@ class Client:
         )
         proxies = {"http_proxy", "https_proxy", "all_proxy"}
         self._proxied = bool(proxies & {name.lower() for name in os.environ})  # then every peer is the proxy
-        self._robots: dict[str, RobotFileParser | str] = {}  # or why there is none
+        self._robots: dict[str, Protego | str] = {}  # or why there is none
         self._next: dict[str, float] = {}  # host -> when it may be asked again
 
     def __enter__(self) -> Client:
@@ -257,7 +259,7 @@ class Client:
 
     def _crawl_delay(self, address: str) -> float:
         rules = self._robots.get(_root(address))
-        if not isinstance(rules, RobotFileParser):
+        if rules is None or isinstance(rules, str):
             return 0.0
         rate = rules.request_rate(AGENT)
         return max(float(rules.crawl_delay(AGENT) or 0), rate.seconds / rate.requests if rate else 0.0)
@@ -273,17 +275,18 @@ class Client:
         rules = self._robots[root]
         if isinstance(rules, str):
             raise Fault(f"{root}/robots.txt cannot be had ({rules}), so nothing there may be asked for")
-        if not rules.can_fetch(AGENT, address):
+        if not rules.can_fetch(address, AGENT):
             raise Fault(f"{root}/robots.txt forbids {urlsplit(address).path or '/'} to {AGENT}")
         if (delay := self._crawl_delay(address)) > self.limits.longest_wait:
             raise Fault(f"{root}/robots.txt asks for {delay:g} s between requests, more than "
                         f"{self.limits.longest_wait:g} s")  # fmt: skip
 
-    def _rules(self, root: str, named: str) -> RobotFileParser:
+    def _rules(self, root: str, named: str) -> Protego:
+        # Python's own parser takes the first rule that matches and knows no * and $: the longest counts.
+        from protego import Protego
+
         text, status, _ = self.tried(lambda: self._read(f"{root}/robots.txt", named, robots=False), root)
-        rules = RobotFileParser()
-        rules.parse(text.splitlines() if status == 200 else [])
-        return rules
+        return Protego.parse(text if status == 200 else "")
 
     def _read(
         self, address: str, named: str, *, robots: bool = True, html: bool = False

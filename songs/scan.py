@@ -6,7 +6,9 @@ Conventions
                   under a new path, it has moved.
     original      is never written, renamed or touched.
     said          of a file: its label, group, tags, by a list of labels or by its folder. Who indexes again
-                  and says nothing leaves label and group as they were.
+                  and says nothing leaves label and group as they were, also of what was gone for a while.
+    passed        what is no row: files without an extension of audio that is read here, hidden ones, and
+                  folders that are listed already under another name.
 """
 
 from __future__ import annotations
@@ -18,10 +20,13 @@ import math
 import mmap
 import os
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, cast
+
+from pyarrow.dataset import dataset, field
 
 from audio_distance.audio import read_source
 from audio_distance.errors import AudioError
@@ -42,7 +47,8 @@ class Indexed:
 
     read: int
     unchanged: int
-    passed: int  # files without an extension of audio, and hidden ones
+    passed: tuple[tuple[str, int], ...]  # files: extension, "hidden" or "without extension"; how many
+    repeated: tuple[tuple[str, str], ...]  # folders, as links or behind them: path, where they are listed
     moved: tuple[tuple[str, str], ...]  # from, to
     gone: tuple[str, ...]
     faults: tuple[tuple[str, str], ...]  # of files and folders: path, why it cannot be read
@@ -62,7 +68,8 @@ def index(
     Parameters
     ----------
     folders : searched through links too, each real folder once
-        A folder that cannot be opened, and a link that leads nowhere or back, is a row with its error.
+        A folder that cannot be opened, and a link that leads nowhere or to what holds the folder, is a row
+        with its error. A link back into it, as of a loop, is no row, and told of.
     tables : folder of the tables
     labels : CSV file, optional
         See ``labels_of``. A tag that it no longer gives is found again in the file with ``check``.
@@ -80,7 +87,8 @@ def index(
         gone), a list that cannot be read or names what is not there, tables that cannot be written.
     """
     roots = [Path(os.path.abspath(folder)) for folder in folders]
-    sources, first_folders, passed = _listed(roots)
+    sources, first_folders = _listed(roots)
+    passed, repeated = _beside(roots, sources)
     said: dict[bytes, Row] | None = None
     if labels or label_by_folder:
         listed = labels_of(labels) if labels else {}
@@ -99,9 +107,7 @@ def index(
     }
     gone = _gone(known, sources, roots)
     waiting = {name: source for name, source in sources.items() if name not in same}
-    read = _read_into(
-        tables, waiting, known, said, {row["content"]: row for row in gone if row["content"]}, engine
-    )
+    read = _read_into(tables, waiting, known, said, _lost(tables, known, gone), engine)
     write_part(tables, FILES, [{**row, "gone": True} for row in gone])
     moved = _moved(gone, (row for row in read if row["path_bytes"] not in known))
     left = {path for path, _ in moved}
@@ -109,29 +115,61 @@ def index(
         read=len(read),
         unchanged=len(same),
         passed=passed,
+        repeated=repeated,
         moved=moved,
         gone=tuple(sorted(row["path"] for row in gone if row["path"] not in left)),
         faults=tuple(sorted((row["path"], row["error"]) for row in read if row["error"])),
     )
 
 
-def _listed(roots: Sequence[Path]) -> tuple[dict[bytes, Source], dict[bytes, str], int]:
-    """All files below the roots, each once; the first folder of each; how many others were passed over."""
+def _listed(roots: Sequence[Path]) -> tuple[dict[bytes, Source], dict[bytes, str]]:
+    """All files below the roots, each once; the first folder of each."""
     sources: dict[bytes, Source] = {}
     first_folders: dict[bytes, str] = {}
-    passed = 0
     for root in roots:
         if not root.is_dir():
             raise AudioError(f"{printable(str(root))} is no folder; give the folder that holds the songs")
-        listing = list_folder(root, "index")
-        passed += listing.passed
-        for source in listing.sources:
+        for source in list_folder(root, "index").sources:
             path = source.path or root  # of a folder's listing all have one
             name = os.fsencode(path)
             if name not in sources and len(path.relative_to(root).parts) > 1:
                 first_folders[name] = printable(path.relative_to(root).parts[0])
             sources.setdefault(name, source)
-    return sources, first_folders, passed
+    return sources, first_folders
+
+
+def _beside(
+    roots: Sequence[Path], sources: Container[bytes]
+) -> tuple[tuple[tuple[str, int], ...], tuple[tuple[str, str], ...]]:
+    """What lies below the roots and is not listed: ``Indexed.passed`` and ``repeated``."""
+    passed: set[str] = set()
+    repeated: dict[str, str] = {}
+    for root in roots:
+        places: dict[str, str] = {}  # real folder -> the name under which it is listed
+        waiting = [str(root)]  # in the order of list_folder: links last
+        while waiting:
+            for folder, folders, names in os.walk(waiting.pop(0)):
+                if (place := places.setdefault(os.path.realpath(folder), folder)) != folder:
+                    repeated[folder] = place
+                    folders.clear()
+                    continue
+                folders[:] = sorted(name for name in folders if not name.startswith("."))
+                links = filter(os.path.islink, (os.path.join(folder, name) for name in folders))
+                waiting += (link for link in links if os.fsencode(link) not in sources)
+                paths = (os.path.join(folder, name) for name in names)
+                passed.update(path for path in paths if os.fsencode(path) not in sources)
+    kinds = Counter(map(_kind, passed)).items()
+    return (
+        tuple(sorted(kinds, key=lambda kind: (-kind[1], kind[0]))),
+        tuple((printable(path), printable(place)) for path, place in sorted(repeated.items())),
+    )
+
+
+def _kind(path: str) -> str:
+    """Extension of a file that is passed over; of "5. Finale" it has none."""
+    name = os.path.basename(path)
+    found = re.search(r"\.[a-z0-9]{1,5}$", name.lower())
+    return "hidden" if name.startswith(".") else found[0] if found else "without extension"
 
 
 def _read_into(
@@ -139,7 +177,7 @@ def _read_into(
     sources: Mapping[bytes, Source],
     known: Mapping[bytes, Row],
     said: Mapping[bytes, Row] | None,
-    gone: Mapping[str, Row],
+    lost: Mapping[bytes | str, Row],
     engine: Mapping[str, Any],
 ) -> list[Row]:
     """The rows of all ``sources``, written chunk by chunk; those that are there already are not again."""
@@ -150,7 +188,7 @@ def _read_into(
         if said is not None:
             told = said[name]
         else:  # as it was, here or where the file lay before
-            before = known.get(name) or gone.get(row["content"]) or _NOTHING
+            before = known.get(name) or lost.get(row["content"]) or lost.get(name) or _NOTHING
             grouped = before["group"] != before["artist"]  # by a list
             told = {"label": before["label"], "group": before["group"] if grouped else None}
         row |= {key: value for key, value in told.items() if value is not None}
@@ -259,6 +297,23 @@ def _known(tables: Path) -> dict[bytes, Row]:
     with connect(tables, only=("files",)) as connection:
         rows = connection.sql("select * from files").to_arrow_table().to_pylist()
     return {row["path_bytes"]: _lasting(row) for row in rows}
+
+
+def _lost(tables: Path, known: Mapping[bytes, Row], gone: Sequence[Row]) -> dict[bytes | str, Row]:
+    """Rows of what is gone, now or since an earlier indexing, by path and by content; of several the last.
+
+    A content that is still there under another path is found only if it goes just now, and so may have moved:
+    else it is a copy, of which nothing was said.
+    """
+    parts = [str(part) for part in (tables / FILES.name).glob("*.parquet")]
+    rows = dataset(parts, schema=FILES.schema, format="parquet").to_table(filter=field("gone"))
+    earlier = rows.sort_by("written").to_pylist()
+    there = {row["content"] for row in known.values()}
+    found = {row["path_bytes"]: row for row in (*earlier, *gone)}
+    found |= {row["content"]: row for row in earlier if row["content"] not in there}
+    found |= {row["content"]: row for row in gone}
+    found.pop(None, None)  # of what could not be read
+    return found
 
 
 def _is_unchanged(row: Row, source: Source, said: Row | None) -> bool:

@@ -48,7 +48,7 @@ def told(capsys, monkeypatch, in_this_process, tmp_path_factory, music):
 def test_from_files_to_answers(told, music):
     """In one test, since each step needs the ones before it."""
     (line,), _ = told("index", music, "--labels", music.parent / "labels.csv")
-    assert line == "18 files read, 0 as they were, 0 moved, 0 gone, 1 others passed over"
+    assert line == "18 files read, 0 as they were, 0 moved, 0 gone, 1 others passed over: 1 .csv"
     (line,), _ = told("index", music)
     assert line.startswith("0 files read, 18 as they were")
 

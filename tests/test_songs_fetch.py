@@ -26,6 +26,7 @@ from audio_distance.errors import AudioError
 
 pytest.importorskip("httpx")
 pytest.importorskip("bs4")
+pytest.importorskip("protego")
 
 from songs import fetch as module
 from songs.catalogues import Song, is_open, songs_of_file, songs_of_page
@@ -339,6 +340,27 @@ class TestPolite:
         )
         assert "forbids" in only(bring("/a.wav")).fault
 
+    @pytest.mark.parametrize(
+        ("rules", "path", "may"),
+        [  # RFC 9309, 2.2.2 and 2.2.3: the longest rule counts, of two as long the one that allows
+            ("Allow: /\nDisallow: /private/\nDisallow: /*.wav$", "/private/a.ogg", False),
+            ("Allow: /\nDisallow: /private/\nDisallow: /*.wav$", "/b.wav", False),
+            ("Allow: /\nDisallow: /private/\nDisallow: /*.wav$", "/b.wav.ogg", True),
+            ("Disallow: /private/\nAllow: /private/open/", "/private/open/a.ogg", True),
+            ("Disallow: /songs\nAllow: /songs", "/songs/a.ogg", True),
+            ("Disallow: /*/live/", "/2001/live/a.ogg", False),
+            ("Disallow: /caf%C3%A9", "/caf%c3%a9.ogg", False),
+            ("Disallow: /%7Eana", "/~ana.ogg", False),
+            ("Disallow: /a.ogg?id=", "/a.ogg?id=3", False),
+            ("Disallow: /a\n\nUser-agent: *\nDisallow: /b", "/b.ogg", False),
+        ],
+    )
+    def test_which_rule_of_robots_counts(self, server, bring, rules, path, may):
+        server.answer[path.partition("?")[0]] = WAV
+        server.answer["/robots.txt"] = f"User-agent: *\n{rules}\n".encode()
+        assert only(bring(path)).state == ("fetched" if may else "failed")
+        assert server.paths() == ([path] if may else [])
+
     def test_robots_of_where_a_redirect_leads(self, server, bring):
         server.answer["/a.wav"] = lambda request: request.reply(302, b"", {"Location": "/private/a.wav"})
         server.answer["/robots.txt"] = b"User-agent: *\nDisallow: /private/\n"
@@ -356,6 +378,7 @@ class TestPolite:
         [
             ("", 1.0, 1.0),
             ("Crawl-delay: 7", 1.0, 7.0),
+            ("Crawl-delay: 1.5", 1.0, 1.5),
             ("Crawl-delay: 1", 3.0, 3.0),
             ("Request-rate: 1/5", 1.0, 5.0),
         ],

@@ -10,6 +10,7 @@ import pytest
 import soundfile
 
 from audio_distance.errors import AudioError
+from audio_distance.sources import list_folder
 from songs import scan
 from songs.__main__ import main
 from songs.labels import labels_of
@@ -280,6 +281,42 @@ class TestLabels:
         scanned(labels=tmp_path / "labels.csv")
         assert (files()["uno.wav"]["label"], files()["two.flac"]["label"]) == (None, "worst")
 
+    def test_of_a_folder_that_was_away(self, scanned, files, music, tmp_path):
+        """Through any number of indexings in between, and where it comes back under another name."""
+        labels = {"one.wav": "calm", "two.flac": "calm"}
+        (tmp_path / "labels.csv").write_text("path,group\nmusic/calm/one.wav,7\n")
+        scanned(labels=tmp_path / "labels.csv", label_by_folder=True)
+        for back in ("calm", "stille"):
+            (music / "calm").rename(tmp_path / "away")
+            assert len(scanned().gone) == 2 and scanned().gone == ()
+            (tmp_path / "away").rename(music / back)
+            assert scanned().read == 2
+            rows = files()
+            assert {name: rows[name]["label"] for name in labels} == labels
+            assert rows["one.wav"]["group"] == "7"
+
+    def test_of_what_was_away_the_content_goes_before_the_name(self, scanned, files, music, tmp_path, noise):
+        scanned(label_by_folder=True)
+        for path in [*music.glob("*/*.flac"), music / "loud" / "three.ogg"]:
+            path.rename(tmp_path / path.name)
+        scanned()
+        (tmp_path / "two.flac").rename(music / "loud" / "four.flac")
+        (tmp_path / "four.flac").rename(music / "calm" / "two.flac")
+        tagged(music / "loud" / "three.ogg", noise(4), artist="Ann")  # whose tag was mended meanwhile
+        scanned()
+        rows = files()
+        assert rows["four.flac"]["label"] == "calm" and rows["two.flac"]["label"] == "loud"
+        assert (rows["three.ogg"]["label"], rows["three.ogg"]["artist"]) == ("loud", "Ann")
+
+    def test_a_copy_of_what_is_there_has_no_label_of_a_copy_that_went(self, scanned, files, music, tmp_path):
+        shutil.copy(music / "calm" / "one.wav", music / "loud" / "uno.wav")
+        scanned(label_by_folder=True)
+        (music / "loud" / "uno.wav").unlink()
+        scanned()
+        shutil.copy(music / "calm" / "one.wav", music / "loud" / "eins.wav")
+        scanned()
+        assert files()["eins.wav"]["label"] is None
+
     @pytest.mark.parametrize(
         ("text", "reason"),
         [
@@ -331,6 +368,54 @@ class TestPlaces:
         reasons = {os.path.basename(path): reason for path, reason in found.faults}
         assert "which holds this set: not followed" in reasons["up"]
         assert "cannot be followed" in reasons["away"] and set(reasons) == {"up", "away"}
+
+    def test_every_link_that_is_passed_over_is_named_once(self, scanned, music, tmp_path):
+        """Loops, a folder with two names, and one that a link reaches from within another."""
+        shutil.copytree(music / "loud", tmp_path / "elsewhere" / "in")
+        for name, target in {
+            "calm/loop": music / "calm",
+            "calm/root": "..",
+            "first": tmp_path / "elsewhere",
+            "second": tmp_path / "elsewhere",
+            "within": tmp_path / "elsewhere" / "in",
+            ".hidden": music,
+        }.items():
+            (music / name).symlink_to(target)
+        found = scanned()
+        assert (found.read, found.faults) == (8, ()) and scanned().repeated == found.repeated
+        assert found.repeated == (
+            (str(music / "calm" / "loop"), str(music / "calm")),
+            (str(music / "calm" / "root"), str(music)),
+            (str(music / "second"), str(music / "first")),
+            (str(music / "within"), str(music / "first" / "in")),
+        )
+        listed = scanned(music, music / "calm")
+        assert (listed.unchanged, listed.repeated[0][0]) == (8, str(music / "calm" / "loop"))
+
+    def test_what_is_passed_over_is_counted_by_kind(self, scanned, music, tmp_path):
+        names = [
+            "a.wma",
+            "b.WMA",
+            "calm/c.ape",
+            "cover.jpg",
+            "No. 5",
+            "README",
+            ".nomedia",
+            ".d.wav",
+            "e.x y",
+        ]
+        for name in names:
+            (music / name).touch()
+        (music / "away").symlink_to(tmp_path / "not mounted")  # is a row
+        passed = scanned(music, music / "calm").passed
+        assert passed == (
+            ("without extension", 3),
+            (".wma", 2),
+            ("hidden", 2),
+            (".ape", 1),
+            (".jpg", 1),
+        )
+        assert sum(count for _, count in passed) == list_folder(music, "").passed
 
     def test_fifo(self, scanned, files, music):
         os.mkfifo(music / "pipe.wav")
@@ -387,8 +472,15 @@ class TestCommand:
         (music / "notes.txt").touch()
         assert main(arguments) == 0
         assert (
-            capsys.readouterr().out == "5 files read, 0 as they were, 0 moved, 0 gone, 1 others passed over\n"
+            capsys.readouterr().out
+            == "5 files read, 0 as they were, 0 moved, 0 gone, 1 others passed over: 1 .txt\n"
         )
+        (music / "again").symlink_to("calm")
+        assert main(arguments) == 0
+        assert capsys.readouterr().out.splitlines()[0] == (
+            f"passed over: {music / 'again'} leads to {music / 'calm'}, which is listed already"
+        )
+        (music / "again").unlink()
         (music / "calm" / "one.wav").rename(music / "calm" / "uno.wav")
         (music / "loud" / "five.mp3").write_bytes(b"")
         (music / "loud" / "four.flac").unlink()
@@ -397,7 +489,7 @@ class TestCommand:
         assert out.splitlines() == [
             f"moved: {music / 'calm' / 'one.wav'} -> {music / 'calm' / 'uno.wav'}",
             f"gone: {music / 'loud' / 'four.flac'}",
-            "2 files read, 2 as they were, 1 moved, 1 gone, 1 others passed over",
+            "2 files read, 2 as they were, 1 moved, 1 gone, 1 others passed over: 1 .txt",
         ]
         assert err.startswith(f"{music / 'loud' / 'five.mp3'}: 0 bytes") and err.count("\n") == 1
 

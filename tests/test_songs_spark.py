@@ -1,6 +1,7 @@
 """Spark gives the rows that processes give: in this machine, and by a cluster of a master and a worker."""
 
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -157,6 +158,7 @@ class TestCluster:
         )
         done = alone(code, master)
         assert done.returncode == 0 and "process that read it died" in done.stdout, done.stderr[-2000:]
+        assert not re.search("log4j|log level| WARN | ERROR ", done.stderr), done.stderr
 
 
 class TestRefusals:

@@ -1,8 +1,8 @@
 """Tempo and key, of one sample or of all samples of a song.
 
 Conventions
-    onsets         (frames,) how much rises at each frame, in any unit; ``frames_per_second`` is the rate over
-                   the hop length.
+    onsets         (frames,) how much rises at each frame, dB/s, mean over bands; ``frames_per_second`` is the
+                   rate over the hop length.
     pitch power    (12,) power of each pitch class, C first.
     key            "C major", "F# minor": tonic and mode, 24 in all.
 
@@ -33,6 +33,9 @@ from numpy.typing import NDArray
 
 SLOWEST, FASTEST = 40.0, 240.0  # BPM
 SHORTEST_SECONDS = 3.0  # two beats of the slowest tempo; of less no tempo is told
+# Standard deviation of the onsets in dB/s: that of a single tone whose level wavers by 1 dB, which is the least
+# one hears. A steady tone has 0.06 or less (of 41 Hz and more; its lines in neighbouring frames interfere).
+LEAST_ONSETS = 0.1
 
 # ----------------------------------------------------------------------------------------------- tempo
 
@@ -77,7 +80,7 @@ def pulse_of(onsets: NDArray[np.floating[Any]], frames_per_second: float) -> Pul
     peaks -= peaks.mean()
     frames = len(peaks)
     correlation = scipy.fft.irfft(np.abs(scipy.fft.rfft(peaks, 2 * frames)) ** 2)[: frames * 9 // 10]
-    if correlation[0] <= 1e-6 * frames:  # rises of a thousandth of a dB a second: rounding
+    if correlation[0] <= LEAST_ONSETS**2 * frames:
         return None
     correlation *= frames / (frames - np.arange(len(correlation)))  # over the pairs that there are
     power = np.abs(scipy.fft.rfft(peaks * np.hanning(frames), 2 * _PULSE_BINS)) ** 2

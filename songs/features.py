@@ -39,7 +39,8 @@ LOWEST_RATE = 16_000  # Hz: below it the upper bands of contrast would be empty
 MEL_BANDS, MFCC, CONTRAST_BANDS = 64, 20, 6
 LOWEST_HZ, LOW_HZ = 30.0, 150.0
 FLOOR_DB = -100.0
-ONSET_RANGE_DB = 60.0  # below the loudest band of a sample; what rises there (noise of 16 bits) begins nothing
+# Below the loudest band of a sample: what rises further down, as noise of 16 bits under a tone, begins nothing.
+ONSET_RANGE_DB = 60.0
 ROLLOFF = 0.85  # of the magnitude, librosa's default
 DELTA_FRAMES = 9  # of the line whose slope is the delta, librosa's default
 PITCHES_HZ = (65.0, 2100.0)  # C2 to C7: below, bins tell no semitones apart; above, overtones prevail
@@ -65,7 +66,7 @@ COLUMNS = (
     Column("chroma", 12, "share", "of the power from 65 to 2,100 Hz by pitch class, C first; adds up to 1"),
     Column("contrast_mean_db", CONTRAST_BANDS + 1, "dB", "peaks over valleys, by octaves from 200 Hz"),
     Column("contrast_sd_db", CONTRAST_BANDS + 1, "dB", "its standard deviation"),
-    Column("flux_mean_db_per_s", 1, "dB/s", "rises of the mel bands, 60 dB below the loudest or above; mean over bands and frames"),
+    Column("flux_mean_db_per_s", 1, "dB/s", "rises of the mel bands within 60 dB of the loudest, mean"),
     Column("flux_sd_db_per_s", 1, "dB/s", "standard deviation over frames of their mean over bands"),
     Column("centroid_mean_hz", 1, "Hz", "frequency, weighted by magnitude"),
     Column("centroid_sd_hz", 1, "Hz", "its standard deviation"),

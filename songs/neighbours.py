@@ -179,13 +179,13 @@ def _check(
     for numbers, called in ((vectors, names), (query[None], ["asked about"])):
         for row, column in np.argwhere(np.isinf(numbers))[:1]:
             raise ValueError(
-                f"song {called[row]}: {columns[column]} is {numbers[row, column]}; likely a fault of the step "
-                "before: what a song has not is NaN"
+                f"song {called[row]}: {columns[column]} is {numbers[row, column]}; likely a fault of the "
+                "step before: what a song has not is NaN"
             )
 
 
 def _spreads(vectors: NDArray[np.float64]) -> NDArray[np.float64]:
-    """A standard deviation of each feature, (d,), of a normal distribution with these quartiles; 0 of none."""
+    """Of each feature, (d,): the standard deviation of a normal distribution with its quartiles; 0 of none."""
     spread = np.zeros(vectors.shape[1])
     whole = ~np.isnan(vectors).any(axis=0)
     for chosen, percentile in (

@@ -33,8 +33,8 @@ from numpy.typing import NDArray
 
 SLOWEST, FASTEST = 40.0, 240.0  # BPM
 SHORTEST_SECONDS = 3.0  # two beats of the slowest tempo; of less no tempo is told
-# Standard deviation of the onsets in dB/s: that of a single tone whose level wavers by 1 dB, which is the least
-# one hears. A steady tone has 0.06 or less (of 41 Hz and more; its lines in neighbouring frames interfere).
+# dB/s, standard deviation of the onsets: that of a single tone whose level wavers by 1 dB, the least one hears.
+# A steady tone of 41 Hz or more has 0.06 at most, since its two lines interfere; tracks of music 37 or more.
 LEAST_ONSETS = 0.1
 
 # ----------------------------------------------------------------------------------------------- tempo

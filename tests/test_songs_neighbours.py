@@ -82,7 +82,7 @@ class TestNearest:
         assert far.distance == pytest.approx(10, rel=1e-9)
 
     def test_words_of_groups(self):
-        """Of many columns the group is named, with its share: 3 x 4, 2 x 1 and 1 x 9 of 23 squared spreads."""
+        """Of many columns the group is named, with its share: 12, 2 and 9 of 23 squared spreads."""
         columns = [f"mfcc_mean_db_{i}, mean" for i in range(3)]
         columns += [f"chroma_{i}, spread" for i in range(2)] + ["song_tempo_bpm, mean"]
         rng = np.random.default_rng(2)

@@ -39,7 +39,7 @@ LOWEST_RATE = 16_000  # Hz: below it the upper bands of contrast would be empty
 MEL_BANDS, MFCC, CONTRAST_BANDS = 64, 20, 6
 LOWEST_HZ, LOW_HZ = 30.0, 150.0
 FLOOR_DB = -100.0
-# Below the loudest band of a sample: what rises further down, as noise of 16 bits under a tone, begins nothing.
+# Below the loudest band of a sample: what rises further down, as noise of 16 bits does, begins nothing.
 ONSET_RANGE_DB = 60.0
 ROLLOFF = 0.85  # of the magnitude, librosa's default
 DELTA_FRAMES = 9  # of the line whose slope is the delta, librosa's default

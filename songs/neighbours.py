@@ -185,7 +185,7 @@ def _check(
 
 
 def _spreads(vectors: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Of each feature, (d,): the standard deviation of a normal distribution with its quartiles; 0 of none."""
+    """Of each feature, (d,): the standard deviation of a normal distribution with its quartiles, or 0."""
     spread = np.zeros(vectors.shape[1])
     whole = ~np.isnan(vectors).any(axis=0)
     for chosen, percentile in (

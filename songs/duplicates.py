@@ -265,7 +265,7 @@ def duplicates(
     pairs = find_duplicates({row["song"]: from_row(row) for row in read()}, least_share=args.share)
     lines = []
     for p in pairs:
-        numbers = f"{p.share:.2f}", f"{p.matches}", f"{p.speed:.4f}", f"{p.offset:.2f}"
+        numbers = f"{p.share:.2f}", f"{p.matches}", f"{p.speed:.4f}", f"{p.offset:z.2f}"
         lines.append((f"{p.group}", name_of(p.first), name_of(p.second), *numbers))
     say_rows([[field.name for field in fields(Duplicate)], *lines], out)
     return 0

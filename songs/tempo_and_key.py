@@ -33,9 +33,10 @@ from numpy.typing import NDArray
 
 SLOWEST, FASTEST = 40.0, 240.0  # BPM
 SHORTEST_SECONDS = 3.0  # two beats of the slowest tempo; of less no tempo is told
-# dB/s, standard deviation of the onsets: of a single tone whose level wavers by 1 dB, the least one hears.
-# A steady tone of 41 Hz or more has 0.06 at most, since its two lines interfere; tracks of music 37 or more.
-LEAST_ONSETS = 0.1
+# dB/s, standard deviation of the onsets, below which nothing begins. A steady tone of 30 Hz or more has 0.7 at
+# most, at rates of 16 to 96 kHz: its lines at both signs of frequency interfere. Notes of a sine have 30 or
+# more, and 840 samples of music 37 or more.
+LEAST_ONSETS = 1.0
 
 # ----------------------------------------------------------------------------------------------- tempo
 

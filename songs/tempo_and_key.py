@@ -34,8 +34,8 @@ from numpy.typing import NDArray
 SLOWEST, FASTEST = 40.0, 240.0  # BPM
 SHORTEST_SECONDS = 3.0  # two beats of the slowest tempo; of less no tempo is told
 # dB/s, standard deviation of the onsets; below it nothing begins. A steady tone of 30 Hz or more has 0.7 at
-# most, at rates from 16 to 96 kHz, as its lines at both signs of frequency interfere. The least of 840 samples
-# of music has 37, and notes of a single sine 30.
+# most, at rates from 16 to 96 kHz, as its lines at both signs of frequency interfere. The least of 840
+# samples of music has 37, and notes of a single sine 30.
 LEAST_ONSETS = 1.0
 
 # ----------------------------------------------------------------------------------------------- tempo

@@ -18,6 +18,7 @@ from typing import Any
 
 from audio_distance.errors import AudioError
 from audio_distance.output import complain, printable, say
+from songs.terminal import number_above, whole_number
 
 
 def engine_of(arguments: argparse.Namespace) -> dict[str, Any]:
@@ -66,9 +67,13 @@ def index(arguments: argparse.Namespace) -> int:
 
 def add_samples_arguments(parser: argparse.ArgumentParser) -> None:
     many = parser.add_mutually_exclusive_group()
-    many.add_argument("--count", type=int, default=30, metavar="N", help="samples of a song, default 30")
+    many.add_argument(
+        "--count", type=whole_number(1), default=30, metavar="N", help="samples of a song, default 30"
+    )
     many.add_argument("--whole", action="store_true", help="all of every song, cut end to end")
-    parser.add_argument("--seconds", type=float, default=5.0, metavar="S", help="of a sample, default 5")
+    parser.add_argument(
+        "--seconds", type=number_above(0), default=5.0, metavar="S", help="of a sample, default 5"
+    )
     parser.add_argument(
         "--rate", type=int, default=22050, metavar="HZ", help="to which all are resampled, default 22050"
     )

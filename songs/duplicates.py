@@ -27,6 +27,7 @@ import scipy.signal
 import soxr
 
 from songs.fingerprint import Fingerprint, align, candidates, fingerprint, fingerprint_song, from_row
+from songs.terminal import number_above, say_rows
 
 __all__ = [
     "Duplicate",
@@ -244,7 +245,7 @@ def add_duplicates_arguments(parser: argparse.ArgumentParser) -> None:
     """--share of ``songs duplicates``."""
     parser.add_argument(
         "--share",
-        type=float,
+        type=number_above(0, most=1),
         default=LEAST_SHARE,
         help="of the moments in their overlap that two songs have in common, at least (default: %(default)s)",
     )
@@ -257,16 +258,14 @@ def duplicates(
     name_of: Callable[[str], str] = str,
     out: TextIO | None = None,
 ) -> int:
-    """``songs duplicates``: a line a pair, tab-separated. ``read`` gives rows of ``fingerprint_song``."""
+    """``songs duplicates``: a line a pair, tab-separated. ``read`` gives rows of ``fingerprint_song``.
+
+    Names are written as ``terminal.cell`` says: a tab or a newline of theirs as an escape.
+    """
     pairs = find_duplicates({row["song"]: from_row(row) for row in read()}, least_share=args.share)
     lines = []
     for p in pairs:
-        numbers = f"{p.share:.2f}", f"{p.matches}", f"{p.speed:.4f}", f"{p.offset:.2f}"
+        numbers = f"{p.share:.2f}", f"{p.matches}", f"{p.speed:.4f}", f"{p.offset:z.2f}"
         lines.append((f"{p.group}", name_of(p.first), name_of(p.second), *numbers))
-    return _print([field.name for field in fields(Duplicate)], lines, out)
-
-
-def _print(header: Iterable[str], lines: Iterable[Iterable[str]], out: TextIO | None) -> int:
-    for line in [header, *lines]:
-        print("\t".join(line), file=out)
+    say_rows([[field.name for field in fields(Duplicate)], *lines], out)
     return 0

@@ -39,6 +39,8 @@ LOWEST_RATE = 16_000  # Hz: below it the upper bands of contrast would be empty
 MEL_BANDS, MFCC, CONTRAST_BANDS = 64, 20, 6
 LOWEST_HZ, LOW_HZ = 30.0, 150.0
 FLOOR_DB = -100.0
+# Below the loudest band of a sample: what rises further down, as noise of 16 bits does, begins nothing.
+ONSET_RANGE_DB = 60.0
 ROLLOFF = 0.85  # of the magnitude, librosa's default
 DELTA_FRAMES = 9  # of the line whose slope is the delta, librosa's default
 PITCHES_HZ = (65.0, 2100.0)  # C2 to C7: below, bins tell no semitones apart; above, overtones prevail
@@ -64,7 +66,7 @@ COLUMNS = (
     Column("chroma", 12, "share", "of the power from 65 to 2,100 Hz by pitch class, C first; adds up to 1"),
     Column("contrast_mean_db", CONTRAST_BANDS + 1, "dB", "peaks over valleys, by octaves from 200 Hz"),
     Column("contrast_sd_db", CONTRAST_BANDS + 1, "dB", "its standard deviation"),
-    Column("flux_mean_db_per_s", 1, "dB/s", "rises of the mel bands, mean over bands and frames"),
+    Column("flux_mean_db_per_s", 1, "dB/s", "rises of the mel bands within 60 dB of the loudest, mean"),
     Column("flux_sd_db_per_s", 1, "dB/s", "standard deviation over frames of their mean over bands"),
     Column("centroid_mean_hz", 1, "Hz", "frequency, weighted by magnitude"),
     Column("centroid_sd_hz", 1, "Hz", "its standard deviation"),
@@ -113,7 +115,7 @@ class Settings(sampling.Settings):
 
     @property
     def digest(self) -> str:
-        return f"features-1{'-harmonic' if self.harmonic else ''}-{super().digest}"
+        return f"features-2{'-harmonic' if self.harmonic else ''}-{super().digest}"
 
 
 # --------------------------------------------------------------------------------------------- spectra
@@ -137,7 +139,7 @@ class _Spectra(NamedTuple):
     magnitude: NDArray[np.float32]  # (bins, frames)
     power: NDArray[np.float32]
     log_mel: NDArray[np.float32]  # dB, (bands, frames)
-    onsets: NDArray[np.float32]  # dB/s, (frames - 1,): mean over bands of what rises
+    onsets: NDArray[np.float32]  # dB/s, (frames - 1,): mean over bands of what rises, if it is audible
     pitch_power: NDArray[np.float64]  # (12,) power of each pitch class
 
     @property
@@ -174,7 +176,8 @@ def _spectra(signal: NDArray[np.float32], rate: int) -> _Spectra:
     magnitude = magnitudes(signal, n_fft, hop)
     power = magnitude * magnitude
     log_mel = _db(_mel(rate, n_fft) @ power)
-    rises = np.maximum(np.diff(log_mel, axis=1), 0).mean(axis=0) * np.float32(rate / hop)
+    audible = np.maximum(log_mel, log_mel.max() - np.float32(ONSET_RANGE_DB))
+    rises = np.maximum(np.diff(audible, axis=1), 0).mean(axis=0) * np.float32(rate / hop)
     long, _ = frame_sizes(rate, seconds=PITCH_SECONDS)
     by_pitch = _pitch_classes(rate, long) @ (magnitudes(signal, long, long // 2) ** 2).mean(axis=1)
     frequencies = np.arange(n_fft // 2 + 1) * (rate / n_fft)

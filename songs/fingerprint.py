@@ -257,8 +257,8 @@ def fingerprint_song(path: str) -> list[dict[str, Any]]:
     """One row of a file: ``song`` (sha256 of its bytes), ``seconds``, ``rate`` (Hz, as stored), ``anchors``
     (bytes of float32) and ``vectors`` (bytes of int8, 96 an anchor), little-endian.
 
-    Any type that the package reads, of any length, in blocks. AudioError, which names the path, for what
-    cannot be read.
+    Any type that the package reads, of any length, in blocks. AudioError for what cannot be read: the reason
+    alone, since ``songs.engine`` names the path.
     """
     file = Path(path)
     source = Source(path, file, fault=fault_of(file))
@@ -276,8 +276,8 @@ def fingerprint_song(path: str) -> list[dict[str, Any]]:
         parts.append(resampler.resample_chunk(np.empty(0, np.float32), last=True))
         channels.notes()  # refuses channels that cancel each other
         found = fingerprint(np.concatenate(parts), RATE)
-    except (AudioError, OSError) as error:
-        raise AudioError(f"{path!r}: {error}") from None
+    except OSError as error:
+        raise AudioError(f"unreadable ({error.strerror or error}); likely a disk that failed") from None
     return [
         {
             "song": hashlib.sha256(data).hexdigest(),

@@ -100,7 +100,7 @@ def test_from_files_to_answers(told, music):
 @pytest.mark.parametrize(
     ("command", "arguments", "message"),
     [
-        ("train", ("--out", "x.skops", "--count", "7"), "no features of features-1-samples-1-7x5s-22050Hz"),
+        ("train", ("--out", "x.skops", "--count", "7"), "no features of features-2-samples-1-7x5s-22050Hz"),
         ("query", ("select nothing from songs",), "error: query:"),
         ("index", ("nowhere",), "nowhere is no folder"),
         ("features", ("--rate", "22"), "Was it given in kHz?"),

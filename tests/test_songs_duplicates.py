@@ -322,13 +322,23 @@ class TestFiles:
         assert line.share > 0.99 and line.offset == pytest.approx(0, abs=0.01)
         assert found.seconds == row["seconds"]
 
-    def test_faults_are_named(self, songs, tmp_path):
+    def test_faults_are_named(self, songs, tmp_path, monkeypatch):
+        def failing(*_, **__):
+            raise OSError(5, "Input/output error", "song.ogg")
+
         path = tmp_path / "song.ogg"
         soundfile.write(path, songs["song 1"], RATE)
         path.write_bytes(path.read_bytes()[:-5000])
-        for bad in (path, tmp_path / "missing.wav", tmp_path):
-            with pytest.raises(AudioError, match=str(bad)):
+        # The reason alone: whoever runs it over many names the path.
+        for bad, reason in ((path, "truncated"), (tmp_path, "a folder, where a file is needed")):
+            with pytest.raises(AudioError, match=f"^{reason}"):
                 fingerprint_song(str(bad))
+        with pytest.raises(AudioError, match="No such file"):
+            fingerprint_song(str(tmp_path / "missing.wav"))
+        monkeypatch.setattr(fingerprint, "read_source", failing)
+        with pytest.raises(AudioError, match=r"^unreadable \(Input/output error\); likely a disk"):
+            fingerprint_song(str(path))
+        monkeypatch.undo()
         opposite = tmp_path / "opposite.wav"
         soundfile.write(opposite, np.column_stack([songs["song 1"], -songs["song 1"]]), RATE)
         with pytest.raises(AudioError, match="cancel"):
@@ -360,3 +370,20 @@ class TestCommands:
         group, first, second, *_, speed, offset = line.split("\t")
         assert group == "0" and {first, second} == {"copy", "song 2"}
         assert abs(float(speed) - 1) < 1e-3 and abs(abs(float(offset)) - 2) < 0.05
+
+    def test_names_break_no_row(self):
+        whole = drawn(1, TestAlign.ANCHORS)
+        row = {name: getattr(whole, name).tobytes() for name in ("anchors", "vectors")} | {"seconds": 9.0}
+        names = {"1": "a\ttab.flac", "2": "b\nline.flac"}
+        out = io.StringIO()
+        args = self.parsed(duplicates.add_duplicates_arguments)
+        rows = [row | {"song": song} for song in names]
+        assert duplicates.duplicates(args, read=lambda: rows, name_of=names.get, out=out) == 0
+        _, line = out.getvalue().splitlines()
+        assert line.split("\t") == ["0", r"a\ttab.flac", r"b\nline.flac", "1.00", "200", "1.0000", "0.00"]
+
+    @pytest.mark.parametrize("share", ["2", "0", "-1", "nan", "half"])
+    def test_a_share_out_of_its_limits_is_wrong_use(self, share, capsys):
+        with pytest.raises(SystemExit, match="2"):
+            self.parsed(duplicates.add_duplicates_arguments, "--share", share)
+        assert f"argument --share: '{share}', and a number above 0, and of at" in capsys.readouterr().err

@@ -50,13 +50,14 @@ from songs.tempo_and_key import key_relation, tempo_relation
 from study.datasets import packaged
 from study.datasets import songs as rendered
 
+DATA = ()
 NEEDS = ("the extra songs", "game-music")
 TAKES = "half an hour"
 
 RATE = 22_050  # Hz
 SAMPLES = {"rendered": Settings(RATE, count=6), "packages": Settings(RATE, count=30)}  # 31 s hold 6
 RELATED = (("menu.opus", "menu_enhanced.opus"),)  # two editions of one piece, by their names
-EXCERPT = 60  # seconds of a song that are edited
+EXCERPT = 30  # seconds of a song that are edited
 YES = {"rendered": "good", "packages": "wesnoth"}
 GROUP = {"rendered": "genre", "packages": "package"}  # what the points of a map are coloured by
 FOLDS = {"rendered": 5, "packages": 3}  # of artists: what is not Wesnoth's has three

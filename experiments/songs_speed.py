@@ -40,6 +40,7 @@ from songs.stages import each_song
 from songs.tables import FILES, connect, features, write_part
 from study.datasets import songs as rendered
 
+DATA = ()
 NEEDS = ("the extras songs and spark, and Java",)
 TAKES = "ten minutes"
 

@@ -32,6 +32,7 @@ from audio_distance.views import PARTS, RATE
 from songs.sampling import Settings, samples_of
 from songs.stages import each_song
 from songs.tables import DESCRIPTIONS, connect
+from songs.terminal import number_above, whole_number
 
 Row = dict[str, Any]
 
@@ -290,12 +291,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--unit", choices=UNITS, default="song", help="of test and interval; artist is the cautious choice"
     )
     parser.add_argument(
-        "--least", type=int, default=LEAST_SONGS, metavar="N", help=f"units of a set, default {LEAST_SONGS}"
+        "--least",
+        type=whole_number(2),
+        default=LEAST_SONGS,
+        metavar="N",
+        help=f"units of a set, default {LEAST_SONGS}",
     )
-    parser.add_argument("--permutations", type=int, default=999, metavar="N", help="default 999")
-    parser.add_argument("--seed", type=int, default=0, metavar="N", help="default 0")
-    parser.add_argument("--count", type=int, default=DESCRIBED.count, metavar="N", help="samples a song")
-    parser.add_argument("--seconds", type=float, default=DESCRIBED.seconds, metavar="S", help="of a sample")
+    parser.add_argument("--permutations", type=whole_number(99), default=999, metavar="N", help="default 999")
+    parser.add_argument("--seed", type=whole_number(0), default=0, metavar="N", help="default 0")
+    parser.add_argument(
+        "--count", type=whole_number(1), default=DESCRIBED.count, metavar="N", help="samples a song"
+    )
+    parser.add_argument(
+        "--seconds", type=number_above(0), default=DESCRIBED.seconds, metavar="S", help="of a sample"
+    )
 
 
 def main(arguments: argparse.Namespace, **engine: Any) -> int:

@@ -186,8 +186,7 @@ def similar(arguments: argparse.Namespace) -> int:
         rows = pd.DataFrame(described(path, asdict(settings)))
         numbers, names = flattened(rows)
         (song,), own, (vector,) = song_vectors(rows["song"].to_numpy(), names, numbers)
-        place = {name: i for i, name in enumerate(own)}
-        return song, np.array([vector[place[name]] if name in place else np.nan for name in columns])
+        return song, pd.Series(vector, own).reindex(columns).to_numpy()  # NaN: what it alone has not
 
     return similar(arguments, table, asked=asked)
 

@@ -76,7 +76,7 @@ def each_song(table: Table, function: Function, tables: Path, *, settings: str, 
         rows, failed = _checked(chunk, waiting, settings)
         faults += failed
         write_part(tables, table, rows)
-        written += len(rows)
+        written += len(rows) - len(failed)  # of each that has failed there is a row too
     return Stage(len(songs), len(songs) - len(waiting), written, tuple(sorted(faults)))
 
 

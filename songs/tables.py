@@ -293,9 +293,11 @@ def connect(folder: Path, *, only: Sequence[str] = ()) -> duckdb.DuckDBPyConnect
 def _view(name: str, rows: str) -> str:
     """Of the rows of one key those written last; found by the key alone, for a row may hold its sound."""
     key = ", ".join(FILES.key if name == FILES.name else SAMPLES.key)
+    # A file may have been damaged since. Of a content good rows stay true, whoever failed at it later.
+    last = "max(written)" if name == FILES.name else "max_by(written, (error is null, written))"
     return (
         f"create view {name} as with rows as not materialized ({rows}) select * from rows semi join "
-        f"(select {key}, max(written) as written from rows group by all) as last using ({key}, written)"
+        f"(select {key}, {last} as written from rows group by all) as last using ({key}, written)"
         + (" where not coalesce(gone, false)" if name == FILES.name else "")
     )
 

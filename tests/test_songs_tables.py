@@ -245,3 +245,15 @@ class TestQuery:
             [sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True, check=True
         )
         assert done.stdout.splitlines()[-1] == "[]"
+
+
+def test_rows_that_are_good_stay_whoever_fails_at_the_song_later(tmp_path):
+    """A second writer of the same songs, whose function fails: what the first has written is as true as before."""
+    song = {"song": "a" * 64, "settings": "x"}
+    tables.write_part(tmp_path, tables.SAMPLES, [{**song, "sample": 0, "seconds": 1.0}])
+    tables.write_part(tmp_path, tables.SAMPLES, [{**song, "error": "no memory"}])
+    with tables.connect(tmp_path, only=("samples",)) as connection:
+        assert connection.sql("select sample, error from samples").fetchall() == [(0, None)]
+    tables.write_part(tmp_path, tables.SAMPLES, [{**song, "sample": 5, "seconds": 1.0}])
+    with tables.connect(tmp_path, only=("samples",)) as connection:
+        assert connection.sql("select sample from samples").fetchall() == [(5,)]

@@ -87,12 +87,12 @@ def test_from_files_to_answers(told, music):
     twin = music / "twin.flac"
     shutil.copyfile(song, twin)
     labels = music.parent / "twin.csv"
-    labels.write_text(f"path,label\n{twin},neither\n")
+    labels.write_text((music.parent / "labels.csv").read_text() + f"{twin},neither\n")
     told("index", music, "--labels", labels)
     _, error = told("train", "--out", model, *FEATURES, code=1)
     assert "have the labels" in error
     twin.unlink()
-    told("index", music)
+    told("index", music, "--labels", music.parent / "labels.csv")
     lines, _ = told("distances", "--by", "genre", "--least", "4", "--permutations", "99")
     assert len([line for line in lines if " / " in line]) == 6
 

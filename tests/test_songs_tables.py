@@ -154,7 +154,8 @@ class TestViews:
     def test_of_features_the_parts_say_the_types(self, tmp_path):
         for i, kind in enumerate((pa.float32(), pa.float64())):
             (tmp_path / "features").mkdir(exist_ok=True)
-            rows = pa.table({"song": ["a"], "settings": ["s"], "written": [i], "flux": pa.array([1], kind)})
+            key = {"song": ["a"], "settings": ["s"], "written": [i], "error": pa.nulls(1, pa.string())}
+            rows = pa.table({**key, "flux": pa.array([1], kind)})
             pq.write_table(rows, tmp_path / "features" / f"{i}.parquet")
             if not i:
                 assert asked(tmp_path, "select flux from features") == [(1,)]
@@ -248,7 +249,7 @@ class TestQuery:
 
 
 def test_rows_that_are_good_stay_whoever_fails_at_the_song_later(tmp_path):
-    """A second writer of the same songs, whose function fails: what the first has written is as true as before."""
+    """A second writer's function fails at the same song: what the first has written is as true as before."""
     song = {"song": "a" * 64, "settings": "x"}
     tables.write_part(tmp_path, tables.SAMPLES, [{**song, "sample": 0, "seconds": 1.0}])
     tables.write_part(tmp_path, tables.SAMPLES, [{**song, "error": "no memory"}])

@@ -83,6 +83,13 @@ def run(*, quick: bool = False, runs: str = "runs", workers: int = -1) -> dict:
         collections["packages"] = _packages(folder / "packages", number)
     published = {**PUBLISHED, "songs": history.SONGS, "good": history.GOOD, "samples": history.PUBLISHED}
     found: dict = {"published": published, "history": _history()}
+    found["settings"] = {
+        "samples": {name: settings.count for name, settings in SAMPLES.items()},
+        "sample_seconds": SAMPLES["rendered"].seconds,
+        "folds": FOLDS,
+        "excerpt_seconds": EXCERPT,
+        "described": [distances.DESCRIBED.count, distances.DESCRIBED.seconds],
+    }
     found["collections"] = {name: _facts(tables) for name, tables in collections.items()}
     found["taste"], found["leaks"], found["roc"], found["points"] = {}, {}, {}, {}
     for name, tables in collections.items():

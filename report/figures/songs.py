@@ -17,6 +17,7 @@ from report.figures.style import (
     MARKERS,
     ORANGE,
     PALETTE,
+    beside,
     new_figure,
     rows,
     rung,
@@ -32,17 +33,14 @@ LEARNERS = {  # in words; the first two learn nothing
     "neighbours": "nearest neighbours",
     "network": "small network",
 }
-COLLECTIONS = {
-    "rendered": "rendered songs: what their owner likes",
-    "packages": "games' music: is it Wesnoth's?",
-}
+COLLECTIONS = {"rendered": "rendered songs: liked?", "packages": "games' music: Wesnoth's?"}
 DIVISIONS = {  # what is kept whole between learning and test, in words
     "one split of samples": "nothing: one random split",
     "samples": "nothing: folds of samples",
     "songs": "songs",
     "artists": "artists",
     "shuffled labels": "artists, labels shuffled",
-    "codec and rate": "artists, from codec and rate alone",
+    "codec and rate": "songs, from codec and rate alone",
 }
 
 
@@ -180,7 +178,8 @@ def songs_distances(results: Mapping) -> Figure:
                 ha="center",
             )
         left.set_aspect("equal", adjustable="datalim")
-        left.margins(0.3)
+        left.margins(0.35)
+        left.spines[["left", "bottom"]].set_visible(False)
         left.set_xticks([])
         left.set_yticks([])
         left.set_title(f"{name}: plane of the distances' roots, {100 * sets['map']['share']:.0f} %")
@@ -227,6 +226,8 @@ def songs_stability(results: Mapping) -> Figure:
 def songs_duplicates(results: Mapping) -> Figure:
     """Share of edited copies that are recognised: a row an edit, a sign a collection, dotted the goal.
 
+    Beside a row: originals and copies of other songs that are taken for each other, by collection.
+
     Reads ``duplicates``: collection -> ``kinds``: edit -> ``recall``, ``interval``.
     """
     found = results["duplicates"]
@@ -240,7 +241,11 @@ def songs_duplicates(results: Mapping) -> Figure:
         axes.plot([], [], marker, color=colour, label=f"{COLLECTIONS[name].split(':')[0]} ({sets['songs']})")
     rows(axes, kinds)
     axes.axvline(0.95, ls=":", color=DARK_GREY, lw=1)
-    axes.set_xlabel("recall and its 95 % interval")
+    for place, kind in enumerate(kinds):
+        beside(axes, place, " / ".join(str(sets["kinds"][kind]["false"]) for sets in found.values()))
+    beside(axes, -0.8, "wrong pairs")
+    axes.set_xlim(left=min(axes.get_xlim()[0], 0.93))
+    axes.set_xlabel("recall and its 95 % interval (dotted: the goal)")
     axes.legend(loc="center left")
     return figure
 

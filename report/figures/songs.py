@@ -56,7 +56,7 @@ def songs_roc(results: Mapping) -> Figure:
     """
     curves = results["roc"]["rendered"]
     figure, panels = new_figure(
-        4.4,
+        4.8,
         "Held-out answers about excerpts, and about songs; artists kept apart",
         1,
         2,
@@ -244,7 +244,7 @@ def songs_duplicates(results: Mapping) -> Figure:
     for place, kind in enumerate(kinds):
         beside(axes, place, " / ".join(str(sets["kinds"][kind]["false"]) for sets in found.values()))
     beside(axes, -0.8, "wrong pairs")
-    axes.set_xlim(left=min(axes.get_xlim()[0], 0.93))
+    axes.set_xlim(left=min(axes.get_xlim()[0], 0.9))
     axes.set_xlabel("recall and its 95 % interval (dotted: the goal)")
     axes.legend(loc="center left")
     return figure

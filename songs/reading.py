@@ -71,29 +71,42 @@ def samples_of_songs(tables: Path, settings: Any) -> tuple[np.ndarray, np.ndarra
             "from features where settings = ? and error is null and coalesce(fault, '') = '' "
             "and song in (select content from songs)"
         )
-        ((count,),) = connection.execute(f"select count(*) {chosen}", [settings.digest]).fetchall()
-        if not count:
+        query = f"select song, count(*) {chosen} group by 1 order by 1"
+        counts = connection.execute(query, [settings.digest]).fetchall()
+        if not counts:
             raise AudioError(
                 f"no features of {settings.digest} in {tables}; there are "
                 f"{', '.join(sorted(found)) or 'none'}. First: songs features, with the same options"
             )
-        query = f"select * exclude (views) {chosen} order by song, sample"
-        reader = connection.sql(query, params=[settings.digest]).to_arrow_reader(AT_ONCE)
+        songs = np.repeat(np.array([song for song, _ in counts], dtype=object), [n for _, n in counts])
+        ends = np.cumsum([n for _, n in counts]).tolist()
+        place = {song: end - n for (song, n), end in zip(counts, ends, strict=True)}  # of its next sample
         fields = [
             (field.name, field.type.list_size if pa.types.is_fixed_size_list(field.type) else 1)
             for field in features().schema  # DuckDB gives lists of any length
             if field.name not in LEFT_OUT and not pa.types.is_string(field.type)
         ]
+        # A number that was computed for no sample takes no room.
+        single = [name for name, size in fields if size == 1]
+        there = ", ".join(f"coalesce(bool_or(not isnan({name})), false)" for name in single)
+        (told,) = connection.execute(f"select {there} {chosen}", [settings.digest]).fetchall()
+        absent = {name for name, is_told in zip(single, told, strict=True) if not is_told}
+        fields = [(name, size) for name, size in fields if name not in absent]
         names = [name if size == 1 else f"{name}_{i}" for name, size in fields for i in range(size)]
-        numbers, songs, start = np.empty((count, len(names)), np.float32), [], 0
-        for batch in reader:
-            songs += batch["song"].to_pylist()
-            columns = [_matrix(batch[name], size) for name, size in fields]
-            np.concatenate(columns, axis=1, out=numbers[start : start + len(batch)])
-            start += len(batch)
-    told = ~np.isnan(numbers).all(axis=0)
-    kept = numbers if told.all() else numbers[:, told]
-    return np.array(songs, dtype=object), np.array(names)[told], kept
+        numbers, sample = np.empty((len(songs), len(names)), np.float32), np.empty(len(songs), int)
+        # Put in order here: a sort of all rows would hold them twice more.
+        reader = connection.sql(f"select * exclude (views) {chosen}", params=[settings.digest])
+        for batch in reader.to_arrow_reader(AT_ONCE):
+            rows = np.empty(len(batch), int)
+            for i, song in enumerate(batch["song"].to_pylist()):
+                rows[i] = place[song]
+                place[song] += 1
+            numbers[rows] = np.concatenate([_matrix(batch[name], size) for name, size in fields], axis=1)
+            sample[rows] = batch["sample"].to_numpy()
+    for (_, n), end in zip(counts, ends, strict=True):
+        order = end - n + np.argsort(sample[end - n : end])
+        numbers[end - n : end] = numbers[order]
+    return songs, np.array(names), numbers
 
 
 def _matrix(column: pa.Array, size: int) -> np.ndarray:

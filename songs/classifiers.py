@@ -25,6 +25,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from sklearn.metrics import precision_recall_curve
 
 from audio_distance.output import complain, printable, say
 from audio_distance.storage import replacing
@@ -32,7 +33,7 @@ from songs import history, model_files
 from songs.evaluation import UNITS, Evaluation, evaluate, leak_table
 from songs.labelled import Samples, flattened, unknown_artists
 from songs.learning import BASELINES, LEARNERS, Answer, Classifier, fit
-from songs.scores import Score, reliability, roc, scores, table
+from songs.scores import Answers, Score, reliability, roc, scores, table
 
 LEARNED_DIGITS = 16  # of the contents that a model has learned from, which its file names
 REASONS = 3  # that are printed for, and against
@@ -306,29 +307,48 @@ def leaks_text(rows: Mapping[str, Mapping[str, Score]]) -> str:
 
 
 def draw_roc(found: Mapping[str, Evaluation], path: str, *, yes: str | None) -> None:
-    """Write a picture of the ROC curves, per sample and per song, whole or not at all.
+    """Write a picture of the curves, per sample and per song: ROC and, of one label, precision over recall.
 
     Per sample with what was published on other songs: where its precision and recall lie, if the share of
-    good in its test set was that of its collection.
+    good in its test set was that of its collection. Whole or not at all.
     """
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(9, 5.2), layout="constrained")
-    for axes, unit in zip(figure.subplots(1, 2, sharey=True), UNITS, strict=True):
+    figure = Figure(figsize=(9, 9 if yes else 5.2), layout="constrained")
+    panels = figure.subplots(2 if yes else 1, 2, sharey="row", squeeze=False)
+    for column, unit in enumerate(UNITS):
+        axes = panels[0, column]
         for name, held_out in found.items():
-            if name not in BASELINES:
-                answers = getattr(held_out, unit)
-                auc = scores(answers, yes=yes, draws=0)["auc"].value
-                axes.plot(*roc(answers, yes), label=f"{name}, AUC {auc:.2f}")
+            if name in BASELINES:
+                continue
+            answers = getattr(held_out, unit)
+            measured = scores(answers, yes=yes, draws=0)
+            axes.plot(*roc(answers, yes), label=f"{name}, AUC {measured['auc'].value:.2f}")
+            if yes:
+                mean = measured["average_precision"].value
+                recall, precision = precision_over_recall(answers, yes)
+                panels[1, column].plot(recall, precision, label=f"{name}, mean {mean:.2f}")
         axes.plot([0, 1], [0, 1], color="0.7", linewidth=0.8)
         axes.set(xlabel=f"share of others called {yes or 'so'}", title=f"per {unit[:-1]}", aspect="equal")
-    first, last = figure.axes
-    first.set_ylabel(f"share of {yes or 'a label'} called so")
+    panels[0, 0].set_ylabel(f"share of {yes or 'a label'} called so")
     if yes:
         for (name, told), marker in zip(history.PUBLISHED.items(), "os", strict=True):
             point = history.operating_point(told["precision"], told["recall"], history.GOOD / history.SONGS)
-            first.plot(*point, marker, color="0.4", label=f"published {name}, AUC {told['auc']}")
-    for axes in (first, last):
-        axes.legend(fontsize=7, loc="lower right")
+            panels[0, 0].plot(*point, marker, color="0.4", label=f"published {name}, AUC {told['auc']}")
+            panels[1, 0].plot(
+                told["recall"], told["precision"], marker, color="0.4", label=f"published {name}"
+            )
+        panels[1, 0].set_ylabel(f"precision: share of what is called {yes} that is")
+        for axes in panels[1]:
+            axes.set(xlabel=f"recall: share of {yes} called so", ylim=(0, 1.02))
+    for axes in panels.flat:
+        axes.legend(fontsize=7, loc="lower right" if axes in panels[0] else "upper right")
     with replacing(path) as part:
         figure.savefig(part, dpi=150, format="png")
+
+
+def precision_over_recall(answers: Answers, yes: str) -> tuple[np.ndarray, np.ndarray]:
+    """Recall and precision as the threshold falls, of all folds together, as ``average_precision`` is."""
+    k = answers.labels.index(yes)
+    precision, recall, _ = precision_recall_curve(answers.truth == k, answers.probability[:, k])
+    return recall[::-1], precision[::-1]

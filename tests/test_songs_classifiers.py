@@ -979,3 +979,18 @@ def test_numbers_of_features_come_by_name(models):
     found = classifiers.features_of(rows, models["tree"])
     np.testing.assert_array_equal(found, [[0.5, 1, 2, 3, 4, 5], [1, 6, 7, 8, 9, 0]])
     assert flattened(pd.DataFrame(rows))[1].tolist() == [*(f"mfcc_{i}" for i in range(5)), "level", "more"]
+
+
+def test_the_area_over_recall_is_the_average_precision():
+    """As scikit-learn defines both: steps between the points, of all folds together."""
+    rng = np.random.default_rng(4)
+    truth = rng.integers(0, 2, 200)
+    yes = np.clip(0.3 * truth + rng.normal(0.4, 0.2, 200), 0, 1)
+    names = np.array([f"s{i}" for i in range(200)])
+    answers = Answers(
+        ("bad", "good"), names, truth, np.stack([1 - yes, yes], axis=1), np.zeros(200, int), names
+    )
+    recall, precision = classifiers.precision_over_recall(answers, "good")
+    assert (np.diff(recall) >= 0).all() and recall[0] == 0 and recall[-1] == 1
+    area = float((np.diff(recall) * precision[1:]).sum())
+    assert area == pytest.approx(scores(answers, yes="good", draws=0)["average_precision"].value)

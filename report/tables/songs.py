@@ -13,7 +13,8 @@ from report.figures.songs import DIVISIONS, LEARNERS
 from report.numbers import interval, num, percent
 from report.tables.table import NONE, table_of
 
-MEASURES = {"precision": "precision", "recall": "recall", "f05": "F0.5", "auc": "AUC", "brier": "Brier"}
+PLAIN = {"precision": "precision", "recall": "recall"}
+MEASURES = {"f05": "F0.5", "auc": "AUC", "average_precision": "average precision", "brier": "Brier"}
 
 
 def collections_of_songs(songs: Mapping) -> pd.DataFrame:
@@ -41,6 +42,7 @@ def tastes(songs: Mapping, collection: str) -> pd.DataFrame:
     made = [
         {
             "learner": f"{LEARNERS[learner]}, per {unit[:-1]}",
+            **{title: num(scores[measure]["value"], 2) for measure, title in PLAIN.items()},
             **{title: _with_interval(scores[measure]) for measure, title in MEASURES.items()},
         }
         for unit in ("samples", "songs")
@@ -51,7 +53,8 @@ def tastes(songs: Mapping, collection: str) -> pd.DataFrame:
         {
             "learner": f"*published: {LEARNERS[learner]}, per sample*",
             **{
-                title: num(row[measure], 3) if measure in row else NONE for measure, title in MEASURES.items()
+                title: num(row[measure], 3) if measure in row else NONE
+                for measure, title in (PLAIN | MEASURES).items()
             },
         }
         for learner, row in songs["published"]["samples"].items()

@@ -19,6 +19,7 @@ from scipy.stats import norm
 from sklearn import metrics as sk
 from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import FunctionTransformer
+from threadpoolctl import threadpool_limits
 
 from songs import classifiers, model_files
 from songs.classifiers import Collection
@@ -34,6 +35,14 @@ from songs.labelled import (
 )
 from songs.learning import BASELINES, LEARNERS, Answer, Reason, fit, song_means
 from songs.scores import MEASURES, Answers, reliability, roc, scores, table
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    """Of boosted trees, whose threads wait for each other where tests run side by side."""
+    with threadpool_limits(1):
+        yield
+
 
 skops = pytest.importorskip("skops.io", reason='pip install -e ".[songs]"')
 

@@ -13,7 +13,6 @@ from report.figures.style import (
     BLUE,
     DARK_GREY,
     GREEN,
-    GREY,
     MARKERS,
     ORANGE,
     PALETTE,
@@ -272,12 +271,11 @@ def songs_scaling(results: Mapping) -> Figure:
     numbers = np.array([int(number) for number in cost["songs"]])
     for (stage, hours), colour, marker in zip(cost["hours"].items(), PALETTE, MARKERS, strict=False):
         right.plot(numbers, hours, marker=marker, color=colour, label=stage)
-    right.axvspan(cost["measured_to"], numbers[-1], color=GREY, alpha=0.3, lw=0)
     right.set_xscale("log")
     right.set_yscale("log")
     ticks(right.xaxis, numbers)
     right.xaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
-    right.set_xlabel("songs of four minutes (grey: on paper)")
+    right.set_xlabel("songs of four minutes (from measured rates)")
     right.set_ylabel("hours on two cores")
     right.legend(fontsize=9)
     return figure

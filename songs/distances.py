@@ -29,6 +29,7 @@ from audio_distance.errors import AudioError
 from audio_distance.features import constants, describe_signal
 from audio_distance.output import complain, say
 from audio_distance.views import PARTS, RATE
+from songs.labelled import artists_of_files
 from songs.sampling import Settings, samples_of
 from songs.stages import each_song
 from songs.tables import DESCRIPTIONS, connect
@@ -346,10 +347,8 @@ def table_of(found: Distances) -> str:
 
 
 def artists_of(tables: Path) -> dict[str, str]:
-    """song -> what must not be divided: its group, which is its artist if no list names another, or album."""
+    """song -> what must not be divided, as learning has it; of the songs of which it is known."""
     with connect(tables, only=("files",)) as connection:
-        named = connection.execute(
-            "select content, lower(trim(coalesce(\"group\", artist, 'album ' || album))) as name from songs "
-            "where name is not null"
-        )
-        return dict(named.fetchall())
+        songs = connection.sql("select * from songs").df()
+    artists, ranks = artists_of_files(songs)
+    return {song: name for song, name, rank in zip(songs["content"], artists, ranks, strict=True) if rank < 2}

@@ -226,7 +226,7 @@ def labelled_songs(songs: pd.DataFrame) -> pd.DataFrame:
         For missing columns, and copies with two labels.
     """
     _columns(songs, ("content", "label"), "songs")
-    content, (artist, rank) = _text(songs["content"]), _artists(songs)
+    content, (artist, rank) = _text(songs["content"]), artists_of_files(songs)
     known = pd.DataFrame({"label": _text(songs["label"]), "artist": artist, "rank": rank}, index=content)
     # Of copies, the one with the best tags.
     known = known[known["label"] != ""].sort_values(["rank", "artist"])
@@ -258,8 +258,11 @@ def _text(column: pd.Series) -> np.ndarray:
     return np.array(["" if pd.isna(value) else str(value).strip() for value in column], dtype=object)
 
 
-def _artists(songs: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
-    """Artist of each row, and what it comes from: 0 its group or own tag, 1 the album, 2 the content."""
+def artists_of_files(songs: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
+    """Artist of each row, and what it comes from: 0 its group or own tag, 1 the album, 2 the content.
+
+    One rule for all that keeps artists whole: learning, and the distances between sets.
+    """
     artist, rank = songs["content"].astype(str).to_numpy(object), np.full(len(songs), 2)
     for column, prefix, place in (("album", "album ", 1), ("artist", "", 0), ("group", "", 0)):
         if column in songs:

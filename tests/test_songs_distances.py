@@ -11,6 +11,7 @@ from audio_distance.features import constants
 from songs.distances import (
     DESCRIBED,
     Stability,
+    artists_of,
     between,
     description_rows,
     descriptions,
@@ -190,3 +191,15 @@ def test_a_song_is_described_by_its_samples(tmp_path):
     soundfile.write(tmp_path / "rest.wav", np.r_[song[:10], np.zeros(20 * RATE)], RATE, subtype="PCM_16")
     with pytest.raises(AudioError, match="no sample of it can be described"):
         description_rows(str(tmp_path / "rest.wav"))
+
+
+def test_artists_are_those_of_learning(tmp_path):
+    """A group goes before the artist, the album stands in, case and spaces make no other; else none."""
+    told = [{"group": "G", "artist": "A"}, {"artist": " a B"}, {"artist": "A b "}, {"album": "X"}, {}]
+    rows = [
+        {"path": f"/{i}", "path_bytes": f"/{i}".encode(), "content": content(i), **row}
+        for i, row in enumerate(told)
+    ]
+    write_part(tmp_path, FILES, rows)
+    expected = {content(0): "g", content(1): "a b", content(2): "a b", content(3): "album x"}
+    assert artists_of(tmp_path) == expected

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
@@ -41,11 +42,20 @@ def of(model, config: DictConfig) -> Task:
     raise ConfigError(f"{type(model).__name__} has neither sample nor probabilities: nothing to measure")
 
 
+@dataclass(frozen=True)
+class Made:
+    """Sounds of a model; and of one with ``bits`` what that tells of the validation files, else nothing."""
+
+    sounds: Sequence[np.ndarray]
+    told: dict[str, float]
+
+
 class Generation:
     """A model that makes sounds.
 
     metrics.json holds ``distance`` to the held-out recordings and its views; ``halves``, the distance of the
-    even and of the odd files, which tells how much of it is sampling. ``audio/`` is the generated set, 16-bit
+    even and of the odd files, which tells how much of it is sampling; where ``data.validation`` holds files
+    out, of a model with ``bits`` what these tell of them. ``audio/`` is the generated set, 16-bit
     FLAC; ``embedding.npz`` its rows, (windows, 1032), of ``metrics.embed`` over the bundled divisors, and
     their owners.
     """
@@ -57,39 +67,42 @@ class Generation:
         data = splits.split(config)
         self.train, self.train_labels, self.rate = data.train, data.train_labels, data.rate
         self.reference, self.checksums = data.reference, data.checksums
+        self.validation, self.labels = data.validation, data.validation_labels
         self.count, self.seed = config.generate, config.seed
 
-    def result(self, model) -> Sequence[np.ndarray]:
-        """The sounds it makes."""
-        return model.sample(self.count, seed=self.seed)
+    def result(self, model) -> Made:
+        """The sounds it makes, and how well it predicts recordings."""
+        predicts = hasattr(model, "bits") and len(self.validation) > 0
+        told = model.bits(self.validation, self.labels) if predicts else {}
+        return Made(model.sample(self.count, seed=self.seed), told)
 
-    def measure(self, result: Sequence[np.ndarray]) -> dict[str, float]:
-        """Distance of the sounds to the reference, and its views by name with underscores.
+    def measure(self, result: Made) -> dict[str, float]:
+        """Distance of the sounds to the reference, and its views by name with underscores; what was told.
 
         A model that makes silence or NaN is refused by ``metrics``: a run has no number then.
         """
         # Seeds are judged by their values, so few permutations do: nobody reads this p.
         comparison = metrics.compare(
-            self.reference, result, rate=self.rate, workers=1, permutations=99, cache=False
+            self.reference, result.sounds, rate=self.rate, workers=1, permutations=99, cache=False
         )
         views = {name.replace(" ", "_"): float(value) for name, value in comparison.views.items()}
-        return {"distance": float(comparison.value), **views}
+        return {"distance": float(comparison.value), **views, **result.told}
 
-    def write(self, result: Sequence[np.ndarray], stage: Path) -> dict:
+    def write(self, result: Made, stage: Path) -> dict:
         """Keep the sounds and their embedding below ``stage``; further numbers for metrics.json.
 
         Sounds are clipped at full scale, as a file of integers is; the numbers were measured before.
         """
         (stage / "audio").mkdir()
-        for i, sound in enumerate(result):
+        for i, sound in enumerate(result.sounds):
             path = stage / "audio" / f"{i:05d}.flac"
             soundfile.write(path, np.clip(sound, -1, 1), self.rate, subtype="PCM_16")
-        rows = [embedded(sound, self.rate) for sound in result]
+        rows = [embedded(sound, self.rate) for sound in result.sounds]
         owners = np.repeat(np.arange(len(rows)), [len(r) for r in rows])
         np.savez(stage / "embedding.npz", rows=np.concatenate(rows), owners=owners)
         return {
             "halves": [
-                metrics.distance(self.reference, result[i::2], rate=self.rate, workers=1, cache=False)
+                metrics.distance(self.reference, result.sounds[i::2], rate=self.rate, workers=1, cache=False)
                 for i in (0, 1)
             ]
         }

@@ -18,7 +18,6 @@ from __future__ import annotations
 
 import argparse
 import shutil
-from collections import Counter
 from collections.abc import Sequence
 from itertools import product
 from pathlib import Path
@@ -27,22 +26,20 @@ import numpy as np
 import soundfile
 import torch
 from joblib import delayed
-from scipy import stats
 from sklearn.decomposition import PCA
 
 import metrics
-from ablations import compare, splits, tasks
+from ablations import compare, splits
 from ablations import run as gate
 from ablations.config import load
 from ablations.run import MODEL
 from ablations.splits import Split
 from ablations.statistics import judge, judge_each, mean_interval
-from models import spectrogram
+from models import judging, spectrogram
 from models.autoencoder import Autoencoder
 from models.classifier import Classifier
 from models.spectrogram import INVERSIONS, Spectrogram
 from study import datasets, results
-from study.distances import nearest_neighbour_quality
 from study.pictures import picture
 
 DATA = ("digits",)
@@ -56,7 +53,6 @@ IN_THE_SPECTROGRAM = FAULTS[:3]  # the others lie in the training
 SEEDS = 3  # of every model; half an hour each
 MARGIN = "5%"  # of the mean of the baseline: the worsening that is tolerated
 BANDS = (32, 64, 128)  # mel bands whose loss is measured; the models have 64
-SURE = 0.9  # probability of the likeliest digit from which a sound without a label counts as recognised
 LISTEN = 4  # best and worst samples that are kept
 AUDIO = results.FOLDER / "autoencoders"
 
@@ -116,7 +112,7 @@ def run(*, runs: str = "runs", workers: int = -1, seeds: int = SEEDS) -> dict:
     measured: dict = {
         "seeds": seeds,
         "margin": MARGIN,
-        "sure": SURE,
+        "sure": judging.SURE,
         "config": {
             **{name: len(getattr(data, name)) for name in ("train", "reference", "validation")},
             **{
@@ -165,18 +161,25 @@ def _rungs(data: Split, model, recognisers: dict[str, Classifier], workers: int)
         for inversion, mels in ways
     ]
     sounds = dict(zip(ways, gate.in_parallel(jobs, workers=workers, what="round trips"), strict=True))
-    table = {key: _distance(data, value) for key, value in sounds.items()}
+    table = {key: judging.distance(data.reference, value, rate=data.rate) for key, value in sounds.items()}
     shipped = sounds["regression", model.mels]  # the way that the models go
     return {
-        "floor": {**_distance(data, data.validation), **_quality(data, data.validation)},
+        "floor": {
+            **judging.distance(data.reference, data.validation, rate=data.rate),
+            **judging.quality(data.reference, data.validation, rate=data.rate),
+        },
         "ceiling": {inversion: table[inversion, model.mels] for inversion in ("linear", *INVERSIONS)},
         "bands": {
             inversion: {str(m): table[inversion, m] for m in BANDS if (inversion, m) in table}
             for inversion in INVERSIONS
         },
         "recognised": {
-            "real": _recognised(data, data.validation, recognisers),
-            "round trip": _recognised(data, shipped, recognisers),
+            "real": judging.recognised(
+                data.validation, recognisers, rate=data.rate, labels=data.validation_labels
+            ),
+            "round trip": judging.recognised(
+                shipped, recognisers, rate=data.rate, labels=data.validation_labels
+            ),
         },
     }
 
@@ -197,26 +200,6 @@ def _round_trip(
     return made
 
 
-def _distance(data: Split, sounds: Sequence[np.ndarray]) -> dict:
-    apart = metrics.compare(data.reference, sounds, rate=data.rate, workers=1, cache=False)
-    return {
-        "value": apart.value,
-        "interval": list(apart.interval),
-        "p_value": apart.p_value,
-        "views": apart.views,
-    }
-
-
-def _quality(data: Split, sounds: Sequence[np.ndarray]) -> dict[str, float]:
-    """Fidelity and coverage in the embedding of the distance, one row a sound."""
-    rows = [np.stack([_row(s, data.rate) for s in part]) for part in (data.reference, sounds)]
-    return nearest_neighbour_quality(*rows)
-
-
-def _row(signal: np.ndarray, rate: int) -> np.ndarray:
-    return tasks.embedded(signal, rate).mean(axis=0)
-
-
 # -------------------------------------------------------------------------------------------- models
 
 
@@ -231,12 +214,17 @@ def _measured(name: str, seed: int, runs: str, data: Split, recognisers) -> tupl
     back = model.reconstruct(data.validation, data.rate)
     table = gate.read(place, "metrics.json")
     return name, {
-        "samples": _distance(data, samples),
-        "reconstructions": _distance(data, back),
-        "quality": {"samples": _quality(data, samples), "reconstructions": _quality(data, back)},
+        "samples": judging.distance(data.reference, samples, rate=data.rate),
+        "reconstructions": judging.distance(data.reference, back, rate=data.rate),
+        "quality": {
+            "samples": judging.quality(data.reference, samples, rate=data.rate),
+            "reconstructions": judging.quality(data.reference, back, rate=data.rate),
+        },
         "recognised": {
-            "samples": _recognised(data, samples, recognisers, labels=labels),
-            "reconstructions": _recognised(data, back, recognisers),
+            "samples": judging.recognised(samples, recognisers, rate=data.rate, labels=labels),
+            "reconstructions": judging.recognised(
+                back, recognisers, rate=data.rate, labels=data.validation_labels
+            ),
         },
         "curve": [[point["step"], point["distance"]] for point in table["curve"]],
         "model": table["model"],
@@ -308,7 +296,9 @@ def _faults(runs: str, seeds: int, data: Split) -> dict:
 
 def _faulty_trip(name: str, runs: str, data: Split) -> dict:
     model = Autoencoder.load(gate.find(config_of(f"fault_{name}", 0, runs=runs)) / MODEL)
-    return _distance(data, model.synthesise(model.analyse(data.validation, data.rate)))
+    return judging.distance(
+        data.reference, model.synthesise(model.analyse(data.validation, data.rate)), rate=data.rate
+    )
 
 
 # --------------------------------------------------------------------------------------- recognisers
@@ -321,47 +311,11 @@ def _recognisers(runs: str, workers: int) -> list[Classifier]:
     known = len(datasets.digits()) - config.data.reference - config.data.validation
     data = splits.split(config_of(f"vae_{BASE}", 0, runs=runs, overrides=[f"data.train={known}"]))
     options = {name: config.model[name] for name in ("seconds", "n_fft", "hop_length")}
-    jobs = [delayed(_taught)(data, labels, options) for labels in (data.train_labels, data.train_groups)]
+    jobs = [
+        delayed(judging.recogniser)(data.train, labels, data.rate, **options)
+        for labels in (data.train_labels, data.train_groups)
+    ]
     return gate.in_parallel(jobs, workers=workers, what="recognisers")
-
-
-def _taught(data: Split, labels: Sequence[str], options: dict) -> Classifier:
-    torch.set_num_threads(1)
-    classifier = Classifier(**options)
-    for _ in classifier.train(data.train, data.rate, labels=labels, seed=0):
-        pass
-    return classifier
-
-
-def _recognised(
-    data: Split, sounds: Sequence[np.ndarray], recognisers: dict[str, Classifier], *, labels=()
-) -> dict:
-    """Share of sounds recognised, and how many of each digit and speaker there seem to be.
-
-    ``labels`` are what the sounds should say: by default the validation recordings'; None if nobody knows,
-    and then only the share of sounds that the recogniser is ``SURE`` of is told.
-    """
-    torch.set_num_threads(1)
-    probabilities = recognisers["digit"].probabilities(sounds, data.rate)
-    digits = [recognisers["digit"].names[i] for i in probabilities.argmax(axis=1)]
-    speakers = recognisers["speaker"].predict(sounds, data.rate)
-    # Which pairs of digit and speaker do not occur tells of lost modes, with labels or without.
-    cells = Counter(zip(digits, speakers, strict=True))
-    names = [recognisers[kind].names for kind in ("digit", "speaker")]
-    counted = {
-        "sure": float((probabilities.max(axis=1) >= SURE).mean()),
-        "count": len(sounds),
-        "cells": [[cells[digit, speaker] for speaker in names[1]] for digit in names[0]],
-        "digits": list(names[0]),
-        "speakers": list(names[1]),
-    }
-    if labels is not None:
-        wanted = data.validation_labels if len(labels) == 0 else labels
-        right = int(np.sum(np.array(digits) == np.array(wanted)))
-        # Wilson: near 0 and 1 the normal interval leaves the unit interval.
-        interval = stats.binomtest(right, len(sounds)).proportion_ci(method="wilson")
-        counted |= {"right": right / len(sounds), "interval": [interval.low, interval.high]}
-    return counted
 
 
 # ------------------------------------------------------------------------------------- to look and listen

@@ -268,7 +268,7 @@ class WaveNet:
         """``count`` sounds, float32; lengths and labels are drawn as they are in the training."""
         from models import sampler  # which compiles
 
-        drawn = np.random.default_rng([seed, 2]).integers(len(self.windows.clips), size=count)
+        drawn = lenders(count, len(self.windows.clips), seed=seed)
         if self.seconds:
             lengths = np.full(count, round(self.seconds * self.rate))
         else:
@@ -304,6 +304,11 @@ class WaveNet:
         }
         facts["training"].pop("cache")  # of this machine
         wavenet.save(path, self.network, facts)
+
+
+def lenders(count: int, clips: int, *, seed: int) -> np.ndarray:
+    """Which training sounds, of ``clips``, lend length and label to generated ones: (count,) places."""
+    return np.random.default_rng([seed, 2]).integers(clips, size=count)
 
 
 class _Nats(nn.Module):

@@ -17,7 +17,7 @@ MODULES += audio_distance.containers
 WITHOUT_AVX512 := OPENBLAS_CORETYPE=Haswell NPY_DISABLE_CPU_FEATURES=X86_V4,AVX512_ICL,AVX512_SPR ATEN_CPU_CAPABILITY=avx2
 WITHOUT_AVX2 := OPENBLAS_CORETYPE=Prescott NPY_DISABLE_CPU_FEATURES=X86_V3,X86_V4,AVX512_ICL,AVX512_SPR ATEN_CPU_CAPABILITY=default
 
-.PHONY: help report test test-processors mutants study bench gate models songs fuzz distance constants lint docs clean
+.PHONY: help report test test-processors mutants study bench gate models songs wavenet fuzz distance constants lint docs clean
 
 help:  ## print this map
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -81,6 +81,10 @@ models: $(ALL)  ## autoencoders with planted faults, classifier and new folders 
 songs: $(ALL)  ## a music collection: taste, leaks, copies, sets, engines (needs game-music and Java; about 40 minutes)
 	$(RUN) -m experiments songs
 	$(RUN) -m experiments songs_speed
+
+wavenet: $(ALL)  ## a WaveNet: bits, distance, faults, songs, cost (needs AUDIO_DATA and game-music; three hours)
+	$(RUN) -m experiments wavenet
+	$(RUN) -m experiments wavenet_training
 
 runs/families.safetensors: $(ALL)
 	$(RUN) -m models release classifier --out $@

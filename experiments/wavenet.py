@@ -59,10 +59,10 @@ VARIANTS = {  # of the config wavenet_judged; name -> overrides
 }
 CONTEXTS = {layers: (f"model.layers={layers}", f"name=wavenet_layers_{layers}_digits") for layers in (4, 7)}
 SONGS = {  # of the config wavenet_songs
-    "as shipped": ("model.steps=1000",),
+    "as shipped": ("model.steps=600",),
     "longer training": ("model.steps=2800", "name=wavenet_songs_long", "evaluate=[1000]"),
-    "wider context": ("model.steps=1000", "model.layers=12", "name=wavenet_songs_wide"),
-    "told the game": ("model.steps=1000", "model.conditional=true", "name=wavenet_songs_conditional"),
+    "wider context": ("model.steps=600", "model.layers=12", "name=wavenet_songs_wide"),
+    "told the game": ("model.steps=600", "model.conditional=true", "name=wavenet_songs_conditional"),
 }
 TEMPERATURES = (0.7, 0.8, 0.9, 1.0, 1.1)
 FAULT_STEPS = 300  # of the trainings with planted faults, and of one without
@@ -338,13 +338,11 @@ def _at_temperature(config, temperature: float, data: Split, recognisers: Mappin
 def _faults(configs: Mapping[str, object], data: Split, *, steps: int) -> dict:
     """What faulty networks tell of themselves, and how far what they make is."""
     white = [np.random.default_rng([0, i]).integers(256, size=2000).astype(np.uint8) for i in range(20)]
-    options = load(config_name="wavenet").model | WHITE
+    options = {k: v for k, v in load(config_name="wavenet").model.items() if k != "_target_"} | WHITE
     found = {}
     for fault, config in configs.items():
         table = _metrics(config)
-        small = WaveNet(
-            **{k: v for k, v in options.items() if k != "_target_"} | {"fault": fault, "steps": steps}
-        )
+        small = WaveNet(**options | {"fault": fault, "steps": steps})
         for _ in small.train(white[:16], data.rate, seed=0):
             pass
         found[fault or "none"] = {
@@ -382,10 +380,11 @@ def _bits_of_songs(configs: Mapping[str, object]) -> dict:
 
 
 def _kept(digits: Mapping, songs: Mapping, data: Split, *, seconds: float) -> dict:
-    """The first sounds of each network as FLAC files; pictures of one word, recorded and made."""
+    """The first sounds of each network as FLAC files, and the one that knows digits; pictures of a word."""
     shutil.rmtree(AUDIO, ignore_errors=True)  # a sound of an earlier measurement must not stay
     AUDIO.mkdir(parents=True)
     signal, label = data.validation[0], data.validation_labels[0]
+    shutil.copy(gate.find(digits[TOLD, 0]) / MODEL, AUDIO / "digits.safetensors")
     pictures = {f"a recording of “{label}”": signal, "through 256 codes": decode(encode(signal))}
     for name in VARIANTS:
         config = digits[name, 0]

@@ -1,7 +1,7 @@
-"""Render ``report.md`` and its figures from the results, or execute the notebooks.
+"""Render ``report.md``, ``chapters/`` and their figures from the results, or execute the notebooks.
 
-    $ python -m report                         # writes report.md and figures/*.png
-    $ python -m report --check                 # renders again, compares with report.md, writes nothing
+    $ python -m report                         # writes report.md, chapters/*.md and figures/*.png
+    $ python -m report --check                 # renders again, compares with what is there, writes nothing
     $ python -m report notebooks [NAME ...]    # executes these notebooks, or all, in place
 
 Exit codes: 1 for a missing result, a report that differs, a notebook that fails; 2 for an unknown name.
@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import difflib
 import sys
+from pathlib import Path
 
 from audio_distance.storage import replacing
 from report import notebooks, rendering
@@ -24,7 +25,7 @@ def main(argv: list[str] | None = None) -> int:
     0; 1 for a missing result, a report that differs, a notebook that fails; 2 for an unknown name.
     """
     parser = argparse.ArgumentParser(prog="python -m report", description=__doc__.splitlines()[0])
-    parser.add_argument("--check", action="store_true", help="compare with report.md only, write nothing")
+    parser.add_argument("--check", action="store_true", help="compare with what is there, write nothing")
     commands = parser.add_subparsers(dest="command", metavar="notebooks")
     named = commands.add_parser("notebooks", help="execute the notebooks in place")
     named.add_argument("names", nargs="*", help="names or paths; default: all")
@@ -37,26 +38,32 @@ def main(argv: list[str] | None = None) -> int:
             "error: results/challenge.json is missing; run: python -m experiments challenge", file=sys.stderr
         )
         return 1
-    text = rendering.render(measured)  # first: a template that fails leaves page and figures as they were
-    return _check(text) if arguments.check else _write(text, measured)
+    # First: a template that fails leaves pages and figures as they were.
+    texts = {page: rendering.render(measured, page) for page in rendering.PAGES}
+    return _check(texts) if arguments.check else _write(texts, measured)
 
 
-def _check(text: str) -> int:
-    """Print how the committed report differs from ``text``; 1 if it does."""
-    old = rendering.REPORT.read_text(encoding="utf-8") if rendering.REPORT.exists() else ""
-    change = difflib.unified_diff(
-        old.splitlines(), text.splitlines(), "report.md", "rendered", n=0, lineterm=""
-    )
-    print("\n".join(change) or "report.md is what the results render to")
-    return int(old != text)
+def _check(texts: dict[Path, str]) -> int:
+    """Print how the committed pages differ from ``texts``; 1 if one does."""
+    differ = 0
+    for page, text in texts.items():
+        old = page.read_text(encoding="utf-8") if page.exists() else ""
+        change = difflib.unified_diff(
+            old.splitlines(), text.splitlines(), page.name, "rendered", n=0, lineterm=""
+        )
+        print("\n".join(change) or f"{page.name} is what the results render to")
+        differ |= old != text
+    return int(differ)
 
 
-def _write(text: str, measured: dict[str, dict]) -> int:
-    """Save the figures, then the page, whole or not at all."""
+def _write(texts: dict[Path, str], measured: dict[str, dict]) -> int:
+    """Save the figures, then the pages, each whole or not at all."""
     figures = rendering.draw(measured)
-    with replacing(rendering.REPORT) as part:
-        part.write_text(text, encoding="utf-8")
-    print(f"{rendering.REPORT.name} and {len(figures)} figures from {', '.join(measured)}")
+    for page, text in texts.items():
+        with replacing(page) as part:
+            part.write_text(text, encoding="utf-8")
+    names = ", ".join(page.name for page in texts)
+    print(f"{names} and {len(figures)} figures from {', '.join(measured)}")
     return 0
 
 

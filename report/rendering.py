@@ -1,4 +1,4 @@
-"""``report.md`` and its figures from the results.
+"""``report.md``, the pages of ``chapters/`` and their figures from the results.
 
 Conventions
     results    each ``results/NAME.json`` is the variable NAME of the template; a result that is
@@ -35,6 +35,7 @@ from report.numbers import interval, num, p_text, percent, signed
 ROOT = Path(__file__).parents[1]
 TEMPLATE = Path(__file__).with_name("template.md")
 REPORT = ROOT / "report.md"
+PAGES = {REPORT: TEMPLATE, ROOT / "chapters" / "five_projects.md": TEMPLATE.with_name("five_projects.md")}
 
 
 # Filters
@@ -188,8 +189,8 @@ def older(results: Mapping[str, Mapping], *names: str) -> str:
     )
 
 
-def render(results: Mapping[str, Mapping]) -> str:
-    """The text of report.md from results by name.
+def render(results: Mapping[str, Mapping], page: Path = REPORT) -> str:
+    """The text of a page of ``PAGES`` from results by name.
 
     Sections of results that are not there are left out. jinja2.UndefinedError for a name that is unknown.
     """
@@ -201,7 +202,7 @@ def render(results: Mapping[str, Mapping]) -> str:
         autoescape=False,  # Markdown, and nobody else's text
     )
     environment.filters.update(FILTERS)
-    template = environment.from_string(TEMPLATE.read_text(encoding="utf-8"))
+    template = environment.from_string(PAGES[page].read_text(encoding="utf-8"))
     lines = template.render(context(results)).splitlines()
     # Blocks that are left out leave their blank lines.
     kept = [line for i, line in enumerate(lines) if line or (i and lines[i - 1])]

@@ -12,6 +12,7 @@ pytest.importorskip("hydra", reason='pip install -e ".[gate]"')
 
 from ablations import run
 from experiments import autoencoders
+from models import judging
 from models.autoencoder import CollapseWarning
 from models.classifier import Classifier
 from report import tables
@@ -62,7 +63,7 @@ def measured(tmp_path_factory):
         patch.setattr(autoencoders, "MODELS", MODELS)
         patch.setattr(autoencoders, "AUDIO", folder / "audio")
         patch.setattr(
-            autoencoders, "Classifier", functools.partial(Classifier, mels=24, width=4, steps=60, batch=16)
+            judging, "Classifier", functools.partial(Classifier, mels=24, width=4, steps=60, batch=16)
         )
         content = autoencoders.run(runs=str(folder / "runs"), seeds=2, workers=1)
         kept = {path.name for path in (folder / "audio").iterdir()}

@@ -21,7 +21,7 @@ from report.tables.table import table_of
 from study import results
 
 ROOT = Path(__file__).parents[1]
-PAGES = [ROOT / "report.md", ROOT / "README.md", *sorted((ROOT / "notebooks").glob("*.ipynb"))]
+PAGES = [*rendering.PAGES, ROOT / "README.md", *sorted((ROOT / "notebooks").glob("*.ipynb"))]
 DECIMAL = re.compile(r"(?<![\w.])\d*\.\d+")
 # Decimals the template may hold; everything else that looks like a result must be one.
 CONSTANTS = set()
@@ -50,19 +50,22 @@ def prose(page):
 # The report
 
 
-def test_report_is_what_the_results_render_to(committed):
-    assert rendering.REPORT.read_text(encoding="utf-8") == rendering.render(committed)
+@pytest.mark.parametrize("page", rendering.PAGES, ids=lambda page: page.name)
+def test_a_page_is_what_the_results_render_to(committed, page):
+    assert page.read_text(encoding="utf-8") == rendering.render(committed, page)
 
 
-def test_template_holds_no_results():
-    text = rendering.TEMPLATE.read_text(encoding="utf-8")
+@pytest.mark.parametrize("template", rendering.PAGES.values(), ids=lambda template: template.name)
+def test_a_template_holds_no_results(template):
+    text = template.read_text(encoding="utf-8")
     outside = re.sub(r"\{[{%].*?[%}]\}", "", text, flags=re.DOTALL)
     assert set(DECIMAL.findall(outside)) - CONSTANTS == set()
 
 
 def test_tables_are_made_in_one_place():
     """The template writes no rows: what a notebook shows and what the report says are one table."""
-    assert not re.findall(r"^\|.*", rendering.TEMPLATE.read_text(encoding="utf-8"), flags=re.MULTILINE)
+    for template in rendering.PAGES.values():
+        assert not re.findall(r"^\|.*", template.read_text(encoding="utf-8"), flags=re.MULTILINE)
 
 
 def test_a_table_in_markdown():
@@ -116,7 +119,7 @@ def test_a_missing_number_is_an_error(committed):
 def test_check_tells_a_report_that_differs(tmp_path, monkeypatch, capsys):
     other = tmp_path / "report.md"
     other.write_text(rendering.REPORT.read_text(encoding="utf-8") + "one more line\n", encoding="utf-8")
-    monkeypatch.setattr(rendering, "REPORT", other)
+    monkeypatch.setattr(rendering, "PAGES", {other: rendering.TEMPLATE})
     assert command.main(["--check"]) == 1
     assert "-one more line" in capsys.readouterr().out
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from report.figures import autoencoders, challenge, classifier, listening, regressions, songs, trials
+from report.figures import autoencoders, challenge, classifier, listening, regressions, songs, trials, wavenet
 
 FIGURES = {  # file below figures/ -> the result it is drawn from, and the function
     "challenge": ("challenge", challenge.challenge),
@@ -38,4 +38,8 @@ FIGURES = {  # file below figures/ -> the result it is drawn from, and the funct
     "songs_distances": ("songs", songs.songs_distances),
     "songs_stability": ("songs", songs.songs_stability),
     "songs_scaling": ("songs_speed", songs.songs_scaling),
+    "wavenet_ladder": ("wavenet", wavenet.wavenet_ladder),
+    "wavenet_training": ("wavenet", wavenet.wavenet_training),
+    "wavenet_choices": ("wavenet", wavenet.wavenet_choices),
+    "wavenet_words": ("wavenet", wavenet.wavenet_words),
 }

@@ -47,6 +47,15 @@ from report.tables.trials import (
     soundness_of_tests,
 )
 from report.tables.versions import versions_beside
+from report.tables.wavenet import (
+    bits_of_digits,
+    bits_of_songs,
+    told_the_digit,
+    wavenet_faults,
+    wavenet_ladder,
+    wavenet_speed,
+    wavenet_training,
+)
 
 __all__ = [
     "against",
@@ -54,6 +63,8 @@ __all__ = [
     "answer",
     "bad_files",
     "benchmark",
+    "bits_of_digits",
+    "bits_of_songs",
     "candidates",
     "chosen",
     "claims_of_closer",
@@ -93,6 +104,7 @@ __all__ = [
     "tastes",
     "tempo_and_key",
     "time_of_comparing",
+    "told_the_digit",
     "trained_embeddings",
     "unequal_lengths",
     "verdicts",
@@ -100,5 +112,9 @@ __all__ = [
     "verdicts_of_models",
     "versions_beside",
     "warned",
+    "wavenet_faults",
+    "wavenet_ladder",
+    "wavenet_speed",
+    "wavenet_training",
     "what_each_adds",
 ]

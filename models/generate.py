@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -59,8 +60,7 @@ def generate(arguments: Sequence[str]) -> int:
         "label": options.label,
         "prime": None if options.prime is None else _prime(options.prime, network.rate),
     }
-    _made(network, facts, options.out, None, first)
-    return 0
+    return _made(network, facts, options.out, None, first)
 
 
 def resume(arguments: Sequence[str]) -> int:
@@ -80,12 +80,11 @@ def resume(arguments: Sequence[str]) -> int:
     network, state = Sampler.load(facts["model"]), State.load(options.folder / STATE)
     if options.seconds is not None:
         facts["samples"] = state.drawn + _samples(options.seconds, network.rate)
-    _made(network, facts, options.folder, state, {"seed": state.seed})
-    return 0
+    return _made(network, facts, options.folder, state, {"seed": state.seed})
 
 
-def _made(network, facts: dict, out: Path, state, first: dict) -> None:
-    """Piece by piece to ``facts["samples"]``; ``first`` are the arguments of the first piece."""
+def _made(network, facts: dict, out: Path, state, first: dict) -> int:
+    """Piece by piece to ``facts["samples"]``; ``first`` are the arguments of the first piece. Exit code."""
     from models import sampler
 
     out.mkdir(parents=True, exist_ok=True)
@@ -94,7 +93,13 @@ def _made(network, facts: dict, out: Path, state, first: dict) -> None:
     options = {"temperature": facts["temperature"], "top_p": facts["top_p"]}
     while drawn < facts["samples"]:
         size = min(round(PIECE * network.rate), facts["samples"] - drawn)
-        made = sampler.generate(network, size, state=state, **options, **first)
+        try:
+            made = sampler.generate(network, size, state=state, **options, **first)
+        except KeyboardInterrupt:
+            way = f"python -m models resume {out}" if drawn else "the same command"
+            kept = f"{drawn / network.rate:g} of {facts['samples'] / network.rate:g} s are kept"
+            print(f"interrupted: {kept}; {way} goes on", file=sys.stderr)
+            return 130
         state, first = made.state, {"seed": made.state.seed}
         begun, drawn = [np.concatenate([*begun, made.codes], axis=1)], state.drawn
         with replacing(out / CODES) as part:
@@ -105,6 +110,7 @@ def _made(network, facts: dict, out: Path, state, first: dict) -> None:
     for clip, codes in enumerate(begun[0]):
         sampler.write_wav(codes, out / f"{clip:05d}.wav", network.rate)
     print(f"{len(begun[0])} clips of {drawn / network.rate:g} s in {out}")
+    return 0
 
 
 def _samples(seconds: float, rate: int) -> int:

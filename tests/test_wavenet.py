@@ -466,6 +466,29 @@ def test_generate_stop_and_go_on(model_file, tmp_path, capsys):
     assert command.main(["resume", str(parts)]) == 0  # nothing is left to do
 
 
+def test_an_interrupt_says_what_is_kept_and_how_to_go_on(model_file, tmp_path, capsys, monkeypatch):
+    sampler = pytest.importorskip("models.sampler")
+    from models import generate as commands
+
+    monkeypatch.setattr(commands, "PIECE", 0.1)
+    made, begun, real = tmp_path / "made", [], sampler.generate
+
+    def interrupted(*arguments, **options):
+        begun.append(1)
+        if len(begun) in (1, 4):
+            raise KeyboardInterrupt
+        return real(*arguments, **options)
+
+    monkeypatch.setattr(sampler, "generate", interrupted)
+    generate = ["generate", str(model_file), "--seconds", ".3", "--out", str(made)]
+    assert command.main(generate) == 130
+    assert "0 of 0.3 s are kept; the same command goes on" in capsys.readouterr().err
+    assert command.main(generate) == 130
+    assert f"0.2 of 0.3 s are kept; python -m models resume {made} goes on" in capsys.readouterr().err
+    assert command.main(["resume", str(made)]) == 0
+    assert len(soundfile.read(made / "00000.wav")[0]) == 2400
+
+
 def test_mistakes_of_generation_are_told_in_one_line(model_file, tmp_path, capsys):
     pytest.importorskip("models.sampler")
     out = ["--out", str(tmp_path / "made")]

@@ -26,7 +26,7 @@ from report.figures.style import (
 )
 
 NETWORKS = {"unconditional": ("told nothing", BLUE, "o"), "conditional": ("told the digit", ORANGE, "^")}
-LINES = {"markov": "shares after each code", "linear": "fixed linear", "adaptive": "adaptive linear"}
+LINES = {"markov": "shares after each code", "scaled": "fixed linear", "adaptive": "adaptive linear"}
 
 
 @styled

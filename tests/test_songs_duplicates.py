@@ -91,7 +91,7 @@ def part(whole, kept):
 
 
 def faster(whole, speed, *, offset=0.0, pitch=None):
-    """The fingerprint of a song played faster; ``pitch``: the factor of its frequencies, by default a tape's."""
+    """A song played faster; the factor of its ``pitch`` is by default a tape's."""
     semitones = 12 * np.log2(speed if pitch is None else pitch)
     spectra = (whole.spectra[:, : FINE // 2] + 1j * whole.spectra[:, FINE // 2 :].astype(float)) / 128
     turned = spectra * np.exp(-2j * np.pi * FINE_ORDERS * semitones / 46)

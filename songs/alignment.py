@@ -15,6 +15,11 @@ over 46 semitones by 2 pi k / 46 radians a semitone; a score that is played fast
 one tempo, another tune shows at some of the anchors, hence the lower decile. What was cut off or put in
 between does not count: there no anchors agree.
 
+The least likeness of a copy was set on other rendered songs and 52 of packages (see ``duplicates``); then it
+was measured once, on the 128 rendered songs of the report and all 106 of packages, in ten edits. Copies
+found: 1280 of 1280 and 1057 of 1060, the three of one song. Wrong pairs: 2 and 0, at most one in 129 of an
+edit, where the share alone gives 252 and 0.
+
 What it cannot tell from a copy is a score that the same instruments play again less than 1.5 % faster or
 slower, or without its drums (of 8 rendered songs 5 were copies; without the tune, of 16 one). What it takes
 for none, though it is: a copy played faster at its old pitch, and music with nothing from 262 Hz to 3.7 kHz.

@@ -218,7 +218,7 @@ def _fingerprints(tables: Path, settings: str) -> Iterator[dict[str, Any]]:
     """Of the songs that are still there."""
     with connect(tables, only=("files", "fingerprints")) as connection:
         rows = connection.sql(
-            "select song, f.seconds, f.rate, anchors, vectors from fingerprints f "
+            "select song, f.seconds, f.rate, anchors, vectors, spectra from fingerprints f "
             "where settings = ? and f.error is null and song in (select content from songs)",
             params=[settings],
         ).to_arrow_reader(1000)

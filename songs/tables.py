@@ -134,6 +134,7 @@ FINGERPRINTS = Table(
         *(column for column in SAMPLES.columns if column.name in {"song", "settings", "seconds", "rate"}),
         Column("anchors", pa.binary(), "", "moments of the song, as songs.fingerprint packs them"),
         Column("vectors", pa.binary(), "", "what sounds about each of them, int8"),
+        Column("spectra", pa.binary(), "", "what sounds from each of them on, finer than semitones, int8"),
         _ERROR,
     ),
 )

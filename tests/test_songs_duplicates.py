@@ -11,11 +11,13 @@ import soundfile
 import soxr
 
 from audio_distance.errors import AudioError
-from songs import duplicates, fingerprint
-from songs.duplicates import edits, find_duplicates, score, transcoded
-from songs.fingerprint import DIMENSIONS, Fingerprint, align, candidates, fingerprint_song, from_row
+from songs import alignment, duplicates, fingerprint
+from songs.alignment import align, candidates
+from songs.duplicates import LEAST_SHARE, edits, find_duplicates, score, transcoded
+from songs.fingerprint import DIMENSIONS, FINE_ORDERS, Fingerprint, fingerprint_song, from_row
 
 RATE = 16_000  # Hz
+FINE = 2 * len(FINE_ORDERS)
 
 
 def tune(seed, *, notes=80, root=48):
@@ -39,6 +41,19 @@ def played(score, *, beat=0.5, brightness=1.0, detune=0.0):
     return signal
 
 
+def accompanied(seed, melody):
+    """Twelve bars of bass and chords drawn by ``seed``; every other bar of the tune is ``melody``'s."""
+    rng, own = np.random.default_rng(seed), np.random.default_rng(melody)
+    scale = 48 + np.array([0, 2, 3, 5, 7, 8, 10, 12, 14, 15, 17, 19, 20, 22, 24])
+    score = []
+    for bar in range(12):
+        root, shared = int(rng.choice(7)), rng.choice(scale[7:], 4)
+        for beat, pitch in enumerate(own.choice(scale[7:], 4) if bar % 2 else shared):
+            score += [(4 * bar + beat, int(scale[root])), (4 * bar + beat, int(pitch) + 12)]
+            score += [(4 * bar + beat + 0.5, int(scale[root + third])) for third in (2, 4, 7)]
+    return score
+
+
 @pytest.fixture(scope="module")
 def songs():
     """Three songs of 21 s by one instrument, with noise at -60 dB of full scale."""
@@ -52,13 +67,36 @@ def print_of(signal, rate=RATE):
 
 
 def drawn(seed, anchors):
-    """A fingerprint of random vectors: between two of them a cosine of .8 is 8 standard deviations away."""
-    vectors = np.random.default_rng(seed).normal(0, 40, (len(anchors), DIMENSIONS))
+    """A fingerprint of random vectors: between two of them a cosine of .8 is 8 standard deviations away.
+
+    Spectra are coefficients of one modulus and random phase.
+    """
+    rng = np.random.default_rng(seed)
+    vectors = rng.normal(0, 40, (len(anchors), DIMENSIONS))
+    spectra = np.exp(2j * np.pi * rng.random((len(anchors), len(FINE_ORDERS))))
     return Fingerprint(
         np.asarray(anchors, np.float32),
         np.clip(np.round(vectors), -127, 127).astype(np.int8),
+        as_bytes(spectra),
         anchors[-1] + 2,
     )
+
+
+def as_bytes(spectra):
+    return np.round(127 * np.concatenate([spectra.real, spectra.imag], axis=1)).astype(np.int8)
+
+
+def part(whole, kept):
+    return Fingerprint(whole.anchors[kept], whole.vectors[kept], whole.spectra[kept], 0.0)
+
+
+def faster(whole, speed, *, offset=0.0, pitch=None):
+    """A song played faster; the factor of its ``pitch`` is by default a tape's."""
+    semitones = 12 * np.log2(speed if pitch is None else pitch)
+    spectra = (whole.spectra[:, : FINE // 2] + 1j * whole.spectra[:, FINE // 2 :].astype(float)) / 128
+    turned = spectra * np.exp(-2j * np.pi * FINE_ORDERS * semitones / 46)
+    anchors = (offset + whole.anchors.astype(float) / speed).astype(np.float32)
+    return Fingerprint(anchors, whole.vectors, as_bytes(turned), 0.0)
 
 
 class TestAlign:
@@ -68,9 +106,11 @@ class TestAlign:
     @pytest.mark.parametrize("offset", [-40.0, 0.0, 7.5])
     def test_closed_form(self, speed, offset):
         first = drawn(1, self.ANCHORS)
-        second = Fingerprint((offset + self.ANCHORS / speed).astype(np.float32), first.vectors, 0.0)
+        second = faster(first, speed, offset=offset)
         line = align(first, second)
         assert line.matches == 200 and line.share == 1.0
+        # Rounded twice to 1/127: each coefficient is off by 1/90 at most, a cosine by half its square.
+        assert line.likeness == pytest.approx(1, abs=2e-4)
         # Anchors are float32 of up to 200 s: each is 8e-6 s off at most.
         assert line.speed == pytest.approx(speed, abs=1e-6) and line.offset == pytest.approx(offset, abs=1e-4)
         back = align(second, first)
@@ -79,24 +119,46 @@ class TestAlign:
 
     def test_share_counts_the_overlap(self):
         first = drawn(1, self.ANCHORS)
-        half = Fingerprint(first.anchors[100:] - 50, first.vectors[100:].copy(), 0.0)
+        half = Fingerprint(
+            first.anchors[100:] - 50, first.vectors[100:].copy(), first.spectra[100:].copy(), 0.0
+        )
         half.vectors[::2] = drawn(2, self.ANCHORS[:50]).vectors
+        half.spectra[::2] = 0  # those that agree count alone
         line = align(first, half)
-        assert line.matches == 50 and line.share == pytest.approx(0.5)
+        assert line.matches == 50 and line.share == pytest.approx(0.5) and line.likeness == pytest.approx(1)
         assert line.offset == pytest.approx(-50.0, abs=1e-3)
 
     def test_a_speed_beyond_the_search_has_few_matches(self):
         first = drawn(1, self.ANCHORS)
-        second = Fingerprint((self.ANCHORS / 1.1).astype(np.float32), first.vectors, 0.0)
+        second = faster(first, 1.1)
         # Slopes differ by 0.057 at least: within 0.1 s of the line for 3.5 s, and 12 anchors at most.
         assert align(first, second).matches <= 12
 
     def test_strangers_and_nothing(self):
-        nothing = Fingerprint(np.empty(0, np.float32), np.empty((0, DIMENSIONS), np.int8), 0.0)
         first = drawn(1, self.ANCHORS)
+        nothing = part(first, slice(0, 0))
         for second in (drawn(2, self.ANCHORS), nothing):
             line = align(first, second)
             assert (line.matches, line.share, line.speed, line.offset) == (0, 0.0, 1.0, 0.0)
+            assert line.likeness == 0.0
+
+    @pytest.mark.parametrize(("speed", "pitch"), [(1.02, 1.0), (0.97, 1.0), (1.0, 1.01), (1.01, 1.025)])
+    def test_a_pitch_that_the_speed_does_not_explain(self, speed, pitch):
+        """Coefficients have one modulus: their cosine is the mean of those of the turns that are left."""
+        first = drawn(1, self.ANCHORS)
+        line = align(first, faster(first, speed, pitch=pitch))
+        turns = 2 * np.pi * FINE_ORDERS * 12 * np.log2(pitch / speed) / 46
+        # Of rounding 1/90 a coefficient, of random sign over 17; 2e-5 of the speed's fit.
+        assert line.share == 1.0 and line.likeness == pytest.approx(np.mean(np.cos(turns)), abs=0.01)
+
+    @pytest.mark.parametrize(("others", "alike"), [(10, True), (30, False)])
+    def test_likeness_is_of_the_least_tenth(self, others, alike):
+        """Of 200 spectra 5 or 15 % are strangers: cosines of mean 0 and deviation .17."""
+        first = drawn(1, self.ANCHORS)
+        second = faster(first, 1.0)
+        second.spectra[:others] = drawn(2, self.ANCHORS).spectra[:others]
+        line = align(first, second)
+        assert line.share == 1.0 and (line.likeness > 0.99 if alike else line.likeness < 0.7)
 
 
 class TestFingerprint:
@@ -105,6 +167,20 @@ class TestFingerprint:
         loud, soft = print_of(signal), print_of(signal / 4)  # a power of two, exact
         np.testing.assert_array_equal(loud.anchors, soft.anchors)
         np.testing.assert_array_equal(loud.vectors, soft.vectors)
+        np.testing.assert_array_equal(loud.spectra, soft.spectra)
+
+    def test_spectra_of_a_chord_turn_with_its_pitch(self):
+        """Coefficient k by 2 pi k / 46 a semitone: two chords a third of a semitone apart."""
+        rng = np.random.default_rng(6)
+        time = np.arange(20 * RATE) / RATE
+        beats = np.exp(-2 * (time % 1.0))
+        tones, up = 300 * 2 ** rng.uniform(0, 3, 12), 2 ** (1 / 36)
+        chords = [beats * sum(np.sin(2 * np.pi * f * factor * time) for f in tones) for factor in (1, up)]
+        one, other = (print_of(0.01 * chord).spectra.astype(float) for chord in chords)
+        one, other = (np.mean(s[:, : FINE // 2] + 1j * s[:, FINE // 2 :], axis=0) for s in (one, other))
+        turns = np.angle(other * one.conj() * np.exp(2j * np.pi * FINE_ORDERS / 3 / 46))
+        # Lines are 8 Hz wide, half a semitone at 262 Hz and a thirtieth at 3.7 kHz: they keep no exact shape.
+        assert np.average(np.cos(turns), weights=np.abs(one * other)) > 0.97
 
     def test_anchors_are_where_bursts_begin(self):
         """Bursts a second apart: an anchor within 0.15 s of each."""
@@ -122,6 +198,8 @@ class TestFingerprint:
         assert found.vectors.shape == (len(found.anchors), DIMENSIONS) and found.vectors.dtype == np.int8
         assert np.all(np.diff(found.anchors) > 0.25) and found.anchors.dtype == np.float32
         assert np.all(np.abs(found.vectors).max(axis=1) == 127)
+        assert found.spectra.shape == (len(found.anchors), FINE) and found.spectra.dtype == np.int8
+        assert np.all(np.abs(found.spectra).max(axis=1) == 127)
         assert found.seconds == len(songs["song 1"]) / RATE
         other = print_of(soxr.resample(songs["song 1"], RATE, 44_100), 44_100)
         line = align(found, other)
@@ -211,6 +289,30 @@ class TestDifferentSongs:
         pair = {"a": print_of(played(tune(1))), "b": print_of(played(tune(1), **other))}
         assert find_duplicates(pair) == []
 
+    @pytest.mark.parametrize("speed", [0.975, 1.02, 1.03])
+    def test_a_tempo_without_its_pitch(self, songs, speed):
+        """The same notes agree as a copy's do; only the copy has their pitch raised by its speed."""
+        signal = played(tune(1))
+        original = print_of(signal)
+        again, copy = (
+            print_of(played(tune(1), beat=0.5 / speed)),
+            print_of(soxr.resample(signal, RATE * speed, RATE)),
+        )
+        for other in (again, copy):
+            line = align(original, other)
+            assert line.share > LEAST_SHARE and line.speed == pytest.approx(speed, abs=2e-3)
+        assert find_duplicates({"a": original, "b": again}) == []
+        (found,) = find_duplicates({"a": original, "b": copy})
+        assert found.speed == pytest.approx(speed, abs=2e-3)
+
+    def test_another_tune_in_one_voice_of_several(self):
+        """Bass, chords, tempo and every other bar of the tune are one."""
+        for seed in range(3):
+            pair = {name: print_of(played(accompanied(seed, melody))) for melody, name in enumerate("ab")}
+            assert align(pair["a"], pair["b"]).share > LEAST_SHARE
+            assert find_duplicates(pair) == []
+            assert len(find_duplicates(pair, least_likeness=0.0)) == 1
+
     def test_the_same_drums_under_other_tunes(self):
         rng = np.random.default_rng(8)
         hits = rng.normal(0, 0.05, 1600) * np.exp(-np.arange(1600) / 300)
@@ -249,8 +351,8 @@ class TestFindDuplicates:
         whole = drawn(1, TestAlign.ANCHORS)
         parts = {
             "b whole": whole,
-            "a start": Fingerprint(whole.anchors[:80], whole.vectors[:80], 0.0),
-            "c end": Fingerprint(whole.anchors[120:], whole.vectors[120:], 0.0),
+            "a start": part(whole, slice(80)),
+            "c end": part(whole, slice(120, None)),
             "alone": drawn(3, TestAlign.ANCHORS),
         }
         found = find_duplicates(parts)
@@ -261,14 +363,15 @@ class TestFindDuplicates:
 
     @pytest.mark.parametrize("at_once", [1_024, 16])
     def test_candidates_are_those_of_brute_force(self, at_once, monkeypatch):
-        monkeypatch.setattr(fingerprint, "SONGS_AT_ONCE", at_once)
+        monkeypatch.setattr(alignment, "SONGS_AT_ONCE", at_once)
         rng = np.random.default_rng(2)
         base = rng.normal(0, 40, (30, DIMENSIONS))
         songs = []
         for count in [*rng.integers(0, 12, 70), 0]:  # more than one block of queries, some without anchors
             vectors = base[rng.integers(0, 30, count)] + rng.normal(0, 15, (count, DIMENSIONS))
+            spectra = np.zeros((count, FINE), np.int8)
             songs.append(
-                Fingerprint(np.arange(count, dtype=np.float32), vectors.round().astype(np.int8), 9.0)
+                Fingerprint(np.arange(count, dtype=np.float32), vectors.round().astype(np.int8), spectra, 9.0)
             )
         expected = {
             (i, j)
@@ -289,6 +392,8 @@ class TestFindDuplicates:
             ({"least_share": 0.0}, "least_share is 0.0"),
             ({"least_share": 1.1}, "least_share is 1.1"),
             ({"least_matches": 1}, "least_matches is 1"),
+            ({"least_likeness": -0.1}, "least_likeness is -0.1"),
+            ({"least_likeness": float("nan")}, "least_likeness is nan"),
         ],
     )
     def test_refusals(self, options, message):
@@ -344,10 +449,13 @@ class TestFiles:
         with pytest.raises(AudioError, match="cancel"):
             fingerprint_song(str(opposite))
 
-    def test_rows_of_another_version(self):
-        row = {"song": "x", "seconds": 1.0, "rate": 8000, "anchors": bytes(8), "vectors": bytes(95)}
-        with pytest.raises(ValueError, match="song x: 95 bytes of vectors for 2 anchors"):
-            from_row(row)
+    @pytest.mark.parametrize(("name", "size"), [("vectors", 2 * DIMENSIONS - 1), ("spectra", 2 * FINE + 1)])
+    def test_rows_of_another_version(self, name, size):
+        row = {"song": "x", "seconds": 1.0, "rate": 8000, "anchors": bytes(8)}
+        row |= {"vectors": bytes(2 * DIMENSIONS), "spectra": bytes(2 * FINE)}
+        assert len(from_row(row).anchors) == 2
+        with pytest.raises(ValueError, match=f"song x: {size} bytes of {name} for 2 anchors"):
+            from_row(row | {name: bytes(size)})
 
 
 class TestCommands:
@@ -373,7 +481,8 @@ class TestCommands:
 
     def test_names_break_no_row(self):
         whole = drawn(1, TestAlign.ANCHORS)
-        row = {name: getattr(whole, name).tobytes() for name in ("anchors", "vectors")} | {"seconds": 9.0}
+        row = {name: getattr(whole, name).tobytes() for name in ("anchors", "vectors", "spectra")}
+        row["seconds"] = 9.0
         names = {"1": "a\ttab.flac", "2": "b\nline.flac"}
         out = io.StringIO()
         args = self.parsed(duplicates.add_duplicates_arguments)

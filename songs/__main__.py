@@ -26,6 +26,7 @@ _EPILOG = """\
 a collection from its files to answers:
   python -m songs fetch catalogue.csv --out music        openly licensed songs, politely
   python -m songs index music --label folder             one row a file
+  python -m songs index s3a://bucket/music               the same, of an address that fsspec opens
   python -m songs query "select artist, count(*) from songs group by 1"
   python -m songs features                               30 samples of 5 s a song, as numbers
   python -m songs train --out taste.skops                which songs are good?

@@ -29,7 +29,13 @@ def engine_of(arguments: argparse.Namespace) -> dict[str, Any]:
 
 
 def add_index_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("folders", nargs="+", type=Path, metavar="FOLDER", help="links are followed")
+    parser.add_argument(
+        "folders",
+        nargs="+",
+        metavar="FOLDER",
+        help="of songs; links are followed. Or an address that fsspec opens, and every worker: "
+        "s3a://bucket/music, hdfs://host/music, https://host/music/, zip://::file:///music.zip",
+    )
     parser.add_argument(
         "--labels", type=Path, metavar="CSV", help="columns path, and label, group, artist, ..."
     )

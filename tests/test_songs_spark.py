@@ -14,11 +14,14 @@ import pyarrow as pa
 import pytest
 import soundfile
 import test_songs_engine as processes
+import test_songs_places as addresses
 
 from audio_distance.errors import AudioError
 from songs import engine
+from songs.sampling import Settings, sample_song
 from songs.scan import index
-from songs.tables import connect
+from songs.stages import each_song
+from songs.tables import SAMPLES, connect
 
 pyspark = pytest.importorskip("pyspark")
 if shutil.which("java") is None and not os.environ.get("JAVA_HOME"):
@@ -95,6 +98,30 @@ class TestLocal:
         for options in ({"engine": "spark", "master": local}, {"workers": 1}):
             (table,) = engine.run(size_of, addresses, schema=schema, **options)
             assert table["number"].to_pylist() == [5, 5] and table["error"].null_count == 2
+
+    def test_an_index_of_addresses_and_its_stage(self, local, tmp_path, noise):
+        """A file system over HTTP and an archive, opened by the workers of both engines; equal tables."""
+        (tmp_path / "music" / "calm").mkdir(parents=True)
+        for i, name in enumerate(["calm/a.wav", "b c.flac"]):
+            soundfile.write(tmp_path / "music" / name, noise(i, seconds=1.0), 16000)
+        (tmp_path / "music" / "bad.mp3").write_text("no")
+        shutil.make_archive(str(tmp_path / "packed"), "zip", tmp_path, "music")
+        hadoop = addresses.Hadoop(tmp_path)
+        places = [f"{hadoop.root}/music", f"zip://music::file://{tmp_path}/packed.zip"]
+        stage = partial(sample_song, settings=Settings(8000, count=2, seconds=0.3))
+        found = {}
+        for name in engine.ENGINES:
+            options = {"engine": name, "master": local, "workers": 1}
+            done = index(places, tmp_path / name, label_by_folder=True, **options)
+            assert (done.read, len(done.faults)) == (6, 2)
+            assert each_song(SAMPLES, stage, tmp_path / name, settings="s", **options).rows == 4
+            with connect(tmp_path / name) as connection:
+                found[name] = [
+                    connection.sql(f"select * exclude (written) from {table} order by all").fetchall()
+                    for table in ("files", "samples")
+                ]
+        hadoop.close()
+        assert found["spark"] == found["processes"] and list(map(len, found["spark"])) == [6, 4]
 
     def test_an_open_session_stays_open(self, local):
         with engine.session("local[1]") as one, engine.session("local[2]") as other:

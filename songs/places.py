@@ -46,7 +46,7 @@ class State(NamedTuple):
 
     @property
     def is_told(self) -> bool:
-        return self.bytes is not None and not self.modified is self.etag is None
+        return self.bytes is not None and (self.modified is not None or self.etag is not None)
 
 
 @dataclass(frozen=True)

@@ -128,9 +128,10 @@ def _imported(name: str) -> Callable[[Any], Any]:
 
 def _add_engine(parser: argparse.ArgumentParser) -> None:
     from songs.engine import ENGINES
+    from songs.terminal import add_workers
 
     parser.add_argument("--engine", choices=ENGINES, default=ENGINES[0], help=f"default {ENGINES[0]}")
-    parser.add_argument("--workers", type=int, metavar="N", help="processes, default one a core")
+    add_workers(parser)
     parser.add_argument(
         "--master", default="local[*]", help="of Spark: local[N], or spark://HOST:PORT of a running cluster"
     )

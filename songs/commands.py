@@ -23,8 +23,6 @@ from songs.terminal import number_above, whole_number
 
 def engine_of(arguments: argparse.Namespace) -> dict[str, Any]:
     """What ``engine.run`` is given of the options."""
-    if arguments.workers is not None and arguments.workers < 1:
-        raise AudioError(f"--workers {arguments.workers}; at least 1 is needed")
     return {name: getattr(arguments, name) for name in ("engine", "workers", "master")}
 
 

@@ -3,6 +3,7 @@
 import os
 import re
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -10,10 +11,12 @@ import time
 from functools import partial
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pytest
 import soundfile
 import test_songs_engine as processes
+import test_songs_faults as faults
 import test_songs_places as addresses
 
 from audio_distance.errors import AudioError
@@ -127,6 +130,57 @@ class TestLocal:
         with engine.session("local[1]") as one, engine.session("local[2]") as other:
             assert one is other
         assert one.range(1).count() == 1
+
+
+KILLED = 5  # a driver is a JVM that starts, some seconds of CPU; 20 in the process pool's tests
+
+
+class TestKilled:
+    def test_a_driver_killed_at_any_moment(self, local, tmp_path, noise):
+        """Resumed by Spark the tables are those of a calm run; the JVM of a killed driver ends by itself."""
+        music, told = tmp_path / "music", tmp_path / "calls"
+        for i in range(20):
+            (music / "ab"[i % 2]).mkdir(parents=True, exist_ok=True)
+            soundfile.write(music / "ab"[i % 2] / f"{i:02d}.wav", noise(i, seconds=0.02), 8000)
+        (music / "text.ogg").write_text("<html>")
+        faults.call_counted(lambda: by_spark(music, tmp_path / "calm", local), 0, told)
+        expected, parts = faults.rows_of(tmp_path / "calm"), []
+        assert [len(rows) for rows in expected.values()] == [21, 20, 18 * 3 + 2]
+        for moment in np.random.RandomState(14).randint(1, int(told.read_text()), KILLED):
+            tables = tmp_path / f"{moment}"
+            done = alone(DRIVER, local, str(music), str(tables), str(moment), str(told))
+            assert done.returncode == -signal.SIGKILL, done.stderr[-2000:]
+            processes.until(lambda: has_ended(int(done.stdout)))  # noqa: B023
+            parts.append(len(list(tables.rglob("*.parquet"))))
+            by_spark(music, tables, local)
+            assert faults.rows_of(tables) == expected
+        assert len(set(parts)) >= 2
+
+
+# Counted from where the work begins: the start of a session is the longest part of it, and leaves nothing.
+DRIVER = """
+import pathlib, sys, test_songs_faults as faults, test_songs_spark as here
+from songs import engine
+master, music, tables, moment, told = sys.argv[1:]
+with engine.session(master) as spark:
+    print(spark.sparkContext._gateway.proc.pid, flush=True)
+    work = lambda: here.by_spark(pathlib.Path(music), pathlib.Path(tables), master)
+    faults.call_counted(work, int(moment), pathlib.Path(told))
+"""
+
+
+def by_spark(music, tables, master):
+    options = {"engine": "spark", "master": master, "workers": 1, "chunk": 3}
+    index([music], tables, label_by_folder=True, **options)
+    each_song(SAMPLES, faults.samples_of, tables, settings="s", **options)
+
+
+def has_ended(process):
+    """Gone, or dead and waited for by nobody."""
+    try:
+        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+    except OSError:
+        return True
 
 
 def size_of(address):

@@ -77,7 +77,7 @@ def add_roc_arguments(parser: argparse.ArgumentParser) -> None:
 
 def add_like_arguments(parser: argparse.ArgumentParser) -> None:
     """``FILE...``, ``--model MODEL``, ``--json``."""
-    parser.add_argument("files", metavar="FILE", nargs="+", help="songs")
+    parser.add_argument("files", metavar="FILE", nargs="+", help="songs, or their addresses")
     parser.add_argument("--model", metavar="MODEL", required=True, help="what songs train wrote")
     parser.add_argument("--json", action="store_true", help="one line of JSON a song")
 

@@ -9,8 +9,9 @@ Conventions
     below      of a folder: what is added to its place for a file in it; addresses stay as they were given.
 
 Credentials, endpoints and proxies are those that each file system finds for itself: the environment, its own
-files, fsspec's (https://filesystem-spec.readthedocs.io/en/latest/features.html#configuration). Nothing is
-written. What lies at an address is read whole into memory; of a large local file there is a map.
+files, fsspec's (https://filesystem-spec.readthedocs.io/en/latest/features.html#configuration). A password in
+an address would stand in every row. Nothing is written to a place. What lies at an address is read whole into
+memory; of a large local file there is a map.
 """
 
 from __future__ import annotations

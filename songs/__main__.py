@@ -26,6 +26,7 @@ _EPILOG = """\
 a collection from its files to answers:
   python -m songs fetch catalogue.csv --out music        openly licensed songs, politely
   python -m songs index music --label folder             one row a file
+  python -m songs index s3a://bucket/music               the same, of an address that fsspec opens
   python -m songs query "select artist, count(*) from songs group by 1"
   python -m songs features                               30 samples of 5 s a song, as numbers
   python -m songs train --out taste.skops                which songs are good?
@@ -127,9 +128,10 @@ def _imported(name: str) -> Callable[[Any], Any]:
 
 def _add_engine(parser: argparse.ArgumentParser) -> None:
     from songs.engine import ENGINES
+    from songs.terminal import add_workers
 
     parser.add_argument("--engine", choices=ENGINES, default=ENGINES[0], help=f"default {ENGINES[0]}")
-    parser.add_argument("--workers", type=int, metavar="N", help="processes, default one a core")
+    add_workers(parser)
     parser.add_argument(
         "--master", default="local[*]", help="of Spark: local[N], or spark://HOST:PORT of a running cluster"
     )

@@ -34,6 +34,7 @@ from songs.evaluation import UNITS, Evaluation, evaluate, leak_table
 from songs.labelled import Samples, flattened, unknown_artists
 from songs.learning import BASELINES, LEARNERS, Answer, Classifier, fit
 from songs.scores import Answers, Score, reliability, roc, scores, table
+from songs.terminal import add_workers
 
 LEARNED_DIGITS = 16  # of the contents that a model has learned from, which its file names
 REASONS = 3  # that are printed for, and against
@@ -76,7 +77,7 @@ def add_roc_arguments(parser: argparse.ArgumentParser) -> None:
 
 def add_like_arguments(parser: argparse.ArgumentParser) -> None:
     """``FILE...``, ``--model MODEL``, ``--json``."""
-    parser.add_argument("files", metavar="FILE", nargs="+", help="songs")
+    parser.add_argument("files", metavar="FILE", nargs="+", help="songs, or their addresses")
     parser.add_argument("--model", metavar="MODEL", required=True, help="what songs train wrote")
     parser.add_argument("--json", action="store_true", help="one line of JSON a song")
 
@@ -92,9 +93,7 @@ def _add_scoring(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--yes", metavar="LABEL", help="the label in question; default good, if there is one")
     parser.add_argument("--folds", type=int, default=5, metavar="N", help="of artists; default 5")
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="default 0")
-    parser.add_argument(
-        "--workers", type=int, default=1, metavar="N", help="processes; default 1, -1: one a core"
-    )
+    add_workers(parser)
 
 
 def _learners(text: str) -> tuple[str, ...]:
@@ -147,7 +146,7 @@ def _train(args: argparse.Namespace, read: Read) -> int:
     found = _scored(args, samples, yes)
     say(_report(found, samples, yes))
     if args.leaks:
-        options = {"folds": args.folds, "seed": args.seed, "workers": args.workers}
+        options = {"folds": args.folds, "seed": args.seed, "workers": args.workers or -1}
         rows = leak_table(samples, yes=yes, songs=collection.songs, **options)
         say(f"\nAUC of a tree by what folds keep whole\n{leaks_text(rows)}")
     model = fit(samples, args.learner, yes=yes, seed=args.seed)
@@ -274,7 +273,7 @@ def answer_text(answer: Answer) -> str:
 
 def _scored(args: argparse.Namespace, samples: Samples, yes: str | None) -> dict[str, Evaluation]:
     return {
-        name: evaluate(samples, name, yes=yes, folds=args.folds, seed=args.seed, workers=args.workers)
+        name: evaluate(samples, name, yes=yes, folds=args.folds, seed=args.seed, workers=args.workers or -1)
         for name in args.scored
         if yes is not None or name != "always yes"
     }

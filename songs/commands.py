@@ -23,13 +23,17 @@ from songs.terminal import number_above, whole_number
 
 def engine_of(arguments: argparse.Namespace) -> dict[str, Any]:
     """What ``engine.run`` is given of the options."""
-    if arguments.workers is not None and arguments.workers < 1:
-        raise AudioError(f"--workers {arguments.workers}; at least 1 is needed")
     return {name: getattr(arguments, name) for name in ("engine", "workers", "master")}
 
 
 def add_index_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("folders", nargs="+", type=Path, metavar="FOLDER", help="links are followed")
+    parser.add_argument(
+        "folders",
+        nargs="+",
+        metavar="FOLDER",
+        help="of songs; links are followed. Or an address that fsspec opens, and every worker: "
+        "s3a://bucket/music, hdfs://host/music, https://host/music/, zip://::file:///music.zip",
+    )
     parser.add_argument(
         "--labels", type=Path, metavar="CSV", help="columns path, and label, group, artist, ..."
     )

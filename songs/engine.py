@@ -64,7 +64,7 @@ def run(
     ----------
     function : path -> rows
         Without rows there is one of its path alone, so that every path is accounted for.
-    paths : (n,) paths, or addresses that fsspec opens (s3a://, hdfs://) if the function does
+    paths : (n,) paths, or addresses that fsspec opens (s3a://, hdfs://), as every stage of songs does
     schema : Arrow schema of the rows
         What the function gives beside it is dropped, what it lacks is null.
     engine : "processes" or "spark"

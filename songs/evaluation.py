@@ -53,7 +53,7 @@ def evaluate(
     folds : int
         Outer folds.
     workers : int
-        Processes, each with a fold. The answers do not depend on it.
+        Processes, each with a fold; 1 by default, -1: one a core. The answers do not depend on it.
 
     Raises
     ------

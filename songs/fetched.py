@@ -13,6 +13,7 @@ import hashlib
 import json
 import os
 import re
+import shutil
 import unicodedata
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -130,6 +131,9 @@ class Folder:
                     fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 except BlockingIOError:
                     raise AudioError(f"{self.path}: another process is fetching into it") from None
+                for place in (self.path, self._records, self.path / ".parts"):
+                    for left in place.glob(".*.part"):  # what a killed one was about to name
+                        shutil.rmtree(left, ignore_errors=True)
             yield
 
     def record(self, song: Song, *, verify: bool = False) -> Record | None:

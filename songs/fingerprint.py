@@ -21,7 +21,6 @@ import hashlib
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -32,7 +31,8 @@ import soxr
 
 from audio_distance.audio import ChannelSums, mean_of_channels, read_source
 from audio_distance.errors import AudioError
-from audio_distance.sources import Source, fault_of
+from audio_distance.sources import Source
+from songs.places import read
 
 SETTINGS = "fingerprints-2"  # of the rows: another number where any constant below changes
 RATE = 8_000  # Hz, at which sounds are described
@@ -182,18 +182,18 @@ def _spectra(signal: np.ndarray, centres: np.ndarray) -> np.ndarray:
 
 
 def fingerprint_song(path: str) -> list[dict[str, Any]]:
-    """One row of a file: ``song`` (sha256 of its bytes), ``seconds``, ``rate`` (Hz, as stored), ``anchors``
-    (bytes of float32), ``vectors`` and ``spectra`` (bytes of int8, 96 and 34 an anchor), little-endian.
+    """One row of a file, of this machine or at an address (``songs.places``).
+
+    ``song`` (sha256 of its bytes), ``seconds``, ``rate`` (Hz, as stored), ``anchors`` (bytes of float32),
+    ``vectors`` and ``spectra`` (bytes of int8, 96 and 34 an anchor), little-endian.
 
     Any type that the package reads, of any length, in blocks. AudioError for what cannot be read: the reason
     alone, since ``songs.engine`` names the path.
     """
-    file = Path(path)
-    source = Source(path, file, fault=fault_of(file))
+    data = read(path)
     try:
-        data = source.read()
         # Loud floats and 8 bits do not matter here: a level changes nothing.
-        signal = read_source(source, data, minimum_bits=8, peak_limit=math.inf)
+        signal = read_source(Source("", data=b""), data, minimum_bits=8, peak_limit=math.inf)
         resampler = soxr.ResampleStream(signal.rate, RATE, 1, dtype="float32")
         channels, parts, samples = ChannelSums(), [], 0
         for block in signal.blocks():

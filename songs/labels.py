@@ -1,7 +1,8 @@
 """A list of labels: what a CSV says of files.
 
 Conventions
-    path    as the system has it: absolute, or relative to the folder of the list; not the file's content.
+    path    as the system has it: absolute, or relative to the folder of the list; or an address, beginning as
+            that of the folder which is indexed (``songs.places``). Not the file's content.
     said    of a file are the cells that are not empty. They go before the file's own tags.
 """
 
@@ -18,6 +19,7 @@ from typing import Any
 from audio_distance.errors import AudioError
 from audio_distance.output import printable
 from audio_distance.sources import PATH_HEADERS, fault_of
+from songs.places import is_address, normal
 
 COLUMNS = ("label", "group", "license", "title", "artist", "album", "genre", "year")
 
@@ -66,7 +68,8 @@ def labels_of(path: Path) -> dict[bytes, Row]:
             if not (row[paths] or "").strip():
                 raise AudioError(f"{here}: no path; likely a row that is too short")
             cells = _cells({name: row[columns[name]] or "" for name in told}, here)
-            name = os.fsencode(os.path.abspath(path.parent / row[paths]))
+            place = row[paths] if is_address(row[paths]) else path.parent / row[paths]
+            name = os.fsencode(normal(place))
             if found.setdefault(name, cells) != cells:
                 raise AudioError(f"{here}: {printable(row[paths])} stands in it twice, and is said to differ")
     except (csv.Error, ValueError) as error:

@@ -252,7 +252,7 @@ def _difference(difference: float) -> str:
 
 def add_similar_arguments(parser: argparse.ArgumentParser) -> None:
     """FILE, --k, --other-artists of ``songs similar``."""
-    parser.add_argument("file", metavar="FILE", help="the song that is asked about")
+    parser.add_argument("file", metavar="FILE", help="the song that is asked about, or its address")
     parser.add_argument(
         "--k", type=whole_number(1), default=10, metavar="K", help="songs to name (default: %(default)s)"
     )

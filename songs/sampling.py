@@ -25,9 +25,9 @@ from numpy.typing import NDArray
 
 from audio_distance.audio import ChannelSums, mean_of_channels, read_source
 from audio_distance.containers import MAPPED_BYTES, RATES, give_back
-from audio_distance.errors import AudioError
 from audio_distance.features import peak_of, refuse_unfit
-from audio_distance.sources import Source, fault_of
+from audio_distance.sources import Source
+from songs.places import read
 from study.datasets.mu_law import encode
 
 HELD_SAMPLES = 2**25  # of one song, mono, 128 MiB: 12 minutes at 44.1 kHz; a longer one is decoded twice
@@ -158,8 +158,8 @@ def samples_of(song: str | Path | bytes, settings: Settings) -> list[Sample]:
     Parameters
     ----------
     song : path, address or bytes
-        A file of any format that ``metrics`` reads; with "://" in it an address that fsspec opens
-        (``s3://bucket/song.ogg``); or all bytes of a file.
+        A file of any format that ``metrics`` reads; an address that fsspec opens (``s3a://bucket/song.ogg``,
+        ``songs.places``); or all bytes of a file.
     settings : Settings
 
     Raises
@@ -173,14 +173,8 @@ def samples_of(song: str | Path | bytes, settings: Settings) -> list[Sample]:
 
 def samples_in_turn(song: str | Path | bytes, settings: Settings) -> Iterator[Sample]:
     """``samples_of``, one after another: a whole song cut end to end need not be held either."""
-    try:
-        source = _source(song)
-        data = source.read()
-    except OSError as error:
-        raise AudioError(
-            f"unreadable ({error}); likely no permission, or a disk or a server that failed"
-        ) from None
-    yield from _samples(source, data, content_of(data), settings)
+    data = song if isinstance(song, bytes) else read(str(song))
+    yield from _samples(data, content_of(data), settings)
 
 
 def content_of(data: bytes | mmap.mmap) -> str:
@@ -192,18 +186,8 @@ def content_of(data: bytes | mmap.mmap) -> str:
     return digest.hexdigest()
 
 
-def _source(song: str | Path | bytes) -> Source:
-    if isinstance(song, bytes):
-        return Source("bytes", data=song)
-    if "://" in str(song):
-        import fsspec
-
-        with fsspec.open(str(song), "rb") as file:
-            return Source(str(song), data=file.read())
-    return Source(str(song), Path(song), fault=fault_of(Path(song)))
-
-
-def _samples(source: Source, data: bytes | mmap.mmap, content: str, settings: Settings) -> Iterator[Sample]:
+def _samples(data: bytes | mmap.mmap, content: str, settings: Settings) -> Iterator[Sample]:
+    source = Source("", data=b"")  # of no array: ``data`` is all of it
     signal = read_source(source, data, minimum_bits=16, peak_limit=1.0, most=0)  # 0: in blocks, of any length
     rate, blocks, length = signal.rate, *_counted(signal.blocks, signal.rate)
     if settings.count is None:

@@ -1,7 +1,10 @@
 """What a collection consists of: one row a file, with its content, facts and tags; or why it cannot be read.
 
 Conventions
-    incremental   a file of the same size and time of change is not read again, unless asked for.
+    path          of a file or folder: of this machine, or an address (``songs.places``), as it was given.
+    incremental   a file of the same size and time of change is not read again, unless asked for. Of an
+                  address that is a time in whole seconds, or where none is told the server's ETag; what
+                  tells neither is read every time.
     gone          what lay below a folder that was indexed and no longer does. Where its content is found
                   under a new path, it has moved.
     original      is never written, renamed or touched.
@@ -21,7 +24,7 @@ import mmap
 import os
 import re
 from collections import Counter
-from collections.abc import Container, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, cast
@@ -31,7 +34,8 @@ from pyarrow.dataset import dataset, field
 from audio_distance.audio import read_source
 from audio_distance.errors import AudioError
 from audio_distance.output import printable
-from audio_distance.sources import Source, fault_of, list_folder
+from audio_distance.sources import Source
+from songs import places
 from songs.engine import run
 from songs.labels import labels_of
 from songs.tables import FILES, connect, write_part
@@ -55,7 +59,7 @@ class Indexed:
 
 
 def index(
-    folders: Sequence[Path],
+    folders: Sequence[str | Path],
     tables: Path,
     *,
     labels: Path | None = None,
@@ -67,9 +71,10 @@ def index(
 
     Parameters
     ----------
-    folders : searched through links too, each real folder once
+    folders : paths, or addresses that fsspec opens (s3a://bucket/music); through links, each folder once
         A folder that cannot be opened, and a link that leads nowhere or to what holds the folder, is a row
-        with its error. A link back into it, as of a loop, is no row, and told of.
+        with its error. A link back into it, as of a loop, is no row, and told of. At an address no link is
+        followed: it is a row too. What lies there is listed here, and read by the workers.
     tables : folder of the tables
     labels : CSV file, optional
         See ``labels_of``. A tag that it no longer gives is found again in the file with ``check``.
@@ -84,29 +89,29 @@ def index(
     ------
     AudioError
         A folder that does not exist or holds no audio (as of a disk that is not there: nothing is taken for
-        gone), a list that cannot be read or names what is not there, tables that cannot be written.
+        gone), an address that cannot be opened, a list that cannot be read or names what is not there, tables
+        that cannot be written.
     """
-    roots = [Path(os.path.abspath(folder)) for folder in folders]
-    sources, first_folders = _listed(roots)
-    passed, repeated = _beside(roots, sources)
+    roots = [places.normal(folder) for folder in folders]
+    files, passed, repeated = _listed(roots)
     said: dict[bytes, Row] | None = None
     if labels or label_by_folder:
         listed = labels_of(labels) if labels else {}
-        if unknown := sorted(printable(os.fsdecode(name)) for name in listed.keys() - sources.keys()):
+        if unknown := sorted(printable(os.fsdecode(name)) for name in listed.keys() - files.keys()):
             raise AudioError(
                 f"labels: {len(unknown)} of the {len(listed)} paths in {printable(str(labels))} are in none "
                 f"of the folders, the first is {unknown[0]}; relative paths are taken from the list's folder"
             )
-        by_folder = first_folders if label_by_folder else {}
-        said = {name: {"label": by_folder.get(name), **listed.get(name, {})} for name in sources}
+        by_folder = _first_folders(files, roots) if label_by_folder else {}
+        said = {name: {"label": by_folder.get(name), **listed.get(name, {})} for name in files}
     known = _known(tables)
     same = {
         name
-        for name, source in sources.items()
-        if not check and name in known and _is_unchanged(known[name], source, said and said[name])
+        for name, found in files.items()
+        if not check and name in known and _is_unchanged(known[name], found, said and said[name])
     }
-    gone = _gone(known, sources, roots)
-    waiting = {name: source for name, source in sources.items() if name not in same}
+    gone = _gone(known, files, roots)
+    waiting = {name: found.fault for name, found in files.items() if name not in same}
     read = _read_into(tables, waiting, known, said, _lost(tables, known, gone), engine)
     write_part(tables, FILES, [{**row, "gone": True} for row in gone])
     moved = _moved(gone, (row for row in read if row["path_bytes"] not in known))
@@ -122,65 +127,51 @@ def index(
     )
 
 
-def _listed(roots: Sequence[Path]) -> tuple[dict[bytes, Source], dict[bytes, str]]:
-    """All files below the roots, each once; the first folder of each."""
-    sources: dict[bytes, Source] = {}
-    first_folders: dict[bytes, str] = {}
-    for root in roots:
-        if not root.is_dir():
-            raise AudioError(f"{printable(str(root))} is no folder; give the folder that holds the songs")
-        for source in list_folder(root, "index").sources:
-            path = source.path or root  # of a folder's listing all have one
-            name = os.fsencode(path)
-            if name not in sources and len(path.relative_to(root).parts) > 1:
-                first_folders[name] = printable(path.relative_to(root).parts[0])
-            sources.setdefault(name, source)
-    return sources, first_folders
-
-
-def _beside(
-    roots: Sequence[Path], sources: Container[bytes]
-) -> tuple[tuple[tuple[str, int], ...], tuple[tuple[str, str], ...]]:
-    """What lies below the roots and is not listed: ``Indexed.passed`` and ``repeated``."""
-    passed: set[str] = set()
+def _listed(
+    roots: Sequence[str],
+) -> tuple[dict[bytes, places.Found], tuple[tuple[str, int], ...], tuple[tuple[str, str], ...]]:
+    """All files below the roots, each once; ``Indexed.passed`` and ``repeated``."""
+    files: dict[str, places.Found] = {}
+    passed: dict[str, str] = {}
     repeated: dict[str, str] = {}
     for root in roots:
-        places: dict[str, str] = {}  # real folder -> the name under which it is listed
-        waiting = [str(root)]  # in the order of list_folder: links last
-        while waiting:
-            for folder, folders, names in os.walk(waiting.pop(0)):
-                if (place := places.setdefault(os.path.realpath(folder), folder)) != folder:
-                    repeated[folder] = place
-                    folders.clear()
-                    continue
-                folders[:] = sorted(name for name in folders if not name.startswith("."))
-                links = filter(os.path.islink, (os.path.join(folder, name) for name in folders))
-                waiting += (link for link in links if os.fsencode(link) not in sources)
-                paths = (os.path.join(folder, name) for name in names)
-                passed.update(path for path in paths if os.fsencode(path) not in sources)
-    kinds = Counter(map(_kind, passed)).items()
+        listing = places.listed(root)
+        files = {**listing.files, **files}
+        passed |= listing.passed
+        repeated = {**listing.repeated, **repeated}
+    kinds = Counter(_kind(name) for place, name in passed.items() if place not in files).items()
     return (
+        {os.fsencode(place): found for place, found in files.items()},
         tuple(sorted(kinds, key=lambda kind: (-kind[1], kind[0]))),
-        tuple((printable(path), printable(place)) for path, place in sorted(repeated.items())),
+        tuple((printable(a), printable(b)) for a, b in sorted(repeated.items()) if a not in files),
     )
 
 
-def _kind(path: str) -> str:
+def _first_folders(files: Iterable[bytes], roots: Sequence[str]) -> dict[bytes, str]:
+    """The folder in which each file lies, directly below the first root in which it lies in one."""
+    found: dict[bytes, str] = {}
+    for root, name in itertools.product(roots, files):
+        first, _, rest = (places.below(os.fsdecode(name), root) or "").partition("/")
+        if rest:
+            found.setdefault(name, printable(first))
+    return found
+
+
+def _kind(name: str) -> str:
     """Extension of a file that is passed over; of "5. Finale" it has none."""
-    name = os.path.basename(path)
     found = re.search(r"\.[a-z0-9]{1,5}$", name.lower())
     return "hidden" if name.startswith(".") else found[0] if found else "without extension"
 
 
 def _read_into(
     tables: Path,
-    sources: Mapping[bytes, Source],
+    faults: Mapping[bytes, str],
     known: Mapping[bytes, Row],
     said: Mapping[bytes, Row] | None,
     lost: Mapping[bytes | str, Row],
     engine: Mapping[str, Any],
 ) -> list[Row]:
-    """The rows of all ``sources``, written chunk by chunk; those that are there already are not again."""
+    """The rows of all files, each with its fault or "", written by chunks; none that is there already."""
 
     def labelled(row: Row) -> Row:
         name = row["path_bytes"]
@@ -195,12 +186,10 @@ def _read_into(
         return {**row, "group": row["group"] or row["artist"]}
 
     faulty = [
-        labelled({**_NOTHING, "path_bytes": name, "error": source.fault})
-        for name, source in sources.items()
-        if source.fault
+        labelled({**_NOTHING, "path_bytes": name, "error": fault}) for name, fault in faults.items() if fault
     ]
     rows: list[Row] = []
-    paths = [os.fsdecode(name) for name, source in sources.items() if not source.fault]
+    paths = [os.fsdecode(name) for name, fault in faults.items() if not fault]
     chunks = run(file_row, paths, schema=FILES.schema, stage="indexing", **engine)
     for found in itertools.chain([faulty], (map(labelled, chunk.to_pylist()) for chunk in chunks)):
         chunk = list(found)
@@ -216,15 +205,13 @@ def file_row(path: str) -> list[Row]:
     not decoded.
     """
     row = _place(path)
-    if fault := fault_of(Path(path)):
-        return [{**row, "error": fault}]
+    state = places.state_of(path)  # before it is read: a change during the reading is seen the next time
     try:
-        state = os.stat(path)  # before it is read: a change during the reading is seen the next time
-        data = Source(path, Path(path)).read()
-    except OSError as error:
-        return [{**row, "error": printable(str(error))}]
-    row |= {"bytes": len(data), "modified": state.st_mtime_ns, "content": hashlib.sha256(data).hexdigest()}
-    row |= tags_of(data)
+        data = places.read(path)
+    except AudioError as error:
+        return [{**row, "error": str(error)}]
+    row |= {"bytes": len(data), "modified": state.modified, "etag": state.etag}
+    row |= {"content": hashlib.sha256(data).hexdigest(), **tags_of(data)}
     try:
         row |= facts_of(data)
     except AudioError as error:
@@ -316,26 +303,24 @@ def _lost(tables: Path, known: Mapping[bytes, Row], gone: Sequence[Row]) -> dict
     return found
 
 
-def _is_unchanged(row: Row, source: Source, said: Row | None) -> bool:
+def _is_unchanged(row: Row, found: places.Found, said: Row | None) -> bool:
     """Size, time of change and what is said of it are as the row has them; a fault is looked at again."""
-    if source.fault or row["error"] or any(row[name] != value for name, value in (said or {}).items()):
+    if found.fault or row["error"] or any(row[name] != value for name, value in (said or {}).items()):
         return False
-    try:
-        state = os.stat(source.path or "")
-    except OSError:  # gone since it was listed
-        return False
-    return (row["bytes"], row["modified"]) == (state.st_size, state.st_mtime_ns)
+    state = found.state or places.state_of(os.fsdecode(row["path_bytes"]))
+    return state.is_told and state == (row["bytes"], row["modified"], row["etag"])
 
 
-def _gone(known: Mapping[bytes, Row], sources: Mapping[bytes, Source], roots: Sequence[Path]) -> list[Row]:
+def _gone(known: Mapping[bytes, Row], files: Mapping[bytes, places.Found], roots: Sequence[str]) -> list[Row]:
     """What lay below the roots; but not below a folder that cannot be looked into now."""
-    closed = [source.path for source in sources.values() if source.fault and source.path is not None]
-    gone = []
-    for name in known.keys() - sources.keys():
-        path = Path(os.fsdecode(name))
-        if any(path.is_relative_to(root) for root in roots) and not any(map(path.is_relative_to, closed)):
-            gone.append(known[name])
-    return gone
+    closed = [os.fsdecode(name) for name, found in files.items() if found.fault]
+    return [
+        row
+        for name, row in known.items()
+        if name not in files
+        and any(places.below(os.fsdecode(name), root) for root in roots)
+        and not any(places.below(os.fsdecode(name), folder) for folder in closed)
+    ]
 
 
 def _moved(gone: Iterable[Row], new: Iterable[Row]) -> tuple[tuple[str, str], ...]:

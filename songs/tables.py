@@ -73,11 +73,12 @@ FILES = Table(
     "files",
     ("path_bytes",),
     (
-        Column("path", pa.string(), "", "absolute; bytes that are no UTF-8 as escapes"),
+        Column("path", pa.string(), "", "absolute, or an address; bytes that are no UTF-8 as escapes"),
         Column("path_bytes", pa.binary(), "", "the same, as the system has it"),
         Column("content", pa.string(), "", "SHA-256 of the file's bytes"),
         Column("bytes", pa.int64(), "B", "size of the file"),
         Column("modified", pa.int64(), "ns", "since 1970, when the file was changed"),
+        Column("etag", pa.string(), "", "of an address that tells no time of change: its server's mark"),
         Column("seconds", pa.float64(), "s", "length that the header tells"),
         Column("rate", pa.int32(), "Hz", "sample rate"),
         Column("channels", pa.int16(), "", "number of channels"),
@@ -169,7 +170,7 @@ _KNOWN: dict[str, Table | Callable[[], Table]] = {
 _SONGS = """
 create view songs as
 select content, count(*) over one as copies,
-    * exclude (content, path_bytes, bytes, modified, gone, error, written)
+    * exclude (content, path_bytes, bytes, modified, etag, gone, error, written)
 from files where error is null
 window one as (partition by content)
 qualify row_number() over (

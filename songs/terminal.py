@@ -49,6 +49,16 @@ def number_above(limit: float, *, most: float = math.inf) -> Callable[[str], flo
     return parsed
 
 
+def add_workers(parser: argparse.ArgumentParser) -> None:
+    """``--workers N``, of every command that has any; None is one a core."""
+    parser.add_argument(
+        "--workers",
+        type=whole_number(1),
+        metavar="N",
+        help="processes, default one a core; no result asks how many",
+    )
+
+
 # Not csv with quotes, which cut does not know. As PostgreSQL's COPY and MySQL write a table as text.
 _NAMED = {"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"}
 

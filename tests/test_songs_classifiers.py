@@ -4,6 +4,7 @@ import argparse
 import json
 import os
 import pickle
+import re
 import subprocess
 import sys
 import zipfile
@@ -860,7 +861,8 @@ def test_neighbours_with_labels_from_elsewhere_are_refused(tmp_path):
 def arguments(command, *words):
     parser = argparse.ArgumentParser()
     getattr(classifiers, f"add_{command}_arguments")(parser)
-    return parser.parse_args([*map(str, words)])
+    alone = () if command == "like" else ("--workers", "1")  # else one a core
+    return parser.parse_args([*alone, *map(str, words)])
 
 
 @pytest.fixture(scope="module")
@@ -892,6 +894,33 @@ def test_train_says_how_good_it_is_and_writes_a_model(signal, tmp_path, capsys):
     facts = model_files.load(out).facts
     assert facts["songs"] == 56 and sum(facts["labels"].values()) == 56 and facts["artists"] == 14
     assert f"{facts['scores']['auc']['value']:.3f} (" in said
+
+
+def test_workers_change_no_model_file(signal, tmp_path):
+    """By default one a core. Of the file only the numbers differ by which it names its own parts."""
+    parser = argparse.ArgumentParser()
+    classifiers.add_train_arguments(parser)
+    assert parser.parse_args(["--out", "m"]).workers is None
+    small = signal.part(np.isin(signal.artist, np.unique(signal.artist)[:14]))
+    files = {}
+    for number in (1, 2):
+        out = tmp_path / f"{number}"
+        words = ("--out", out, "--scored", "tree,boosting", "--folds", 3, "--workers", number)
+        assert classifiers.train_main(arguments("train", *words), read=lambda asked: Collection(small)) == 0
+        files[number] = parts_of(out)
+    assert files[1] == files[2] and len(files[1][1]) > 5 and "average_precision" in files[1][0]
+
+
+def parts_of(path):
+    """Schema and arrays of a model file, which call each other by their places in memory: here by order."""
+    names = {}
+    with zipfile.ZipFile(path) as archive:
+        schema = re.sub(
+            r'(?<="__id__": )\d+|(?<=")\d+(?=\.npy")',
+            lambda found: names.setdefault(found[0], f"<{len(names)}>"),
+            archive.read("schema.json").decode(),
+        )
+        return schema, [archive.read(f"{n}.npy") for n in names if f"{n}.npy" in archive.namelist()]
 
 
 def test_train_refuses_in_one_line(signal, tmp_path, capsys):

@@ -7,19 +7,28 @@ in seconds: before the k-th call of a function, of Python's or of C, such as the
 import hashlib
 import importlib
 import os
+import re
 import resource
 import shutil
 import signal
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
+import test_songs_fetch as fetching
 
 from audio_distance.errors import AudioError
-from songs import engine
+from songs import engine, features, sampling, tables
+from songs.catalogues import Song
+from songs.distances import description_rows
+from songs.features import describe_song
+from songs.fetch import fetch
+from songs.fingerprint import fingerprint_song
+from songs.polite import Client, Limits
 from songs.scan import index
 from songs.stages import each_song
 from songs.tables import SAMPLES, connect
@@ -43,11 +52,29 @@ def one_by_one(function, paths, schema, workers):
     return (engine.rows_of(function, path, schema) for path in paths)
 
 
-def work(music, tables, stage):
-    if stage != "samples":
-        index([music], tables, label_by_folder=True, workers=1, chunk=CHUNK)
+def stages():
+    """Of every stage beside the index its table, and what the workers do with a song: first one of these
+    tests, then the real ones, as cheap as they can be asked for."""
+    drawn = sampling.Settings(16000, count=2, seconds=0.2)
+    return {
+        "samples": (SAMPLES, samples_of),
+        "real samples": (SAMPLES, partial(sampling.sample_song, settings=drawn)),
+        "features": (
+            tables.features(),
+            partial(describe_song, settings=features.Settings(16000, count=2, seconds=0.2)),
+        ),
+        "fingerprints": (tables.FINGERPRINTS, fingerprint_song),
+        "descriptions": (tables.DESCRIPTIONS, partial(description_rows, settings=drawn)),
+    }
+
+
+def work(music, folder, stage):
+    """The index, a stage of one that is there, or (of "") both."""
+    if stage in {"index", ""}:
+        index([music], folder, label_by_folder=True, workers=1, chunk=CHUNK)
     if stage != "index":
-        each_song(SAMPLES, samples_of, tables, settings="s", workers=1, chunk=CHUNK)
+        table, function = stages()[stage or "samples"]
+        each_song(table, function, folder, settings="s", workers=1, chunk=CHUNK if table is SAMPLES else 1)
 
 
 def prepare():
@@ -95,24 +122,48 @@ def disturb(folder, stage):
     """Tables of a calm run, and of as many as are killed once, each at another call, and then resumed."""
     prepare()
     music, told = folder / "music", folder / "calls"
-
-    if stage == "samples":
+    table = "files"
+    if stage != "index":
         assert not ended(child(lambda: work(music, folder / "indexed", "index")))
-        shutil.copytree(folder / "indexed", folder / "calm")
-    assert not ended(child(lambda: call_counted(lambda: work(music, folder / "calm", stage), 0, told)))
-    calls = int(told.read_text())
-    moments = np.random.RandomState(14).randint(1, calls, KILLS)
+        table = stages()[stage][0].name
+        if stage != "samples":  # what is loaded, compiled and cached with the first song is so in every fork
+            stages()[stage][1](str(next(music.glob("*/*.wav"))))
+
+    def run(tables, last):
+        if stage != "index" and not tables.exists():
+            shutil.copytree(folder / "indexed", tables)
+        if last is None:
+            return ended(child(lambda: work(music, tables, stage)))
+        return ended(child(lambda: call_counted(lambda: work(music, tables, stage), last, told)))
+
+    assert not run(folder / "calm", 0)
+    moments = np.random.RandomState(14).randint(1, int(told.read_text()), KILLS)
     codes, parts = [], []
     for i, moment in enumerate(moments):
         tables = folder / f"killed_{i}"
-        if stage == "samples":
-            shutil.copytree(folder / "indexed", tables)
-        codes.append(
-            ended(child(lambda: call_counted(lambda: work(music, tables, stage), moment, told)))  # noqa: B023
-        )
-        parts.append(len(list(tables.glob(f"{'samples' if stage == 'samples' else 'files'}/*.parquet"))))
-        assert not ended(child(lambda: work(music, tables, stage)))  # noqa: B023
+        codes.append(run(tables, moment))
+        parts.append(len(list(tables.glob(f"{table}/*.parquet"))))
+        assert not run(tables, None)
     print(codes.count(-signal.SIGKILL), len(set(parts)))
+
+
+def disturb_fetching(folder, root):
+    """Folders of songs of a calm run, and of killed ones that were run again."""
+    asked = [Song(f"{root}/{i}.wav", "", f"Song {i}", "", "CC0") for i in range(4)]
+    told = folder / "calls"
+
+    def bring(out):
+        with Client(Limits(delay=0)) as client:
+            assert all(outcome.record for outcome in fetch(asked, out, client=client))
+
+    assert not ended(child(lambda: call_counted(lambda: bring(folder / "calm"), 0, told)))
+    codes, whole = [], []
+    for i, moment in enumerate(np.random.RandomState(14).randint(1, int(told.read_text()), KILLS)):
+        out = folder / f"killed_{i}"
+        codes.append(ended(child(lambda: call_counted(lambda: bring(out), moment, told))))  # noqa: B023
+        whole.append(len(list(out.glob("*.wav"))))
+        assert not ended(child(lambda: bring(out)))  # noqa: B023
+    print(codes.count(-signal.SIGKILL), len(set(whole)))
 
 
 def beside_each_other(folder):
@@ -170,15 +221,16 @@ def alone(call, folder):
     return done.stdout.splitlines()
 
 
-def rows_of(tables):
-    """All that the tables hold, but for the time of writing."""
+def rows_of(folder, stage="samples"):
+    """All that the tables hold, but for the time of writing; as text, in which NaN is NaN."""
+    table = "samples" if stage in {"index", "samples"} else stages()[stage][0].name
     asked = {
         "files": "select * exclude (written) from files order by all",
         "songs": "from songs order by all",
-        "samples": "select * exclude (written) from samples order by all",
+        table: f"select * exclude (written) from {table} order by all",
     }
-    with connect(tables) as connection:
-        return {name: connection.sql(sql).fetchall() for name, sql in asked.items()}
+    with connect(folder, only=("files", table)) as connection:
+        return {name: list(map(repr, connection.sql(sql).fetchall())) for name, sql in asked.items()}
 
 
 @pytest.mark.parametrize("stage", ["index", "samples"])
@@ -192,6 +244,54 @@ def test_kills_at_any_moment(collection, stage):
     assert killed >= KILLS - 2 and different >= 5
     for i in range(KILLS):
         assert rows_of(collection / f"killed_{i}") == expected
+
+
+@pytest.fixture
+def songs_of_seconds(tmp_path, noise):
+    """5 songs, of which one is silent, in two folders."""
+    for i in range(5):
+        folder = tmp_path / "music" / ("calm" if i % 2 else "loud")
+        folder.mkdir(parents=True, exist_ok=True)
+        soundfile.write(folder / f"{i}.wav", noise(i, seconds=4.0) if i else np.zeros(16000), 16000)
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("stage", "rows"), [("real samples", 9), ("features", 9), ("fingerprints", 5), ("descriptions", 9)]
+)
+def test_kills_at_any_moment_of_the_real_stages(songs_of_seconds, stage, rows):
+    """Two rows a song, or one; and one of the silent song, with its error, which a new run tries again."""
+    folder = songs_of_seconds
+    (line,) = alone(f"disturb(pathlib.Path({str(folder)!r}), {stage!r})", folder)
+    killed, different = map(int, line.split())
+    expected = rows_of(folder / "calm", stage)
+    assert len(expected[stages()[stage][0].name]) == rows
+    assert killed >= KILLS - 2 and different >= 3
+    for i in range(KILLS):
+        assert rows_of(folder / f"killed_{i}", stage) == expected
+
+
+def test_kills_at_any_moment_of_fetching(tmp_path):
+    """Every song is the original, and the table tells of each once; nothing half done is left."""
+    server, songs = fetching.Server(), [fetching.sound(8, seed=i) for i in range(4)]  # 128 kB each
+    server.answer |= {f"/{i}.wav": fetching.ranged(data) for i, data in enumerate(songs)}
+    (line,) = alone(f"disturb_fetching(pathlib.Path({str(tmp_path)!r}), {server.root!r})", tmp_path)
+    server.close()
+    killed, different = map(int, line.split())
+    assert killed >= KILLS - 2 and different >= 3
+    expected = fetched(tmp_path / "calm")
+    assert [data for name, data in expected.items() if name.endswith(".wav")] == songs
+    for i in range(KILLS):
+        assert fetched(tmp_path / f"killed_{i}") == expected
+
+
+def fetched(folder):
+    """The files of a folder of songs, but for the time of fetching."""
+    found = {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    return {
+        name: data if name.endswith(".wav") else re.sub(rb"20\d\d-\d\d-[\dT:.+Z-]+", b"then", data)
+        for name, data in sorted(found.items())
+    }
 
 
 def test_two_writers_at_once(collection):

@@ -3,6 +3,7 @@
 import os
 import re
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -10,15 +11,20 @@ import time
 from functools import partial
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pytest
 import soundfile
 import test_songs_engine as processes
+import test_songs_faults as faults
+import test_songs_places as addresses
 
 from audio_distance.errors import AudioError
 from songs import engine
+from songs.sampling import Settings, sample_song
 from songs.scan import index
-from songs.tables import connect
+from songs.stages import each_song
+from songs.tables import SAMPLES, connect
 
 pyspark = pytest.importorskip("pyspark")
 if shutil.which("java") is None and not os.environ.get("JAVA_HOME"):
@@ -96,10 +102,87 @@ class TestLocal:
             (table,) = engine.run(size_of, addresses, schema=schema, **options)
             assert table["number"].to_pylist() == [5, 5] and table["error"].null_count == 2
 
+    def test_an_index_of_addresses_and_its_stage(self, local, tmp_path, noise):
+        """A file system over HTTP and an archive, opened by the workers of both engines; equal tables."""
+        (tmp_path / "music" / "calm").mkdir(parents=True)
+        for i, name in enumerate(["calm/a.wav", "b c.flac"]):
+            soundfile.write(tmp_path / "music" / name, noise(i, seconds=1.0), 16000)
+        (tmp_path / "music" / "bad.mp3").write_text("no")
+        shutil.make_archive(str(tmp_path / "packed"), "zip", tmp_path, "music")
+        hadoop = addresses.Hadoop(tmp_path)
+        places = [f"{hadoop.root}/music", f"zip://music::file://{tmp_path}/packed.zip"]
+        stage = partial(sample_song, settings=Settings(8000, count=2, seconds=0.3))
+        found = {}
+        for name in engine.ENGINES:
+            options = {"engine": name, "master": local, "workers": 1}
+            done = index(places, tmp_path / name, label_by_folder=True, **options)
+            assert (done.read, len(done.faults)) == (6, 2)
+            assert each_song(SAMPLES, stage, tmp_path / name, settings="s", **options).rows == 4
+            with connect(tmp_path / name) as connection:
+                found[name] = [
+                    connection.sql(f"select * exclude (written) from {table} order by all").fetchall()
+                    for table in ("files", "samples")
+                ]
+        hadoop.close()
+        assert found["spark"] == found["processes"] and list(map(len, found["spark"])) == [6, 4]
+
     def test_an_open_session_stays_open(self, local):
         with engine.session("local[1]") as one, engine.session("local[2]") as other:
             assert one is other
         assert one.range(1).count() == 1
+
+
+KILLED = 5  # a driver is a JVM that starts, some seconds of CPU; 20 in the process pool's tests
+
+
+class TestKilled:
+    def test_a_driver_killed_at_any_moment(self, local, tmp_path, noise):
+        """Resumed by Spark the tables are those of a calm run; the JVM of a killed driver ends by itself."""
+        music, told = tmp_path / "music", tmp_path / "calls"
+        for i in range(20):
+            (music / "ab"[i % 2]).mkdir(parents=True, exist_ok=True)
+            soundfile.write(music / "ab"[i % 2] / f"{i:02d}.wav", noise(i, seconds=0.02), 8000)
+        (music / "text.ogg").write_text("<html>")
+        faults.call_counted(lambda: by_spark(music, tmp_path / "calm", local), 0, told)
+        expected, codes, parts = faults.rows_of(tmp_path / "calm"), [], []
+        assert [len(rows) for rows in expected.values()] == [21, 20, 18 * 3 + 2]
+        for moment in np.random.RandomState(14).randint(1, int(told.read_text()), KILLED):
+            tables = tmp_path / f"{moment}"
+            done = alone(DRIVER, local, str(music), str(tables), str(moment), str(told))
+            codes.append(done.returncode)
+            assert codes[-1] in {0, -signal.SIGKILL}, done.stderr[-2000:]
+            processes.until(lambda: has_ended(int(done.stdout)))  # noqa: B023
+            parts.append(len(list(tables.rglob("*.parquet"))))
+            by_spark(music, tables, local)
+            assert faults.rows_of(tables) == expected
+        # A run may have some calls less than another, and end before the last of the moments.
+        assert codes.count(-signal.SIGKILL) >= KILLED - 2 and len(set(parts)) >= 2
+
+
+# Counted from where the work begins: the start of a session is the longest part of it, and leaves nothing.
+DRIVER = """
+import pathlib, sys, test_songs_faults as faults, test_songs_spark as here
+from songs import engine
+master, music, tables, moment, told = sys.argv[1:]
+with engine.session(master) as spark:
+    print(spark.sparkContext._gateway.proc.pid, flush=True)
+    work = lambda: here.by_spark(pathlib.Path(music), pathlib.Path(tables), master)
+    faults.call_counted(work, int(moment), pathlib.Path(told))
+"""
+
+
+def by_spark(music, tables, master):
+    options = {"engine": "spark", "master": master, "workers": 1, "chunk": 3}
+    index([music], tables, label_by_folder=True, **options)
+    each_song(SAMPLES, faults.samples_of, tables, settings="s", **options)
+
+
+def has_ended(process):
+    """Gone, or dead and waited for by nobody."""
+    try:
+        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+    except OSError:
+        return True
 
 
 def size_of(address):

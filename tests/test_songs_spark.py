@@ -132,7 +132,7 @@ class TestLocal:
         assert one.range(1).count() == 1
 
 
-KILLED = 5  # a driver is a JVM that starts, some seconds of CPU; 20 in the process pool's tests
+KILLED = 2  # a driver is a JVM that starts, ten seconds of CPU; 20 in the process pool's tests
 
 
 class TestKilled:
@@ -144,7 +144,7 @@ class TestKilled:
             soundfile.write(music / "ab"[i % 2] / f"{i:02d}.wav", noise(i, seconds=0.02), 8000)
         (music / "text.ogg").write_text("<html>")
         faults.call_counted(lambda: by_spark(music, tmp_path / "calm", local), 0, told)
-        expected, codes, parts = faults.rows_of(tmp_path / "calm"), [], []
+        expected, codes = faults.rows_of(tmp_path / "calm"), []
         assert [len(rows) for rows in expected.values()] == [21, 20, 18 * 3 + 2]
         for moment in np.random.RandomState(14).randint(1, int(told.read_text()), KILLED):
             tables = tmp_path / f"{moment}"
@@ -152,11 +152,10 @@ class TestKilled:
             codes.append(done.returncode)
             assert codes[-1] in {0, -signal.SIGKILL}, done.stderr[-2000:]
             processes.until(lambda: has_ended(int(done.stdout)))  # noqa: B023
-            parts.append(len(list(tables.rglob("*.parquet"))))
             by_spark(music, tables, local)
             assert faults.rows_of(tables) == expected
         # A run may have some calls less than another, and end before the last of the moments.
-        assert codes.count(-signal.SIGKILL) >= KILLED - 2 and len(set(parts)) >= 2
+        assert codes.count(-signal.SIGKILL) >= KILLED - 1
 
 
 # Counted from where the work begins: the start of a session is the longest part of it, and leaves nothing.

@@ -1,6 +1,6 @@
 """How near recordings does a WaveNet come, sample by sample, and what is each part of it worth?
 
-On spoken digits: the network as it is shipped and one that is told the digit, three seeds each; shorter
+On spoken digits: the network as it is shipped and one that is told the digit, several seeds each; shorter
 contexts; temperatures; planted faults. All from the 2,000 recordings that the autoencoders learn from, judged
 with the same 300 held-out ones. On songs of three games: longer training, a wider context, the label.
 
@@ -17,6 +17,7 @@ Runs are the gate's, and those that are there are not made again: the command go
 
 from __future__ import annotations
 
+import argparse
 import os
 import shutil
 from collections.abc import Mapping, Sequence
@@ -81,6 +82,11 @@ def config_of(
     sized = ("data.train=60", "data.reference=20", "data.validation=20", "generate=20")
     more = (*small, *(sized if name == "wavenet_judged" else ())) if quick else ()
     return load([f"seed={seed}", f"runs={runs}", *overrides, *more], config_name=name)
+
+
+def options(parser: argparse.ArgumentParser) -> None:
+    """Adds ``--seeds``: trainings with and without labels, over which the intervals are."""
+    parser.add_argument("--seeds", type=int, default=SEEDS, help="of both networks (default %(default)s)")
 
 
 def run(*, quick: bool = False, runs: str = "runs", workers: int = -1, seeds: int = SEEDS) -> dict:

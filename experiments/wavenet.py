@@ -109,18 +109,18 @@ def run(*, quick: bool = False, runs: str = "runs", workers: int = -1, seeds: in
         songs          variant -> bits, steps, epochs, receptive field; ``predictors``; what is held out
         pictures       what notebook 10 draws; sounds are kept as FLAC in ``results/wavenet``
     """
-    options = {"runs": runs, "quick": quick}
+    where = {"runs": runs, "quick": quick}
     seeds = 2 if quick else seeds
     digits = {
-        (name, seed): config_of("wavenet_judged", more, seed=seed, **options)
+        (name, seed): config_of("wavenet_judged", more, seed=seed, **where)
         for (name, more), seed in product(VARIANTS.items(), range(seeds))
     }
     contexts = {
-        layers: config_of("wavenet_judged", [more[1]] if quick else more, **options)
+        layers: config_of("wavenet_judged", [more[1]] if quick else more, **where)
         for layers, more in CONTEXTS.items()
     }
-    faults = {fault: config_of("wavenet_judged", _fault(fault), **options) for fault in FAULTS}
-    songs = {name: config_of("wavenet_songs", (*_songs(), *more), **options) for name, more in SONGS.items()}
+    faults = {fault: config_of("wavenet_judged", _fault(fault), **where) for fault in FAULTS}
+    songs = {name: config_of("wavenet_songs", (*_songs(), *more), **where) for name, more in SONGS.items()}
     rivals = {} if quick else {name: autoencoder_of(f"vae_{name}", 0, runs=runs) for name in RIVALS}
     configs = [part for table in (songs, digits, contexts, faults, rivals) for part in table.values()]
     gate.in_parallel([delayed(gate.run)(config) for config in configs], workers=workers, what="runs")

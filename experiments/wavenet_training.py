@@ -34,7 +34,7 @@ TAKES = "five minutes"
 
 ROOT = Path(__file__).parents[1]
 ARRANGEMENTS = {"1 x 1": (1, 1), "1 x 2": (1, 2), "2 x 1": (2, 1)}
-ROUNDS, STEPS, WARM_UP = 3, 25, 5
+ROUNDS, STEPS, WARM_UP = 2, 25, 5
 CLIP, CLIPS = 5_000, 64  # codes, all of one length: each process has as many
 BATCH = 8
 SOURCE = {"asynchronous": 1.68, "synchronous": 2.5}  # on 4 workers and more

@@ -3,7 +3,7 @@
 Conventions
     self-contained   no server and no request: what draws (BokehJS) and what sounds lies in the file. A
                      Content-Security-Policy forbids the rest, and ``eval``: scripts run by their digests.
-    sounds           mono, the first ``CLIP_SECONDS`` of what sounds, at 24 kHz in Ogg Opus; as recorded in level.
+    sounds           mono, the first 5 s of what sounds, at 24 kHz in Ogg Opus, as loud as recorded.
     side             0 the reference, 1 the candidate. Positions count through all sounds of the page.
     hostile names    are data: text in JSON and in text nodes, never markup; what cannot be seen is an escape.
 
@@ -13,7 +13,8 @@ What builds on what::
     contents       what the page says of a comparison: a map, neighbours, curves
     landmarks      what known faults of the reference itself measure
     figures        drawn by Bokeh
-    document       the file: policy, budget, escapes
+    markup         the words, escaped
+    document       the file: policy, budget, data
 
 The extra ``page`` (Bokeh, Pillow) is imported where it is needed; nothing else imports this package at once.
 """
@@ -25,7 +26,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from audio_distance.comparison import Comparison
+from audio_distance.comparison import Comparison, Side
 from audio_distance.description import Description, SoundSet
 from audio_distance.distance import described_each
 from audio_distance.errors import AudioError
@@ -86,12 +87,8 @@ def write_page(
         reference, candidates, embedding=embedding, permutations=999, seed=0, reading=reading
     )
     for (name, result), loaded in zip(results.items(), sets[1:], strict=True):
-        for side, own in ((result.reference, sets[0]), (result.candidate, loaded)):
-            if side.files != len(own.sounds) or abs(side.seconds - sum(s.seconds for s in own.sounds)) > 1e-3:
-                raise AudioError(
-                    f"{printable(name)}: {side.name} was compared with {side.files} files of {side.seconds:.1f} s, and "
-                    f"the set given for the page has {len(own.sounds)}; give the sets of the comparison"
-                )
+        for side, given in ((result.reference, sets[0]), (result.candidate, loaded)):
+            _refuse_others(name, side, given)
     rates: Any = reading.rate if isinstance(reading.rate, (tuple, list)) else (reading.rate, reading.rate)
     sources = [
         _sources_of(source, role, rate)
@@ -111,8 +108,29 @@ def write_page(
         title=title,
         about=about,
     )
-    with replacing(Path(path)) as part:
-        part.write_text(html, encoding="utf-8")
+    try:
+        with replacing(path) as part:
+            part.write_text(html, encoding="utf-8", newline="\n")
+    except OSError as error:
+        raise AudioError(f"the page {printable(str(path))} cannot be written ({error})") from None
+
+
+def refuse_without_bokeh() -> None:
+    """Raise ``AudioError`` if no page can be drawn here: before what takes long, not behind it."""
+    from audio_distance.page.document import bokeh_script
+
+    bokeh_script()
+
+
+def _refuse_others(name: str, side: Side, given: SoundSet) -> None:
+    """Raise ``AudioError`` unless ``given`` is the set that was compared."""
+    seconds = sum(sound.seconds for sound in given.sounds)
+    if side.files != len(given.sounds) or abs(side.seconds - seconds) > 1e-3:
+        raise AudioError(
+            f"{printable(name)}: {side.files} files of {side.name} ({side.seconds:.1f} s) were compared, and "
+            f"the set given for the page has {len(given.sounds)} ({seconds:.1f} s); give the sets of the "
+            "comparison, read in the same way"
+        )
 
 
 def _sources_of(source: Any, role: str, rate: int | None) -> dict[str, Source]:

@@ -9,12 +9,15 @@ from __future__ import annotations
 
 import io
 import struct
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from audio_distance.audio import mean_of_channels, read_source
+from audio_distance.errors import AudioError
 from audio_distance.features import resample
 from audio_distance.reading import Reading
 from audio_distance.sources import Source
@@ -80,7 +83,78 @@ def picture_of(clip: NDArray[np.float32]) -> NDArray[np.uint8]:
     return np.asarray(np.rint(255 * shade.T[::-1]), np.uint8)
 
 
-def encoded(samples: NDArray[np.float32], *, kilobits: int, serial: int) -> bytes:
+@dataclass(frozen=True)
+class Sounds:
+    """What is heard and seen of all sounds of a page, by position.
+
+    Attributes
+    ----------
+    pictures, bandwidths
+        Of every sound; a black one and None where it could not be read.
+    seconds : dict
+        Of each clip.
+    kept : dict
+        The clips, as int16, which no encoder of ``BITRATES`` tells from float; only so many as a page may
+        ever hold.
+    faults : tuple of str
+        A line each.
+    """
+
+    pictures: list[NDArray[np.uint8]]
+    bandwidths: list[float | None]
+    seconds: dict[int, float]
+    kept: dict[int, NDArray[np.int16]]
+    faults: tuple[str, ...]
+
+
+def hear_all(
+    origins: Sequence[Source | None], order: Sequence[int], *, reading: Reading, largest_bytes: int
+) -> Sounds:
+    """Every sound once, in ``order`` (positions); ``largest_bytes`` of a page bound what is kept of them."""
+    pictures = [np.zeros(PICTURE, np.uint8) for _ in origins]
+    bandwidths: list[float | None] = [None] * len(origins)
+    seconds: dict[int, float] = {}
+    kept: dict[int, NDArray[np.int16]] = {}
+    faults = []
+    room = largest_bytes / (4 / 3 * BITRATES[-1] * 125)  # seconds
+    for position in order:
+        source = origins[position]
+        if source is None:
+            continue
+        try:
+            heard = hear(source, reading=reading)
+        except (AudioError, OSError) as error:
+            faults.append(f"{source.name} could not be read again: {error}")
+            continue
+        pictures[position], bandwidths[position] = heard.picture, heard.bandwidth_hz
+        seconds[position] = len(heard.samples) / CLIP_RATE
+        room -= seconds[position]
+        if room > 0:
+            kept[position] = np.asarray(np.rint(heard.samples * 32767), np.int16)
+    return Sounds(pictures, bandwidths, seconds, kept, tuple(faults))
+
+
+def clips_within(room: int, sounds: Sounds, order: Sequence[int]) -> tuple[dict[int, bytes], int]:
+    """Position -> Ogg Opus, and the kbit/s: the highest at which all fit into ``room`` bytes of base64.
+
+    Where not even the lowest lets them, those that come first in ``order``.
+    """
+    head = 1200  # bytes of an Ogg stream, and of its script element
+    total = sum(sounds.seconds.values())
+    sizes = {rate: 4 / 3 * (total * rate * 125 + head * len(sounds.seconds)) for rate in BITRATES}
+    kilobits = next((rate for rate, size in sizes.items() if size < room), BITRATES[-1])
+    clips: dict[int, bytes] = {}
+    for position in order:
+        if position in sounds.kept:
+            data = encoded(sounds.kept[position], kilobits=kilobits, serial=position + 1)
+            room -= 4 * (len(data) + 2) // 3 + 80
+            if room < 0:
+                break
+            clips[position] = data
+    return clips, kilobits
+
+
+def encoded(samples: NDArray[Any], *, kilobits: int, serial: int) -> bytes:
     """A clip as Ogg Opus of so many kbit/s; ``serial`` is the number of its stream, else a random one."""
     import soundfile
 

@@ -8,7 +8,8 @@ Conventions
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import PurePosixPath
 
 import numpy as np
 from numpy.typing import NDArray
@@ -89,6 +90,17 @@ def map_of(points: NDArray[np.float64], reference: int) -> Map:
         radius = np.sort(gaps[np.ix_(other, other)], axis=1)[:, rank]  # itself is the first
         alone[own] = (across > radius).all(axis=1)
     return Map(places, power, nearest, gaps[np.arange(len(points)), nearest], alone)
+
+
+def with_partners(found: Map, reference: Sequence[Sound], candidate: Sequence[Sound]) -> Map:
+    """The map with each file's pair, which has its name but for the extension, as its nearest."""
+    stems = [str(PurePosixPath(sound.name).with_suffix("")) for sound in (*reference, *candidate)]
+    first = {stem: i for i, stem in enumerate(stems[: len(reference)])}
+    second = {stem: len(reference) + i for i, stem in enumerate(stems[len(reference) :])}
+    nearest = found.nearest.copy()
+    for i, stem in enumerate(stems):
+        nearest[i] = (second if i < len(reference) else first).get(stem, nearest[i])
+    return replace(found, nearest=nearest)
 
 
 def curve_of(reference: Sequence[Sound], candidate: Sequence[Sound]) -> Curve:

@@ -12,8 +12,9 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from bokeh.models import BoxSelectTool, ColumnDataSource, HoverTool, Range1d, TapTool
+from bokeh.models import BoxSelectTool, ColumnDataSource, FixedTicker, HoverTool, Range1d, TapTool
 from bokeh.plotting import figure
+from numpy.typing import NDArray
 
 from audio_distance.comparison import Comparison
 from audio_distance.page.contents import Curve, Map
@@ -21,6 +22,8 @@ from audio_distance.page.landmarks import Landmark
 
 REFERENCE, CANDIDATE, OTHER = "#0072B2", "#D55E00", "#8A8F98"
 BINS = 40
+SCALE_TICKS = (0, 0.01, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, -0.01, -0.1, -0.5, -1, -2)  # in order of preference
+HERTZ = {50: "50", 100: "100", 200: "200", 500: "500", 1000: "1k", 2000: "2k", 5000: "5k", 10_000: "10k"}
 
 
 def _figure(name: str, height: int, **given: Any) -> Any:
@@ -28,7 +31,6 @@ def _figure(name: str, height: int, **given: Any) -> Any:
         name=name,
         height=height,
         sizing_mode="stretch_width",
-        min_border_left=48,
         background_fill_color=None,
         border_fill_color=None,
         outline_line_color=None,
@@ -40,28 +42,46 @@ def _figure(name: str, height: int, **given: Any) -> Any:
 
 
 def scale_figure(result: Comparison, landmarks: Sequence[Landmark]) -> Any:
-    """The value with its interval above the landmarks, on one axis; the null's middle 95 % shaded."""
+    """The value with its interval above the landmarks, on one axis; the null's middle 95 % shaded.
+
+    The axis is a signed square root: what matters lies near 0, and a telephone line far from it.
+    """
     low, high = result.interval or (result.value, result.value)
-    rows = [(mark.name, mark.value) for mark in landmarks]
-    names = [name for name, _ in rows][::-1] + ["this candidate"]
-    ends = [low, high, 0.0, *(value for _, value in rows)]
-    made = _figure("scale", 110 + 26 * len(names), y_range=names, x_axis_label="distance from the reference")
-    made.min_border_left = 130
-    span = max(ends) - min(ends) or 1.0
-    made.x_range = Range1d(min(ends) - 0.05 * span, max(ends) + 0.08 * span)
+    own = f"this candidate {result.value:.3f}"
+    rows = [(f"{mark.name} {mark.value:.3f}", mark.value) for mark in landmarks]
+    names = [name for name, _ in sorted(rows, key=lambda row: -row[1])] + [own]
+    ends = _root([low, high, 0.0, *(value for _, value in rows)])
+    made = _figure("scale", 110 + 26 * len(names), y_range=names, x_axis_label="distance")
+    span = float(np.ptp(ends)) or 1.0
+    made.x_range = Range1d(float(ends.min()) - 0.05 * span, float(ends.max()) + 0.08 * span)
     made.ygrid.grid_line_color = None
     if len(result.null_values):
-        left, right = np.quantile(result.null_values, [0.025, 0.975])
-        made.quad(left=float(left), right=float(right), bottom=0, top=len(names), color=OTHER, alpha=0.22)
+        left, right = _root(np.quantile(result.null_values, [0.025, 0.975]))
+        made.quad(left=[left], right=[right], bottom=[0], top=[len(names)], color=OTHER, alpha=0.22)
     made.segment(x0=[0], x1=[0], y0=[0], y1=[len(names)], color=OTHER, line_dash="dotted")
     if rows:
         made.scatter(
-            x=[value for _, value in rows], y=[name for name, _ in rows],
-            marker="diamond", size=11, color=REFERENCE,
+            x=_root([value for _, value in rows]), y=[name for name, _ in rows],
+            marker="diamond", size=12, color=REFERENCE,
         )  # fmt: skip
-    made.segment(x0=[low], x1=[high], y0=["this candidate"], y1=["this candidate"], color=CANDIDATE, line_width=4)
-    made.scatter(x=[result.value], y=["this candidate"], marker="triangle", size=14, color=CANDIDATE)
+    left, right, middle = _root([low, high, result.value])
+    made.segment(x0=[left], x1=[right], y0=[own], y1=[own], color=CANDIDATE, line_width=4)
+    made.scatter(x=[middle], y=[own], marker="triangle", size=14, color=CANDIDATE)
+    ticks: list[float] = []
+    for tick in SCALE_TICKS:  # no two so near that their words meet on a phone
+        place, others = _root([tick])[0], _root(ticks)
+        if made.x_range.start <= place <= made.x_range.end and (abs(place - others) > span / 7).all():
+            ticks.append(tick)
+    places = _root(ticks).tolist()
+    made.xaxis.ticker = made.xgrid.ticker = FixedTicker(ticks=places)
+    made.xaxis.major_label_overrides = {place: f"{tick:g}" for place, tick in zip(places, ticks, strict=True)}
     return made
+
+
+def _root(values: Any) -> NDArray[np.float64]:
+    """Signed square root."""
+    values = np.asarray(values, float)
+    return np.asarray(np.sign(values) * np.sqrt(np.abs(values)))
 
 
 def null_figure(result: Comparison) -> Any:
@@ -89,8 +109,8 @@ def map_figure(found: Map, reference: int, positions: Sequence[int]) -> Any:
     made = _figure(
         "map",
         430,
-        x_axis_label=f"first principal component ({100 * found.explained[0]:.0f} % of the variance)",
-        y_axis_label=f"second ({100 * found.explained[1]:.0f} %)",
+        x_axis_label=f"first component ({100 * found.explained[0]:.0f} %)",
+        y_axis_label=f"second component ({100 * found.explained[1]:.0f} %)",
         tools="pan,wheel_zoom,box_zoom,reset",
         toolbar_location="above",
     )
@@ -137,10 +157,7 @@ def curve_figure(curve: Curve, bandwidth_hz: float) -> Any:
     made.varea(x=hz, y1=curve.low[used], y2=curve.high[used], fill_color=CANDIDATE, fill_alpha=0.25)
     made.line(x=[float(hz[0]), float(hz[-1])], y=[0, 0], color=REFERENCE, line_width=2)
     made.line(x=hz, y=curve.decibels[used], color=CANDIDATE, line_width=3)
-    ticks = [tick for tick in (50, 100, 200, 500, 1000, 2000, 5000, 10_000) if hz[0] <= tick <= hz[-1]]
-    made.xaxis.ticker = ticks
-    made.xaxis.major_label_overrides = {tick: f"{tick:,}" for tick in ticks}
-    made.xgrid.ticker = ticks
+    _hertz(made)
     return made
 
 
@@ -151,15 +168,16 @@ def parts_figure(result: Comparison) -> Any:
     high = np.array([float(name.split("-")[1]) for name in names])
     values = np.array([band.value for band in result.bands])
     quarter = (high - low) / 4  # neighbours overlap by half: each is drawn as wide as it is alone
-    made = _figure(
-        "parts", 200, x_axis_type="log", x_axis_label="Hz", y_axis_label="part of the envelope's value"
-    )
+    made = _figure("parts", 200, x_axis_type="log", x_axis_label="Hz", y_axis_label="part of the value")
     made.quad(
         left=low + quarter, right=high - quarter, bottom=np.minimum(values, 0), top=np.maximum(values, 0),
         fill_color=CANDIDATE, line_color=None,
     )  # fmt: skip
-    ticks = [50, 100, 200, 500, 1000, 2000, 5000, 10_000]
-    made.xaxis.ticker = ticks
-    made.xgrid.ticker = ticks
-    made.xaxis.major_label_overrides = {tick: f"{tick:,}" for tick in ticks}
+    _hertz(made)
     return made
+
+
+def _hertz(made: Any) -> None:
+    """Ticks of a logarithmic axis of frequency."""
+    made.xaxis.ticker = made.xgrid.ticker = FixedTicker(ticks=list(HERTZ))
+    made.xaxis.major_label_overrides = HERTZ

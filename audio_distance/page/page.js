@@ -147,8 +147,8 @@ function fileTable(tab) {
     nearest: tab.nearest[i], gap: tab.gap[i],
   }));
   const columns = [
-    ["name", "file", null], ["side", "set", null], ["contribution", "contribution", 3], ["seconds", "s", 2],
-    ["level", "level, dB", 1], ["bandwidth", "bandwidth, Hz", 0], ["gap", "nearest of the other set", 2],
+    ["name", "file", null], ["contribution", "contribution", 3], ["side", "set", null], ["seconds", "s", 2],
+    ["level", "level, dB", 1], ["bandwidth", "bandwidth, Hz", 0], ["gap", tab.paired ? "its pair" : "nearest of the other set", 2],
   ];
   let sorted = { key: "contribution", falling: true }, limit = 10;
   const head = make("tr", {}, make("th", { scope: "col" }, "play"));
@@ -165,9 +165,10 @@ function fileTable(tab) {
     body.replaceChildren(...order.slice(0, limit).map((row) => make("tr", {},
       make("td", { className: "sound" }, playButton(row.position, tab), picture(row.position)),
       make("th", { scope: "row" }, nameOf(row.position)),
+      make("td", { className: "number" }, number(row.contribution, 3)),
       make("td", { className: row.side }, row.side),
-      ...columns.slice(2, -1).map(([key, , digits]) => make("td", { className: "number" }, number(row[key], digits))),
-      make("td", { className: "near" }, playButton(row.nearest, tab), " ", nameOf(row.nearest), ` (${number(row.gap, 1)})`))));
+      ...columns.slice(3, -1).map(([key, , digits]) => make("td", { className: "number" }, number(row[key], digits))),
+      make("td", { className: "near" }, playButton(row.nearest, tab), " ", nameOf(row.nearest), ...(tab.paired ? [] : [` (${number(row.gap, 2)})`])))));
     for (const cell of head.querySelectorAll("[data-key]")) {
       const own = cell.dataset.key === sorted.key;
       cell.setAttribute("aria-sort", own ? (sorted.falling ? "descending" : "ascending") : "none");

@@ -23,7 +23,6 @@ from audio_distance.distance import compare_described, described_each, differenc
 from audio_distance.errors import AudioError
 from audio_distance.features import RECIPE_VERSION
 from audio_distance.output import complain, printable, say
-from audio_distance.page import refuse_without_bokeh, write_page
 from audio_distance.reading import Reading
 from audio_distance.views import keep_freed_memory
 
@@ -161,7 +160,9 @@ def main(argv: Sequence[str] | None = None, *, prog: str = "audio-distance") -> 
 def _results(arguments: argparse.Namespace) -> dict[str, Comparison]:
     """Of all candidates; written as a page, too, if one is asked for."""
     if arguments.page:
-        refuse_without_bokeh()
+        from audio_distance.page import refuse_without_bokeh
+
+        refuse_without_bokeh()  # before what takes long
     candidates = {name: name for name in arguments.candidates}
     reading = Reading(
         workers=arguments.workers,
@@ -188,6 +189,8 @@ def _results(arguments: argparse.Namespace) -> dict[str, Comparison]:
         progress=None,
     )
     if arguments.page:
+        from audio_distance.page import write_page
+
         write_page(
             arguments.page,
             results,

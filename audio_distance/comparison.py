@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from audio_distance.description import SoundSet
+from audio_distance.display import cell_of, plot_on
 from audio_distance.energy import Contribution
 from audio_distance.features import WINDOW_SECONDS
 from audio_distance.intervals import Moments
@@ -191,6 +192,21 @@ class Comparison:
             reading=with_fields(Reading() if reading is None else reading, fields, Comparison.to_html),
             **own,
         )
+
+    def plot(self, axes: Any = None) -> Any:
+        """Draw value, interval and null on ``axes`` of matplotlib, by default the current ones; returns them.
+
+        The null is ``null_values``: what the value is when the units are dealt to the two sets anew.
+        """
+        if axes is None:
+            from matplotlib import pyplot
+
+            axes = pyplot.gca()
+        return plot_on(axes, self)
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows of a cell that ends with a comparison."""
+        return cell_of(self, interval=interval_text(self.interval), p=p_text(self))
 
     def __str__(self) -> str:
         return text_of(self)

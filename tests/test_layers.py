@@ -102,9 +102,12 @@ ORDER = (  # of the package: each module imports only from those before it
     *("errors", "output", "storage", "containers", "sources", "audio"),
     *("transforms", "texture", "views", "features", "streaming", "description", "cache", "reading", "units"),
     *("kernel", "progress", "extraction", "pooling", "intervals", "resampling", "matching", "energy"),
-    *("comparison", "distance", "page", "command"),
+    *("display", "comparison", "distance", "page", "command"),
 )
-ON_DEMAND = {("comparison", "page")}  # a result that is asked to show itself; inside of a function
+ON_DEMAND = {
+    ("comparison", "page"),
+    ("display", "comparison"),
+}  # a result that is asked to show itself; inside of a function
 CONTAINERS = (
     "parts",
     "kinds",

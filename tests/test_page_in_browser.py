@@ -123,10 +123,14 @@ def test_a_file_plays(page):
     visible(page, "td.sound button").click()
     wait_until_it_plays(page)
     assert page.locator("#dock").is_visible()
-    until(page, """() => {
+    until(
+        page,
+        """() => {
         const canvas = document.querySelector('#dock canvas');
-        return canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data.some((v) => v > 0);
-    }""")
+        const drawn = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height);
+        return drawn.data.some((v) => v > 0);
+    }""",
+    )
     page.get_by_role("button", name="Play the nearest").click()
     wait_until_it_plays(page)
 
@@ -151,11 +155,14 @@ def test_the_band_alone(page):
     solo.click()
     assert solo.get_attribute("aria-pressed") == "true"
     solo.click()  # unfiltered, at which the analyser listens
-    until(page, """() => {
+    until(
+        page,
+        """() => {
         const samples = new Float32Array(2048);
         window.heard.getFloatTimeDomainData(samples);
         return samples.some((v) => Math.abs(v) > 0.01);
-    }""")
+    }""",
+    )
 
 
 def test_a_point_is_clicked_and_a_box_is_drawn(page):

@@ -12,6 +12,7 @@ import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 
 from audio_distance.comparison import Comparison, interval_text, p_text
+from audio_distance.display import sentence
 from audio_distance.distance import difference
 from audio_distance.output import printable
 from audio_distance.page.contents import Map
@@ -61,20 +62,6 @@ def table(caption: str, head: Sequence[str], rows: Rows) -> str:
     return (
         f'<div class="scroll" tabindex="0" role="region" aria-label="{text(caption)}"><table><caption>'
         f"{text(caption)}</caption><thead><tr>{heads}</tr></thead><tbody>{lines}</tbody></table></div>"
-    )
-
-
-def sentence(name: str, result: Comparison) -> str:
-    """The verdict, in a sentence."""
-    words = {
-        "different": "differs from the reference",
-        "no difference shown": "is not shown to differ from the reference",
-        "the same set": "is the same set as the reference",
-        "too few files to tell": "has too few files to tell whether it differs",
-    }.get(result.verdict, f"is {result.verdict}")
-    return (
-        f"{name} {words}: distance {result.value:.3f} "
-        f"(95 % interval {interval_text(result.interval)}), p = {p_text(result)}."
     )
 
 
@@ -130,6 +117,7 @@ def panel(
 
 def _verdict(key: str, name: str, result: Comparison, landmarks: Sequence[Landmark]) -> str:
     r, kind = result, "" if result.exact else "random "
+    words = sentence(name, r, interval=interval_text(r.interval), p=p_text(r))
     marks = "".join(f"; {mark.name} {mark.value:.3f}" for mark in landmarks)
     counted = (
         f"{r.reference.files:,} files of the reference ({r.reference.seconds:,.1f} s), "
@@ -137,7 +125,7 @@ def _verdict(key: str, name: str, result: Comparison, landmarks: Sequence[Landma
         "have 0, on average."
     )
     return (
-        f'<p class="verdict">{text(sentence(name, r))}</p><p>{text(counted)}</p>'
+        f'<p class="verdict">{text(words)}</p><p>{text(counted)}</p>'
         + items(r.warnings)
         + drawing(f"{key}-scale", f"Scale: {r.value:.3f}, 95 % interval {interval_text(r.interval)}{marks}")
         + small(

@@ -12,7 +12,7 @@ WORKERS ?= auto
 
 # Of the package, by name: pdoc shows of a package with __all__ what that names, and so one module, distance.
 MODULES := $(filter-out audio_distance.distance,$(subst /,.,$(basename $(wildcard audio_distance/[a-z]*.py audio_distance/*/[a-z]*.py))))
-MODULES += audio_distance.containers
+MODULES += audio_distance.containers audio_distance.page
 
 # Processors that lack instructions, stood in for by variables that the libraries read (experiments/processors.py).
 WITHOUT_AVX512 := OPENBLAS_CORETYPE=Haswell NPY_DISABLE_CPU_FEATURES=X86_V4,AVX512_ICL,AVX512_SPR ATEN_CPU_CAPABILITY=avx2

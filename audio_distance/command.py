@@ -30,6 +30,7 @@ _EPILOG = """\
 examples:
   {prog} recordings/ generated/
   {prog} recordings/ model_a/ model_b/ --json > result.json
+  {prog} recordings/ model_a/ model_b/ --page comparison.html
   {prog} test_files_background.csv test_files_test1.csv
   {prog} recordings/ generated/ --groups '^(speaker\\d+)_'
 

@@ -108,7 +108,7 @@ class Page(HTMLParser):
 
 @pytest.fixture(scope="module")
 def sets(tmp_path_factory, noise):
-    """Three sets of 10 noises: white, white again, and a darker one; the last with hostile names too."""
+    """Three sets of 10 noises: white, white again, and a darker one."""
     folder = tmp_path_factory.mktemp("sets")
     for name, first, smooth in (("real", 0, 1), ("good", 20, 1), ("dark", 40, 3)):
         (folder / name).mkdir()
@@ -118,12 +118,15 @@ def sets(tmp_path_factory, noise):
     return folder
 
 
+def arguments(sets, out):
+    folders = [str(sets / name) for name in ("real", "good", "dark")]
+    return [*folders, "--page", str(out), "--workers", "1", "--permutations", "99"]
+
+
 @pytest.fixture(scope="module")
 def written(sets):
     out = sets / "page.html"
-    assert (
-        main([str(sets / n) for n in ("real", "good", "dark")] + ["--page", str(out), "--workers", "1"]) == 0
-    )
+    assert main(arguments(sets, out)) == 0
     return out
 
 
@@ -166,7 +169,7 @@ class TestFile:
 
     def test_the_same_bytes(self, sets, written):
         again = sets / "again.html"
-        main([str(sets / n) for n in ("real", "good", "dark")] + ["--page", str(again), "--workers", "1"])
+        main(arguments(sets, again))
         assert again.read_bytes() == written.read_bytes()
 
     def test_clips_are_inert_and_sound(self, page, sets):
@@ -236,7 +239,7 @@ def test_hostile_names(tmp_path, noise):
     names = {path.name for path in folder.iterdir()}
     assert len(names) == len(HOSTILE) > 30
     out = tmp_path / "page.html"
-    assert main([str(folder), str(folder), "--page", str(out), "--workers", "1"]) == 0
+    assert main([str(folder), str(folder), "--page", str(out), "--workers", "1", "--permutations", "99"]) == 0
     found = Page(out)
     assert len(found.run) == 2  # no script but ours
     allowed = {"html", "head", "meta", "title", "style", "body", "a", "header", "main", "footer", "script"}
@@ -276,6 +279,17 @@ class TestOtherSets:
         (tab,) = Page(out).content["tabs"]
         assert tab["paired"] and tab["nearest"] == [*range(6, 12), *range(6)]
         assert tab["band"] is None and {*tab["roots"]} == {"scale", "null", "map"}
+
+    def test_of_groups_the_contributions_are_listed(self, sets, tmp_path):
+        real, made = sets / "real", sets / "dark"
+        groups = {f"{side}_{i}.wav": f"speaker {i % 5}" for side in ("real", "dark") for i in range(10)}
+        result = audio_distance.compare(real, made, groups=groups, workers=1, permutations=99)
+        out = tmp_path / "page.html"
+        result.to_html(out, real, made, workers=1)
+        found = Page(out)
+        assert {*found.content["tabs"][0]["contribution"]} == {None}
+        assert "Groups of the candidate, by contribution" in found.html
+        assert all(f"<bdi>{unit.name}</bdi></th><td>{unit.value:.3f}" in found.html for unit in result.units)
 
     def test_two_files_a_side(self, folder_of, tmp_path):
         out = tmp_path / "page.html"

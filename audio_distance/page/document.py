@@ -46,6 +46,7 @@ from audio_distance.units import own_scale
 
 MOST_FILES = 2000  # on a page, the reference's and the candidates' together
 SPRITE_COLUMNS = 40
+LISTED_GROUPS = 20
 SLACK_BYTES = 4096  # of what is counted before it is written
 
 
@@ -193,7 +194,10 @@ def _tab(
         "bandwidth": [heard.bandwidths[position] for position in positions],
     }
     apart = _apart(result, reference, candidate, heard, start)
-    return panel(key, name, result, found=found, landmarks=marks, apart=apart), data
+    # With groups a unit is no file: the files have no contribution of their own.
+    grouped = all(value is None for value in values)
+    groups = [(unit.name, f"{unit.value:.3f}") for unit in result.units[:LISTED_GROUPS]] if grouped else []
+    return panel(key, name, result, found=found, landmarks=marks, apart=apart, groups=groups), data
 
 
 def _drawn(figures: Sequence[Any]) -> tuple[Any, dict[str, str]]:

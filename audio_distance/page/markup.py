@@ -16,7 +16,7 @@ from audio_distance.display import sentence
 from audio_distance.distance import difference
 from audio_distance.output import printable
 from audio_distance.page.contents import Map
-from audio_distance.page.landmarks import Landmark
+from audio_distance.page.landmarks import FILES, Landmark
 
 Rows = Iterable[Sequence[str]]
 
@@ -93,8 +93,13 @@ def panel(
     found: Map,
     landmarks: Sequence[Landmark],
     apart: Rows,
+    groups: Rows,
 ) -> str:
-    """All sections of one candidate; ``apart`` are rows of what is no part of the distance."""
+    """All sections of one candidate.
+
+    ``apart`` are rows of what is no part of the distance; ``groups`` of a group and its contribution, none
+    where the files are the units.
+    """
     views = [(view, f"{value:.3f}") for view, value in result.views.items()]
     by_frequency = (
         "<h3>By frequency</h3>"
@@ -110,7 +115,13 @@ def panel(
         f"<section><h2>What differs</h2>{table('View by view', ('view', 'distance'), views)}"
         + (by_frequency if result.bands else "")
         + table("Apart from the distance, candidate minus reference", ("", "difference", "95 %"), apart)
-        + f'</section><section><h2>Files</h2><div id="{key}-files"></div></section>'
+        + "</section><section><h2>Files</h2>"
+        + (
+            table("Groups of the candidate, by contribution", ("group", "contribution"), groups)
+            if groups
+            else ""
+        )
+        + f'<div id="{key}-files"></div></section>'
         f'<section><h2>Blind test</h2><div id="{key}-blind"></div></section></div>'
     )
 
@@ -129,7 +140,11 @@ def _verdict(key: str, name: str, result: Comparison, landmarks: Sequence[Landma
         + items(r.warnings)
         + drawing(f"{key}-scale", f"Scale: {r.value:.3f}, 95 % interval {interval_text(r.interval)}{marks}")
         + small(
-            ("Diamonds: the reference itself after a fault. " if landmarks else "")
+            (
+                f"Diamonds: files of the reference itself ({FILES} at most) after a fault. "
+                if landmarks
+                else ""
+            )
             + "Grey: where 95 % of the values lie when the files of both sets are dealt anew."
         )
         + "<h3>Where p comes from</h3>"

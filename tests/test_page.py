@@ -8,6 +8,7 @@ import re
 import struct
 from html.parser import HTMLParser
 from io import BytesIO
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -17,9 +18,11 @@ import audio_distance
 from audio_distance.command import main
 from audio_distance.description import Sound
 from audio_distance.distance import described_each
+from audio_distance.energy import Contribution
 from audio_distance.page import write_page
 from audio_distance.page.clips import bandwidth_of, encoded, hear, with_serial
-from audio_distance.page.contents import curve_of, difference_of_means, map_of
+from audio_distance.page.contents import chosen, curve_of, difference_of_means, map_of
+from audio_distance.page.landmarks import landmarks_of
 from audio_distance.page.markup import shown, text
 from audio_distance.reading import Reading
 from audio_distance.sources import Source
@@ -229,6 +232,17 @@ def test_largest_bytes(sets, tmp_path):
     assert out.read_bytes() == before and [*tmp_path.iterdir()] == [out]
 
 
+def test_what_is_not_listed_is_said(sets, tmp_path, monkeypatch):
+    from audio_distance.page import document
+
+    monkeypatch.setattr(document, "MOST_FILES", 12)
+    real, dark, out = sets / "real", sets / "dark", tmp_path / "page.html"
+    audio_distance.compare(real, dark, workers=1, permutations=99).to_html(out, real, dark, workers=1)
+    found = Page(out)
+    assert len(found.content["sounds"]) == len(found.clips) == 12
+    assert found.html.count("6 of 10 files of") == 2 and "files listed here" in found.html
+
+
 def test_hostile_names(tmp_path, noise):
     folder = tmp_path / "a<b>&'\""
     (folder).mkdir()
@@ -340,6 +354,25 @@ class TestCommand:
 
 
 class TestMeasures:
+    def test_landmarks(self):
+        """Of tones below 2 kHz over soft noise: noise counts, so does a line, and one sample of four is 0."""
+        rng = np.random.default_rng(0)
+        sources = []
+        for i in range(12):
+            t = np.arange(22_050) / 22_050
+            tone = 0.2 * np.sin(2 * np.pi * rng.uniform(300, 2000) * t) + rng.normal(0, 1e-3, len(t))
+            sources.append(Source(str(i), array=tone.astype(np.float32), rate=22_050))
+        found = {m.name: m.value for m in landmarks_of(sources, common=22_050, seed=0, reading=Reading())}
+        assert [*found] == [
+            *("two samples of it", "mp3 at 64 kbit/s", "8 kHz telephone line", "noise at 20 dB"),
+        ]
+        assert abs(found["two samples of it"]) < found["noise at 20 dB"]
+        assert found["8 kHz telephone line"] > 0.05 and found["noise at 20 dB"] > 0.05
+        again = landmarks_of(sources, common=22_050, seed=0, reading=Reading())
+        assert [mark.value for mark in again] == [*found.values()]
+        gone = [Source(str(i), Path("none")) for i in range(9)]
+        assert landmarks_of([*sources[:3], *gone], common=22_050, seed=0, reading=Reading()) == ()
+
     def test_an_opus_stream_with_a_number(self, noise):
         samples = noise(0, 1.0, 24_000).astype(np.float32)
         one, two = (encoded(samples, kilobits=24, serial=7) for _ in range(2))
@@ -395,6 +428,18 @@ class TestMeasures:
         assert curve.decibels[0] == pytest.approx(10 * np.log10(2), abs=1e-4)
         assert curve.decibels[1:] == pytest.approx(np.zeros(39), abs=1e-5)
         assert (curve.low < curve.decibels).all() and (curve.decibels < curve.high).all()
+
+    def test_of_many_files_some_are_chosen(self):
+        def sounds(count):
+            empty = np.zeros((1, 1), np.float32)
+            return [Sound(f"{i:03d}", str(i), 16_000, 1.0, 1.0, 0.0, empty) for i in range(count)]
+
+        parts = [Contribution(f"{i:03d}", float(i)) for i in range(100)]
+        names = [int(sound.name) for sound in chosen(sounds(100), [parts], 20)]
+        assert len({*names}) == 20 and names == sorted(names)
+        assert {*range(90, 100)} < {*names} and {0, 89} < {*names}  # the top, and others from end to end
+        assert max(np.diff(names)) <= 10
+        assert chosen(sounds(20), [parts], 20) == sounds(20)
 
     def test_a_difference_of_means_is_welch_s(self):
         import scipy.stats

@@ -131,19 +131,23 @@ def difference_of_means(
 
 def strongest_band(result: Comparison, width: int = 8) -> tuple[float, float] | None:
     """Hz, (low, high), of the eight neighbouring mel bands that contribute most; None without bands."""
-    if not result.bands:
-        return None
-    sums = [sum(b.value for b in result.bands[i : i + width]) for i in range(0, len(result.bands), width)]
-    first = width * int(np.argmax(sums))
     edges = mel_edges(ENVELOPE_BANDS)
-    high = min(float(edges[min(first + width + 1, ENVELOPE_BANDS + 1)]), result.bandwidth_hz)
-    return float(edges[first]), high
+    firsts = [i for i in range(0, len(result.bands), width) if edges[i] < result.bandwidth_hz]
+    if not firsts:
+        return None
+    first = max(firsts, key=lambda i: sum(band.value for band in result.bands[i : i + width]))
+    high = float(edges[min(first + width + 1, ENVELOPE_BANDS + 1)])
+    return float(edges[first]), min(high, result.bandwidth_hz)
 
 
 def chosen(
     sounds: Sequence[Sound], contributions: Sequence[Sequence[Contribution]], most: int
 ) -> list[Sound]:
-    """At most ``most`` of ``sounds``: those that contribute most to any comparison, in their old order."""
+    """At most ``most`` of ``sounds``, in their old order, of many.
+
+    One half are those that contribute most to any of the comparisons, the other half is spread evenly over
+    all others, so that a map of what is chosen is no map of outliers.
+    """
     if len(sounds) <= most:
         return list(sounds)
     largest: dict[str, float] = {}
@@ -151,4 +155,6 @@ def chosen(
         for part in parts:
             largest[part.name] = max(largest.get(part.name, -np.inf), part.value)
     order = sorted(range(len(sounds)), key=lambda i: -largest.get(sounds[i].name, -np.inf))
-    return [sounds[i] for i in sorted(order[:most])]
+    top, others = order[: most // 2], order[most // 2 :]
+    spread = np.linspace(0, len(others) - 1, most - len(top)).round().astype(int)
+    return [sounds[i] for i in sorted([*top, *(others[k] for k in spread)])]

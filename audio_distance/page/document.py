@@ -74,11 +74,21 @@ def html_of(
     order = _by_contribution(sides, starts, each)
     marks: tuple[Landmark, ...] = ()
     if not own and sources[0]:
-        marks = landmarks_of(list(sources[0].values()), common=common, seed=each[0].seed, reading=reading)
+        known = [sources[0][sound.name] for sound in sets[0].sounds if sound.name in sources[0]]
+        marks = landmarks_of(known, common=common, seed=each[0].seed, reading=reading)
     heard = hear_all(origins, order, reading=reading, largest_bytes=largest_bytes)
     tabs = [
-        _tab(name, result, sides[0], side, start, heard, marks=marks, divisors=divisors)
-        for (name, result), side, start in zip(results.items(), sides[1:], starts[1:], strict=False)
+        _tab(
+            name,
+            results[name],
+            (sets[0].sounds, loaded.sounds),
+            (sides[0], sides[i]),
+            start=starts[i],
+            heard=heard,
+            marks=marks,
+            divisors=divisors,
+        )
+        for i, (name, loaded) in enumerate(zip(results, sets[1:], strict=True), 1)
     ]
     content = {
         "tabs": [data for _, data in tabs],
@@ -95,8 +105,8 @@ def html_of(
         "sprite": {"columns": SPRITE_COLUMNS, "width": PICTURE[1], "height": PICTURE[0]},
     }
     cut = [
-        f"{len(side):,} of {len(loaded.sounds):,} files of {loaded.name} are listed: those that contribute "
-        "most."
+        f"{len(side):,} of {len(loaded.sounds):,} files of {loaded.name} are listed and mapped: half of them "
+        "those that contribute most, half spread over the others."
         for loaded, side in zip(sets, sides, strict=True)
         if len(side) < len(loaded.sounds)
     ]
@@ -147,15 +157,18 @@ def _by_contribution(
 def _tab(
     name: str,
     result: Comparison,
-    reference: Sequence[Sound],
-    candidate: Sequence[Sound],
+    sides: tuple[Sequence[Sound], Sequence[Sound]],
+    listed: tuple[Sequence[Sound], Sequence[Sound]],
+    *,
     start: int,
     heard: Sounds,
-    *,
     marks: Sequence[Landmark],
     divisors: NDArray[np.float64] | None,
 ) -> tuple[str, dict[str, Any]]:
-    """HTML and data of one candidate, whose sounds begin at the position ``start``."""
+    """HTML and data of one candidate, whose sounds begin at the position ``start``.
+
+    ``sides`` are the sets, ``listed`` what of them is on the page.
+    """
     from audio_distance.page.figures import (
         curve_figure,
         map_figure,
@@ -164,21 +177,20 @@ def _tab(
         scale_figure,
     )
 
+    reference, candidate = listed
     positions = [*range(len(reference)), *range(start, start + len(candidate))]
     found = map_of(points_of([*reference, *candidate], divisors), len(reference))
     if result.paired:  # a pair is what one wants to hear side by side
         found = with_partners(found, reference, candidate)
     figures = [scale_figure(result, marks), null_figure(result), map_figure(found, len(reference), positions)]
     if result.bands:
-        figures += [curve_figure(curve_of(reference, candidate), result.bandwidth_hz), parts_figure(result)]
+        figures += [curve_figure(curve_of(*sides), result.bandwidth_hz), parts_figure(result)]
     key = f"tab-{start}"
     drawn, roots = _drawn(figures)
     contributions = [
         {part.name: part.value for part in parts} for parts in (result.reference_units, result.units)
     ]
-    values = [
-        contributions[i].get(sound.name) for i, side in enumerate((reference, candidate)) for sound in side
-    ]
+    values = [own.get(sound.name) for own, side in zip(contributions, listed, strict=True) for sound in side]
     data = {
         "key": key,
         "name": shown(name),
@@ -193,7 +205,8 @@ def _tab(
         "band": strongest_band(result),
         "bandwidth": [heard.bandwidths[position] for position in positions],
     }
-    apart = _apart(result, reference, candidate, heard, start)
+    widths = [heard.bandwidths[: len(reference)], heard.bandwidths[start : start + len(candidate)]]
+    apart = _apart(result, sides, widths)
     # With groups a unit is no file: the files have no contribution of their own.
     grouped = all(value is None for value in values)
     groups = [(unit.name, f"{unit.value:.3f}") for unit in result.units[:LISTED_GROUPS]] if grouped else []
@@ -225,26 +238,20 @@ def _drawn(figures: Sequence[Any]) -> tuple[Any, dict[str, str]]:
 
 
 def _apart(
-    result: Comparison, reference: Sequence[Sound], candidate: Sequence[Sound], heard: Sounds, start: int
+    result: Comparison,
+    sides: Sequence[Sequence[Sound]],
+    bandwidths: Sequence[Sequence[float | None]],
 ) -> list[tuple[str, str, str]]:
-    """Level, bandwidth, durations: what, candidate minus reference, 95 % interval."""
-    rows = [
-        (
-            "level",
-            f"{round(result.level_difference_db, 1) + 0.0:+.1f} dB",
-            interval_text(result.level_interval_db, 1),
-        )
-    ]
-    widths = [
-        np.array([w for w in heard.bandwidths[first : first + count] if w is not None])
-        for first, count in ((0, len(reference)), (start, len(candidate)))
-    ]
+    """Level, bandwidth (of the files listed, which are those read again), durations: difference, interval."""
+    level = f"{round(result.level_difference_db, 1) + 0.0:+.1f} dB"
+    rows = [("level", level, interval_text(result.level_interval_db, 1))]
+    widths = [np.array([width for width in side if width is not None]) for side in bandwidths]
     if all(len(side) for side in widths):
         value, span = difference_of_means(*widths)
-        rows.append(("bandwidth (99 % of the power)", f"{value:+,.0f} Hz", interval_text(span, 0)))
-    value, span = difference_of_means(
-        *(np.array([sound.seconds for sound in side]) for side in (reference, candidate))
-    )
+        whole = sum(map(len, widths)) == sum(map(len, sides))
+        which = "" if whole else ", files listed here"
+        rows.append((f"bandwidth (99 % of the power{which})", f"{value:+,.0f} Hz", interval_text(span, 0)))
+    value, span = difference_of_means(*(np.array([sound.seconds for sound in side]) for side in sides))
     rows.append(("duration", f"{round(value, 2) + 0.0:+.2f} s", interval_text(span, 2)))
     return rows
 

@@ -22,7 +22,8 @@ from audio_distance.reading import Reading
 from audio_distance.sources import Source
 from audio_distance.transforms import RATE
 
-FILES = 24
+FILES, LEAST_FILES = 24, 4
+LEAST_PEAK, LEAST_SECONDS = 0.01, 0.1  # of a sound that still is one behind a telephone line
 TELEPHONE_RATE = 8000  # Hz
 MP3_KILOBITS = 64
 MP3_RATES = (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000)
@@ -43,9 +44,15 @@ def landmarks_of(
     """Landmarks at the bandwidth of ``common`` (Hz), none where fewer than 4 sounds can be read."""
     rng = np.random.default_rng(seed)
     drawn = [sources[i] for i in np.sort(rng.permutation(len(sources))[:FILES])]
-    sounds = [first_seconds(source, CLIP_SECONDS, reading=reading) for source in drawn]
-    sounds = [(x, rate) for x, rate in sounds if np.abs(x).max(initial=0) > 0.01 and len(x) > rate / 4]
-    if len(sounds) < 4:
+    sounds = []
+    for source in drawn:
+        try:
+            samples, rate = first_seconds(source, CLIP_SECONDS, reading=reading)
+        except (AudioError, OSError):  # gone since: its file is named where it would be played
+            continue
+        if np.abs(samples).max(initial=0) > LEAST_PEAK and len(samples) > LEAST_SECONDS * rate:
+            sounds.append((samples, rate))
+    if len(sounds) < LEAST_FILES:
         return ()
     target = min(common, RATE)
     plain = [_at(sound, target) for sound in sounds]

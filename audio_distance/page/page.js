@@ -70,7 +70,7 @@ function play(position, { tab = tabs[shownTab], then = [], hidden = "", volume =
   other.hidden = Boolean(hidden) || !playable.has(nearest);
   solo.hidden = Boolean(hidden) || !tab.band;
   if (tab.band) solo.textContent = `Only ${Math.round(tab.band[0])} to ${Math.round(tab.band[1])} Hz`;
-  if (hidden) pressSolo(false);
+  pressSolo(!solo.hidden && solo.getAttribute("aria-pressed") === "true");  // the band of this tab, or none
   if (hidden) wave.getContext("2d").clearRect(0, 0, wave.width, wave.height); else drawWave(position);
   return audio.play().catch((error) => { playing.textContent = `This browser does not play it (${error.name}).`; });
 }
@@ -118,10 +118,10 @@ function pressSolo(pressed) {
 }
 solo.addEventListener("click", () => pressSolo(solo.getAttribute("aria-pressed") !== "true"));
 
-function playButton(position, tab, label = "") {
+function playButton(position, tab) {
   const button = make("button", { type: "button", className: "play", disabled: !playable.has(position) });
   button.setAttribute("aria-label", `Play ${sounds[position].name}`);
-  button.append(make("span", { "aria-hidden": "true" }, "▶"), ...(label ? [" ", label] : []));
+  button.append(make("span", { "aria-hidden": "true" }, "▶"));
   button.addEventListener("click", () => play(position, { tab }));
   return button;
 }

@@ -116,6 +116,9 @@ def map_figure(found: Map, reference: int, positions: Sequence[int]) -> Any:
     )
     made.toolbar.logo = None
     count = len(found.places)
+    size = float(
+        np.clip(10 * np.sqrt(300 / count), 5, 10)
+    )  # pixels; smaller where many would hide each other
     side = np.arange(count) >= reference
     source = ColumnDataSource(
         {
@@ -129,11 +132,11 @@ def map_figure(found: Map, reference: int, positions: Sequence[int]) -> Any:
     )
     alone = found.alone
     made.scatter(
-        x=found.places[alone, 0], y=found.places[alone, 1], marker="circle", size=21, fill_color=None,
+        x=found.places[alone, 0], y=found.places[alone, 1], marker="circle", size=2 * size, fill_color=None,
         line_color=np.where(side[alone], CANDIDATE, REFERENCE).tolist(), line_width=1.5, line_dash="dashed",
     )  # fmt: skip
     points = made.scatter(
-        x="x", y="y", source=source, marker="marker", color="colour", size=10, alpha=0.75,
+        x="x", y="y", source=source, marker="marker", color="colour", size=size, alpha=0.75,
         nonselection_alpha=0.15, name="points",
     )  # fmt: skip
     brush, tap = BoxSelectTool(renderers=[points]), TapTool(renderers=[points])

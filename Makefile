@@ -6,18 +6,19 @@ INSTALL := $(VENV)/bin/pip install --quiet --disable-pip-version-check -c constr
 REPORT := $(VENV)/.report
 ALL := $(VENV)/.all
 MUTANTS := $(VENV)/.mutants
+PAGE := $(VENV)/.page
 # Processes that share the tests file by file; 0: no others.
 WORKERS ?= auto
 
 # Of the package, by name: pdoc shows of a package with __all__ what that names, and so one module, distance.
 MODULES := $(filter-out audio_distance.distance,$(subst /,.,$(basename $(wildcard audio_distance/[a-z]*.py audio_distance/*/[a-z]*.py))))
-MODULES += audio_distance.containers
+MODULES += audio_distance.containers audio_distance.page
 
 # Processors that lack instructions, stood in for by variables that the libraries read (experiments/processors.py).
 WITHOUT_AVX512 := OPENBLAS_CORETYPE=Haswell NPY_DISABLE_CPU_FEATURES=X86_V4,AVX512_ICL,AVX512_SPR ATEN_CPU_CAPABILITY=avx2
 WITHOUT_AVX2 := OPENBLAS_CORETYPE=Prescott NPY_DISABLE_CPU_FEATURES=X86_V3,X86_V4,AVX512_ICL,AVX512_SPR ATEN_CPU_CAPABILITY=default
 
-.PHONY: help report test test-processors mutants study bench gate models songs wavenet fuzz distance constants lint docs clean
+.PHONY: help report test test-processors page-test mutants study bench gate models songs wavenet fuzz distance constants lint docs clean
 
 help:  ## print this map
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -35,6 +36,10 @@ $(MUTANTS): $(ALL)
 	$(INSTALL) -e ".[mutants]"
 	@touch $@
 
+$(PAGE): $(ALL)
+	$(INSTALL) -e ".[page-test]"
+	@touch $@
+
 report: $(REPORT)  ## test sets, results of the challenge, notebooks, figures and report.md (under 3 minutes)
 	$(RUN) -m gen_audio --test_files test_audio
 	$(RUN) -m experiments challenge
@@ -50,6 +55,10 @@ test-processors: $(ALL)  ## all tests as this processor is, without AVX512 and w
 	    env -u OPENBLAS_CORETYPE -u NPY_DISABLE_CPU_FEATURES -u ATEN_CPU_CAPABILITY $$setting \
 	        $(RUN) -m pytest -n $(WORKERS) --dist loadfile || exit 1; \
 	done
+
+page-test: $(PAGE)  ## the page in Debian's chromium: it draws, plays, lists, and fetches nothing (a minute)
+	@command -v chromium >/dev/null || { echo "page-test needs chromium: apt-get install chromium" >&2; exit 2; }
+	$(RUN) -m pytest -s tests/test_page_in_browser.py
 
 mutants: $(MUTANTS)  ## changes of the statistics that no test notices (half an hour)
 	rm -rf mutants

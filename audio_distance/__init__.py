@@ -12,7 +12,8 @@ Which way the modules build on each other::
     description -> cache -> extraction       of all files of a set, on all processors, or machines
     units -> kernel -> energy, intervals     from numbers to value and interval
     pooling -> resampling -> matching        and to the test
-    comparison -> distance                   what comes out; the functions that people call
+    display -> comparison -> distance        what comes out; the functions that people call
+    page                                     the same to look at and listen to, in one HTML file
     output -> command                        the same from a shell
 """
 

@@ -19,16 +19,18 @@ from collections.abc import Mapping, Sequence
 
 from audio_distance import __version__
 from audio_distance.comparison import Comparison, interval_text, table
-from audio_distance.distance import compare_each, difference
+from audio_distance.distance import compare_described, described_each, difference
 from audio_distance.errors import AudioError
 from audio_distance.features import RECIPE_VERSION
 from audio_distance.output import complain, printable, say
+from audio_distance.reading import Reading
 from audio_distance.views import keep_freed_memory
 
 _EPILOG = """\
 examples:
   {prog} recordings/ generated/
   {prog} recordings/ model_a/ model_b/ --json > result.json
+  {prog} recordings/ model_a/ model_b/ --page comparison.html
   {prog} test_files_background.csv test_files_test1.csv
   {prog} recordings/ generated/ --groups '^(speaker\\d+)_'
 
@@ -55,6 +57,12 @@ def _parser(prog: str) -> argparse.ArgumentParser:
     )
     parser.add_argument("candidates", metavar="CANDIDATE", nargs="+", help="the same of sounds to judge")
     parser.add_argument("--json", action="store_true", help="print everything as JSON")
+    parser.add_argument(
+        "--page",
+        metavar="FILE",
+        help="also write an HTML file to look at and listen to, of 5 MB at most, that needs no network "
+        "(the extra page: Bokeh)",
+    )
     parser.add_argument(
         "--groups",
         metavar="PATTERN",
@@ -151,17 +159,48 @@ def main(argv: Sequence[str] | None = None, *, prog: str = "audio-distance") -> 
 
 
 def _results(arguments: argparse.Namespace) -> dict[str, Comparison]:
-    return compare_each(
-        arguments.reference,
-        {name: name for name in arguments.candidates},
-        groups=arguments.groups,
-        paired={"auto": None, "yes": True, "no": False}[arguments.paired],
-        permutations=arguments.permutations,
-        seed=arguments.seed,
+    """Of all candidates; written as a page, too, if one is asked for."""
+    if arguments.page:
+        from audio_distance.page import refuse_without_bokeh
+
+        refuse_without_bokeh()  # before what takes long
+    candidates = {name: name for name in arguments.candidates}
+    reading = Reading(
         workers=arguments.workers,
         on_error="skip" if arguments.skip else "raise",
         cache=arguments.cache,
     )
+    sets, common = described_each(
+        arguments.reference,
+        candidates,
+        embedding=None,
+        permutations=arguments.permutations,
+        seed=arguments.seed,
+        reading=reading,
+    )
+    results = compare_described(
+        sets,
+        common,
+        tuple(candidates),
+        groups=arguments.groups,
+        paired={"auto": None, "yes": True, "no": False}[arguments.paired],
+        own=False,
+        permutations=arguments.permutations,
+        seed=arguments.seed,
+        progress=None,
+    )
+    if arguments.page:
+        from audio_distance.page import write_page
+
+        write_page(
+            arguments.page,
+            results,
+            reference=arguments.reference,
+            candidates=candidates,
+            described=(sets, common),
+            reading=reading,
+        )
+    return results
 
 
 def _as_json(reference: str, results: Mapping[str, Comparison]) -> str:

@@ -9,6 +9,7 @@ Conventions
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -18,9 +19,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from audio_distance.description import SoundSet
+from audio_distance.display import cell_of, plot_on
 from audio_distance.energy import Contribution
 from audio_distance.features import WINDOW_SECONDS
 from audio_distance.intervals import Moments
+from audio_distance.reading import Reading, with_fields
 from audio_distance.resampling import PermutationTest
 from audio_distance.transforms import RATE
 from audio_distance.units import Pool
@@ -103,8 +106,10 @@ class Comparison:
         Without that unit.
     moments : Moments or None
         How much each unit moves the value, for ``interval`` and ``difference``: see ``intervals``.
+    reference_units : tuple of Contribution
+        As ``units``, of the reference's: what each contributes with the two sets exchanged.
 
-    The last five are the evidence: neither printed nor part of ``to_dict`` and ``==``.
+    The last six are the evidence: neither printed nor part of ``to_dict`` and ``==``.
     """
 
     value: float
@@ -135,6 +140,7 @@ class Comparison:
     null_values: NDArray[np.float64] = field(default_factory=_none, repr=False, compare=False)
     leave_one_out: dict[tuple[str, str], float] = field(default_factory=dict, repr=False, compare=False)
     moments: Moments | None = field(default=None, repr=False, compare=False)
+    reference_units: tuple[Contribution, ...] = field(default=(), repr=False, compare=False)
 
     @property
     def verdict(self) -> str:
@@ -148,11 +154,67 @@ class Comparison:
             del result[name]
         return {**result, "verdict": self.verdict}
 
+    def to_html(
+        self,
+        path: str | os.PathLike[str],
+        reference: Any,
+        candidate: Any,
+        *,
+        embedding: Any = None,
+        reading: Reading | None = None,
+        **fields: Any,
+    ) -> None:
+        """Write a page to look at and listen to: one file, which needs no server and no network.
+
+        Parameters
+        ----------
+        path
+            Of the HTML file.
+        reference, candidate
+            The sets that were compared: a comparison keeps none of their sounds. They are described once
+            more, for the map; ``cache=True`` spares it, if the comparison had it too.
+        embedding, reading
+            Those of the comparison.
+        **fields
+            Of ``reading``, and ``largest_bytes`` (5,000,000), ``title``, ``about`` of ``page.write_page``,
+            which has the errors too; the extra ``page`` is needed.
+        """
+        from audio_distance.page import write_page
+
+        own = {key: fields.pop(key) for key in ("largest_bytes", "title", "about") if key in fields}
+        name = self.candidate.name
+        write_page(
+            path,
+            {name: self},
+            reference=reference,
+            candidates={name: candidate},
+            embedding=embedding,
+            reading=with_fields(Reading() if reading is None else reading, fields, Comparison.to_html),
+            **own,
+        )
+
+    def plot(self, axes: Any = None) -> Any:
+        """Draw value, interval and null on ``axes`` of matplotlib, by default the current ones; returns them.
+
+        The null is ``null_values``: what the value is when the units are dealt to the two sets anew.
+        """
+        if axes is None:
+            from matplotlib import pyplot
+
+            axes = pyplot.gca()
+        return plot_on(axes, self)
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows of a cell that ends with a comparison."""
+        return cell_of(self, interval=interval_text(self.interval), p=p_text(self))
+
     def __str__(self) -> str:
         return text_of(self)
 
 
-EVIDENCE = ("statistic", "null_distribution", "null_values", "leave_one_out", "moments")  # not in to_dict
+EVIDENCE = (  # not in to_dict
+    *("statistic", "null_distribution", "null_values", "leave_one_out", "moments", "reference_units"),
+)
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ How a call runs, from sets to a result::
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Unpack
 
 import numpy as np
@@ -196,14 +196,39 @@ def compare_each(
     are any), so that the values can be held against each other; ``difference`` then tells which is closer.
     Arguments and errors as in ``compare``; ``rate`` may be a pair, for the reference and all candidates.
     """
+    reading = with_fields(reading, fields, compare_each)
+    sets, common = described_each(
+        reference, candidates, embedding=embedding, permutations=permutations, seed=seed, reading=reading
+    )
+    return compare_described(
+        sets,
+        common,
+        tuple(candidates),
+        groups=groups,
+        paired=paired,
+        own=embedding is not None,
+        permutations=int(permutations),  # numbers of numpy's are no JSON
+        seed=int(seed),
+        progress=reading.progress,
+    )
+
+
+def described_each(
+    reference: Any,
+    candidates: Mapping[str, Any],
+    *,
+    embedding: Embedding | None,
+    permutations: int,
+    seed: int,
+    reading: Reading,
+) -> tuple[list[SoundSet], int]:
+    """The sets of ``compare_each``, the reference first, and their common rate in Hz; its errors."""
     if permutations < 99:
         raise ValueError(f"permutations={permutations}; at least 99 are needed for a test at 5 %")
     if not 0 <= seed < 2**63:
         raise ValueError(f"seed={seed}; 0 to 2**63 - 1 is needed")
     if not candidates:
         raise AudioError("no candidate set is given")
-    permutations, seed = int(permutations), int(seed)  # numbers of numpy's are no JSON
-    reading = with_fields(reading, fields, compare_each)
     if isinstance(reading.rate, tuple):
         if len(reading.rate) != 2:
             raise ValueError(
@@ -213,26 +238,44 @@ def compare_each(
         reading = reading.changed(rate=(first, *[others] * len(candidates)))
     # A candidate may be called "reference"; what messages call the sets has to differ.
     roles = [f"candidate {name}" if name == "reference" else name for name in candidates]
-    sets, common = load_sets(
+    return load_sets(
         {"reference": reference, **dict(zip(roles, candidates.values(), strict=True))},
         reading=reading,
         embedding=embedding,
     )
-    own = own_scale(sets[0]) if embedding is not None else None
+
+
+def compare_described(
+    sets: Sequence[SoundSet],
+    common: int,
+    names: Sequence[str],
+    *,
+    groups: Any,
+    paired: bool | None,
+    own: bool,
+    permutations: int,
+    seed: int,
+    progress: bool | None,
+) -> dict[str, Comparison]:
+    """``compare_each`` of ``sets`` that are described at the ``common`` rate (Hz), the reference first.
+
+    ``names`` are the candidates'; ``own`` says that a caller's embedding described them.
+    """
+    scale = own_scale(sets[0]) if own else None
     return {
         name: _compare_loaded(
             sets[0],
             loaded,
             common,
-            own,
+            scale,
             groups=groups,
             paired=paired,
             permutations=permutations,
             seed=seed,
-            stage=name if len(candidates) > 1 else "",
-            progress=reading.progress,
+            stage=name if len(names) > 1 else "",
+            progress=progress,
         )
-        for name, loaded in zip(candidates, sets[1:], strict=True)
+        for name, loaded in zip(names, sets[1:], strict=True)
     }
 
 
@@ -322,6 +365,7 @@ def _compare_loaded(
         null_values=test.null_values,
         leave_one_out=observed.leave_one_out,
         moments=observed.moments,
+        reference_units=observed.reference_contributions,
     )
 
 

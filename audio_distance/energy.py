@@ -42,6 +42,8 @@ class Observed:
         The value of each view; their mean is the value.
     contributions : tuple of Contribution
         Of the candidate's units, the largest first; their mean is the value.
+    reference_contributions : tuple of Contribution
+        The same of the reference's units, with the sets exchanged.
     moments : Moments or None
         What each draw does to the value; None below 3 units a side, and for who wants the value alone.
     draws : tuple of (set, unit's name)
@@ -50,6 +52,7 @@ class Observed:
 
     views: NDArray[np.float64]
     contributions: tuple[Contribution, ...]
+    reference_contributions: tuple[Contribution, ...] = ()
     moments: Moments | None = None
     draws: tuple[tuple[str, str], ...] = ()
 
@@ -104,18 +107,19 @@ def observe(kernels: NDArray[np.float64], pool: Pool, *, causes: bool = True) ->
     to_reference, to_candidate = kernels @ reference, kernels @ candidate
     sums_by_view = to_reference @ reference, to_reference @ candidate, to_candidate @ candidate
     by_view = counts.value(*sums_by_view)
-    xx = float(sums_by_view[0].mean())
+    xx, yy = float(sums_by_view[0].mean()), float(sums_by_view[2].mean())
     to_reference, to_candidate = to_reference.mean(axis=0), to_candidate.mean(axis=0)
-    contributions = (
-        2 * to_reference * m / (n * m - counts.matched) - to_candidate / (m - 1) - xx / (n * (n - 1))
-    )
-    parts = _sorted_contributions(
-        Contribution(pool.names[unit], float(contributions[unit])) for unit in np.flatnonzero(candidate)
+    crossing = n * m - counts.matched
+    of_candidate = 2 * to_reference * m / crossing - to_candidate / (m - 1) - xx / (n * (n - 1))
+    of_reference = 2 * to_candidate * n / crossing - to_reference / (n - 1) - yy / (m * (m - 1))
+    parts, reference_parts = (
+        _sorted_contributions(Contribution(pool.names[i], float(of[i])) for i in np.flatnonzero(inside))
+        for of, inside in ((of_candidate, candidate), (of_reference, reference))
     )
     if not causes or min(n, m) < 3:
-        return Observed(by_view, parts)
+        return Observed(by_view, parts, reference_parts)
     found = moments(kernels.mean(axis=0), pool.members, partner=pool.partner)
-    return Observed(by_view, parts, found, tuple(found.keys(pool.names)))
+    return Observed(by_view, parts, reference_parts, found, tuple(found.keys(pool.names)))
 
 
 def _sorted_contributions(parts: Iterable[Contribution]) -> tuple[Contribution, ...]:
@@ -128,11 +132,12 @@ def mean_of_blocks(shares: Sequence[float], blocks: Sequence[Observed]) -> Obser
         return blocks[0]
     views = np.sum([share * block.views for share, block in zip(shares, blocks, strict=True)], axis=0)
     parts = _sorted_contributions(part for block in blocks for part in block.contributions)
+    others = _sorted_contributions(part for block in blocks for part in block.reference_contributions)
     each = [block.moments for block in blocks if block.moments is not None]
     if len(each) < len(blocks):
-        return Observed(views, parts)
+        return Observed(views, parts, others)
     draws = tuple(draw for block in blocks for draw in block.draws)
-    return Observed(views, parts, combined(each, shares), draws)
+    return Observed(views, parts, others, combined(each, shares), draws)
 
 
 def level_difference(pool: Pool) -> tuple[float, tuple[float, float] | None]:

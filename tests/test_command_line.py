@@ -143,7 +143,7 @@ class TestExitCodes:
         def interrupted(*_, **__):
             raise KeyboardInterrupt
 
-        monkeypatch.setattr(command, "compare_each", interrupted)
+        monkeypatch.setattr(command, "described_each", interrupted)
         code, out, err = main(capsys, *sets[:2])
         assert (code, out) == (130, "") and "interrupted" in err
 
@@ -154,6 +154,7 @@ class TestExitCodes:
             "examples:",
             "exit codes:",
             "--json",
+            "--page",
             "--groups",
             "--workers",
             "--seed",

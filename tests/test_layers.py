@@ -102,8 +102,12 @@ ORDER = (  # of the package: each module imports only from those before it
     *("errors", "output", "storage", "containers", "sources", "audio"),
     *("transforms", "texture", "views", "features", "streaming", "description", "cache", "reading", "units"),
     *("kernel", "progress", "extraction", "pooling", "intervals", "resampling", "matching", "energy"),
-    *("comparison", "distance", "command"),
+    *("display", "comparison", "distance", "page", "command"),
 )
+ON_DEMAND = {
+    ("comparison", "page"),
+    ("display", "comparison"),
+}  # a result that is asked to show itself; inside of a function
 CONTAINERS = (
     "parts",
     "kinds",
@@ -126,9 +130,25 @@ def test_the_modules_of_the_package_build_on_each_other_in_one_order():
         for path in files(f"audio_distance/{name}"):
             used = {module.split(".")[1] for module in modules(path) if module.startswith("audio_distance.")}
             used -= {"__version__"} | ({name} if path.parent != folder else set())
+            used -= {later for user, later in ON_DEMAND if user == name}
             assert used <= set(ORDER[:place]), (
                 f"{name} imports {', '.join(sorted(used - set(ORDER[:place])))}"
             )
+
+
+def test_what_is_used_on_demand_is_not_imported_at_once():
+    for name, _ in ON_DEMAND:
+        at_once = ast.parse((ROOT / "audio_distance" / f"{name}.py").read_text(encoding="utf-8")).body
+        froms = {node.module for node in at_once if isinstance(node, ast.ImportFrom)}
+        assert not {f"audio_distance.{later}" for _, later in ON_DEMAND} & froms
+
+
+def test_only_the_page_knows_bokeh():
+    for path in files("audio_distance"):
+        drawing = imported(path) & {"bokeh", "PIL"}
+        assert not drawing or path.parent.name == "page", path
+        allowed = {"bokeh"} if path.name == "figures.py" else set()
+        assert set(imported_at_once(path)) & {"bokeh", "PIL"} <= allowed, path
 
 
 def test_the_containers_build_on_each_other_in_one_order():

@@ -21,7 +21,13 @@ import audio_distance
 
 RECIPE = f"recipe version {audio_distance.RECIPE_VERSION}"
 # What a module is called where that is not the name of its package.
-PACKAGES = {"av": "av", "IPython": "ipykernel", "hydra": "hydra-core", "sklearn": "scikit-learn"}
+PACKAGES = {
+    "av": "av",
+    "PIL": "pillow",
+    "IPython": "ipykernel",
+    "hydra": "hydra-core",
+    "sklearn": "scikit-learn",
+}
 
 
 def succeed(*command, **options):
@@ -96,7 +102,9 @@ def test_the_wheel_s_metadata(wheel):
     lines = [Requirement(line) for line in content.get_all("Requires-Dist")]
     always = {line.name for line in lines if line.marker is None}
     assert always == {"numpy", "scipy", "soundfile", "soxr", "joblib", "tqdm"}
-    assert {"m4a", "report", "gate", "models", "networks", "all"} <= {*content.get_all("Provides-Extra")}
+    assert {"m4a", "page", "report", "gate", "models", "networks", "all"} <= {
+        *content.get_all("Provides-Extra")
+    }
     assert dict(scripts["console_scripts"]) == {"audio-distance": "audio_distance.command:main"}
 
 
@@ -182,7 +190,8 @@ def started(names):
 
 def test_the_package_imports_what_it_asks_for():
     names = {name for path in (ROOT / "audio_distance").rglob("*.py") for name in imported(path)}
-    assert from_elsewhere(names) == {*by_name(PROJECT["dependencies"]), *extra("m4a")}
+    extras = {*extra("m4a"), *extra("page"), "matplotlib"}  # which is only there for who plots
+    assert from_elsewhere(names) == {*by_name(PROJECT["dependencies"]), *extras}
 
 
 def test_requirements_txt_is_what_the_report_needs():
@@ -221,8 +230,8 @@ def test_a_room_starts_with_its_extras(command, extras, some):
 def test_every_requirement_has_its_pin():
     """Of each extra too, except the two that no result needs; and of what these need in turn."""
     needed = by_name(PROJECT["dependencies"]) | extra("all")
-    assert set(needed) | set(extra("mutants")) <= set(pinned())
-    in_all = set(PROJECT["optional-dependencies"]) - {"search", "tracking", "mutants", "all"}
+    assert set(needed) | set(extra("mutants")) | set(extra("page-test")) <= set(pinned())
+    in_all = set(PROJECT["optional-dependencies"]) - {"search", "tracking", "mutants", "page-test", "all"}
     assert set().union(*(extra(name) for name in in_all)) == set(extra("all"))
     not_pinned = re.compile("pip$|nvidia-|cuda-|triton")  # of a PyTorch for a GPU
     assert [

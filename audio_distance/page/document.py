@@ -1,0 +1,325 @@
+"""The file: its sections, data and clips, and the policy under which a browser opens it.
+
+Conventions
+    policy    default-src 'none'; scripts by their SHA-256 and nothing else, so that no name of a file can be
+              one, and no ``eval``. Styles are allowed as they come: Bokeh writes them into shadow roots, and
+              a style runs nothing.
+    data      JSON in an inert script, "<" as an escape, so that nothing in it can end one. Clips are base64
+              in ``<script type="text/plain">``, which a browser neither runs nor decodes before a click.
+    bytes     the same for the same results: ids of Bokeh's models are counted anew, Ogg streams are numbered.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import itertools
+import json
+import re
+from collections.abc import Mapping, Sequence
+from functools import cache
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from audio_distance.comparison import Comparison, interval_text
+from audio_distance.description import Sound, SoundSet
+from audio_distance.errors import AudioError
+from audio_distance.page.clips import CLIP_SECONDS, PICTURE, Sounds, clips_within, hear_all, sprite
+from audio_distance.page.contents import (
+    chosen,
+    curve_of,
+    difference_of_means,
+    map_of,
+    points_of,
+    strongest_band,
+    with_partners,
+)
+from audio_distance.page.landmarks import Landmark, landmarks_of
+from audio_distance.page.markup import items, panel, ranking, shown, text
+from audio_distance.reading import Reading
+from audio_distance.sources import Source
+from audio_distance.units import own_scale
+
+MOST_FILES = 2000  # on a page, the reference's and the candidates' together
+SPRITE_COLUMNS = 40
+LISTED_GROUPS = 20
+SLACK_BYTES = 4096  # of what is counted before it is written
+
+
+def html_of(
+    results: Mapping[str, Comparison],
+    sets: Sequence[SoundSet],
+    sources: Sequence[Mapping[str, Source]],
+    *,
+    common: int,
+    own: bool,
+    reading: Reading,
+    largest_bytes: int,
+    title: str,
+    about: str,
+) -> str:
+    """The page; see ``write_page``. ``sources`` are, set by set, where each name's sound is."""
+    scripts = (bokeh_script(), _own("page.js"))
+    divisors = own_scale(sets[0]) if own else None
+    each = list(results.values())
+    sides = [chosen(sets[0].sounds, [result.reference_units for result in each], MOST_FILES // 2)]
+    for result, loaded in zip(each, sets[1:], strict=True):
+        sides.append(chosen(loaded.sounds, [result.units], MOST_FILES // 2 // len(each)))
+    starts = list(itertools.accumulate(map(len, sides), initial=0))
+    origins = [sources[i].get(sound.name) for i, side in enumerate(sides) for sound in side]
+    order = _by_contribution(sides, starts, each)
+    marks: tuple[Landmark, ...] = ()
+    if not own and sources[0]:
+        known = [sources[0][sound.name] for sound in sets[0].sounds if sound.name in sources[0]]
+        marks = landmarks_of(known, common=common, seed=each[0].seed, reading=reading)
+    heard = hear_all(origins, order, reading=reading, largest_bytes=largest_bytes)
+    tabs = [
+        _tab(
+            name,
+            results[name],
+            (sets[0].sounds, loaded.sounds),
+            (sides[0], sides[i]),
+            start=starts[i],
+            heard=heard,
+            marks=marks,
+            divisors=divisors,
+        )
+        for i, (name, loaded) in enumerate(zip(results, sets[1:], strict=True), 1)
+    ]
+    content = {
+        "tabs": [data for _, data in tabs],
+        "sounds": [
+            {
+                "name": shown(sound.name),
+                "side": int(i > 0),
+                "seconds": round(sound.seconds, 3),
+                "level": round(sound.level_db, 2),
+            }
+            for i, side in enumerate(sides)
+            for sound in side
+        ],
+        "sprite": {"columns": SPRITE_COLUMNS, "width": PICTURE[1], "height": PICTURE[0]},
+    }
+    cut = [
+        f"{len(side):,} of {len(loaded.sounds):,} files of {loaded.name} are listed and mapped: half of them "
+        "those that contribute most, half spread over the others."
+        for loaded, side in zip(sets, sides, strict=True)
+        if len(side) < len(loaded.sounds)
+    ]
+    body = ranking(results) + "".join(markup for markup, _ in tabs)
+    sheet = _inert("sprite", sprite(heard.pictures, columns=SPRITE_COLUMNS))
+
+    def page(clips: Mapping[int, bytes], lines: Sequence[str]) -> str:
+        inert = sheet + "".join(_inert(f"clip-{i}", clips[i]) for i in sorted(clips))
+        data = {**content, "clips": sorted(clips)}
+        return _document(scripts, body, data, inert, lines, title=title, about=about)
+
+    mute = len(page({}, cut).encode())
+    if (room := largest_bytes - mute - SLACK_BYTES) < 0:
+        raise AudioError(
+            f"the page without any sound takes {mute:,} bytes, and the limit is {largest_bytes:,}; what "
+            f"draws it takes {len(scripts[0]):,} of them, the list of files most of the rest"
+        )
+    clips, kilobits = clips_within(room, heard, order)
+    if not any(sources):
+        said = "The sets were given as descriptions, which hold no audio: nothing can be played."
+    else:
+        which = (
+            "All files"
+            if len(clips) == len(origins)
+            else f"{len(clips):,} of {len(origins):,} files, those that contribute most,"
+        )
+        said = (
+            f"{which} can be played: mono, the first {CLIP_SECONDS:g} s of what sounds, below 12 kHz, Ogg "
+            f"Opus at {kilobits} kbit/s."
+        )
+    return page(clips, [said, *heard.faults[:3], *cut])
+
+
+def _by_contribution(
+    sides: Sequence[Sequence[Sound]], starts: Sequence[int], results: Sequence[Comparison]
+) -> list[int]:
+    """All positions, of the sides in turn, the largest contribution of each first."""
+    queues = []
+    for i, side in enumerate(sides):
+        parts = results[i - 1].units if i else results[0].reference_units
+        rank = {part.name: place for place, part in enumerate(parts)}
+        by_rank = sorted(range(len(side)), key=lambda k: rank.get(side[k].name, len(rank)))
+        queues.append([starts[i] + k for k in by_rank])
+    mixed = itertools.chain.from_iterable(itertools.zip_longest(*queues))
+    return [position for position in mixed if position is not None]
+
+
+def _tab(
+    name: str,
+    result: Comparison,
+    sides: tuple[Sequence[Sound], Sequence[Sound]],
+    listed: tuple[Sequence[Sound], Sequence[Sound]],
+    *,
+    start: int,
+    heard: Sounds,
+    marks: Sequence[Landmark],
+    divisors: NDArray[np.float64] | None,
+) -> tuple[str, dict[str, Any]]:
+    """HTML and data of one candidate, whose sounds begin at the position ``start``.
+
+    ``sides`` are the sets, ``listed`` what of them is on the page.
+    """
+    from audio_distance.page.figures import (
+        curve_figure,
+        map_figure,
+        null_figure,
+        parts_figure,
+        scale_figure,
+    )
+
+    reference, candidate = listed
+    positions = [*range(len(reference)), *range(start, start + len(candidate))]
+    found = map_of(points_of([*reference, *candidate], divisors), len(reference))
+    if result.paired:  # a pair is what one wants to hear side by side
+        found = with_partners(found, reference, candidate)
+    figures = [scale_figure(result, marks), null_figure(result), map_figure(found, len(reference), positions)]
+    if result.bands:
+        figures += [curve_figure(curve_of(*sides), result.bandwidth_hz), parts_figure(result)]
+    key = f"tab-{start}"
+    drawn, roots = _drawn(figures)
+    contributions = [
+        {part.name: part.value for part in parts} for parts in (result.reference_units, result.units)
+    ]
+    values = [own.get(sound.name) for own, side in zip(contributions, listed, strict=True) for sound in side]
+    data = {
+        "key": key,
+        "name": shown(name),
+        "document": drawn,
+        "roots": roots,
+        "positions": positions,
+        "contribution": [None if value is None else round(value, 4) for value in values],
+        "nearest": [positions[i] for i in found.nearest],
+        "gap": [round(float(gap), 3) for gap in found.gaps],
+        "alone": np.flatnonzero(found.alone).tolist(),
+        "paired": result.paired,
+        "band": strongest_band(result),
+        "bandwidth": [heard.bandwidths[position] for position in positions],
+    }
+    widths = [heard.bandwidths[: len(reference)], heard.bandwidths[start : start + len(candidate)]]
+    apart = _apart(result, sides, widths)
+    # With groups a unit is no file: the files have no contribution of their own.
+    grouped = all(value is None for value in values)
+    groups = [(unit.name, f"{unit.value:.3f}") for unit in result.units[:LISTED_GROUPS]] if grouped else []
+    return panel(key, name, result, found=found, landmarks=marks, apart=apart, groups=groups), data
+
+
+def _drawn(figures: Sequence[Any]) -> tuple[Any, dict[str, str]]:
+    """Figures as a document of Bokeh in JSON, and name -> id of each; ids are counted from 1."""
+    from bokeh.document import Document
+
+    document = Document()
+    for figure in figures:
+        document.add_root(figure)
+    content = document.to_json(deferred=False)
+    numbers: dict[str, str] = {}
+
+    def renumbered(part: Any) -> Any:
+        if isinstance(part, dict):
+            return {
+                key: numbers.setdefault(value, f"m{len(numbers) + 1}")
+                if key == "id" and isinstance(value, str)
+                else renumbered(value)
+                for key, value in part.items()
+            }
+        return [renumbered(item) for item in part] if isinstance(part, (list, tuple)) else part
+
+    made = renumbered(content)
+    return made, {figure.name: numbers[figure.id] for figure in figures}
+
+
+def _apart(
+    result: Comparison,
+    sides: Sequence[Sequence[Sound]],
+    bandwidths: Sequence[Sequence[float | None]],
+) -> list[tuple[str, str, str]]:
+    """Level, bandwidth (of the files listed, which are those read again), durations: difference, interval."""
+    level = f"{round(result.level_difference_db, 1) + 0.0:+.1f} dB"
+    rows = [("level", level, interval_text(result.level_interval_db, 1))]
+    widths = [np.array([width for width in side if width is not None]) for side in bandwidths]
+    if all(len(side) for side in widths):
+        value, span = difference_of_means(*widths)
+        whole = sum(map(len, widths)) == sum(map(len, sides))
+        which = "" if whole else ", files listed here"
+        rows.append((f"bandwidth (99 % of the power{which})", f"{value:+,.0f} Hz", interval_text(span, 0)))
+    value, span = difference_of_means(*(np.array([sound.seconds for sound in side]) for side in sides))
+    rows.append(("duration", f"{round(value, 2) + 0.0:+.2f} s", interval_text(span, 2)))
+    return rows
+
+
+# ---------------------------------------------------------------------------------------------- the file
+
+
+@cache
+def bokeh_script() -> str:
+    """BokehJS as it is installed: drawing alone, no widgets, no compiler; ``AudioError`` without Bokeh."""
+    try:
+        import bokeh
+    except ModuleNotFoundError:
+        raise AudioError(
+            'the page needs Bokeh, which is not installed: pip install "audio-distance[page]", or bokeh'
+        ) from None
+    file = Path(bokeh.__file__).parent / "server" / "static" / "js" / "bokeh.min.js"
+    script = file.read_text(encoding="utf-8")
+    script = re.sub(r"^//# sourceMappingURL=.*$", "", script, flags=re.M)  # which developer tools would fetch
+    if re.search("</script|<!--", script, re.I):
+        raise AudioError(f"{file}: holds what ends or hides a script, so it cannot stand in a page")
+    return script
+
+
+def _own(name: str) -> str:
+    return resources.files("audio_distance.page").joinpath(name).read_text(encoding="utf-8")
+
+
+def _base64(data: bytes) -> str:
+    return base64.b64encode(data).decode("ascii")
+
+
+def _inert(key: str, data: bytes) -> str:
+    return f'<script type="text/plain" id="{key}">{_base64(data)}</script>\n'
+
+
+def _json(content: Any) -> str:
+    """JSON that can stand in a script element whatever it holds."""
+    return json.dumps(content, separators=(",", ":"), allow_nan=False).replace("<", "\\u003c")
+
+
+def _document(
+    scripts: Sequence[str],
+    body: str,
+    content: Mapping[str, Any],
+    inert: str,
+    lines: Sequence[str],
+    *,
+    title: str,
+    about: str,
+) -> str:
+    digests = " ".join(f"'sha256-{_base64(hashlib.sha256(script.encode()).digest())}'" for script in scripts)
+    policy = (
+        f"default-src 'none'; script-src {digests}; style-src 'unsafe-inline'; img-src data: blob:; "
+        "media-src blob:; base-uri 'none'; form-action 'none'"
+    )
+    heading = title or "Two sets of sounds, compared"
+    return (
+        '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">\n'
+        f'<meta http-equiv="Content-Security-Policy" content="{policy}">\n'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+        '<meta name="color-scheme" content="light dark"><meta name="referrer" content="no-referrer">\n'
+        f"<title>{text(heading)}</title><style>{_own('page.css')}</style></head>\n<body>"
+        f'<a class="skip" href="#main">To the comparison</a><header><h1>{text(heading)}</h1>'
+        + (f"<p>{text(about)}</p>" if about else "")
+        + f'</header><main id="main">{body}<section><h2>About this page</h2>{items(lines)}</section></main>\n'
+        '<footer id="dock" role="region" aria-label="Player" hidden></footer><div id="tip" hidden></div>\n'
+        f'<script type="application/json" id="content">{_json(content)}</script>\n{inert}'
+        + "".join(f"<script>{script}</script>\n" for script in scripts)
+        + "</body></html>\n"
+    )

@@ -24,9 +24,10 @@ from report.figures.style import (
     ticks,
     words,
 )
+from report.numbers import num
 
 NETWORKS = {"unconditional": ("told nothing", BLUE, "o"), "conditional": ("told the digit", ORANGE, "^")}
-LINES = {"markov": "shares after each code", "scaled": "fixed linear", "adaptive": "adaptive linear"}
+LINES = {"scaled": "fixed linear predictor", "adaptive": "adaptive linear predictor"}
 
 
 @styled
@@ -39,7 +40,9 @@ def wavenet_ladder(results: Mapping) -> Figure:
     Reads ``floor``, ``ceiling``, ``rivals`` (value, interval) and ``networks``: ``distance`` (mean, interval,
     values).
     """
-    figure, axes = new_figure(4.4, "Sample by sample comes nearer than a spectrogram's way back")
+    figure, axes = new_figure(
+        3.6, "Drawn code by code, sounds come nearer than an autoencoder's samples, not than its copies"
+    )
     rungs = [
         ("recordings (floor)", results["floor"], BLACK, "D"),
         ("through 256 codes", results["ceiling"], DARK_GREY, "s"),
@@ -54,7 +57,7 @@ def wavenet_ladder(results: Mapping) -> Figure:
     for place, (_, row, colour, marker) in enumerate(rungs):
         value = row["mean"] if "mean" in row else row["value"]
         rung(axes, place, value, row["interval"], colour=colour, marker=marker, seeds=row.get("values", ()))
-        beside(axes, place, f"{value:.3f}", colour)
+        beside(axes, place, num(value), colour)
     axes.set_axisbelow(True)
     axes.set_xscale("symlog", linthresh=0.01, linscale=0.4)
     axes.set_xlim(min(-0.005, 1.2 * results["floor"]["interval"][0]), 1.1)
@@ -72,7 +75,9 @@ def wavenet_training(results: Mapping) -> Figure:
 
     Reads ``networks``: name -> ``curves``, (seeds, points, 3): step, distance, bits; and ``predictors``.
     """
-    figure, axes = new_figure(3.9, "More training: fewer bits, and nearer sounds", 1, 2)
+    figure, axes = new_figure(
+        3.9, "Bits fall from the first step on, the distance of samples in the end", 1, 2
+    )
     for name, (title, colour, marker) in NETWORKS.items():
         curves = np.array(results["networks"][name]["curves"])
         for place, column in enumerate((2, 1)):
@@ -108,13 +113,16 @@ def wavenet_choices(results: Mapping) -> Figure:
     Reads ``temperatures``: network -> temperature -> value, interval; ``contexts``: samples -> bits,
     distance, interval; ``ceiling``, ``config``.
     """
-    figure, axes = new_figure(3.9, "Temperature 1 and a quarter of a second of context", 1, 3)
+    figure, axes = new_figure(
+        3.9, "Nearest at temperatures about 0.9 and 1, and with the longer context", 1, 3
+    )
     for name, (title, colour, marker) in NETWORKS.items():
         table = results["temperatures"][name]
         values, ends = _with_ends(table.values(), "value")
         axes[0].errorbar(
             [float(t) for t in table], values, yerr=ends, color=colour, marker=marker, capsize=3, label=title
         )
+    axes[0].set_xticks([float(t) for t in next(iter(results["temperatures"].values()))])
     axes[0].set_xlabel("temperature")
     axes[0].set_ylabel("distance of samples (no unit)")
     axes[0].legend()

@@ -27,21 +27,23 @@ from pathlib import Path
 import numpy as np
 import soundfile
 import torch
+from hydra.utils import instantiate
 from joblib import delayed
+from omegaconf import DictConfig
 
-from ablations import compare, splits
+from ablations import compare, listed, splits
 from ablations import run as gate
 from ablations.config import load
 from ablations.run import MODEL
 from ablations.splits import Split
 from ablations.statistics import judge, mean_interval
 from experiments.autoencoders import config_of as autoencoder_of
-from models import judging
+from models import judging, wavenet
 from models.classifier import Classifier
 from models.predictors import NAMES
 from models.sampler import Sampler, generate
 from models.wavenet import FAULTS
-from models.wavenet_training import CLIPS_AT_ONCE, WaveNet, lenders
+from models.wavenet_training import CLIPS_AT_ONCE, LEARNED_BY_PREDICTORS, WaveNet, lenders
 from study import datasets, results
 from study.datasets import packaged
 from study.datasets.mu_law import decode, encode
@@ -60,7 +62,7 @@ VARIANTS = {  # of the config wavenet_judged; name -> overrides
 }
 CONTEXTS = {layers: (f"model.layers={layers}", f"name=wavenet_layers_{layers}_digits") for layers in (4, 7)}
 SONGS = {  # of the config wavenet_songs
-    "as shipped": ("model.steps=600",),
+    "shipped sizes": ("model.steps=600",),
     "longer training": ("model.steps=2800", "name=wavenet_songs_long", "evaluate=[1000]"),
     "wider context": ("model.steps=600", "model.layers=12", "name=wavenet_songs_wide"),
     "told the game": ("model.steps=600", "model.conditional=true", "name=wavenet_songs_conditional"),
@@ -68,7 +70,8 @@ SONGS = {  # of the config wavenet_songs
 TEMPERATURES = (0.7, 0.8, 0.9, 1.0, 1.1)
 FAULT_STEPS = 300  # of the trainings with planted faults, and of one without
 RIVALS = ("vector_quantised",)  # the autoencoder whose samples were the nearest, one seed
-WHITE = {"residual": 64, "gate": 64, "skip": 64, "head": 64, "layers": 1, "blocks": 1, "window": 400}
+WHITE = {"residual": 64, "gate": 64, "skip": 64, "head": 64, "layers": 3, "blocks": 1, "window": 400}
+SHORTEST = 30.0  # s, of a held-out song: jingles are none
 LISTEN = 4  # sounds of each network that are kept: the first ones, not the best
 SONG_SECONDS, SONG_TEMPERATURE = 10.0, 0.9
 AUDIO = results.FOLDER / "wavenet"
@@ -105,7 +108,7 @@ def run(*, quick: bool = False, runs: str = "runs", workers: int = -1, seeds: in
         contexts       receptive field -> bits, distance with interval, of seed 0
         temperatures   variant -> temperature -> distance with interval, quality, recognised
         recognised     of real recordings and of the ceiling
-        faults         fault -> claim on digits and on white noise, distance
+        faults         fault -> claim on digits and on white noise
         songs          variant -> bits, steps, epochs, receptive field; ``predictors``; what is held out
         pictures       what notebook 10 draws; sounds are kept as FLAC in ``results/wavenet``
     """
@@ -160,7 +163,7 @@ def run(*, quick: bool = False, runs: str = "runs", workers: int = -1, seeds: in
         for name in VARIANTS
     }
     found["faults"] = _faults(faults, data, steps=3 if quick else FAULT_STEPS)
-    found["songs"] = _bits_of_songs(songs)
+    found["songs"] = _bits_of_songs(songs, workers)
     found["pictures"] = _kept(digits, songs, data, seconds=0.1 if quick else SONG_SECONDS)
     return found
 
@@ -342,7 +345,7 @@ def _at_temperature(config, temperature: float, data: Split, recognisers: Mappin
 
 
 def _faults(configs: Mapping[str, object], data: Split, *, steps: int) -> dict:
-    """What faulty networks tell of themselves, and how far what they make is."""
+    """What faulty networks tell of themselves."""
     white = [np.random.default_rng([0, i]).integers(256, size=2000).astype(np.uint8) for i in range(20)]
     options = {k: v for k, v in load(config_name="wavenet").model.items() if k != "_target_"} | WHITE
     found = {}
@@ -353,7 +356,6 @@ def _faults(configs: Mapping[str, object], data: Split, *, steps: int) -> dict:
             pass
         found[fault or "none"] = {
             "claim": table["bits"],
-            "distance": table["distance"],
             "claim_on_noise": small.bits(white[16:])["bits"],
         }
     return found
@@ -362,24 +364,52 @@ def _faults(configs: Mapping[str, object], data: Split, *, steps: int) -> dict:
 # ------------------------------------------------------------------------------------------- songs
 
 
-def _bits_of_songs(configs: Mapping[str, object]) -> dict:
-    tables = {name: _metrics(config) for name, config in configs.items()}
-    first = next(iter(tables.values()))
+def _bits_of_songs(configs: Mapping[str, DictConfig], workers: int) -> dict:
+    """Of every network, and of the predictors, which learn from pieces of all songs.
+
+    What the runs measured is not taken: among their held-out songs are a jingle, and one with another edition
+    in the training.
+    """
+    first = next(iter(configs.values()))
+    data = listed.divide(first)
+    chosen = [i for i, path in enumerate(data.held_out) if _is_new(path, data)]
+    jobs = [delayed(_bits_of)(config, chosen, with_predictors=config is first) for config in configs.values()]
+    rows = gate.in_parallel(jobs, workers=workers, what="bits of songs")
+    tables = {name: _metrics(config)["model"] for name, config in configs.items()}
+    seconds = tables[next(iter(configs))]["codes"] / data.rate
     return {
         "networks": {
             name: {
-                "bits": table["bits"],
-                "curve": [[point["step"], point["bits"]] for point in table["curve"]],
-                "steps": configs[name].model.steps,
-                "minutes": table["seconds"] / 60,
-                **{k: table["model"][k] for k in ("epochs", "receptive_field", "multiply_adds")},
+                "bits": row["bits"],
+                "steps": config.model.steps,
+                "minutes": _metrics(config)["seconds"] / 60,
+                **{k: tables[name][k] for k in ("epochs", "receptive_field", "multiply_adds")},
             }
-            for name, table in tables.items()
+            for (name, config), row in zip(configs.items(), rows, strict=True)
         },
-        "predictors": {name: first[name] for name in NAMES},
-        "held_out": {"songs": first["files"], "minutes": first["samples"] / 60 / 8000},
-        "trained_on_minutes": first["model"]["codes"] / 60 / 8000,
+        "predictors": {name: rows[0][name] for name in NAMES},
+        "learned_by_predictors": min(LEARNED_BY_PREDICTORS, round(seconds * data.rate)) / data.rate / 60,
+        "held_out": {"songs": len(chosen), "minutes": rows[0]["samples"] / data.rate / 60},
+        "trained_on_minutes": seconds / 60,
     }
+
+
+def _is_new(path: Path, data: listed.Listed) -> bool:
+    """Whether a held-out song is one, and no edition of it is trained on."""
+    name = path.stem.removesuffix("_enhanced")
+    known = {other.stem.removesuffix("_enhanced") for other in data.train}
+    return soundfile.info(path).duration >= SHORTEST and name not in known
+
+
+def _bits_of(config: DictConfig, chosen: Sequence[int], *, with_predictors: bool) -> dict:
+    """Bits of a trained run on some of its held-out files."""
+    data = listed.divide(config)
+    model = instantiate(config.model)
+    next(model.train(data.train, data.rate, seed=config.seed, labels=data.train_labels))
+    network, _ = wavenet.load(gate.find(config) / MODEL)
+    model.network.load_state_dict(network.state_dict())
+    signals, labels = ([of[i] for i in chosen] for of in (data.held_out, data.held_out_labels))
+    return (model.bits if with_predictors else model.own_bits)(signals, labels)
 
 
 # -------------------------------------------------------------------------------- to look and listen

@@ -34,6 +34,7 @@ from models.wavenet_parameters import Settings
 from study.datasets.mu_law import decode
 
 LEARNED_BY_PREDICTORS = 4_000_000  # codes at most, of training clips drawn by the seed
+PIECE = 20_000  # codes: a spoken word whole, and of songs so much that all of them are among the 4 million
 CLIPS_AT_ONCE = 16  # generated
 
 
@@ -183,7 +184,11 @@ class WaveNet:
         own = sorted(drawn[rank::world], key=lambda window: window.context + window.targets)
         parts = [own[places[0] : places[-1] + 1] for places in self._grouped(len(own))]
         total = summed([self._tensors(self.windows.batch(part)) for part in parts]) * (world / count)
-        return {"total": total, "bits": total.detach() / np.log(2)}
+        bits = total.detach() / np.log(2)
+        if world > 1:  # what is told is of the whole batch
+            distributed.all_reduce(bits)
+            bits /= world
+        return {"total": total, "bits": bits}
 
     def _grouped(self, rows: int) -> list[np.ndarray]:
         return [places for places in np.array_split(np.arange(rows), self.groups) if len(places)]
@@ -204,7 +209,6 @@ class WaveNet:
 
     # --------------------------------------------------------------------------------------- judging
 
-    @torch.no_grad()
     def bits(
         self, signals: Sequence[np.ndarray | Path | str], labels: Sequence[str] | None = None
     ) -> dict[str, float]:
@@ -214,6 +218,21 @@ class WaveNet:
         sounds (at most 4 million codes of them) and are measured on the same codes; and ``samples``, how
         many these are. ValueError for labels that were not trained on.
         """
+        own = self.own_bits(signals, labels)
+        clips = self._windows(signals).clips
+        key = _digest(clips).hex()
+        if key not in self._told:
+            self._told[key] = predictors.bits(
+                [clip.read(0, clip.length) for clip in self._some()],
+                [clip.read(0, clip.length) for clip in clips],
+            )
+        return {"bits": own["bits"], **self._told[key], "samples": own["samples"]}
+
+    @torch.no_grad()
+    def own_bits(
+        self, signals: Sequence[np.ndarray | Path | str], labels: Sequence[str] | None = None
+    ) -> dict[str, float]:
+        """``bits`` and ``samples`` of ``bits``, of the network alone."""
         held_out = self._windows(signals)
         index = self._known(labels, len(signals))
         total = count = 0.0
@@ -224,13 +243,7 @@ class WaveNet:
                 wavenet.nats(self.network, codes, wanted, labels=numbers, fault=self.fault).double()
             )
             count += int(wanted.sum())
-        key = _digest(held_out.clips).hex()
-        if key not in self._told:
-            self._told[key] = predictors.bits(
-                [clip.read(0, clip.length) for clip in self._some()],
-                [clip.read(0, clip.length) for clip in held_out.clips],
-            )
-        return {"bits": wavenet.bits(total, count), **self._told[key], "samples": int(count)}
+        return {"bits": wavenet.bits(total, count), "samples": int(count)}
 
     def _known(self, labels: Sequence[str] | None, count: int) -> np.ndarray:
         if not self.conditional:
@@ -241,12 +254,16 @@ class WaveNet:
         return np.array([self.names.index(label) for label in labels], np.int64)
 
     def _some(self) -> list[Clip]:
-        """Training clips in random order, as many as the predictors learn from; the last one is cut."""
+        """Pieces of training clips in random order, as many as the predictors learn from; the last is cut."""
+        clips = self.windows.clips
+        pieces = [(clip, start) for clip in clips for start in range(0, clip.length, PIECE)]
         taken, left = [], LEARNED_BY_PREDICTORS
-        for i in np.random.default_rng([self.seed, 4]).permutation(len(self.windows.clips)):
-            clip = self.windows.clips[i]
-            taken.append(Clip(min(left, clip.length), clip.path, clip.offset, clip.held))
-            left -= clip.length
+        for i in np.random.default_rng([self.seed, 4]).permutation(len(pieces)):
+            clip, start = pieces[i]
+            length = min(left, PIECE, clip.length - start)
+            held = None if clip.held is None else clip.held[start : start + length]
+            taken.append(Clip(length, clip.path, clip.offset + start, held))
+            left -= length
             if left <= 0:
                 break
         return taken

@@ -29,7 +29,7 @@ def measured(tmp_path_factory):
     for game in ("one", "other"):
         (folder / "songs" / game).mkdir(parents=True)
         for i in range(6):
-            soundfile.write(folder / "songs" / game / f"{i}.wav", 0.1 * rng.normal(size=4000), 8000)
+            soundfile.write(folder / "songs" / game / f"{game}{i}.wav", 0.1 * rng.normal(size=4000), 8000)
     original = wavenet.config_of
 
     def small(name, overrides=(), **options):
@@ -44,6 +44,7 @@ def measured(tmp_path_factory):
         patch.setattr(wavenet, "AUDIO", folder / "audio")
         patch.setattr(predictors, "bits", lambda training, held_out: dict.fromkeys(predictors.NAMES, 8.0))
         patch.setattr(wavenet, "TEMPERATURES", (0.9, 1.0))
+        patch.setattr(wavenet, "SHORTEST", 0.1)
         patch.setattr(
             judging, "Classifier", functools.partial(Classifier, mels=24, width=4, steps=60, batch=16)
         )

@@ -117,13 +117,12 @@ def told_the_digit(wavenet: Mapping) -> pd.DataFrame:
 
 
 def wavenet_faults(wavenet: Mapping) -> pd.DataFrame:
-    """What faulty networks tell of themselves, and the distance of what they make."""
+    """What faulty networks tell of themselves."""
     return table_of(
         {
             "fault of the training": FAULTS[name],
             "bits it tells, digits": num(row["claim"], 2),
             "bits it tells, white noise (8 are possible)": num(row["claim_on_noise"], 2),
-            "distance of what it makes": num(row["distance"]),
         }
         for name, row in wavenet["faults"].items()
     )
@@ -140,6 +139,7 @@ def wavenet_speed(wavenet_speed: Mapping) -> pd.DataFrame:
                 for clips, batch in row["batches"].items()
             },
             "limit of one clip": f"{row['limits_per_second']['bandwidth']:,.0f}",
+            "of many": f"{row['limits_per_second']['arithmetic']:,.0f}",
             "without a cache": num(row["naive_per_second"], 0),
         }
         for name, row in wavenet_speed["networks"].items()

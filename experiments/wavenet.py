@@ -72,6 +72,7 @@ FAULT_STEPS = 300  # of the trainings with planted faults, and of one without
 RIVALS = ("vector_quantised",)  # the autoencoder whose samples were the nearest, one seed
 WHITE = {"residual": 64, "gate": 64, "skip": 64, "head": 64, "layers": 3, "blocks": 1, "window": 400}
 SHORTEST = 30.0  # s, of a held-out song: jingles are none
+RECOGNISER = {"seconds": 1.0, "n_fft": 512, "hop_length": 128}
 LISTEN = 4  # sounds of each network that are kept: the first ones, not the best
 SONG_SECONDS, SONG_TEMPERATURE = 10.0, 0.9
 AUDIO = results.FOLDER / "wavenet"
@@ -230,9 +231,8 @@ def _recognisers(config, workers: int) -> dict[str, Classifier]:
     whole = config.copy()
     whole.data.train = known
     data = splits.split(whole)
-    options = {"seconds": 1.0, "n_fft": 512, "hop_length": 128}
     jobs = [
-        delayed(judging.recogniser)(data.train, labels, data.rate, **options)
+        delayed(judging.recogniser)(data.train, labels, data.rate, **RECOGNISER)
         for labels in (data.train_labels, data.train_groups)
     ]
     return dict(

@@ -45,6 +45,7 @@ def measured(tmp_path_factory):
         patch.setattr(predictors, "bits", lambda training, held_out: dict.fromkeys(predictors.NAMES, 8.0))
         patch.setattr(wavenet, "TEMPERATURES", (0.9, 1.0))
         patch.setattr(wavenet, "SHORTEST", 0.1)
+        patch.setattr(wavenet, "RECOGNISER", {"seconds": 0.25, "n_fft": 256, "hop_length": 64})
         patch.setattr(
             judging, "Classifier", functools.partial(Classifier, mels=24, width=4, steps=60, batch=16)
         )
@@ -96,9 +97,12 @@ def test_it_is_drawn(measured):
     assert wavenet.summary(content).startswith("digits, bits: uniform 8.00")
 
 
-def test_training_in_small():
-    """What is timed is the training that is meant: two processes have the losses of one."""
+def test_training_in_small(monkeypatch):
+    """What is timed is the training that is meant: two processes have the losses of one, but for rounding."""
+    kept = results.read("wavenet_training")
+    monkeypatch.setattr(wavenet_training, "ARRANGEMENTS", {"1 x 1": (1, 1), "2 x 1": (2, 1)})
+    monkeypatch.setattr(wavenet_training, "memory", lambda folder, **options: kept["memory"])
     found = results.plain(wavenet_training.run(quick=True))
-    assert found["arrangements"]["2 x 1"]["largest_difference_of_losses"] < 0.02
-    assert set(found) == set(results.read("wavenet_training")) - {"header"}
-    assert len(wavenet_training.summary(found).splitlines()) == 6
+    assert found["arrangements"]["2 x 1"]["largest_difference_of_losses"] < 1e-3  # of the first two steps
+    assert set(found) == set(kept) - {"header"}
+    assert len(wavenet_training.summary(found).splitlines()) == 5

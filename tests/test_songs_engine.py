@@ -305,4 +305,6 @@ class TestCommand:
         assert main([*arguments, "--whole"]) == 1 and "(Nonex5@22050)" in capsys.readouterr().out
         assert main([*arguments, "--rate", "44"]) == 1
         assert capsys.readouterr().err == "error: rate=44; was it given in kHz?\n"
-        assert main([*arguments[:-1], "0"]) == 1 and "at least 1 is needed" in capsys.readouterr().err
+        with pytest.raises(SystemExit, match="2"):
+            main([*arguments[:-1], "0"])
+        assert "at least 1 is needed" in capsys.readouterr().err

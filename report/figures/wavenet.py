@@ -76,7 +76,7 @@ def wavenet_training(results: Mapping) -> Figure:
     Reads ``networks``: name -> ``curves``, (seeds, points, 3): step, distance, bits; and ``predictors``.
     """
     figure, axes = new_figure(
-        3.9, "Bits fall from the first step on, the distance of samples in the end", 1, 2
+        3.9, "Bits fall step by step; the distance wanders until the learning rate is down", 1, 2
     )
     for name, (title, colour, marker) in NETWORKS.items():
         curves = np.array(results["networks"][name]["curves"])

@@ -108,7 +108,8 @@ def run(*, runs: str = "runs", workers: int = -1, seeds: int = SEEDS) -> dict:
     gate.in_parallel([delayed(gate.run)(config) for config in configs], workers=workers, what="runs")
     data = splits.split(config_of(f"vae_{BASE}", 0, runs=runs))
     model = configs[0].model
-    recognisers = dict(zip(("digit", "speaker"), _recognisers(runs, workers), strict=True))
+    analysis = {name: model[name] for name in ("seconds", "n_fft", "hop_length")}
+    recognisers = judging.recognisers(configs[0], workers=workers, **analysis)
     measured: dict = {
         "seeds": seeds,
         "margin": MARGIN,
@@ -299,23 +300,6 @@ def _faulty_trip(name: str, runs: str, data: Split) -> dict:
     return judging.distance(
         data.reference, model.synthesise(model.analyse(data.validation, data.rate)), rate=data.rate
     )
-
-
-# --------------------------------------------------------------------------------------- recognisers
-
-
-def _recognisers(runs: str, workers: int) -> list[Classifier]:
-    """For digits and for speakers, trained on every recording that is not held out."""
-    config = config_of(f"vae_{BASE}", 0, runs=runs)
-    # The models train on 2,000 recordings; a judge should know all but what is held out.
-    known = len(datasets.digits()) - config.data.reference - config.data.validation
-    data = splits.split(config_of(f"vae_{BASE}", 0, runs=runs, overrides=[f"data.train={known}"]))
-    options = {name: config.model[name] for name in ("seconds", "n_fft", "hop_length")}
-    jobs = [
-        delayed(judging.recogniser)(data.train, labels, data.rate, **options)
-        for labels in (data.train_labels, data.train_groups)
-    ]
-    return gate.in_parallel(jobs, workers=workers, what="recognisers")
 
 
 # ------------------------------------------------------------------------------------- to look and listen

@@ -43,8 +43,8 @@ from models.classifier import Classifier
 from models.predictors import NAMES
 from models.sampler import Sampler, generate
 from models.wavenet import FAULTS
-from models.wavenet_training import CLIPS_AT_ONCE, LEARNED_BY_PREDICTORS, WaveNet, lenders
-from study import datasets, results
+from models.wavenet_training import LEARNED_BY_PREDICTORS, WaveNet, lenders, sounds_of
+from study import results
 from study.datasets import packaged
 from study.datasets.mu_law import decode, encode
 from study.pictures import picture
@@ -131,7 +131,7 @@ def run(*, quick: bool = False, runs: str = "runs", workers: int = -1, seeds: in
 
     base = digits[BASE, 0]
     data = splits.split(base)
-    recognisers = _recognisers(base, workers)
+    recognisers = judging.recognisers(base, workers=workers, **RECOGNISER)
     found: dict = {"config": _facts(base, data, seeds)}
     found["predictors"] = {name: _metrics(base)[name] for name in NAMES}
     back = [decode(encode(signal)) for signal in data.validation]
@@ -225,21 +225,6 @@ def _judged(data: Split, sounds: Sequence[np.ndarray]) -> dict:
     }
 
 
-def _recognisers(config, workers: int) -> dict[str, Classifier]:
-    """Of digits and speakers, trained on every recording that is held out from nothing but the judging."""
-    known = len(datasets.digits()) - config.data.reference - config.data.validation
-    whole = config.copy()
-    whole.data.train = known
-    data = splits.split(whole)
-    jobs = [
-        delayed(judging.recogniser)(data.train, labels, data.rate, **RECOGNISER)
-        for labels in (data.train_labels, data.train_groups)
-    ]
-    return dict(
-        zip(("digit", "speaker"), gate.in_parallel(jobs, workers=workers, what="recognisers"), strict=True)
-    )
-
-
 # ------------------------------------------------------------------------------------------- digits
 
 
@@ -321,21 +306,14 @@ def _at_temperature(config, temperature: float, data: Split, recognisers: Mappin
     own = splits.split(config)
     lent = lenders(config.generate, len(own.train), seed=config.seed)
     labels = _labels(config, data, config.generate)
-    lengths = [len(own.train[i]) for i in lent]
-    sounds: list[np.ndarray] = []
-    for first in range(0, config.generate, CLIPS_AT_ONCE):
-        part = slice(first, min(first + CLIPS_AT_ONCE, config.generate))
-        made = generate(
-            network,
-            max(lengths[part]),
-            seed=config.seed,
-            first=first,
-            batch=part.stop - part.start,
-            label=None if labels is None else labels[part],
-            temperature=temperature,
-            progress=False,
-        )
-        sounds += [decode(codes[:n]) for codes, n in zip(made.codes, lengths[part], strict=True)]
+    sounds = sounds_of(
+        network,
+        [len(own.train[i]) for i in lent],
+        labels=labels,
+        seed=config.seed,
+        temperature=temperature,
+        progress=False,
+    )
     return _judged(data, sounds) | {
         "recognised": judging.recognised(sounds, recognisers, rate=data.rate, labels=labels)
     }

@@ -13,11 +13,15 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 import torch
+from joblib import delayed
+from omegaconf import DictConfig
 from scipy import stats
 
 import metrics
-from ablations import tasks
+from ablations import run as gate
+from ablations import splits, tasks
 from models.classifier import Classifier
+from study import datasets
 from study.distances import nearest_neighbour_quality
 
 SURE = 0.9  # probability of the likeliest digit from which a sound without a label counts as recognised
@@ -53,6 +57,22 @@ def recogniser(signals: Sounds, labels: Sequence[str], rate: int, **options) -> 
     for _ in classifier.train(signals, rate, labels=labels, seed=0):
         pass
     return classifier
+
+
+def recognisers(config: DictConfig, *, workers: int, **options) -> dict[str, Classifier]:
+    """For digits and speakers: trained on every recording of digits that a config does not hold out.
+
+    A judge should know all of these; models learn from ``data.train`` of them. ``options`` of ``Classifier``.
+    """
+    whole = config.copy()
+    whole.data.train = len(datasets.digits()) - config.data.reference - config.data.validation
+    data = splits.split(whole)
+    jobs = [
+        delayed(recogniser)(data.train, labels, data.rate, **options)
+        for labels in (data.train_labels, data.train_groups)
+    ]
+    made = gate.in_parallel(jobs, workers=workers, what="recognisers")
+    return dict(zip(("digit", "speaker"), made, strict=True))
 
 
 def recognised(

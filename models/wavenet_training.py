@@ -293,22 +293,16 @@ class WaveNet:
         arrays = {name: value.detach().numpy() for name, value in self.network.parameters_by_name().items()}
         names = self.names if self.conditional else ()
         network = sampler.Sampler(arrays, self.settings, labels=names, rate=self.rate)
-        sounds: list[np.ndarray] = []
-        for first in range(0, count, CLIPS_AT_ONCE):
-            part = slice(first, min(first + CLIPS_AT_ONCE, count))
-            made = sampler.generate(
-                network,
-                int(lengths[part].max()),
-                seed=seed,
-                first=first,
-                batch=part.stop - part.start,
-                label=[self.names[i] for i in self.index[drawn[part]]] if self.conditional else None,
-                temperature=self.temperature,
-                top_p=self.top_p,
-                progress=progress,
-            )
-            sounds += [decode(codes[:n]) for codes, n in zip(made.codes, lengths[part], strict=True)]
-        return sounds
+        labels = [self.names[i] for i in self.index[drawn]] if self.conditional else None
+        return sounds_of(
+            network,
+            lengths,
+            labels=labels,
+            seed=seed,
+            temperature=self.temperature,
+            top_p=self.top_p,
+            progress=progress,
+        )
 
     def save(self, path: Path | str) -> None:
         """Write the model file; equal models give equal bytes. ``models.wavenet.load`` reads it."""
@@ -321,6 +315,33 @@ class WaveNet:
         }
         facts["training"].pop("cache")  # of this machine
         wavenet.save(path, self.network, facts)
+
+
+def sounds_of(
+    network, lengths: Sequence[int], *, labels: Sequence[str] | None, seed: int, temperature: float, **options
+) -> list[np.ndarray]:
+    """A sound of each length in samples, float32, by a ``models.sampler.Sampler``.
+
+    ``labels``, one a sound, of a network that has them; ``options`` of ``models.sampler.generate``. So many
+    as ``CLIPS_AT_ONCE`` are drawn together.
+    """
+    from models.sampler import generate  # which compiles
+
+    sounds: list[np.ndarray] = []
+    for first in range(0, len(lengths), CLIPS_AT_ONCE):
+        part = slice(first, first + CLIPS_AT_ONCE)
+        made = generate(
+            network,
+            int(max(lengths[part])),
+            seed=seed,
+            first=first,
+            batch=len(lengths[part]),
+            label=None if labels is None else labels[part],
+            temperature=temperature,
+            **options,
+        )
+        sounds += [decode(codes[:n]) for codes, n in zip(made.codes, lengths[part], strict=True)]
+    return sounds
 
 
 def lenders(count: int, clips: int, *, seed: int) -> np.ndarray:

@@ -18,7 +18,7 @@ MODULES += audio_distance.containers audio_distance.page
 WITHOUT_AVX512 := OPENBLAS_CORETYPE=Haswell NPY_DISABLE_CPU_FEATURES=X86_V4,AVX512_ICL,AVX512_SPR ATEN_CPU_CAPABILITY=avx2
 WITHOUT_AVX2 := OPENBLAS_CORETYPE=Prescott NPY_DISABLE_CPU_FEATURES=X86_V3,X86_V4,AVX512_ICL,AVX512_SPR ATEN_CPU_CAPABILITY=default
 
-.PHONY: help report test test-processors page-test mutants study bench gate models songs wavenet fuzz distance constants lint docs clean
+.PHONY: help report test test-processors page-test page-picture mutants study bench gate models songs wavenet fuzz distance constants lint docs clean
 
 help:  ## print this map
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -40,10 +40,11 @@ $(PAGE): $(ALL)
 	$(INSTALL) -e ".[page-test]"
 	@touch $@
 
-report: $(REPORT)  ## test sets, results of the challenge, notebooks, figures and report.md (under 3 minutes)
+report: $(REPORT)  ## test sets, results of the challenge, notebooks, pages, figures and report.md (under 3 minutes)
 	$(RUN) -m gen_audio --test_files test_audio
 	$(RUN) -m experiments challenge
 	$(RUN) -m report notebooks
+	$(RUN) -m report pages
 	$(RUN) -m report
 
 test: $(ALL)  ## all tests (under 10 minutes)
@@ -59,6 +60,9 @@ test-processors: $(ALL)  ## all tests as this processor is, without AVX512 and w
 page-test: $(PAGE)  ## the page in Debian's chromium: it draws, plays, lists, and fetches nothing (a minute)
 	@command -v chromium >/dev/null || { echo "page-test needs chromium: apt-get install chromium" >&2; exit 2; }
 	$(RUN) -m pytest -s tests/test_page_in_browser.py
+
+page-picture: $(PAGE)  ## figures/listening_page.png, the page at the top of README (needs chromium)
+	$(RUN) -m report picture
 
 mutants: $(MUTANTS)  ## changes of the statistics that no test notices (half an hour)
 	rm -rf mutants

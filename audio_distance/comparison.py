@@ -176,12 +176,13 @@ class Comparison:
         embedding, reading
             Those of the comparison.
         **fields
-            Of ``reading``, and ``largest_bytes`` (5,000,000), ``title``, ``about`` of ``page.write_page``,
-            which has the errors too; the extra ``page`` is needed.
+            Of ``reading``, and ``largest_bytes`` (5,000,000), ``title``, ``about``, ``credits`` of
+            ``page.write_page``, which has the errors too; the extra ``page`` is needed.
         """
         from audio_distance.page import write_page
 
-        own = {key: fields.pop(key) for key in ("largest_bytes", "title", "about") if key in fields}
+        words = ("largest_bytes", "title", "about", "credits")
+        own = {key: fields.pop(key) for key in words if key in fields}
         name = self.candidate.name
         write_page(
             path,

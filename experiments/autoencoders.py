@@ -54,6 +54,7 @@ SEEDS = 3  # of every model; half an hour each
 MARGIN = "5%"  # of the mean of the baseline: the worsening that is tolerated
 BANDS = (32, 64, 128)  # mel bands whose loss is measured; the models have 64
 LISTEN = 4  # best and worst samples that are kept
+SAMPLES = 40  # the first ones of the best model that are kept: an example page plays them
 AUDIO = results.FOLDER / "autoencoders"
 
 
@@ -315,7 +316,9 @@ def _listen(name: str, runs: str, data: Split) -> list[dict]:
     )
     labels = Autoencoder.load(place / MODEL).draw_labels(len(paths), seed=0)
     shutil.rmtree(AUDIO, ignore_errors=True)  # a sound of an earlier measurement must not stay
-    AUDIO.mkdir(parents=True)
+    (AUDIO / "samples").mkdir(parents=True)
+    for path in paths[:SAMPLES]:
+        shutil.copy(path, AUDIO / "samples")
     kept = []
     # ``units`` are sorted by their contribution to the value, the farthest first.
     for kind, units in (("nearest", apart.units[: -LISTEN - 1 : -1]), ("farthest", apart.units[:LISTEN])):

@@ -1,10 +1,13 @@
-"""Render ``report.md``, ``chapters/`` and their figures from the results, or execute the notebooks.
+"""Render ``report.md``, ``chapters/`` and their figures from the results, or make what else they show.
 
     $ python -m report                         # writes report.md, chapters/*.md and figures/*.png
     $ python -m report --check                 # renders again, compares with what is there, writes nothing
     $ python -m report notebooks [NAME ...]    # executes these notebooks, or all, in place
+    $ python -m report pages [NAME ...]        # figures/pages: makes what does not fit code and sounds
+    $ python -m report picture                 # figures/listening_page.png, of such a page, in Chromium
 
-Exit codes: 1 for a missing result, a report that differs, a notebook that fails; 2 for an unknown name.
+Exit codes: 1 for a missing result, a report that differs, a notebook or page that fails; 2 for an unknown
+name.
 """
 
 from __future__ import annotations
@@ -15,23 +18,32 @@ import sys
 from pathlib import Path
 
 from audio_distance.storage import replacing
-from report import notebooks, rendering
+from report import notebooks, pages, rendering
+from report.pages import picture
 from study import results
 
 
 def main(argv: list[str] | None = None) -> int:
     """Run the command, by default with the arguments of this process; return its exit code.
 
-    0; 1 for a missing result, a report that differs, a notebook that fails; 2 for an unknown name.
+    0; 1 for a missing result, a report that differs, a notebook or page that fails; 2 for an unknown name.
     """
     parser = argparse.ArgumentParser(prog="python -m report", description=__doc__.splitlines()[0])
     parser.add_argument("--check", action="store_true", help="compare with what is there, write nothing")
-    commands = parser.add_subparsers(dest="command", metavar="notebooks")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND")
     named = commands.add_parser("notebooks", help="execute the notebooks in place")
     named.add_argument("names", nargs="*", help="names or paths; default: all")
+    made = commands.add_parser("pages", help="make the example pages that do not fit code and sounds")
+    made.add_argument("names", nargs="*", help="names or paths; default: all")
+    made.add_argument("--fresh", action="store_true", help="make those that fit, too")
+    commands.add_parser("picture", help="draw README's picture of a page (Playwright, Chromium)")
     arguments = parser.parse_args(argv)
     if arguments.command == "notebooks":
         return notebooks.run(arguments.names)
+    if arguments.command == "pages":
+        return pages.run(arguments.names, fresh=arguments.fresh)
+    if arguments.command == "picture":
+        return picture.run()
     measured = results.read_all()
     if "challenge" not in measured:
         print(

@@ -51,6 +51,7 @@ def write_page(
     largest_bytes: int = LARGEST_BYTES,
     title: str = "",
     about: str = "",
+    credits: Sequence[str] = (),
 ) -> None:
     """Write the page of ``results`` to ``path``, whole or not at all.
 
@@ -74,6 +75,8 @@ def write_page(
         that contribute most first; what was cut is said on the page.
     title, about : str
         A heading, and a line such as the licence of the sounds.
+    credits : sequence of str
+        Lines at the end on whose the sounds are; none by default.
 
     Raises
     ------
@@ -107,6 +110,7 @@ def write_page(
         largest_bytes=largest_bytes,
         title=title,
         about=about,
+        credits=credits,
     )
     try:
         with replacing(path) as part:

@@ -61,6 +61,7 @@ def html_of(
     largest_bytes: int,
     title: str,
     about: str,
+    credits: Sequence[str] = (),
 ) -> str:
     """The page; see ``write_page``. ``sources`` are, set by set, where each name's sound is."""
     scripts = (bokeh_script(), _own("page.js"))
@@ -116,7 +117,7 @@ def html_of(
     def page(clips: Mapping[int, bytes], lines: Sequence[str]) -> str:
         inert = sheet + "".join(_inert(f"clip-{i}", clips[i]) for i in sorted(clips))
         data = {**content, "clips": sorted(clips)}
-        return _document(scripts, body, data, inert, lines, title=title, about=about)
+        return _document(scripts, body, data, inert, lines, title=title, about=about, credits=credits)
 
     mute = len(page({}, cut).encode())
     if (room := largest_bytes - mute - SLACK_BYTES) < 0:
@@ -302,6 +303,7 @@ def _document(
     *,
     title: str,
     about: str,
+    credits: Sequence[str],
 ) -> str:
     digests = " ".join(f"'sha256-{_base64(hashlib.sha256(script.encode()).digest())}'" for script in scripts)
     policy = (
@@ -317,7 +319,9 @@ def _document(
         f"<title>{text(heading)}</title><style>{_own('page.css')}</style></head>\n<body>"
         f'<a class="skip" href="#main">To the comparison</a><header><h1>{text(heading)}</h1>'
         + (f"<p>{text(about)}</p>" if about else "")
-        + f'</header><main id="main">{body}<section><h2>About this page</h2>{items(lines)}</section></main>\n'
+        + f'</header><main id="main">{body}<section><h2>About this page</h2>{items(lines)}</section>'
+        + (f"<section><h2>Whose sounds these are</h2>{items(credits)}</section>" if credits else "")
+        + "</main>\n"
         '<footer id="dock" role="region" aria-label="Player" hidden></footer><div id="tip" hidden></div>\n'
         f'<script type="application/json" id="content">{_json(content)}</script>\n{inert}'
         + "".join(f"<script>{script}</script>\n" for script in scripts)

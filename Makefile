@@ -59,7 +59,7 @@ test-processors: $(ALL)  ## all tests as this processor is, without AVX512 and w
 
 page-test: $(PAGE)  ## the page in Debian's chromium: it draws, plays, lists, and fetches nothing (a minute)
 	@command -v chromium >/dev/null || { echo "page-test needs chromium: apt-get install chromium" >&2; exit 2; }
-	$(RUN) -m pytest -s tests/test_page_in_browser.py
+	$(RUN) -m pytest -s tests/test_page_in_browser.py tests/test_report_pages.py::test_they_open_in_a_browser
 
 page-picture: $(PAGE)  ## figures/listening_page.png, the page at the top of README (needs chromium)
 	$(RUN) -m report picture

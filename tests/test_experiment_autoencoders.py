@@ -66,7 +66,7 @@ def measured(tmp_path_factory):
             judging, "Classifier", functools.partial(Classifier, mels=24, width=4, steps=60, batch=16)
         )
         content = autoencoders.run(runs=str(folder / "runs"), seeds=2, workers=1)
-        kept = {path.name for path in (folder / "audio").iterdir()}
+        kept = {path.relative_to(folder / "audio").as_posix() for path in folder.glob("audio/**/*.*")}
         made = {path.name for path in (folder / "runs").iterdir() if not path.name.startswith(".")}
     return json.loads(json.dumps(results.plain(content))), kept, made
 
@@ -79,7 +79,9 @@ def test_every_rung_is_measured(measured):
         assert row["samples"]["interval"][0] < row["samples"]["mean"] < row["samples"]["interval"][1]
         assert [point[0] for point in row["curves"][0]] == [0, 4]
     assert set(content["ceiling"]) == {"linear", *autoencoders.INVERSIONS}
-    assert kept == {row["file"] for row in content["listen"]} and len(kept) == 2 * autoencoders.LISTEN
+    listen = {row["file"] for row in content["listen"]}
+    assert kept == listen | {f"samples/{i:05}.flac" for i in range(20)}
+    assert len(listen) == 2 * autoencoders.LISTEN
     assert len(made) == len(MODELS) + len(autoencoders.FAULTS) + 1  # and the unseen speaker
 
 

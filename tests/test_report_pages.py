@@ -119,10 +119,14 @@ def test_the_digits_are_those_that_no_autoencoder_has_heard(monkeypatch):
         assert [path.name for path in datasets.files("digits")] == names
 
 
-def test_the_picture_of_readme():
+def test_the_picture_of_readme_says_what_the_page_says():
     image = pytest.importorskip("PIL.Image", reason="Pillow")
     with image.open(picture.PICTURE) as shown:
         assert shown.size[0] == 2 * picture.WIDTH
+        verdict = shown.text["Verdict"]
+    assert html.escape(verdict) in picture.PAGE.read_text(encoding="utf-8"), (
+        "take it again: make page-picture"
+    )
     assert picture.PICTURE.stat().st_size <= 300_000
 
 

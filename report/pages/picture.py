@@ -3,7 +3,8 @@
     python -m report picture      # Playwright (the extra page-test) and Debian's chromium, or CHROMIUM
 
 The light theme, as wide as README is read: verdict, scale and map; a file that is pointed at, and is played.
-What explains them on the page is left out. No test compares the picture: browsers draw differently.
+What explains them on the page is left out. Browsers draw differently, so no test compares the pixels: one
+holds the verdict, which the file has in words too, against that of the page.
 """
 
 from __future__ import annotations
@@ -57,16 +58,16 @@ def run() -> int:
         return 1
     with sync_playwright() as driver:
         opened = driver.chromium.launch(executable_path=browser, args=["--no-sandbox"])  # which root needs
-        shot = _shot(opened)
+        shot, verdict = _shot(opened)
         opened.close()
     with replacing(PICTURE) as part:
-        part.write_bytes(_small(shot))
+        part.write_bytes(_small(shot, verdict))
     print(f"{PICTURE.name}: {PICTURE.stat().st_size:,} bytes")
     return 0
 
 
-def _shot(browser: Any) -> bytes:
-    """A PNG of the top of the page, with its player below."""
+def _shot(browser: Any) -> tuple[bytes, str]:
+    """A PNG of the top of the page, with its player below, and the verdict that it shows."""
     page = browser.new_page(
         viewport={"width": WIDTH, "height": 1400}, device_scale_factor=2, color_scheme="light"
     )
@@ -78,20 +79,22 @@ def _shot(browser: Any) -> bytes:
     page.wait_for_selector("#dock:not([hidden]) canvas")
     page.evaluate("scrollTo(0, 0)")
     page.wait_for_timeout(500)  # until the drawings have taken their new places
-    shown, player = (page.locator(part).bounding_box() for part in (".panel section:nth-child(2)", "#dock"))
-    height = shown["y"] + shown["height"] + player["height"] + 12
+    last, player = (page.locator(part).bounding_box() for part in ("section:has([id$='-map'])", "#dock"))
+    height = last["y"] + last["height"] + player["height"] + 12
     page.set_viewport_size({"width": WIDTH, "height": round(height)})
     page.wait_for_timeout(500)
     page.mouse.move(*page.evaluate(_POINT))
     page.wait_for_selector("#tip:not([hidden])")
-    return page.screenshot()
+    return page.screenshot(), page.locator(".verdict").inner_text()
 
 
-def _small(shot: bytes) -> bytes:
-    """The PNG with a palette."""
+def _small(shot: bytes, verdict: str) -> bytes:
+    """The PNG with a palette, and the verdict as a text of it."""
     from PIL import Image
+    from PIL.PngImagePlugin import PngInfo
 
-    file = io.BytesIO()
+    file, words = io.BytesIO(), PngInfo()
+    words.add_text("Verdict", verdict)
     picture = Image.open(io.BytesIO(shot)).convert("RGB").quantize(COLOURS, dither=Image.Dither.NONE)
-    picture.save(file, "PNG", optimize=True)
+    picture.save(file, "PNG", optimize=True, pnginfo=words)
     return file.getvalue()

@@ -198,11 +198,12 @@ def test_the_code_key_is_of_the_sources_and_the_pin(example, tmp_path, monkeypat
     copy = shutil.copytree(source, tmp_path / "page", ignore=shutil.ignore_patterns("__pycache__"))
     monkeypatch.setattr(page_package, "__file__", str(copy / "__init__.py"))
     assert code_key(example) == before
-    for name in ("page.css", "page.js", "document.py"):
-        content = (copy / name).read_bytes()
-        (copy / name).write_bytes(content + b"\n")
-        assert code_key(example) != before, name
-        (copy / name).write_bytes(content)
+    assert {path.suffix for path in copy.iterdir()} == {".py", ".js", ".css"}
+    for path in copy.iterdir():
+        content = path.read_bytes()
+        path.write_bytes(content + b"\n")
+        assert code_key(example) != before, path.name
+        path.write_bytes(content)
     (tmp_path / "constraints.txt").write_text("bokeh==0\n")
     monkeypatch.setattr(pages, "ROOT", tmp_path)
     assert code_key(example) != before

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from pathlib import PurePosixPath
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,9 +19,11 @@ from audio_distance.energy import Contribution
 from audio_distance.features import constants, squared_distances
 from audio_distance.intervals import jackknife_interval
 from audio_distance.transforms import ENVELOPE_BANDS, mel_edges
+from audio_distance.units import pair_key
 from audio_distance.views import ENVELOPE_SIZES, VIEWS
 
 NEIGHBOURS = 5  # of a ball of the reference, Kynkaanniemi et al. 2019, arXiv:1904.06991
+JOINED_PAIRS = 300  # by lines on the map; more would hide its points
 DECIBELS = 10 / np.log(10)  # of a natural logarithm of power
 
 Interval = tuple[float, float] | None
@@ -92,15 +93,20 @@ def map_of(points: NDArray[np.float64], reference: int) -> Map:
     return Map(places, power, nearest, gaps[np.arange(len(points)), nearest], alone)
 
 
-def with_partners(found: Map, reference: Sequence[Sound], candidate: Sequence[Sound]) -> Map:
-    """The map with each file's pair, which has its name but for the extension, as its nearest."""
-    stems = [str(PurePosixPath(sound.name).with_suffix("")) for sound in (*reference, *candidate)]
-    first = {stem: i for i, stem in enumerate(stems[: len(reference)])}
-    second = {stem: len(reference) + i for i, stem in enumerate(stems[len(reference) :])}
-    nearest = found.nearest.copy()
-    for i, stem in enumerate(stems):
-        nearest[i] = (second if i < len(reference) else first).get(stem, nearest[i])
-    return replace(found, nearest=nearest)
+def pairs_of(reference: Sequence[Sound], candidate: Sequence[Sound]) -> list[tuple[int, int]]:
+    """Files of one name but for the extension, (of the reference, of the candidate), counted through both."""
+    first = {pair_key(sound.name): i for i, sound in enumerate(reference)}
+    second = {pair_key(sound.name): i for i, sound in enumerate(candidate, len(reference))}
+    return [(i, second[key]) for key, i in first.items() if key in second]
+
+
+def with_partners(found: Map, points: NDArray[np.float64], pairs: Sequence[tuple[int, int]]) -> Map:
+    """The map of ``points`` with the other of its pair as each file's nearest, where it has one."""
+    nearest, gaps = found.nearest.copy(), found.gaps.copy()
+    for one, two in pairs:
+        nearest[one], nearest[two] = two, one
+        gaps[one] = gaps[two] = np.linalg.norm(points[one] - points[two])
+    return replace(found, nearest=nearest, gaps=gaps)
 
 
 def curve_of(reference: Sequence[Sound], candidate: Sequence[Sound]) -> Curve:

@@ -28,12 +28,23 @@ from numpy.typing import NDArray
 from audio_distance.comparison import Comparison, interval_text
 from audio_distance.description import Sound, SoundSet
 from audio_distance.errors import AudioError
-from audio_distance.page.clips import CLIP_SECONDS, PICTURE, Sounds, clips_within, hear_all, sprite
+from audio_distance.page.clips import (
+    CLIP_SECONDS,
+    PICTURE,
+    SPARE_SHARE,
+    Sounds,
+    base64_bytes,
+    clips_within,
+    hear_all,
+    spare_within,
+    sprite,
+)
 from audio_distance.page.contents import (
     chosen,
     curve_of,
     difference_of_means,
     map_of,
+    pairs_of,
     points_of,
     strongest_band,
     with_partners,
@@ -42,11 +53,12 @@ from audio_distance.page.landmarks import Landmark, landmarks_of
 from audio_distance.page.markup import items, panel, ranking, shown, text
 from audio_distance.reading import Reading
 from audio_distance.sources import Source
-from audio_distance.units import own_scale
+from audio_distance.units import own_scale, pair_key
 
 MOST_FILES = 2000  # on a page, the reference's and the candidates' together
 SPRITE_COLUMNS = 40
 LISTED_GROUPS = 20
+SCRIPTS = ("player.js", "files.js", "blind.js", "map.js", "tabs.js")
 SLACK_BYTES = 4096  # of what is counted before it is written
 
 
@@ -63,12 +75,15 @@ def html_of(
     about: str,
 ) -> str:
     """The page; see ``write_page``. ``sources`` are, set by set, where each name's sound is."""
-    scripts = (bokeh_script(), _own("page.js"))
+    scripts = (bokeh_script(), _own_script())
     divisors = own_scale(sets[0]) if own else None
     each = list(results.values())
     sides = [chosen(sets[0].sounds, [result.reference_units for result in each], MOST_FILES // 2)]
     for result, loaded in zip(each, sets[1:], strict=True):
-        sides.append(chosen(loaded.sounds, [result.units], MOST_FILES // 2 // len(each)))
+        # Of many pairs, those of which the reference's file is there, so that each is whole.
+        first = {pair_key(sound.name) for sound in sides[0]} if result.paired else set()
+        whole = [sound for sound in loaded.sounds if pair_key(sound.name) in first] or loaded.sounds
+        sides.append(chosen(whole, [result.units], MOST_FILES // 2 // len(each)))
     starts = list(itertools.accumulate(map(len, sides), initial=0))
     origins = [sources[i].get(sound.name) for i, side in enumerate(sides) for sound in side]
     order = _by_contribution(sides, starts, each)
@@ -113,17 +128,23 @@ def html_of(
     body = ranking(results) + "".join(markup for markup, _ in tabs)
     sheet = _inert("sprite", sprite(heard.pictures, columns=SPRITE_COLUMNS))
 
-    def page(clips: Mapping[int, bytes], lines: Sequence[str]) -> str:
-        inert = sheet + "".join(_inert(f"clip-{i}", clips[i]) for i in sorted(clips))
-        data = {**content, "clips": sorted(clips)}
+    def page(clips: Mapping[int, bytes], spare: Mapping[int, bytes], lines: Sequence[str]) -> str:
+        inert = sheet + "".join(
+            _inert(f"{kind}-{i}", made[i])
+            for kind, made in (("clip", clips), ("mp3", spare))
+            for i in sorted(made)
+        )
+        data = {**content, "clips": sorted(clips), "spare": sorted(spare)}
         return _document(scripts, body, data, inert, lines, title=title, about=about)
 
-    mute = len(page({}, cut).encode())
+    mute = len(page({}, {}, cut).encode())
     if (room := largest_bytes - mute - SLACK_BYTES) < 0:
         raise AudioError(
             f"the page without any sound takes {mute:,} bytes, and the limit is {largest_bytes:,}; what "
             f"draws it takes {len(scripts[0]):,} of them, the list of files most of the rest"
         )
+    spare = spare_within(int(SPARE_SHARE * room), heard, _spare_order(order, [data for _, data in tabs]))
+    room -= sum(map(base64_bytes, spare.values()))
     clips, kilobits = clips_within(room, heard, order)
     if not any(sources):
         said = "The sets were given as descriptions, which hold no audio: nothing can be played."
@@ -135,9 +156,9 @@ def html_of(
         )
         said = (
             f"{which} can be played: mono, the first {CLIP_SECONDS:g} s of what sounds, below 12 kHz, Ogg "
-            f"Opus at {kilobits} kbit/s."
+            f"Opus at {kilobits} kbit/s; {len(spare)} of them as MP3 too, for browsers that do not play that."
         )
-    return page(clips, [said, *heard.faults[:3], *cut])
+    return page(clips, spare, [said, *heard.faults[:3], *cut])
 
 
 def _by_contribution(
@@ -152,6 +173,18 @@ def _by_contribution(
         queues.append([starts[i] + k for k in by_rank])
     mixed = itertools.chain.from_iterable(itertools.zip_longest(*queues))
     return [position for position in mixed if position is not None]
+
+
+def _spare_order(order: Sequence[int], tabs: Sequence[Mapping[str, Any]]) -> list[int]:
+    """Candidates' files in ``order``, each before its nearest or pair: what a blind test needs."""
+    nearest = {
+        position: near
+        for tab in tabs
+        for position, near in zip(tab["positions"], tab["nearest"], strict=True)
+        if position >= tab["start"]
+    }
+    couples = ((position, nearest[position]) for position in order if position in nearest)
+    return list(dict.fromkeys(itertools.chain.from_iterable(couples)))
 
 
 def _tab(
@@ -179,20 +212,27 @@ def _tab(
 
     reference, candidate = listed
     positions = [*range(len(reference)), *range(start, start + len(candidate))]
-    found = map_of(points_of([*reference, *candidate], divisors), len(reference))
-    if result.paired:  # a pair is what one wants to hear side by side
-        found = with_partners(found, reference, candidate)
-    figures = [scale_figure(result, marks), null_figure(result), map_figure(found, len(reference), positions)]
-    if result.bands:
-        figures += [curve_figure(curve_of(*sides), result.bandwidth_hz), parts_figure(result)]
-    key = f"tab-{start}"
-    drawn, roots = _drawn(figures)
     contributions = [
         {part.name: part.value for part in parts} for parts in (result.reference_units, result.units)
     ]
     values = [own.get(sound.name) for own, side in zip(contributions, listed, strict=True) for sound in side]
+    # With groups a unit is no file: the files have no contribution of their own, and are no pairs.
+    grouped = all(value is None for value in values)
+    points = points_of([*reference, *candidate], divisors)
+    pairs = pairs_of(reference, candidate) if result.paired and not grouped else []
+    found = with_partners(map_of(points, len(reference)), points, pairs)
+    figures = [
+        scale_figure(result, marks),
+        null_figure(result),
+        map_figure(found, len(reference), positions, pairs=pairs),
+    ]
+    if result.bands:
+        figures += [curve_figure(curve_of(*sides), result.bandwidth_hz), parts_figure(result)]
+    key = f"tab-{start}"
+    drawn, roots = _drawn(figures)
     data = {
         "key": key,
+        "start": start,
         "name": shown(name),
         "document": drawn,
         "roots": roots,
@@ -201,16 +241,16 @@ def _tab(
         "nearest": [positions[i] for i in found.nearest],
         "gap": [round(float(gap), 3) for gap in found.gaps],
         "alone": np.flatnonzero(found.alone).tolist(),
-        "paired": result.paired,
+        "pairs": pairs,
         "band": strongest_band(result),
         "bandwidth": [heard.bandwidths[position] for position in positions],
     }
     widths = [heard.bandwidths[: len(reference)], heard.bandwidths[start : start + len(candidate)]]
     apart = _apart(result, sides, widths)
-    # With groups a unit is no file: the files have no contribution of their own.
-    grouped = all(value is None for value in values)
     groups = [(unit.name, f"{unit.value:.3f}") for unit in result.units[:LISTED_GROUPS]] if grouped else []
-    return panel(key, name, result, found=found, landmarks=marks, apart=apart, groups=groups), data
+    return panel(
+        key, name, result, found=found, pairs=len(pairs), landmarks=marks, apart=apart, groups=groups
+    ), data
 
 
 def _drawn(figures: Sequence[Any]) -> tuple[Any, dict[str, str]]:
@@ -280,6 +320,11 @@ def _own(name: str) -> str:
     return resources.files("audio_distance.page").joinpath(name).read_text(encoding="utf-8")
 
 
+def _own_script() -> str:
+    """The scripts of the page as one, which has one digest and shares its names with no other."""
+    return '"use strict";\n(() => {\n' + "".join(map(_own, SCRIPTS)) + "})();\n"
+
+
 def _base64(data: bytes) -> str:
     return base64.b64encode(data).decode("ascii")
 
@@ -317,7 +362,9 @@ def _document(
         f"<title>{text(heading)}</title><style>{_own('page.css')}</style></head>\n<body>"
         f'<a class="skip" href="#main">To the comparison</a><header><h1>{text(heading)}</h1>'
         + (f"<p>{text(about)}</p>" if about else "")
-        + f'</header><main id="main">{body}<section><h2>About this page</h2>{items(lines)}</section></main>\n'
+        + f'</header><main id="main"><p id="mute" role="status" hidden></p>'
+        "<noscript><p>Drawings, players and the table of files need JavaScript.</p></noscript>"
+        f"{body}<section><h2>About this page</h2>{items(lines)}</section></main>\n"
         '<footer id="dock" role="region" aria-label="Player" hidden></footer><div id="tip" hidden></div>\n'
         f'<script type="application/json" id="content">{_json(content)}</script>\n{inert}'
         + "".join(f"<script>{script}</script>\n" for script in scripts)

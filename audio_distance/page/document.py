@@ -17,6 +17,7 @@ import itertools
 import json
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import cache
 from importlib import resources
 from pathlib import Path
@@ -27,6 +28,8 @@ from numpy.typing import NDArray
 
 from audio_distance.comparison import Comparison, interval_text
 from audio_distance.description import Sound, SoundSet
+from audio_distance.display import decimals
+from audio_distance.energy import Contribution
 from audio_distance.errors import AudioError
 from audio_distance.page.clips import (
     CLIP_SECONDS,
@@ -40,6 +43,7 @@ from audio_distance.page.clips import (
     sprite,
 )
 from audio_distance.page.contents import (
+    Map,
     chosen,
     curve_of,
     difference_of_means,
@@ -86,24 +90,19 @@ def html_of(
         sides.append(chosen(whole, [result.units], MOST_FILES // 2 // len(each)))
     starts = list(itertools.accumulate(map(len, sides), initial=0))
     origins = [sources[i].get(sound.name) for i, side in enumerate(sides) for sound in side]
-    order = _by_contribution(sides, starts, each)
+    placed = [
+        _placed(result, (sides[0], side), start=start, divisors=divisors)
+        for result, side, start in zip(each, sides[1:], starts[1:], strict=False)
+    ]
+    order = _heard_first(_by_contribution(sides, starts, each), placed)
     marks: tuple[Landmark, ...] = ()
     if not own and sources[0]:
         known = [sources[0][sound.name] for sound in sets[0].sounds if sound.name in sources[0]]
         marks = landmarks_of(known, common=common, seed=each[0].seed, reading=reading)
     heard = hear_all(origins, order, reading=reading, largest_bytes=largest_bytes)
     tabs = [
-        _tab(
-            name,
-            results[name],
-            (sets[0].sounds, loaded.sounds),
-            (sides[0], sides[i]),
-            start=starts[i],
-            heard=heard,
-            marks=marks,
-            divisors=divisors,
-        )
-        for i, (name, loaded) in enumerate(zip(results, sets[1:], strict=True), 1)
+        _tab(name, result, (sets[0].sounds, loaded.sounds), own, heard=heard, marks=marks)
+        for (name, result), loaded, own in zip(results.items(), sets[1:], placed, strict=True)
     ]
     content = {
         "tabs": [data for _, data in tabs],
@@ -143,7 +142,7 @@ def html_of(
             f"the page without any sound takes {mute:,} bytes, and the limit is {largest_bytes:,}; what "
             f"draws it takes {len(scripts[0]):,} of them, the list of files most of the rest"
         )
-    spare = spare_within(int(SPARE_SHARE * room), heard, _spare_order(order, [data for _, data in tabs]))
+    spare = spare_within(int(SPARE_SHARE * room), heard, order)
     room -= sum(map(base64_bytes, spare.values()))
     clips, kilobits = clips_within(room, heard, order)
     if not any(sources):
@@ -152,12 +151,14 @@ def html_of(
         which = (
             "All files"
             if len(clips) == len(origins)
-            else f"{len(clips):,} of {len(origins):,} files, those that contribute most,"
+            else f"{len(clips):,} of {len(origins):,} files, those that contribute most and their nearest,"
         )
         said = (
             f"{which} can be played: mono, the first {CLIP_SECONDS:g} s of what sounds, below 12 kHz, Ogg "
-            f"Opus at {kilobits} kbit/s; {len(spare)} of them as MP3 too, for browsers that do not play that."
+            f"Opus at {kilobits} kbit/s."
         )
+        if spare:
+            said += f" {len(spare)} are here as MP3, too, for browsers that do not play that."
     return page(clips, spare, [said, *heard.faults[:3], *cut])
 
 
@@ -175,33 +176,71 @@ def _by_contribution(
     return [position for position in mixed if position is not None]
 
 
-def _spare_order(order: Sequence[int], tabs: Sequence[Mapping[str, Any]]) -> list[int]:
-    """Candidates' files in ``order``, each before its nearest or pair: what a blind test needs."""
-    nearest = {
-        position: near
-        for tab in tabs
-        for position, near in zip(tab["positions"], tab["nearest"], strict=True)
-        if position >= tab["start"]
-    }
-    couples = ((position, nearest[position]) for position in order if position in nearest)
-    return list(dict.fromkeys(itertools.chain.from_iterable(couples)))
+def _values_of(units: Sequence[Contribution], sounds: Sequence[Sound]) -> list[float | None]:
+    """The contribution of each sound, None where it is no unit."""
+    values = {unit.name: unit.value for unit in units}
+    return [values.get(sound.name) for sound in sounds]
+
+
+@dataclass(frozen=True)
+class _Placed:
+    """What of the reference and of one candidate is on the page, the reference's files first.
+
+    ``positions`` are those of the page, ``pairs`` are of places in this list; ``contributions`` are None of
+    files that are no units.
+    """
+
+    positions: list[int]
+    count: int  # of the reference
+    found: Map
+    pairs: list[tuple[int, int]]
+    contributions: list[float | None]
+
+    @property
+    def grouped(self) -> bool:
+        """With groups a unit is no file."""
+        return all(value is None for value in self.contributions)
+
+
+def _placed(
+    result: Comparison,
+    listed: tuple[Sequence[Sound], Sequence[Sound]],
+    *,
+    start: int,
+    divisors: NDArray[np.float64] | None,
+) -> _Placed:
+    """The files ``listed`` of both sets; the candidate's begin at the position ``start``."""
+    reference, candidate = listed
+    contributions = [*_values_of(result.reference_units, reference), *_values_of(result.units, candidate)]
+    points = points_of([*reference, *candidate], divisors)
+    found = map_of(points, len(reference))
+    pairs = []
+    if result.paired and any(value is not None for value in contributions):
+        pairs = pairs_of(reference, candidate)
+        found = with_partners(found, points, pairs)
+    positions = [*range(len(reference)), *range(start, start + len(candidate))]
+    return _Placed(positions, len(reference), found, pairs, contributions)
+
+
+def _heard_first(order: Sequence[int], placed: Sequence[_Placed]) -> list[int]:
+    """Positions in ``order``, each followed by its nearest or pair: one is heard beside the other."""
+    nearest: dict[int, list[int]] = {position: [] for position in order}
+    for own in placed:
+        for position, near in zip(own.positions, own.found.nearest, strict=True):
+            nearest[position].append(own.positions[near])
+    return list(dict.fromkeys(itertools.chain.from_iterable((p, *nearest[p]) for p in order)))
 
 
 def _tab(
     name: str,
     result: Comparison,
     sides: tuple[Sequence[Sound], Sequence[Sound]],
-    listed: tuple[Sequence[Sound], Sequence[Sound]],
+    placed: _Placed,
     *,
-    start: int,
     heard: Sounds,
     marks: Sequence[Landmark],
-    divisors: NDArray[np.float64] | None,
 ) -> tuple[str, dict[str, Any]]:
-    """HTML and data of one candidate, whose sounds begin at the position ``start``.
-
-    ``sides`` are the sets, ``listed`` what of them is on the page.
-    """
+    """HTML and data of one candidate; ``sides`` are the sets, ``placed`` what of them is on the page."""
     from audio_distance.page.figures import (
         curve_figure,
         map_figure,
@@ -210,44 +249,34 @@ def _tab(
         scale_figure,
     )
 
-    reference, candidate = listed
-    positions = [*range(len(reference)), *range(start, start + len(candidate))]
-    contributions = [
-        {part.name: part.value for part in parts} for parts in (result.reference_units, result.units)
-    ]
-    values = [own.get(sound.name) for own, side in zip(contributions, listed, strict=True) for sound in side]
-    # With groups a unit is no file: the files have no contribution of their own, and are no pairs.
-    grouped = all(value is None for value in values)
-    points = points_of([*reference, *candidate], divisors)
-    pairs = pairs_of(reference, candidate) if result.paired and not grouped else []
-    found = with_partners(map_of(points, len(reference)), points, pairs)
+    found, positions, pairs = placed.found, placed.positions, placed.pairs
     figures = [
         scale_figure(result, marks),
         null_figure(result),
-        map_figure(found, len(reference), positions, pairs=pairs),
+        map_figure(found, placed.count, positions, pairs=pairs),
     ]
     if result.bands:
         figures += [curve_figure(curve_of(*sides), result.bandwidth_hz), parts_figure(result)]
-    key = f"tab-{start}"
+    key = f"tab-{positions[placed.count]}"
     drawn, roots = _drawn(figures)
+    bandwidths = [heard.bandwidths[position] for position in positions]
     data = {
         "key": key,
-        "start": start,
         "name": shown(name),
         "document": drawn,
         "roots": roots,
         "positions": positions,
-        "contribution": [None if value is None else round(value, 4) for value in values],
+        "contribution": [None if value is None else round(value, 4) for value in placed.contributions],
         "nearest": [positions[i] for i in found.nearest],
         "gap": [round(float(gap), 3) for gap in found.gaps],
         "alone": np.flatnonzero(found.alone).tolist(),
         "pairs": pairs,
         "band": strongest_band(result),
-        "bandwidth": [heard.bandwidths[position] for position in positions],
+        "bandwidth": bandwidths,
     }
-    widths = [heard.bandwidths[: len(reference)], heard.bandwidths[start : start + len(candidate)]]
-    apart = _apart(result, sides, widths)
-    groups = [(unit.name, f"{unit.value:.3f}") for unit in result.units[:LISTED_GROUPS]] if grouped else []
+    apart = _apart(result, sides, (bandwidths[: placed.count], bandwidths[placed.count :]))
+    listed = result.units[:LISTED_GROUPS] if placed.grouped else ()
+    groups = [(unit.name, decimals(unit.value)) for unit in listed]
     return panel(
         key, name, result, found=found, pairs=len(pairs), landmarks=marks, apart=apart, groups=groups
     ), data

@@ -18,6 +18,7 @@ from bokeh.models import (
     ColumnDataSource,
     FixedTicker,
     HoverTool,
+    PrintfTickFormatter,
     Range1d,
     TapTool,
 )
@@ -25,6 +26,7 @@ from bokeh.plotting import figure
 from numpy.typing import NDArray
 
 from audio_distance.comparison import Comparison
+from audio_distance.display import decimals
 from audio_distance.page.contents import JOINED_PAIRS, Curve, Map
 from audio_distance.page.landmarks import Landmark
 
@@ -55,9 +57,9 @@ def scale_figure(result: Comparison, landmarks: Sequence[Landmark]) -> Any:
     The axis is a signed square root: what matters lies near 0, and a telephone line far from it.
     """
     low, high = result.interval or (result.value, result.value)
-    own = f"this candidate {result.value:.3f}"
+    own = f"this candidate {decimals(result.value)}"
     rows = sorted(landmarks, key=lambda mark: -mark.value)
-    labels = [f"{mark.name} {mark.value:.3f}" for mark in rows]
+    labels = [f"{mark.name} {decimals(mark.value)}" for mark in rows]
     names = [*labels, own]
     ends = _root([low, high, 0.0, *(end for mark in rows for end in (mark.value, *(mark.interval or ())))])
     made = _figure("scale", 110 + 26 * len(names), y_range=names, x_axis_label="distance")
@@ -159,7 +161,7 @@ def map_figure(
     )  # fmt: skip
     brush, tap = BoxSelectTool(renderers=[points]), TapTool(renderers=[points])
     made.add_tools(brush, tap, HoverTool(renderers=[points], tooltips=None))
-    box = {"left": 0, "right": 0, "top": 0, "bottom": 0, "visible": False}
+    box: dict[str, Any] = {"left": 0, "right": 0, "top": 0, "bottom": 0, "visible": False}
     box |= {"fill_color": OTHER, "fill_alpha": 0.15, "line_color": OTHER, "line_dash": "dashed"}
     made.add_layout(BoxAnnotation(name="box", line_width=2, **box))
     made.toolbar.active_drag = brush
@@ -197,6 +199,7 @@ def parts_figure(result: Comparison) -> Any:
         left=low + quarter, right=high - quarter, bottom=np.minimum(values, 0), top=np.maximum(values, 0),
         fill_color=CANDIDATE, line_color=None,
     )  # fmt: skip
+    made.yaxis.formatter = PrintfTickFormatter(format="%g")
     _hertz(made)
     return made
 

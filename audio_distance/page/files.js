@@ -5,20 +5,28 @@ function partners(tab) {  // the file of a pair -> the other, as indices of the 
   return partnersOf.get(tab.key);
 }
 
+const heard = (position, tab) => [playButton(position, tab), picture(position)];
+const sideOf = (position, tag = "span") => make(tag, { className: sides[sounds[position].side] }, sides[sounds[position].side]);
+
 function listOf(positions, tab, words) {
   const most = 60;
   const details = make("details", { open: false }, make("summary", {}, words));
   details.addEventListener("toggle", () => {  // made when it is opened for the first time
     const list = make("ul", { className: "files" });
+    const before = new Set();  // pairs of which both are here stand in one line
     for (const position of positions.slice(0, most)) {
+      if (before.has(position)) continue;
+      const item = make("li", {}, ...heard(position, tab), nameOf(position), sideOf(position));
       const pair = partners(tab).get(tab.positions.indexOf(position));
-      const item = make("li", {}, playButton(position, tab), " ", picture(position), " ", nameOf(position));
-      if (pair !== undefined) item.append(" its pair ", playButton(tab.positions[pair], tab), " ", picture(tab.positions[pair]));
+      if (pair !== undefined) {
+        before.add(tab.positions[pair]);
+        item.append("and its pair", ...heard(tab.positions[pair], tab), sideOf(tab.positions[pair]));
+      }
       list.append(item);
     }
-    const heard = positions.filter((position) => playable.has(position));
-    const all = make("button", { type: "button", disabled: !heard.length }, "Play them in turn");
-    all.addEventListener("click", () => play(heard[0], { tab, then: heard.slice(1) }));
+    const turns = positions.filter((position) => playable.has(position));
+    const all = make("button", { type: "button", disabled: !turns.length }, "Play them in turn");
+    all.addEventListener("click", () => play(turns[0], { tab, then: turns.slice(1) }));
     details.append(all, list, ...(positions.length > most ? [make("p", {}, `and ${positions.length - most} more`)] : []));
   }, { once: true });
   return details;
@@ -44,7 +52,8 @@ function sortedTable(label, columns, rows, key) {
     for (const cell of head.querySelectorAll("[data-key]")) {
       cell.setAttribute("aria-sort", cell.dataset.key !== key ? "none" : falling ? "descending" : "ascending");
     }
-    caption.textContent = `${order.length} of ${rows.length} ${label.toLowerCase()}, sorted by ${columns.find((c) => c.key === key).words}`;
+    caption.replaceChildren(make("span", {},
+      `${order.length} of ${rows.length} ${label.toLowerCase()}, sorted by ${columns.find((c) => c.key === key).words}`));
     more.textContent = limit < rows.length ? `Show ${Math.min(10 * limit, rows.length)}` : "Show ten";
   }
   for (const column of columns) {
@@ -67,7 +76,7 @@ function sortedTable(label, columns, rows, key) {
   return [make("div", { className: "scroll", tabIndex: 0, role: "region", "aria-label": label }, table), more];
 }
 
-const heardCell = (position, tab) => make("td", { className: "sound" }, playButton(position, tab), picture(position));
+const heardCell = (position, tab) => make("td", { className: "sound" }, ...heard(position, tab));
 
 function fileTable(tab) {
   const paired = partners(tab);
@@ -79,7 +88,7 @@ function fileTable(tab) {
     { words: "play", show: (row) => heardCell(row.position, tab) },
     { words: "file", key: "name", show: (row) => make("th", { scope: "row" }, nameOf(row.position)) },
     { words: "contribution", key: "contribution", digits: 3 },
-    { words: "set", key: "side", show: (row) => make("td", { className: row.side }, row.side) },
+    { words: "set", key: "side", show: (row) => sideOf(row.position, "td") },
     { words: "s", key: "seconds", digits: 2 },
     { words: "level, dB", key: "level", digits: 1 },
     { words: "bandwidth, Hz", key: "bandwidth", digits: 0 },
@@ -104,11 +113,11 @@ function pairTable(tab) {
   return sortedTable("Pairs", [
     { words: "reference", show: (row) => heardCell(row.one, tab) },
     { words: "candidate", show: (row) => heardCell(row.two, tab) },
-    { words: "in turn", show: both },
     { words: "pair", key: "name", show: (row) => make("th", { scope: "row" }, ...names(row)) },
     { words: "reference's contribution", key: "first", digits: 3 },
     { words: "candidate's contribution", key: "second", digits: 3 },
-    { words: "distance", key: "gap", digits: 2 },
+    { words: "distance", key: "gap", digits: 3 },
+    { words: "in turn", show: both },
   ], rows, "second");
 }
 

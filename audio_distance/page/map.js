@@ -44,6 +44,8 @@ document.addEventListener("pointermove", (event) => {
 const pointsOf = (tab) => drawn.get(tab.key).map.renderers.find((renderer) => renderer.name === "points").data_source;
 const quietly = new Set();  // keys of tabs in which a selection of one file is no click on it
 
+const boxOf = (tab) => drawn.get(tab.key).map.center.find((part) => part.name === "box");
+
 function select(tab, indices) {
   quietly.add(tab.key);
   pointsOf(tab).selected.indices = indices;
@@ -62,6 +64,7 @@ function followMap(tab) {
   });
   place.addEventListener("pointerleave", () => { tip.hidden = true; });
   source.selected.properties.indices.change.connect(() => {
+    if (!quietly.has(tab.key)) boxOf(tab).visible = false;  // by pointer: the keyboard's box is no longer meant
     const positions = source.selected.indices.map((i) => tab.positions[i]);
     const first = positions.filter((position) => sounds[position].side === 0).length;
     byId(`${tab.key}-told`).textContent = `${positions.length} selected: ${first} of the reference, ${positions.length - first} of the candidate`;
@@ -79,8 +82,7 @@ function followMap(tab) {
 // The box by keyboard: arrows move it, + and - size it, Enter goes to the list, Escape takes it away.
 const STEP = 0.25, GROWTH = 1.25;  // of the box
 function moveBox(event, tab) {
-  const { x_range: x, y_range: y, center } = drawn.get(tab.key).map;
-  const box = center.find((part) => part.name === "box");
+  const { x_range: x, y_range: y } = drawn.get(tab.key).map, box = boxOf(tab);
   const moves = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, 1], ArrowDown: [0, -1] };
   const grows = { "+": GROWTH, "=": GROWTH, "-": 1 / GROWTH };
   if (event.ctrlKey || event.metaKey || event.altKey) return;
@@ -117,6 +119,7 @@ function listAround(tab, position) {
   const own = tab.positions.indexOf(position);
   const far = xs.map((x, i) => Math.hypot(x - xs[own], ys[i] - ys[own]));
   far[own] = -1;
+  boxOf(tab).visible = false;
   select(tab, [...far.keys()].sort((a, b) => far[a] - far[b]).slice(0, AROUND));
   byId(`${tab.key}-region`).querySelector("summary").focus();
 }

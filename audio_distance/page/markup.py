@@ -12,7 +12,7 @@ import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 
 from audio_distance.comparison import Comparison, interval_text, p_text
-from audio_distance.display import sentence
+from audio_distance.display import decimals, sentence
 from audio_distance.distance import difference
 from audio_distance.output import printable
 from audio_distance.page.contents import JOINED_PAIRS, Map
@@ -77,7 +77,7 @@ def ranking(results: Mapping[str, Comparison]) -> str:
         if place and r.interval is not None and above.interval is not None:
             gap = difference(r, above)
             told = f"{'farther' if gap.p_value <= 0.05 else 'cannot be told'} (p = {gap.p_value:.2g})"
-        rows.append((name, f"{r.value:.3f}", interval_text(r.interval), p_text(r), r.verdict, told))
+        rows.append((name, decimals(r.value), interval_text(r.interval), p_text(r), r.verdict, told))
     head = ("candidate", "distance", "95 % interval", "p", "verdict", "from the one above")
     return (
         f"<section><h2>Candidates</h2>{table('The nearest first', head, rows)}"
@@ -101,7 +101,7 @@ def panel(
     ``pairs`` is how many there are; ``apart`` are rows of what is no part of the distance; ``groups`` of a
     group and its contribution, none where the files are the units.
     """
-    views = [(view, f"{value:.3f}") for view, value in result.views.items()]
+    views = [(view, decimals(value)) for view, value in result.views.items()]
     by_frequency = (
         "<h3>By frequency</h3>"
         + drawing(f"{key}-curve", "Level of the candidate minus the reference, by frequency")
@@ -130,7 +130,9 @@ def panel(
 def _verdict(key: str, name: str, result: Comparison, landmarks: Sequence[Landmark]) -> str:
     r, kind = result, "" if result.exact else "random "
     words = sentence(name, r, interval=interval_text(r.interval), p=p_text(r))
-    marks = "".join(f"; {mark.name} {mark.value:.3f} ({interval_text(mark.interval)})" for mark in landmarks)
+    marks = "".join(
+        f"; {mark.name} {decimals(mark.value)} ({interval_text(mark.interval)})" for mark in landmarks
+    )
     counted = (
         f"{r.reference.files:,} files of the reference ({r.reference.seconds:,.1f} s), "
         f"{r.candidate.files:,} of the candidate ({r.candidate.seconds:,.1f} s). Two samples of one source "
@@ -139,7 +141,9 @@ def _verdict(key: str, name: str, result: Comparison, landmarks: Sequence[Landma
     return (
         f'<p class="verdict">{text(words)}</p><p>{text(counted)}</p>'
         + items(r.warnings)
-        + drawing(f"{key}-scale", f"Scale: {r.value:.3f}, 95 % interval {interval_text(r.interval)}{marks}")
+        + drawing(
+            f"{key}-scale", f"Scale: {decimals(r.value)}, 95 % interval {interval_text(r.interval)}{marks}"
+        )
         + small(
             (
                 f"Diamonds: files of the reference itself ({FILES} at most) after a fault, with 95 % "
@@ -170,7 +174,8 @@ def _map(key: str, found: Map, pairs: int) -> str:
         "Arrow keys move a box over it, plus and minus size the box, Enter goes to the list of what it holds"
     )
     return (
-        '<p class="legend"><span class="r">● reference</span> <span class="c">▲ candidate</span> '
+        '<p class="legend"><span class="reference">● reference</span> '
+        '<span class="candidate">▲ candidate</span> '
         f"<span>◌ outlined: no file of the other set is near</span> {joined}</p>"
         f'<div class="drawing" id="{key}-map" role="application" tabindex="0" aria-roledescription="map" '
         f'aria-label="Map of all files. {keys}. The table of files has the same."></div>'

@@ -14,7 +14,7 @@ function make(tag, properties = {}, ...children) {
   return node;
 }
 const nameOf = (position) => make("bdi", {}, sounds[position].name);
-const number = (value, digits) => value === null ? "–" : value.toFixed(digits);
+const number = (value, digits) => value === null ? "–" : value.toFixed(digits).replace(/^-(0\.?0*)$/, "$1");
 
 // ------------------------------------------------------------------------------------------------------ clips
 const audio = make("audio", { controls: true });
@@ -27,7 +27,7 @@ const playable = new Set(kind.positions);
 if (kind !== kinds[0] && content.clips.length) {
   byId("mute").hidden = false;
   byId("mute").textContent = kind.positions.length
-    ? `This browser does not play Ogg Opus: ${kind.positions.length} of ${content.clips.length} files can be heard here, as MP3.`
+    ? `This browser does not play Ogg Opus: ${kind.positions.length} files of ${sounds.length} can be heard here, as MP3.`
     : "This browser plays nothing that this page holds: no sound can be heard here.";
 }
 function bytesOf(key) {

@@ -21,7 +21,14 @@ from audio_distance.distance import described_each
 from audio_distance.energy import Contribution
 from audio_distance.page import write_page
 from audio_distance.page.clips import bandwidth_of, encoded, hear, with_serial
-from audio_distance.page.contents import chosen, curve_of, difference_of_means, map_of
+from audio_distance.page.contents import (
+    chosen,
+    curve_of,
+    difference_of_means,
+    map_of,
+    pairs_of,
+    with_partners,
+)
 from audio_distance.page.landmarks import landmarks_of
 from audio_distance.page.markup import shown, text
 from audio_distance.reading import Reading
@@ -102,6 +109,10 @@ class Page(HTMLParser):
     @property
     def clips(self):
         return {a["id"]: words for a, words in self.scripts if a.get("id", "").startswith("clip-")}
+
+    @property
+    def spare(self):
+        return {a["id"]: words for a, words in self.scripts if a.get("id", "").startswith("mp3-")}
 
     @property
     def policy(self):
@@ -246,6 +257,41 @@ def test_what_is_not_listed_is_said(sets, tmp_path, monkeypatch):
     assert found.html.count("6 of 10 files of") == 2 and "files listed here" in found.html
 
 
+def test_pairs(sets, tmp_path, monkeypatch):
+    """Both of a pair are known of each other, heard before others, and on the page together if it is cut."""
+    from audio_distance.page import document
+
+    made = tmp_path / "made"
+    made.mkdir()
+    for path in (sets / "real").iterdir():
+        samples, rate = soundfile.read(path)
+        soundfile.write(made / f"{path.stem}.flac", 0.5 * samples, rate)
+    out, real = tmp_path / "page.html", sets / "real"
+    result = audio_distance.compare(real, made, workers=1, permutations=99)
+    result.to_html(out, real, made, workers=1)
+    (tab,), whole = Page(out).content["tabs"], Page(out)
+    assert tab["pairs"] == [[i, i + 10] for i in range(10)]
+    spare = whole.content["spare"]
+    assert len(spare) == 10 and {p for p in spare if p < 10} == {p - 10 for p in spare if p >= 10}
+    monkeypatch.setattr(document, "MOST_FILES", 8)
+    result.to_html(out, real, made, workers=1)
+    found = Page(out)
+    assert found.content["tabs"][0]["pairs"] == [[i, i + 4] for i in range(4)]
+    names = [sound["name"].rpartition(".")[0] for sound in found.content["sounds"]]
+    assert names[:4] == names[4:]
+
+
+def test_copies_in_mp3(page, sets):
+    """Of the ten that contribute most or are the nearest of these: they sound as the others do."""
+    spare = page.content["spare"]
+    assert len(spare) == 10 and {f"mp3-{i}" for i in spare} == {*page.spare}
+    samples, rate = soundfile.read(BytesIO(base64.b64decode(page.spare[f"mp3-{spare[0]}"])))
+    opus, _ = soundfile.read(BytesIO(base64.b64decode(page.clips[f"clip-{spare[0]}"])))
+    assert rate == 24_000 and len(samples) == pytest.approx(len(opus), abs=2400)
+    assert np.std(samples) == pytest.approx(np.std(opus), rel=0.2)
+    assert "10 are here as MP3, too" in page.html
+
+
 def test_hostile_names(tmp_path, noise):
     folder = tmp_path / "a<b>&'\""
     (folder).mkdir()
@@ -359,7 +405,7 @@ class TestCommand:
 
 class TestMeasures:
     def test_landmarks(self):
-        """Of tones below 2 kHz over soft noise: noise counts, so does a line, and two samples are one source."""
+        """Of tones below 2 kHz over soft noise: noise counts, so does a line, two samples do not."""
         rng = np.random.default_rng(0)
         sources = []
         for i in range(12):
@@ -459,3 +505,25 @@ class TestMeasures:
         assert value == pytest.approx(two.mean() - one.mean())
         assert span == pytest.approx((known.low, known.high))
         assert difference_of_means(one, two[:2])[1] is None
+
+    def test_of_pairs_it_is_student_s(self):
+        import scipy.stats
+
+        one, two = np.array([1.0, 2, 4, 7, 1]), np.array([1.5, 2, 4, 8, 2])
+        value, span = difference_of_means(one, two, paired=True)
+        known = scipy.stats.ttest_rel(two, one).confidence_interval(0.95)
+        assert value == pytest.approx(0.5) and span == pytest.approx((known.low, known.high))
+
+    def test_pairs_by_name(self):
+        """Extensions and ways to write an accent differ; what has no partner is in no pair."""
+
+        def sounds(*names):
+            return [Sound(name, name, 16_000, 1.0, 1.0, 0.0, np.zeros((1, 1), np.float32)) for name in names]
+
+        reference = sounds("a/caf\u00e9.wav", "b.wav", "only.wav")
+        candidate = sounds("b.mp3", "x/b.wav", "a/cafe\u0301.flac")
+        assert pairs_of(reference, candidate) == [(0, 5), (1, 3)]
+        points = np.array([0.0, 10, 11, 12, 11, 5])[:, None]
+        found = with_partners(map_of(points, 3), points, [(0, 5), (1, 3)])
+        assert found.nearest.tolist() == [5, 3, 4, 1, 2, 0]
+        assert found.gaps.tolist() == [5, 2, 0, 2, 0, 5]

@@ -14,7 +14,8 @@ What builds on what::
     landmarks      what known faults of the reference itself measure
     figures        drawn by Bokeh
     markup         the words, escaped
-    document       the file: policy, budget, data
+    tab            one candidate: its files, drawings, words, and the data of the scripts
+    document       the file: policy, budget, data; *.js, which are one script in it, and page.css
 
 The extra ``page`` (Bokeh, Pillow) is imported where it is needed; nothing else imports this package at once.
 """

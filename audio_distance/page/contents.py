@@ -109,29 +109,36 @@ def with_partners(found: Map, points: NDArray[np.float64], pairs: Sequence[tuple
     return replace(found, nearest=nearest, gaps=gaps)
 
 
-def curve_of(reference: Sequence[Sound], candidate: Sequence[Sound]) -> Curve:
-    """Level in each mel band, all at one total level, mean over the three resolutions of the envelope."""
+def curve_of(reference: Sequence[Sound], candidate: Sequence[Sound], *, paired: bool = False) -> Curve:
+    """Level in each mel band, all at one total level, mean over the three resolutions of the envelope.
+
+    ``paired``: see ``difference_of_means``.
+    """
     columns = np.arange(VIEWS["envelope"]).reshape(len(ENVELOPE_SIZES), 4, ENVELOPE_BANDS)[:, 0]
     sides = [
         np.stack([sound.vectors.mean(axis=0)[columns].mean(axis=0) * DECIBELS for sound in sounds])
         for sounds in (reference, candidate)
     ]
     difference = sides[1].mean(axis=0) - sides[0].mean(axis=0)
-    spans = [difference_of_means(sides[0][:, i], sides[1][:, i])[1] for i in range(ENVELOPE_BANDS)]
+    spans = [
+        difference_of_means(sides[0][:, i], sides[1][:, i], paired=paired)[1] for i in range(ENVELOPE_BANDS)
+    ]
     ends = np.array([(d, d) if span is None else span for d, span in zip(difference, spans, strict=True)])
     return Curve(mel_edges(ENVELOPE_BANDS)[1:-1], difference, ends[:, 0], ends[:, 1])
 
 
 def difference_of_means(
-    reference: NDArray[np.float64], candidate: NDArray[np.float64]
+    reference: NDArray[np.float64], candidate: NDArray[np.float64], *, paired: bool = False
 ) -> tuple[float, Interval]:
-    """Candidate minus reference, and Welch's 95 % interval (None below 3 a side)."""
+    """Candidate minus reference, and its 95 % interval (None below 3 a side).
+
+    Welch's interval; ``paired``, where both are in one order, that of the mean of their differences.
+    """
     value = float(candidate.mean() - reference.mean())
     if min(len(reference), len(candidate)) < 3:
         return value, None
-    strata = [
-        sign * (side.sum() - side) / (len(side) - 1) for sign, side in ((-1, reference), (1, candidate))
-    ]
+    signed = [candidate - reference] if paired else [-reference, candidate]
+    strata = [(side.sum() - side) / (len(side) - 1) for side in signed]
     return value, jackknife_interval(value, strata)
 
 

@@ -17,51 +17,34 @@ import itertools
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from functools import cache
 from importlib import resources
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
-from audio_distance.comparison import Comparison, interval_text
+from audio_distance.comparison import Comparison
 from audio_distance.description import Sound, SoundSet
-from audio_distance.display import decimals
-from audio_distance.energy import Contribution
 from audio_distance.errors import AudioError
 from audio_distance.page.clips import (
     CLIP_SECONDS,
     PICTURE,
     SPARE_SHARE,
-    Sounds,
     base64_bytes,
     clips_within,
     hear_all,
     spare_within,
     sprite,
 )
-from audio_distance.page.contents import (
-    Map,
-    chosen,
-    curve_of,
-    difference_of_means,
-    map_of,
-    pairs_of,
-    points_of,
-    strongest_band,
-    with_partners,
-)
+from audio_distance.page.contents import chosen
 from audio_distance.page.landmarks import Landmark, landmarks_of
-from audio_distance.page.markup import items, panel, ranking, shown, text
+from audio_distance.page.markup import items, ranking, shown, text
+from audio_distance.page.tab import Placed, placed_files, tab_of
 from audio_distance.reading import Reading
 from audio_distance.sources import Source
 from audio_distance.units import own_scale, pair_key
 
 MOST_FILES = 2000  # on a page, the reference's and the candidates' together
 SPRITE_COLUMNS = 40
-LISTED_GROUPS = 20
 SCRIPTS = ("player.js", "files.js", "blind.js", "map.js", "tabs.js")
 SLACK_BYTES = 4096  # of what is counted before it is written
 
@@ -84,14 +67,16 @@ def html_of(
     each = list(results.values())
     sides = [chosen(sets[0].sounds, [result.reference_units for result in each], MOST_FILES // 2)]
     for result, loaded in zip(each, sets[1:], strict=True):
-        # Of many pairs, those of which the reference's file is there, so that each is whole.
-        first = {pair_key(sound.name) for sound in sides[0]} if result.paired else set()
-        whole = [sound for sound in loaded.sounds if pair_key(sound.name) in first] or loaded.sounds
-        sides.append(chosen(whole, [result.units], MOST_FILES // 2 // len(each)))
+        most = MOST_FILES // 2 // len(each)
+        sounds: Sequence[Sound] = loaded.sounds
+        if result.paired and len(sounds) > most:  # those whose pair is on the page, else none would be whole
+            first = {pair_key(sound.name) for sound in sides[0]}
+            sounds = [sound for sound in sounds if pair_key(sound.name) in first] or sounds
+        sides.append(chosen(sounds, [result.units], most))
     starts = list(itertools.accumulate(map(len, sides), initial=0))
     origins = [sources[i].get(sound.name) for i, side in enumerate(sides) for sound in side]
     placed = [
-        _placed(result, (sides[0], side), start=start, divisors=divisors)
+        placed_files(result, (sides[0], side), start=start, divisors=divisors)
         for result, side, start in zip(each, sides[1:], starts[1:], strict=False)
     ]
     order = _heard_first(_by_contribution(sides, starts, each), placed)
@@ -101,7 +86,7 @@ def html_of(
         marks = landmarks_of(known, common=common, seed=each[0].seed, reading=reading)
     heard = hear_all(origins, order, reading=reading, largest_bytes=largest_bytes)
     tabs = [
-        _tab(name, result, (sets[0].sounds, loaded.sounds), own, heard=heard, marks=marks)
+        tab_of(name, result, (sets[0].sounds, loaded.sounds), own, heard=heard, marks=marks)
         for (name, result), loaded, own in zip(results.items(), sets[1:], placed, strict=True)
     ]
     content = {
@@ -176,153 +161,13 @@ def _by_contribution(
     return [position for position in mixed if position is not None]
 
 
-def _values_of(units: Sequence[Contribution], sounds: Sequence[Sound]) -> list[float | None]:
-    """The contribution of each sound, None where it is no unit."""
-    values = {unit.name: unit.value for unit in units}
-    return [values.get(sound.name) for sound in sounds]
-
-
-@dataclass(frozen=True)
-class _Placed:
-    """What of the reference and of one candidate is on the page, the reference's files first.
-
-    ``positions`` are those of the page, ``pairs`` are of places in this list; ``contributions`` are None of
-    files that are no units.
-    """
-
-    positions: list[int]
-    count: int  # of the reference
-    found: Map
-    pairs: list[tuple[int, int]]
-    contributions: list[float | None]
-
-    @property
-    def grouped(self) -> bool:
-        """With groups a unit is no file."""
-        return all(value is None for value in self.contributions)
-
-
-def _placed(
-    result: Comparison,
-    listed: tuple[Sequence[Sound], Sequence[Sound]],
-    *,
-    start: int,
-    divisors: NDArray[np.float64] | None,
-) -> _Placed:
-    """The files ``listed`` of both sets; the candidate's begin at the position ``start``."""
-    reference, candidate = listed
-    contributions = [*_values_of(result.reference_units, reference), *_values_of(result.units, candidate)]
-    points = points_of([*reference, *candidate], divisors)
-    found = map_of(points, len(reference))
-    pairs = []
-    if result.paired and any(value is not None for value in contributions):
-        pairs = pairs_of(reference, candidate)
-        found = with_partners(found, points, pairs)
-    positions = [*range(len(reference)), *range(start, start + len(candidate))]
-    return _Placed(positions, len(reference), found, pairs, contributions)
-
-
-def _heard_first(order: Sequence[int], placed: Sequence[_Placed]) -> list[int]:
+def _heard_first(order: Sequence[int], placed: Sequence[Placed]) -> list[int]:
     """Positions in ``order``, each followed by its nearest or pair: one is heard beside the other."""
     nearest: dict[int, list[int]] = {position: [] for position in order}
     for own in placed:
         for position, near in zip(own.positions, own.found.nearest, strict=True):
             nearest[position].append(own.positions[near])
     return list(dict.fromkeys(itertools.chain.from_iterable((p, *nearest[p]) for p in order)))
-
-
-def _tab(
-    name: str,
-    result: Comparison,
-    sides: tuple[Sequence[Sound], Sequence[Sound]],
-    placed: _Placed,
-    *,
-    heard: Sounds,
-    marks: Sequence[Landmark],
-) -> tuple[str, dict[str, Any]]:
-    """HTML and data of one candidate; ``sides`` are the sets, ``placed`` what of them is on the page."""
-    from audio_distance.page.figures import (
-        curve_figure,
-        map_figure,
-        null_figure,
-        parts_figure,
-        scale_figure,
-    )
-
-    found, positions, pairs = placed.found, placed.positions, placed.pairs
-    figures = [
-        scale_figure(result, marks),
-        null_figure(result),
-        map_figure(found, placed.count, positions, pairs=pairs),
-    ]
-    if result.bands:
-        figures += [curve_figure(curve_of(*sides), result.bandwidth_hz), parts_figure(result)]
-    key = f"tab-{positions[placed.count]}"
-    drawn, roots = _drawn(figures)
-    bandwidths = [heard.bandwidths[position] for position in positions]
-    data = {
-        "key": key,
-        "name": shown(name),
-        "document": drawn,
-        "roots": roots,
-        "positions": positions,
-        "contribution": [None if value is None else round(value, 4) for value in placed.contributions],
-        "nearest": [positions[i] for i in found.nearest],
-        "gap": [round(float(gap), 3) for gap in found.gaps],
-        "alone": np.flatnonzero(found.alone).tolist(),
-        "pairs": pairs,
-        "band": strongest_band(result),
-        "bandwidth": bandwidths,
-    }
-    apart = _apart(result, sides, (bandwidths[: placed.count], bandwidths[placed.count :]))
-    listed = result.units[:LISTED_GROUPS] if placed.grouped else ()
-    groups = [(unit.name, decimals(unit.value)) for unit in listed]
-    return panel(
-        key, name, result, found=found, pairs=len(pairs), landmarks=marks, apart=apart, groups=groups
-    ), data
-
-
-def _drawn(figures: Sequence[Any]) -> tuple[Any, dict[str, str]]:
-    """Figures as a document of Bokeh in JSON, and name -> id of each; ids are counted from 1."""
-    from bokeh.document import Document
-
-    document = Document()
-    for figure in figures:
-        document.add_root(figure)
-    content = document.to_json(deferred=False)
-    numbers: dict[str, str] = {}
-
-    def renumbered(part: Any) -> Any:
-        if isinstance(part, dict):
-            return {
-                key: numbers.setdefault(value, f"m{len(numbers) + 1}")
-                if key == "id" and isinstance(value, str)
-                else renumbered(value)
-                for key, value in part.items()
-            }
-        return [renumbered(item) for item in part] if isinstance(part, (list, tuple)) else part
-
-    made = renumbered(content)
-    return made, {figure.name: numbers[figure.id] for figure in figures}
-
-
-def _apart(
-    result: Comparison,
-    sides: Sequence[Sequence[Sound]],
-    bandwidths: Sequence[Sequence[float | None]],
-) -> list[tuple[str, str, str]]:
-    """Level, bandwidth (of the files listed, which are those read again), durations: difference, interval."""
-    level = f"{round(result.level_difference_db, 1) + 0.0:+.1f} dB"
-    rows = [("level", level, interval_text(result.level_interval_db, 1))]
-    widths = [np.array([width for width in side if width is not None]) for side in bandwidths]
-    if all(len(side) for side in widths):
-        value, span = difference_of_means(*widths)
-        whole = sum(map(len, widths)) == sum(map(len, sides))
-        which = "" if whole else ", files listed here"
-        rows.append((f"bandwidth (99 % of the power{which})", f"{value:+,.0f} Hz", interval_text(span, 0)))
-    value, span = difference_of_means(*(np.array([sound.seconds for sound in side]) for side in sides))
-    rows.append(("duration", f"{round(value, 2) + 0.0:+.2f} s", interval_text(span, 2)))
-    return rows
 
 
 # ---------------------------------------------------------------------------------------------- the file

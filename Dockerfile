@@ -34,7 +34,7 @@ ENV PYTHONDONTWRITEBYTECODE=1 \
 COPY LICENSE metrics.py ./
 COPY audio_distance/*.py audio_distance/constants.json audio_distance/
 COPY audio_distance/containers/*.py audio_distance/containers/
-COPY audio_distance/page/*.py audio_distance/page/page.css audio_distance/page/page.js audio_distance/page/
+COPY audio_distance/page/*.py audio_distance/page/*.css audio_distance/page/*.js audio_distance/page/
 COPY models/__init__.py models/classifier.py models/classifier_network.py models/files.py models/labels.py \
      models/predict.py models/spectrogram.py models/train.py models/
 

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from audio_distance.description import SoundSet
-from audio_distance.display import cell_of, plot_on
+from audio_distance.display import Listening, cell_of, listening_to, plot_on
 from audio_distance.energy import Contribution
 from audio_distance.features import WINDOW_SECONDS
 from audio_distance.intervals import Moments
@@ -192,6 +192,31 @@ class Comparison:
             embedding=embedding,
             reading=with_fields(Reading() if reading is None else reading, fields, Comparison.to_html),
             **own,
+        )
+
+    def listen(
+        self, reference: Any, candidate: Any, *, reading: Reading | None = None, **fields: Any
+    ) -> Listening:
+        """Players for a notebook's cell: the three farthest and the three nearest files of either set.
+
+        Twelve clips at most, the first 5 s of what sounds, as MP3 at 48 kbit/s: half a megabyte. They are in
+        no other output of a cell, for encoders round differently on every processor, so that a notebook run
+        again elsewhere would not be the same bytes. What is described holds no audio, and it is said.
+
+        Parameters
+        ----------
+        reference, candidate
+            The sets that were compared: a comparison keeps none of their sounds.
+        reading, **fields
+            Of the comparison: ``rate=`` of arrays. ``AudioError`` if a file that was compared is missing.
+        """
+        return listening_to(
+            self,
+            reference,
+            candidate,
+            interval=interval_text(self.interval),
+            p=p_text(self),
+            reading=with_fields(Reading() if reading is None else reading, fields, Comparison.listen),
         )
 
     def plot(self, axes: Any = None) -> Any:

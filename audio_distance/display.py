@@ -2,17 +2,26 @@
 
 Conventions
     scale     the value with its interval, over what it is when the units are dealt to the sets anew.
+    sounds    are in a cell on demand only: what encodes them rounds differently on every processor, so a
+              notebook run again elsewhere would not be the same bytes, and would be half a megabyte larger.
     colours   Okabe and Ito's vermilion for the candidate, grey for the null; words take the notebook's own.
 """
 
 from __future__ import annotations
 
+import base64
 import html
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from audio_distance.energy import Contribution
+from audio_distance.errors import AudioError
 from audio_distance.output import printable
+from audio_distance.reading import Reading
+from audio_distance.sources import Source
 
 if TYPE_CHECKING:
     from audio_distance.comparison import Comparison
@@ -30,7 +39,12 @@ def sentence(name: str, result: Comparison, *, interval: str, p: str) -> str:
         "the same set": "is the same set as the reference",
         "too few files to tell": "has too few files to tell whether it differs",
     }.get(result.verdict, f"is {result.verdict}")
-    return f"{name} {words}: distance {result.value:.3f} (95 % interval {interval}), p = {p}."
+    return f"{name} {words}: distance {decimals(result.value)} (95 % interval {interval}), p = {p}."
+
+
+def decimals(value: float, digits: int = 3) -> str:
+    """A number as people read it: what rounds to 0 has no sign."""
+    return f"{round(value, digits) + 0.0:.{digits}f}"
 
 
 def cell_of(result: Comparison, *, interval: str, p: str) -> str:
@@ -40,15 +54,12 @@ def cell_of(result: Comparison, *, interval: str, p: str) -> str:
     """
     name = printable(result.candidate.name)
     views = "".join(
-        f"<tr><td>{html.escape(view)}</td><td>{value:.3f}</td></tr>" for view, value in result.views.items()
+        f"<tr><td>{html.escape(view)}</td><td>{decimals(value)}</td></tr>"
+        for view, value in result.views.items()
     )
-    # "units" are sorted, the largest contribution first.
-    far = result.units[:SHOWN_UNITS]
-    near = [unit for unit in result.units[::-1][:SHOWN_UNITS] if unit not in far]
     rows = "".join(
-        f"<tr><td>{what}</td><td>{html.escape(printable(unit.name))}</td><td>{unit.value:.3f}</td></tr>"
-        for what, units in (("farthest", far), ("nearest", near))
-        for unit in units
+        f"<tr><td>{what}</td><td>{html.escape(printable(unit.name))}</td><td>{decimals(unit.value)}</td></tr>"
+        for what, unit in _ends(result.units)
     )
     notes = "".join(f"<li>{html.escape(printable(line))}</li>" for line in result.warnings)
     return (
@@ -82,9 +93,73 @@ def _scale(result: Comparison) -> str:
         f'<line x1="{place(low)}" x2="{place(high)}" y1="{middle}" y2="{middle}" stroke="{CANDIDATE}" '
         f'stroke-width="4"/><circle cx="{place(result.value)}" cy="{middle}" r="6" fill="{CANDIDATE}"/>'
         f'<text x="{place(result.value)}" y="{HEIGHT - 4}" text-anchor="middle" font-size="11" '
-        f'fill="currentColor">{result.value:.3f}</text></svg>'
+        f'fill="currentColor">{decimals(result.value)}</text></svg>'
         "<p>Grey: where 95 % of the values lie when the files are dealt to the sets anew.</p>"
     )
+
+
+@dataclass(frozen=True)
+class Listening:
+    """A cell with players: ``html``, which a notebook shows of it."""
+
+    html: str = field(repr=False)
+
+    def _repr_html_(self) -> str:
+        return self.html
+
+
+def listening_to(
+    result: Comparison, reference: Any, candidate: Any, *, interval: str, p: str, reading: Reading
+) -> Listening:
+    """The farthest and the nearest files of both sets with players; see ``Comparison.listen``."""
+    from audio_distance.page import sources_of  # which needs comparison, and that this module
+
+    sets = sources_of(reference, {result.candidate.name: candidate}, reading=reading)
+    parts = (result.reference_units, result.units)
+    rows = []
+    for role, sources, units, side in zip(
+        ("reference", "candidate"), sets, parts, (result.reference, result.candidate), strict=True
+    ):
+        if not sources:
+            rows.append(f"<tr><td>{role}</td><td colspan=4>described: it holds no audio to play</td></tr>")
+            continue
+        if not any(unit.name in sources for unit in units) and side.units < side.files:
+            rows.append(f"<tr><td>{role}</td><td colspan=4>its units are groups, not files</td></tr>")
+            continue
+        for what, unit in _ends(units):
+            if unit.name not in sources:
+                raise AudioError(
+                    f"the {role} has no file {printable(unit.name)}, which was compared; give the sets of "
+                    "the comparison"
+                )
+            rows.append(
+                f"<tr><td>{role}</td><td>{what}</td><td>{html.escape(printable(unit.name))}</td>"
+                f"<td>{_player(sources[unit.name], reading)}</td><td>{decimals(unit.value)}</td></tr>"
+            )
+    words = html.escape(sentence(printable(result.candidate.name), result, interval=interval, p=p))
+    return Listening(
+        f"<p><b>{words}</b></p><table><thead><tr><th>set</th><th></th><th>file</th><th>the first seconds</th>"
+        f"<th>contribution</th></tr></thead><tbody>{''.join(rows)}</tbody></table>"
+    )
+
+
+def _ends(units: Sequence[Contribution]) -> list[tuple[str, Contribution]]:
+    """Of units, the largest contribution first, the farthest and the nearest; no unit twice."""
+    far = units[:SHOWN_UNITS]
+    near = [unit for unit in units[::-1][:SHOWN_UNITS] if unit not in far]
+    return [*(("farthest", unit) for unit in far), *(("nearest", unit) for unit in near)]
+
+
+def _player(source: Source, reading: Reading) -> str:
+    from audio_distance.page.clips import CLIP_RATE, SPARE_KILOBITS, encoded_mp3, hear
+
+    try:
+        samples = hear(source, reading=reading).samples
+    except (AudioError, OSError) as error:
+        return html.escape(f"cannot be read again: {error}")
+    data = base64.b64encode(encoded_mp3(samples, CLIP_RATE, kilobits=SPARE_KILOBITS)).decode("ascii")
+    name = html.escape(printable(source.name))
+    return f'<audio controls aria-label="{name}" src="data:audio/mpeg;base64,{data}"></audio>'
 
 
 def plot_on(axes: Any, result: Comparison) -> Any:

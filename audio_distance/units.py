@@ -345,7 +345,7 @@ def _units(loaded: SoundSet, role: str, groups: Any) -> dict[str, list[Sound]]:
     return units
 
 
-def _pair_key(name: str) -> str:
+def pair_key(name: str) -> str:
     """What two versions of one file have in common: extensions differ, and so do ways to write an accent.
 
     macOS gives names decomposed (NFD) and others composed (NFC); people see the same name.
@@ -466,14 +466,14 @@ def _pairs(
         return [], ""
     if paired is True and groups is None:
         _refuse_unlike(in_memory, reference, candidate)
-    key_of = _pair_key if groups is None else _composed
+    key_of = pair_key if groups is None else _composed
     keys = [{key_of(name): name for name in names} for names in left]
     common = sorted(set(keys[0]) & set(keys[1]))
     pairs = [(keys[0][key], keys[1][key]) for key in common]
     if (common and len(common) == len(left[0]) == len(left[1])) or (groups is not None and paired is None):
         return pairs, ""
     odd = [sorted(set(keys[i]) - set(common)) for i in (0, 1)]
-    lost = [{_pair_key(line.partition(": ")[0]) for line in side.skipped} for side in (candidate, reference)]
+    lost = [{pair_key(line.partition(": ")[0]) for line in side.skipped} for side in (candidate, reference)]
     alone = [[keys[i][key] for key in odd[i] if key in lost[i]] for i in (0, 1)]
     strays = [[keys[i][key] for key in odd[i] if key not in lost[i]] for i in (0, 1)]
     double = [sorted({name for name in left[i] if keys[i][key_of(name)] != name}) for i in (0, 1)]

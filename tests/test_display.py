@@ -1,9 +1,13 @@
 """A comparison in a notebook's cell, and on axes."""
 
+import base64
+import io
+import re
 from html.parser import HTMLParser
 
 import numpy as np
 import pytest
+import soundfile
 
 import audio_distance
 
@@ -12,6 +16,18 @@ import audio_distance
 def result(noise):
     dark = [np.convolve(noise(20 + i, 1.0), np.ones(3) / 3, "same") for i in range(8)]
     return audio_distance.compare([noise(i, 1.0) for i in range(8)], dark, rate=16000)
+
+
+@pytest.fixture
+def sets_of_groups(folder_of):
+    """Two folders of six files, two a speaker."""
+    real, made = folder_of("real", range(6)), folder_of("made", range(10, 16))
+    groups = {
+        path.name: f"speaker {i // 2}"
+        for side in (real, made)
+        for i, path in enumerate(sorted(side.iterdir()))
+    }
+    return real, made, groups
 
 
 class Tags(HTMLParser):
@@ -52,6 +68,52 @@ class TestCell:
     def test_without_an_interval(self, noise):
         text = audio_distance.compare([noise(0), noise(1)], [noise(2), noise(3)], rate=16000)._repr_html_()
         assert "interval not available" in text and "nan" not in text
+
+
+class TestListen:
+    """Players on demand; what a cell shows of a comparison has none."""
+
+    def sounds(self, noise):
+        dark = [np.convolve(noise(20 + i, 1.0), np.ones(3) / 3, "same") for i in range(8)]
+        return [noise(i, 1.0) for i in range(8)], dark
+
+    def test_the_ends_of_both_sets_can_be_heard(self, result, noise):
+        real, dark = self.sounds(noise)
+        text = result.listen(real, dark, rate=16000)._repr_html_()
+        clips = re.findall(r'aria-label="(.*?)" src="data:audio/mpeg;base64,(.*?)"', text)
+        ends = [
+            unit.name
+            for units in (result.reference_units, result.units)
+            for unit in (*units[:3], *units[:-4:-1])
+        ]
+        assert [name for name, _ in clips] == ends and len(text) < 12 * 12_000  # 1 s at 48 kbit/s is 8,000
+        samples, rate = soundfile.read(io.BytesIO(base64.b64decode(clips[6][1])))
+        original = dark[int(ends[6].strip("[]"))]
+        assert rate == 24_000 and np.std(samples) == pytest.approx(np.std(original), rel=0.2)
+        assert "<audio" not in result._repr_html_() and not Tags(text).open
+
+    def test_what_is_described_is_mute(self, result, noise):
+        parts = [audio_distance.describe(sounds, rate=16000) for sounds in self.sounds(noise)]
+        text = audio_distance.compare(*parts).listen(*parts).html
+        assert text.count("described: it holds no audio to play") == 2 and "<audio" not in text
+
+    def test_groups_are_no_files(self, sets_of_groups):
+        real, made, groups = sets_of_groups
+        text = audio_distance.compare(real, made, groups=groups).listen(real, made).html
+        assert text.count("its units are groups, not files") == 2
+
+    def test_other_sets_are_refused(self, result, noise):
+        real, dark = self.sounds(noise)
+        with pytest.raises(
+            audio_distance.AudioError, match=r"the candidate has no file \[\d\], which was compared"
+        ):
+            result.listen(real, dark[:2], rate=16000)
+
+    def test_a_file_that_is_gone_is_said(self, folder_of):
+        real, made = folder_of("real", range(3)), folder_of("made", range(5, 8))
+        result = audio_distance.compare(real, made)
+        (made / "made_05.wav").write_bytes(b"")
+        assert "cannot be read again: 0 bytes" in result.listen(real, made).html
 
 
 class TestPlot:

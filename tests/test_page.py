@@ -21,7 +21,14 @@ from audio_distance.distance import described_each
 from audio_distance.energy import Contribution
 from audio_distance.page import write_page
 from audio_distance.page.clips import bandwidth_of, encoded, hear, with_serial
-from audio_distance.page.contents import chosen, curve_of, difference_of_means, map_of
+from audio_distance.page.contents import (
+    chosen,
+    curve_of,
+    difference_of_means,
+    map_of,
+    pairs_of,
+    with_partners,
+)
 from audio_distance.page.landmarks import landmarks_of
 from audio_distance.page.markup import shown, text
 from audio_distance.reading import Reading
@@ -102,6 +109,10 @@ class Page(HTMLParser):
     @property
     def clips(self):
         return {a["id"]: words for a, words in self.scripts if a.get("id", "").startswith("clip-")}
+
+    @property
+    def spare(self):
+        return {a["id"]: words for a, words in self.scripts if a.get("id", "").startswith("mp3-")}
 
     @property
     def policy(self):
@@ -222,7 +233,10 @@ def test_largest_bytes(sets, tmp_path):
     result.to_html(out, real, dark, largest_bytes=limit, workers=1)
     some = Page(out)
     assert 0 < len(some.clips) < 20 and out.stat().st_size <= limit
-    assert f"{len(some.clips)} of 20 files, those that contribute most, can be played" in some.html
+    assert (
+        f"{len(some.clips)} of 20 files, those that contribute most and their nearest, can be played"
+        in some.html
+    )
     assert "at 24 kbit/s" in some.html and "at 64 kbit/s" in whole.html
     before = out.read_bytes()
     with pytest.raises(
@@ -243,6 +257,41 @@ def test_what_is_not_listed_is_said(sets, tmp_path, monkeypatch):
     assert found.html.count("6 of 10 files of") == 2 and "files listed here" in found.html
 
 
+def test_pairs(sets, tmp_path, monkeypatch):
+    """Both of a pair are known of each other, heard before others, and on the page together if it is cut."""
+    from audio_distance.page import document
+
+    made = tmp_path / "made"
+    made.mkdir()
+    for path in (sets / "real").iterdir():
+        samples, rate = soundfile.read(path)
+        soundfile.write(made / f"{path.stem}.flac", 0.5 * samples, rate)
+    out, real = tmp_path / "page.html", sets / "real"
+    result = audio_distance.compare(real, made, workers=1, permutations=99)
+    result.to_html(out, real, made, workers=1)
+    (tab,), whole = Page(out).content["tabs"], Page(out)
+    assert tab["pairs"] == [[i, i + 10] for i in range(10)]
+    spare = whole.content["spare"]
+    assert len(spare) == 10 and {p for p in spare if p < 10} == {p - 10 for p in spare if p >= 10}
+    monkeypatch.setattr(document, "MOST_FILES", 8)
+    result.to_html(out, real, made, workers=1)
+    found = Page(out)
+    assert found.content["tabs"][0]["pairs"] == [[i, i + 4] for i in range(4)]
+    names = [sound["name"].rpartition(".")[0] for sound in found.content["sounds"]]
+    assert names[:4] == names[4:]
+
+
+def test_copies_in_mp3(page, sets):
+    """Of the ten that contribute most or are the nearest of these: they sound as the others do."""
+    spare = page.content["spare"]
+    assert len(spare) == 10 and {f"mp3-{i}" for i in spare} == {*page.spare}
+    samples, rate = soundfile.read(BytesIO(base64.b64decode(page.spare[f"mp3-{spare[0]}"])))
+    opus, _ = soundfile.read(BytesIO(base64.b64decode(page.clips[f"clip-{spare[0]}"])))
+    assert rate == 24_000 and len(samples) == pytest.approx(len(opus), abs=2400)
+    assert np.std(samples) == pytest.approx(np.std(opus), rel=0.2)
+    assert "10 are here as MP3, too" in page.html
+
+
 def test_hostile_names(tmp_path, noise):
     folder = tmp_path / "a<b>&'\""
     (folder).mkdir()
@@ -258,7 +307,7 @@ def test_hostile_names(tmp_path, noise):
     assert len(found.run) == 2  # no script but ours
     allowed = {"html", "head", "meta", "title", "style", "body", "a", "header", "main", "footer", "script"}
     allowed |= {"section", "div", "span", "h1", "h2", "h3", "p", "ul", "li", "bdi"}
-    allowed |= {"table", "caption", "thead", "tbody", "tr", "th", "td"}
+    allowed |= {"table", "caption", "thead", "tbody", "tr", "th", "td", "noscript"}
     assert {tag for tag, _ in found.tags} <= allowed
     listed = {sound["name"] for sound in found.content["sounds"]}
     assert listed == {shown(name) for name in names}
@@ -291,7 +340,7 @@ class TestOtherSets:
         result = audio_distance.compare(real, made, rate=16000, paired=True, embedding=embedding)
         result.to_html(out, real, made, embedding=embedding, rate=16000)
         (tab,) = Page(out).content["tabs"]
-        assert tab["paired"] and tab["nearest"] == [*range(6, 12), *range(6)]
+        assert tab["pairs"] == [[i, i + 6] for i in range(6)] and tab["nearest"] == [*range(6, 12), *range(6)]
         assert tab["band"] is None and {*tab["roots"]} == {"scale", "null", "map"}
 
     def test_of_groups_the_contributions_are_listed(self, sets, tmp_path):
@@ -301,7 +350,8 @@ class TestOtherSets:
         out = tmp_path / "page.html"
         result.to_html(out, real, made, workers=1)
         found = Page(out)
-        assert {*found.content["tabs"][0]["contribution"]} == {None}
+        (tab,) = found.content["tabs"]
+        assert {*tab["contribution"]} == {None} and tab["pairs"] == []
         assert "Groups of the candidate, by contribution" in found.html
         assert all(f"<bdi>{unit.name}</bdi></th><td>{unit.value:.3f}" in found.html for unit in result.units)
 
@@ -355,21 +405,26 @@ class TestCommand:
 
 class TestMeasures:
     def test_landmarks(self):
-        """Of tones below 2 kHz over soft noise: noise counts, so does a line, and one sample of four is 0."""
+        """Of tones below 2 kHz over soft noise: noise counts, so does a line, two samples do not."""
         rng = np.random.default_rng(0)
         sources = []
         for i in range(12):
             t = np.arange(22_050) / 22_050
             tone = 0.2 * np.sin(2 * np.pi * rng.uniform(300, 2000) * t) + rng.normal(0, 1e-3, len(t))
             sources.append(Source(str(i), array=tone.astype(np.float32), rate=22_050))
-        found = {m.name: m.value for m in landmarks_of(sources, common=22_050, seed=0, reading=Reading())}
+        found = {m.name: m for m in landmarks_of(sources, common=22_050, seed=0, reading=Reading())}
         assert [*found] == [
             *("two samples of it", "mp3 at 64 kbit/s", "8 kHz telephone line", "noise at 20 dB"),
         ]
-        assert abs(found["two samples of it"]) < found["noise at 20 dB"]
-        assert found["8 kHz telephone line"] > 0.05 and found["noise at 20 dB"] > 0.05
+        assert abs(found["two samples of it"].value) < found["noise at 20 dB"].value
+        assert found["two samples of it"].interval[0] < 0 < found["two samples of it"].interval[1]
+        assert all(mark.interval[0] < mark.value < mark.interval[1] for mark in found.values())
+        assert found["8 kHz telephone line"].interval[0] > 0.05
+        assert found["noise at 20 dB"].interval[0] > 0.05
         again = landmarks_of(sources, common=22_050, seed=0, reading=Reading())
-        assert [mark.value for mark in again] == [*found.values()]
+        assert [*again] == [*found.values()]
+        names = [m.name for m in landmarks_of(sources, common=8000, seed=0, reading=Reading())]
+        assert "8 kHz telephone line" not in names  # every sound of that rate is one behind it
         gone = [Source(str(i), Path("none")) for i in range(9)]
         assert landmarks_of([*sources[:3], *gone], common=22_050, seed=0, reading=Reading()) == ()
 
@@ -450,3 +505,25 @@ class TestMeasures:
         assert value == pytest.approx(two.mean() - one.mean())
         assert span == pytest.approx((known.low, known.high))
         assert difference_of_means(one, two[:2])[1] is None
+
+    def test_of_pairs_it_is_student_s(self):
+        import scipy.stats
+
+        one, two = np.array([1.0, 2, 4, 7, 1]), np.array([1.5, 2, 4, 8, 2])
+        value, span = difference_of_means(one, two, paired=True)
+        known = scipy.stats.ttest_rel(two, one).confidence_interval(0.95)
+        assert value == pytest.approx(0.5) and span == pytest.approx((known.low, known.high))
+
+    def test_pairs_by_name(self):
+        """Extensions and ways to write an accent differ; what has no partner is in no pair."""
+
+        def sounds(*names):
+            return [Sound(name, name, 16_000, 1.0, 1.0, 0.0, np.zeros((1, 1), np.float32)) for name in names]
+
+        reference = sounds("a/caf\u00e9.wav", "b.wav", "only.wav")
+        candidate = sounds("b.mp3", "x/b.wav", "a/cafe\u0301.flac")
+        assert pairs_of(reference, candidate) == [(0, 5), (1, 3)]
+        points = np.array([0.0, 10, 11, 12, 11, 5])[:, None]
+        found = with_partners(map_of(points, 3), points, [(0, 5), (1, 3)])
+        assert found.nearest.tolist() == [5, 3, 4, 1, 2, 0]
+        assert found.gaps.tolist() == [5, 2, 0, 2, 0, 5]

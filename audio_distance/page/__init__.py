@@ -14,7 +14,8 @@ What builds on what::
     landmarks      what known faults of the reference itself measure
     figures        drawn by Bokeh
     markup         the words, escaped
-    document       the file: policy, budget, data
+    tab            one candidate: its files, drawings, words, and the data of the scripts
+    document       the file: policy, budget, data; *.js, which are one script in it, and page.css
 
 The extra ``page`` (Bokeh, Pillow) is imported where it is needed; nothing else imports this package at once.
 """
@@ -92,14 +93,7 @@ def write_page(
     for (name, result), loaded in zip(results.items(), sets[1:], strict=True):
         for side, given in ((result.reference, sets[0]), (result.candidate, loaded)):
             _refuse_others(name, side, given)
-    rates: Any = reading.rate if isinstance(reading.rate, (tuple, list)) else (reading.rate, reading.rate)
-    sources = [
-        _sources_of(source, role, rate)
-        for role, source, rate in (
-            ("reference", reference, rates[0]),
-            *((name, source, rates[1]) for name, source in candidates.items()),
-        )
-    ]
+    sources = sources_of(reference, candidates, reading=reading)
     html = html_of(
         results,
         sets,
@@ -137,8 +131,15 @@ def _refuse_others(name: str, side: Side, given: SoundSet) -> None:
         )
 
 
+def sources_of(reference: Any, candidates: Mapping[str, Any], *, reading: Reading) -> list[dict[str, Source]]:
+    """Of each set, the reference first, name -> where the sound is; empty of one that is described."""
+    rates: Any = reading.rate if isinstance(reading.rate, (tuple, list)) else (reading.rate, reading.rate)
+    sets = [("reference", reference, rates[0])]
+    sets += [(name, source, rates[1]) for name, source in candidates.items()]
+    return [_sources_of(source, role, rate) for role, source, rate in sets]
+
+
 def _sources_of(source: Any, role: str, rate: int | None) -> dict[str, Source]:
-    """Name -> where the sound is; empty of a set that is described and holds no audio."""
     if isinstance(source, Description) or (
         isinstance(source, (str, os.PathLike)) and Path(source).suffix.lower() == ".npz"
     ):

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import io
 import struct
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,6 +25,9 @@ from audio_distance.transforms import mel_filters
 
 CLIP_RATE, CLIP_SECONDS = 24_000, 5.0  # Opus has no 22,050 Hz; all that is compared is below 11,025
 BITRATES = (64, 48, 32, 24)  # kbit/s: below 24 the encoder is what one hears
+SPARE_FILES, SPARE_KILOBITS = 10, 48  # copies in MP3, for browsers that do not play Ogg Opus
+SPARE_SHARE = 1 / 8  # of the room for sounds, at most
+MP3_RATES = (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000)  # Hz, all that MP3 has
 PICTURE = (32, 48)  # bands, frames
 SEEN_SECONDS = 30.0  # of a long file, for its bandwidth
 BEGINS = 1e-3  # of the peak: -60 dB
@@ -143,15 +146,38 @@ def clips_within(room: int, sounds: Sounds, order: Sequence[int]) -> tuple[dict[
     total = sum(sounds.seconds.values())
     sizes = {rate: 4 / 3 * (total * rate * 125 + head * len(sounds.seconds)) for rate in BITRATES}
     kilobits = next((rate for rate, size in sizes.items() if size < room), BITRATES[-1])
-    clips: dict[int, bytes] = {}
-    for position in order:
-        if position in sounds.kept:
-            data = encoded(sounds.kept[position], kilobits=kilobits, serial=position + 1)
-            room -= 4 * (len(data) + 2) // 3 + 80
-            if room < 0:
-                break
-            clips[position] = data
-    return clips, kilobits
+    kept = (position for position in order if position in sounds.kept)
+    clips = (
+        (position, encoded(sounds.kept[position], kilobits=kilobits, serial=position + 1))
+        for position in kept
+    )
+    return _filling(room, clips), kilobits
+
+
+def spare_within(room: int, sounds: Sounds, order: Sequence[int]) -> dict[int, bytes]:
+    """Position -> MP3, of the first ``SPARE_FILES`` of ``order`` that fit into ``room`` bytes of base64."""
+    kept = [position for position in order if position in sounds.kept][:SPARE_FILES]
+    clips = (
+        (position, encoded_mp3(sounds.kept[position], CLIP_RATE, kilobits=SPARE_KILOBITS))
+        for position in kept
+    )
+    return _filling(room, clips)
+
+
+def _filling(room: int, clips: Iterable[tuple[int, bytes]]) -> dict[int, bytes]:
+    """The first of ``clips`` that fit into ``room`` bytes of a page; the others are not made."""
+    filled = {}
+    for position, data in clips:
+        room -= base64_bytes(data)
+        if room < 0:
+            break
+        filled[position] = data
+    return filled
+
+
+def base64_bytes(data: bytes) -> int:
+    """What a clip takes of a page."""
+    return 4 * (len(data) + 2) // 3 + 80
 
 
 def encoded(samples: NDArray[Any], *, kilobits: int, serial: int) -> bytes:
@@ -162,6 +188,18 @@ def encoded(samples: NDArray[Any], *, kilobits: int, serial: int) -> bytes:
     compression = 1 - (kilobits - 6) / 250  # as libsndfile maps it: 6 to 256 kbit/s a channel
     soundfile.write(file, samples, CLIP_RATE, format="OGG", subtype="OPUS", compression_level=compression)
     return with_serial(file.getvalue(), serial)
+
+
+def encoded_mp3(samples: NDArray[Any], rate: int, *, kilobits: int) -> bytes:
+    """Samples as MP3 by libsndfile's LAME; ``rate`` is one of ``MP3_RATES``."""
+    import soundfile
+
+    low, high = (32, 320) if rate >= 32_000 else (8, 160) if rate >= 16_000 else (8, 64)
+    level = (high - kilobits) / (high - low)  # as libsndfile maps it
+    file = io.BytesIO()
+    form = {"format": "MP3", "subtype": "MPEG_LAYER_III", "bitrate_mode": "CONSTANT"}
+    soundfile.write(file, samples, rate, compression_level=level, **form)
+    return file.getvalue()
 
 
 def with_serial(data: bytes, serial: int) -> bytes:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from pathlib import PurePosixPath
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,9 +19,11 @@ from audio_distance.energy import Contribution
 from audio_distance.features import constants, squared_distances
 from audio_distance.intervals import jackknife_interval
 from audio_distance.transforms import ENVELOPE_BANDS, mel_edges
+from audio_distance.units import pair_key
 from audio_distance.views import ENVELOPE_SIZES, VIEWS
 
 NEIGHBOURS = 5  # of a ball of the reference, Kynkaanniemi et al. 2019, arXiv:1904.06991
+JOINED_PAIRS = 300  # by lines on the map; more would hide its points
 DECIBELS = 10 / np.log(10)  # of a natural logarithm of power
 
 Interval = tuple[float, float] | None
@@ -92,40 +93,52 @@ def map_of(points: NDArray[np.float64], reference: int) -> Map:
     return Map(places, power, nearest, gaps[np.arange(len(points)), nearest], alone)
 
 
-def with_partners(found: Map, reference: Sequence[Sound], candidate: Sequence[Sound]) -> Map:
-    """The map with each file's pair, which has its name but for the extension, as its nearest."""
-    stems = [str(PurePosixPath(sound.name).with_suffix("")) for sound in (*reference, *candidate)]
-    first = {stem: i for i, stem in enumerate(stems[: len(reference)])}
-    second = {stem: len(reference) + i for i, stem in enumerate(stems[len(reference) :])}
-    nearest = found.nearest.copy()
-    for i, stem in enumerate(stems):
-        nearest[i] = (second if i < len(reference) else first).get(stem, nearest[i])
-    return replace(found, nearest=nearest)
+def pairs_of(reference: Sequence[Sound], candidate: Sequence[Sound]) -> list[tuple[int, int]]:
+    """Files of one name but for the extension, (of the reference, of the candidate), counted through both."""
+    first = {pair_key(sound.name): i for i, sound in enumerate(reference)}
+    second = {pair_key(sound.name): i for i, sound in enumerate(candidate, len(reference))}
+    return [(i, second[key]) for key, i in first.items() if key in second]
 
 
-def curve_of(reference: Sequence[Sound], candidate: Sequence[Sound]) -> Curve:
-    """Level in each mel band, all at one total level, mean over the three resolutions of the envelope."""
+def with_partners(found: Map, points: NDArray[np.float64], pairs: Sequence[tuple[int, int]]) -> Map:
+    """The map of ``points`` with the other of its pair as each file's nearest, where it has one."""
+    nearest, gaps = found.nearest.copy(), found.gaps.copy()
+    for one, two in pairs:
+        nearest[one], nearest[two] = two, one
+        gaps[one] = gaps[two] = np.linalg.norm(points[one] - points[two])
+    return replace(found, nearest=nearest, gaps=gaps)
+
+
+def curve_of(reference: Sequence[Sound], candidate: Sequence[Sound], *, paired: bool = False) -> Curve:
+    """Level in each mel band, all at one total level, mean over the three resolutions of the envelope.
+
+    ``paired``: see ``difference_of_means``.
+    """
     columns = np.arange(VIEWS["envelope"]).reshape(len(ENVELOPE_SIZES), 4, ENVELOPE_BANDS)[:, 0]
     sides = [
         np.stack([sound.vectors.mean(axis=0)[columns].mean(axis=0) * DECIBELS for sound in sounds])
         for sounds in (reference, candidate)
     ]
     difference = sides[1].mean(axis=0) - sides[0].mean(axis=0)
-    spans = [difference_of_means(sides[0][:, i], sides[1][:, i])[1] for i in range(ENVELOPE_BANDS)]
+    spans = [
+        difference_of_means(sides[0][:, i], sides[1][:, i], paired=paired)[1] for i in range(ENVELOPE_BANDS)
+    ]
     ends = np.array([(d, d) if span is None else span for d, span in zip(difference, spans, strict=True)])
     return Curve(mel_edges(ENVELOPE_BANDS)[1:-1], difference, ends[:, 0], ends[:, 1])
 
 
 def difference_of_means(
-    reference: NDArray[np.float64], candidate: NDArray[np.float64]
+    reference: NDArray[np.float64], candidate: NDArray[np.float64], *, paired: bool = False
 ) -> tuple[float, Interval]:
-    """Candidate minus reference, and Welch's 95 % interval (None below 3 a side)."""
+    """Candidate minus reference, and its 95 % interval (None below 3 a side).
+
+    Welch's interval; ``paired``, where both are in one order, that of the mean of their differences.
+    """
     value = float(candidate.mean() - reference.mean())
     if min(len(reference), len(candidate)) < 3:
         return value, None
-    strata = [
-        sign * (side.sum() - side) / (len(side) - 1) for sign, side in ((-1, reference), (1, candidate))
-    ]
+    signed = [candidate - reference] if paired else [-reference, candidate]
+    strata = [(side.sum() - side) / (len(side) - 1) for side in signed]
     return value, jackknife_interval(value, strata)
 
 

@@ -22,31 +22,30 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
-from audio_distance.comparison import Comparison, interval_text
+from audio_distance.comparison import Comparison
 from audio_distance.description import Sound, SoundSet
 from audio_distance.errors import AudioError
-from audio_distance.page.clips import CLIP_SECONDS, PICTURE, Sounds, clips_within, hear_all, sprite
-from audio_distance.page.contents import (
-    chosen,
-    curve_of,
-    difference_of_means,
-    map_of,
-    points_of,
-    strongest_band,
-    with_partners,
+from audio_distance.page.clips import (
+    CLIP_SECONDS,
+    PICTURE,
+    SPARE_SHARE,
+    base64_bytes,
+    clips_within,
+    hear_all,
+    spare_within,
+    sprite,
 )
+from audio_distance.page.contents import chosen
 from audio_distance.page.landmarks import Landmark, landmarks_of
-from audio_distance.page.markup import items, panel, ranking, shown, text
+from audio_distance.page.markup import items, ranking, shown, text
+from audio_distance.page.tab import Placed, placed_files, tab_of
 from audio_distance.reading import Reading
 from audio_distance.sources import Source
-from audio_distance.units import own_scale
+from audio_distance.units import own_scale, pair_key
 
 MOST_FILES = 2000  # on a page, the reference's and the candidates' together
 SPRITE_COLUMNS = 40
-LISTED_GROUPS = 20
+SCRIPTS = ("player.js", "files.js", "blind.js", "map.js", "tabs.js")
 SLACK_BYTES = 4096  # of what is counted before it is written
 
 
@@ -64,32 +63,32 @@ def html_of(
     credits: Sequence[str] = (),
 ) -> str:
     """The page; see ``write_page``. ``sources`` are, set by set, where each name's sound is."""
-    scripts = (bokeh_script(), _own("page.js"))
+    scripts = (bokeh_script(), _own_script())
     divisors = own_scale(sets[0]) if own else None
     each = list(results.values())
     sides = [chosen(sets[0].sounds, [result.reference_units for result in each], MOST_FILES // 2)]
     for result, loaded in zip(each, sets[1:], strict=True):
-        sides.append(chosen(loaded.sounds, [result.units], MOST_FILES // 2 // len(each)))
+        most = MOST_FILES // 2 // len(each)
+        sounds: Sequence[Sound] = loaded.sounds
+        if result.paired and len(sounds) > most:  # those whose pair is on the page, else none would be whole
+            first = {pair_key(sound.name) for sound in sides[0]}
+            sounds = [sound for sound in sounds if pair_key(sound.name) in first] or sounds
+        sides.append(chosen(sounds, [result.units], most))
     starts = list(itertools.accumulate(map(len, sides), initial=0))
     origins = [sources[i].get(sound.name) for i, side in enumerate(sides) for sound in side]
-    order = _by_contribution(sides, starts, each)
+    placed = [
+        placed_files(result, (sides[0], side), start=start, divisors=divisors)
+        for result, side, start in zip(each, sides[1:], starts[1:], strict=False)
+    ]
+    order = _heard_first(_by_contribution(sides, starts, each), placed)
     marks: tuple[Landmark, ...] = ()
     if not own and sources[0]:
         known = [sources[0][sound.name] for sound in sets[0].sounds if sound.name in sources[0]]
         marks = landmarks_of(known, common=common, seed=each[0].seed, reading=reading)
     heard = hear_all(origins, order, reading=reading, largest_bytes=largest_bytes)
     tabs = [
-        _tab(
-            name,
-            results[name],
-            (sets[0].sounds, loaded.sounds),
-            (sides[0], sides[i]),
-            start=starts[i],
-            heard=heard,
-            marks=marks,
-            divisors=divisors,
-        )
-        for i, (name, loaded) in enumerate(zip(results, sets[1:], strict=True), 1)
+        tab_of(name, result, (sets[0].sounds, loaded.sounds), own, heard=heard, marks=marks)
+        for (name, result), loaded, own in zip(results.items(), sets[1:], placed, strict=True)
     ]
     content = {
         "tabs": [data for _, data in tabs],
@@ -114,17 +113,23 @@ def html_of(
     body = ranking(results) + "".join(markup for markup, _ in tabs)
     sheet = _inert("sprite", sprite(heard.pictures, columns=SPRITE_COLUMNS))
 
-    def page(clips: Mapping[int, bytes], lines: Sequence[str]) -> str:
-        inert = sheet + "".join(_inert(f"clip-{i}", clips[i]) for i in sorted(clips))
-        data = {**content, "clips": sorted(clips)}
+    def page(clips: Mapping[int, bytes], spare: Mapping[int, bytes], lines: Sequence[str]) -> str:
+        inert = sheet + "".join(
+            _inert(f"{kind}-{i}", made[i])
+            for kind, made in (("clip", clips), ("mp3", spare))
+            for i in sorted(made)
+        )
+        data = {**content, "clips": sorted(clips), "spare": sorted(spare)}
         return _document(scripts, body, data, inert, lines, title=title, about=about, credits=credits)
 
-    mute = len(page({}, cut).encode())
+    mute = len(page({}, {}, cut).encode())
     if (room := largest_bytes - mute - SLACK_BYTES) < 0:
         raise AudioError(
             f"the page without any sound takes {mute:,} bytes, and the limit is {largest_bytes:,}; what "
             f"draws it takes {len(scripts[0]):,} of them, the list of files most of the rest"
         )
+    spare = spare_within(int(SPARE_SHARE * room), heard, order)
+    room -= sum(map(base64_bytes, spare.values()))
     clips, kilobits = clips_within(room, heard, order)
     if not any(sources):
         said = "The sets were given as descriptions, which hold no audio: nothing can be played."
@@ -132,13 +137,15 @@ def html_of(
         which = (
             "All files"
             if len(clips) == len(origins)
-            else f"{len(clips):,} of {len(origins):,} files, those that contribute most,"
+            else f"{len(clips):,} of {len(origins):,} files, those that contribute most and their nearest,"
         )
         said = (
             f"{which} can be played: mono, the first {CLIP_SECONDS:g} s of what sounds, below 12 kHz, Ogg "
             f"Opus at {kilobits} kbit/s."
         )
-    return page(clips, [said, *heard.faults[:3], *cut])
+        if spare:
+            said += f" {len(spare)} are here as MP3, too, for browsers that do not play that."
+    return page(clips, spare, [said, *heard.faults[:3], *cut])
 
 
 def _by_contribution(
@@ -155,106 +162,13 @@ def _by_contribution(
     return [position for position in mixed if position is not None]
 
 
-def _tab(
-    name: str,
-    result: Comparison,
-    sides: tuple[Sequence[Sound], Sequence[Sound]],
-    listed: tuple[Sequence[Sound], Sequence[Sound]],
-    *,
-    start: int,
-    heard: Sounds,
-    marks: Sequence[Landmark],
-    divisors: NDArray[np.float64] | None,
-) -> tuple[str, dict[str, Any]]:
-    """HTML and data of one candidate, whose sounds begin at the position ``start``.
-
-    ``sides`` are the sets, ``listed`` what of them is on the page.
-    """
-    from audio_distance.page.figures import (
-        curve_figure,
-        map_figure,
-        null_figure,
-        parts_figure,
-        scale_figure,
-    )
-
-    reference, candidate = listed
-    positions = [*range(len(reference)), *range(start, start + len(candidate))]
-    found = map_of(points_of([*reference, *candidate], divisors), len(reference))
-    if result.paired:  # a pair is what one wants to hear side by side
-        found = with_partners(found, reference, candidate)
-    figures = [scale_figure(result, marks), null_figure(result), map_figure(found, len(reference), positions)]
-    if result.bands:
-        figures += [curve_figure(curve_of(*sides), result.bandwidth_hz), parts_figure(result)]
-    key = f"tab-{start}"
-    drawn, roots = _drawn(figures)
-    contributions = [
-        {part.name: part.value for part in parts} for parts in (result.reference_units, result.units)
-    ]
-    values = [own.get(sound.name) for own, side in zip(contributions, listed, strict=True) for sound in side]
-    data = {
-        "key": key,
-        "name": shown(name),
-        "document": drawn,
-        "roots": roots,
-        "positions": positions,
-        "contribution": [None if value is None else round(value, 4) for value in values],
-        "nearest": [positions[i] for i in found.nearest],
-        "gap": [round(float(gap), 3) for gap in found.gaps],
-        "alone": np.flatnonzero(found.alone).tolist(),
-        "paired": result.paired,
-        "band": strongest_band(result),
-        "bandwidth": [heard.bandwidths[position] for position in positions],
-    }
-    widths = [heard.bandwidths[: len(reference)], heard.bandwidths[start : start + len(candidate)]]
-    apart = _apart(result, sides, widths)
-    # With groups a unit is no file: the files have no contribution of their own.
-    grouped = all(value is None for value in values)
-    groups = [(unit.name, f"{unit.value:.3f}") for unit in result.units[:LISTED_GROUPS]] if grouped else []
-    return panel(key, name, result, found=found, landmarks=marks, apart=apart, groups=groups), data
-
-
-def _drawn(figures: Sequence[Any]) -> tuple[Any, dict[str, str]]:
-    """Figures as a document of Bokeh in JSON, and name -> id of each; ids are counted from 1."""
-    from bokeh.document import Document
-
-    document = Document()
-    for figure in figures:
-        document.add_root(figure)
-    content = document.to_json(deferred=False)
-    numbers: dict[str, str] = {}
-
-    def renumbered(part: Any) -> Any:
-        if isinstance(part, dict):
-            return {
-                key: numbers.setdefault(value, f"m{len(numbers) + 1}")
-                if key == "id" and isinstance(value, str)
-                else renumbered(value)
-                for key, value in part.items()
-            }
-        return [renumbered(item) for item in part] if isinstance(part, (list, tuple)) else part
-
-    made = renumbered(content)
-    return made, {figure.name: numbers[figure.id] for figure in figures}
-
-
-def _apart(
-    result: Comparison,
-    sides: Sequence[Sequence[Sound]],
-    bandwidths: Sequence[Sequence[float | None]],
-) -> list[tuple[str, str, str]]:
-    """Level, bandwidth (of the files listed, which are those read again), durations: difference, interval."""
-    level = f"{round(result.level_difference_db, 1) + 0.0:+.1f} dB"
-    rows = [("level", level, interval_text(result.level_interval_db, 1))]
-    widths = [np.array([width for width in side if width is not None]) for side in bandwidths]
-    if all(len(side) for side in widths):
-        value, span = difference_of_means(*widths)
-        whole = sum(map(len, widths)) == sum(map(len, sides))
-        which = "" if whole else ", files listed here"
-        rows.append((f"bandwidth (99 % of the power{which})", f"{value:+,.0f} Hz", interval_text(span, 0)))
-    value, span = difference_of_means(*(np.array([sound.seconds for sound in side]) for side in sides))
-    rows.append(("duration", f"{round(value, 2) + 0.0:+.2f} s", interval_text(span, 2)))
-    return rows
+def _heard_first(order: Sequence[int], placed: Sequence[Placed]) -> list[int]:
+    """Positions in ``order``, each followed by its nearest or pair: one is heard beside the other."""
+    nearest: dict[int, list[int]] = {position: [] for position in order}
+    for own in placed:
+        for position, near in zip(own.positions, own.found.nearest, strict=True):
+            nearest[position].append(own.positions[near])
+    return list(dict.fromkeys(itertools.chain.from_iterable((p, *nearest[p]) for p in order)))
 
 
 # ---------------------------------------------------------------------------------------------- the file
@@ -279,6 +193,11 @@ def bokeh_script() -> str:
 
 def _own(name: str) -> str:
     return resources.files("audio_distance.page").joinpath(name).read_text(encoding="utf-8")
+
+
+def _own_script() -> str:
+    """The scripts of the page as one, which has one digest and shares its names with no other."""
+    return '"use strict";\n(() => {\n' + "".join(map(_own, SCRIPTS)) + "})();\n"
 
 
 def _base64(data: bytes) -> str:
@@ -319,7 +238,9 @@ def _document(
         f"<title>{text(heading)}</title><style>{_own('page.css')}</style></head>\n<body>"
         f'<a class="skip" href="#main">To the comparison</a><header><h1>{text(heading)}</h1>'
         + (f"<p>{text(about)}</p>" if about else "")
-        + f'</header><main id="main">{body}<section><h2>About this page</h2>{items(lines)}</section>'
+        + f'</header><main id="main"><p id="mute" role="status" hidden></p>'
+        "<noscript><p>Drawings, players and the table of files need JavaScript.</p></noscript>"
+        f"{body}<section><h2>About this page</h2>{items(lines)}</section>"
         + (f"<section><h2>Whose sounds these are</h2>{items(credits)}</section>" if credits else "")
         + "</main>\n"
         '<footer id="dock" role="region" aria-label="Player" hidden></footer><div id="tip" hidden></div>\n'

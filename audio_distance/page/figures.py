@@ -12,12 +12,22 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from bokeh.models import BoxSelectTool, ColumnDataSource, FixedTicker, HoverTool, Range1d, TapTool
+from bokeh.models import (
+    BoxAnnotation,
+    BoxSelectTool,
+    ColumnDataSource,
+    FixedTicker,
+    HoverTool,
+    PrintfTickFormatter,
+    Range1d,
+    TapTool,
+)
 from bokeh.plotting import figure
 from numpy.typing import NDArray
 
 from audio_distance.comparison import Comparison
-from audio_distance.page.contents import Curve, Map
+from audio_distance.display import decimals
+from audio_distance.page.contents import JOINED_PAIRS, Curve, Map
 from audio_distance.page.landmarks import Landmark
 
 REFERENCE, CANDIDATE, OTHER = "#0072B2", "#D55E00", "#8A8F98"
@@ -42,15 +52,16 @@ def _figure(name: str, height: int, **given: Any) -> Any:
 
 
 def scale_figure(result: Comparison, landmarks: Sequence[Landmark]) -> Any:
-    """The value with its interval above the landmarks, on one axis; the null's middle 95 % shaded.
+    """The value above the landmarks, each with its interval, on one axis; the null's middle 95 % shaded.
 
     The axis is a signed square root: what matters lies near 0, and a telephone line far from it.
     """
     low, high = result.interval or (result.value, result.value)
-    own = f"this candidate {result.value:.3f}"
-    rows = [(f"{mark.name} {mark.value:.3f}", mark.value) for mark in landmarks]
-    names = [name for name, _ in sorted(rows, key=lambda row: -row[1])] + [own]
-    ends = _root([low, high, 0.0, *(value for _, value in rows)])
+    own = f"this candidate {decimals(result.value)}"
+    rows = sorted(landmarks, key=lambda mark: -mark.value)
+    labels = [f"{mark.name} {decimals(mark.value)}" for mark in rows]
+    names = [*labels, own]
+    ends = _root([low, high, 0.0, *(end for mark in rows for end in (mark.value, *(mark.interval or ())))])
     made = _figure("scale", 110 + 26 * len(names), y_range=names, x_axis_label="distance")
     span = float(np.ptp(ends)) or 1.0
     made.x_range = Range1d(float(ends.min()) - 0.05 * span, float(ends.max()) + 0.08 * span)
@@ -60,10 +71,11 @@ def scale_figure(result: Comparison, landmarks: Sequence[Landmark]) -> Any:
         made.quad(left=[left], right=[right], bottom=[0], top=[len(names)], color=OTHER, alpha=0.22)
     made.segment(x0=[0], x1=[0], y0=[0], y1=[len(names)], color=OTHER, line_dash="dotted")
     if rows:
+        spans = _root([mark.interval or (mark.value, mark.value) for mark in rows])
+        made.segment(x0=spans[:, 0], x1=spans[:, 1], y0=labels, y1=labels, color=REFERENCE, line_width=2)
         made.scatter(
-            x=_root([value for _, value in rows]), y=[name for name, _ in rows],
-            marker="diamond", size=12, color=REFERENCE,
-        )  # fmt: skip
+            x=_root([mark.value for mark in rows]), y=labels, marker="diamond", size=12, color=REFERENCE
+        )
     left, right, middle = _root([low, high, result.value])
     made.segment(x0=[left], x1=[right], y0=[own], y1=[own], color=CANDIDATE, line_width=4)
     made.scatter(x=[middle], y=[own], marker="triangle", size=14, color=CANDIDATE)
@@ -104,8 +116,13 @@ def null_figure(result: Comparison) -> Any:
     return made
 
 
-def map_figure(found: Map, reference: int, positions: Sequence[int]) -> Any:
-    """A point a file. ``positions`` are those of the page's sounds; selecting is left to the page."""
+def map_figure(
+    found: Map, reference: int, positions: Sequence[int], *, pairs: Sequence[tuple[int, int]] = ()
+) -> Any:
+    """A point a file, and a line a pair. ``positions`` are those of the page's sounds.
+
+    What is selected is left to the page, and where the box is that the keyboard moves.
+    """
     made = _figure(
         "map",
         430,
@@ -135,12 +152,18 @@ def map_figure(found: Map, reference: int, positions: Sequence[int]) -> Any:
         x=found.places[alone, 0], y=found.places[alone, 1], marker="circle", size=2 * size, fill_color=None,
         line_color=np.where(side[alone], CANDIDATE, REFERENCE).tolist(), line_width=1.5, line_dash="dashed",
     )  # fmt: skip
+    if 0 < len(pairs) <= JOINED_PAIRS:
+        (x0, y0), (x1, y1) = (found.places[[pair[side] for pair in pairs]].T for side in (0, 1))
+        made.segment(x0=x0, y0=y0, x1=x1, y1=y1, color=OTHER, alpha=0.6)
     points = made.scatter(
         x="x", y="y", source=source, marker="marker", color="colour", size=size, alpha=0.75,
         nonselection_alpha=0.15, name="points",
     )  # fmt: skip
     brush, tap = BoxSelectTool(renderers=[points]), TapTool(renderers=[points])
     made.add_tools(brush, tap, HoverTool(renderers=[points], tooltips=None))
+    box: dict[str, Any] = {"left": 0, "right": 0, "top": 0, "bottom": 0, "visible": False}
+    box |= {"fill_color": OTHER, "fill_alpha": 0.15, "line_color": OTHER, "line_dash": "dashed"}
+    made.add_layout(BoxAnnotation(name="box", line_width=2, **box))
     made.toolbar.active_drag = brush
     made.toolbar.active_tap = tap
     return made
@@ -176,6 +199,7 @@ def parts_figure(result: Comparison) -> Any:
         left=low + quarter, right=high - quarter, bottom=np.minimum(values, 0), top=np.maximum(values, 0),
         fill_color=CANDIDATE, line_color=None,
     )  # fmt: skip
+    made.yaxis.formatter = PrintfTickFormatter(format="%g")
     _hertz(made)
     return made
 

@@ -2,40 +2,43 @@
 
 Of up to ``FILES`` sounds of the reference, drawn by seed, the first seconds of each, against themselves after
 the fault (as pairs, so that no two files are compared but those of different names). Two halves of the same
-sounds say what no fault measures.
+sounds, dealt many times, say what no fault measures.
 """
 
 from __future__ import annotations
 
 import io
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from audio_distance.distance import distance
+from audio_distance.description import Description
+from audio_distance.distance import compare, describe, distance
 from audio_distance.errors import AudioError
 from audio_distance.features import resample
-from audio_distance.page.clips import CLIP_SECONDS, first_seconds
+from audio_distance.page.clips import CLIP_SECONDS, MP3_RATES, encoded_mp3, first_seconds
 from audio_distance.reading import Reading
 from audio_distance.sources import Source
 from audio_distance.transforms import RATE
 
-FILES, LEAST_FILES = 24, 4
+FILES, LEAST_FILES = 40, 4  # of 5 s each: five seconds of a processor
+DEALS = 40
 LEAST_PEAK, LEAST_SECONDS = 0.01, 0.1  # of a sound that still is one behind a telephone line
 TELEPHONE_RATE = 8000  # Hz
 MP3_KILOBITS = 64
-MP3_RATES = (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000)
 
 Signal = tuple[NDArray[np.float32], int]
 
 
 class Landmark(NamedTuple):
-    """A fault and the value that it has."""
+    """A fault, the value that it has, and a 95 % interval of it (None with fewer than 3 pairs)."""
 
     name: str
     value: float
+    interval: tuple[float, float] | None
 
 
 def landmarks_of(
@@ -55,21 +58,36 @@ def landmarks_of(
     if len(sounds) < LEAST_FILES:
         return ()
     target = min(common, RATE)
-    plain = [_at(sound, target) for sound in sounds]
     quiet = Reading(workers=1, progress=False)
-    found = [("two samples of it", distance(plain[0::2], plain[1::2], paired=False, reading=quiet))]
-    faults: tuple[tuple[str, Callable[[Signal], Signal]], ...] = (
+    plain = describe([_at(sound, target) for sound in sounds], reading=quiet)
+    found = [_two_samples(plain, rng)]
+    faults: list[tuple[str, Callable[[Signal], Signal]]] = [
         (f"mp3 at {MP3_KILOBITS} kbit/s", _as_mp3),
-        ("8 kHz telephone line", _by_telephone),
         ("noise at 20 dB", lambda sound: _with_noise(sound, rng)),
-    )
+    ]
+    if target > TELEPHONE_RATE:  # else every sound is one behind such a line
+        faults.insert(1, ("8 kHz telephone line", _by_telephone))
     for name, fault in faults:
         spoiled = [_at(fault(sound), target) for sound in sounds]
         try:
-            found.append((name, distance(plain, spoiled, paired=True, reading=quiet)))
+            result = compare(plain, spoiled, paired=True, permutations=99, reading=quiet)
         except AudioError:  # nothing is left of a sound behind the fault: no mark then
             continue
-    return tuple(Landmark(name, value) for name, value in found)
+        found.append(Landmark(name, result.value, result.interval))
+    return tuple(found)
+
+
+def _two_samples(plain: Description, rng: np.random.Generator) -> Landmark:
+    """Halves of the sounds, dealt ``DEALS`` times: the mean, and the middle 95 %."""
+    values = []
+    for _ in range(DEALS):
+        order = rng.permutation(len(plain))
+        halves = [
+            replace(plain, sounds=tuple(plain.sounds[i] for i in half)) for half in (order[::2], order[1::2])
+        ]
+        values.append(distance(*halves, paired=False))
+    low, high = np.quantile(values, [0.025, 0.975])
+    return Landmark("two samples of it", float(np.mean(values)), (float(low), float(high)))
 
 
 def _at(sound: Signal, rate: int) -> Signal:
@@ -93,11 +111,6 @@ def _as_mp3(sound: Signal) -> Signal:
 
     rate = min(MP3_RATES, key=lambda known: abs(known - sound[1]))
     samples, _ = _at(sound, rate)
-    low, high = (32, 320) if rate >= 32_000 else (8, 160) if rate >= 16_000 else (8, 64)
-    file = io.BytesIO()
-    level = (high - MP3_KILOBITS) / (high - low)  # as libsndfile maps it
-    form = {"format": "MP3", "subtype": "MPEG_LAYER_III", "bitrate_mode": "CONSTANT"}
-    soundfile.write(file, samples, rate, compression_level=level, **form)
-    file.seek(0)
+    file = io.BytesIO(encoded_mp3(samples, rate, kilobits=MP3_KILOBITS))
     decoded, _ = soundfile.read(file, dtype="float32")
     return _at((decoded, rate), sound[1])

@@ -12,11 +12,11 @@ import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 
 from audio_distance.comparison import Comparison, interval_text, p_text
-from audio_distance.display import sentence
+from audio_distance.display import decimals, sentence
 from audio_distance.distance import difference
 from audio_distance.output import printable
-from audio_distance.page.contents import Map
-from audio_distance.page.landmarks import FILES, Landmark
+from audio_distance.page.contents import JOINED_PAIRS, Map
+from audio_distance.page.landmarks import DEALS, FILES, Landmark
 
 Rows = Iterable[Sequence[str]]
 
@@ -77,7 +77,7 @@ def ranking(results: Mapping[str, Comparison]) -> str:
         if place and r.interval is not None and above.interval is not None:
             gap = difference(r, above)
             told = f"{'farther' if gap.p_value <= 0.05 else 'cannot be told'} (p = {gap.p_value:.2g})"
-        rows.append((name, f"{r.value:.3f}", interval_text(r.interval), p_text(r), r.verdict, told))
+        rows.append((name, decimals(r.value), interval_text(r.interval), p_text(r), r.verdict, told))
     head = ("candidate", "distance", "95 % interval", "p", "verdict", "from the one above")
     return (
         f"<section><h2>Candidates</h2>{table('The nearest first', head, rows)}"
@@ -91,16 +91,17 @@ def panel(
     result: Comparison,
     *,
     found: Map,
+    pairs: int,
     landmarks: Sequence[Landmark],
     apart: Rows,
     groups: Rows,
 ) -> str:
     """All sections of one candidate.
 
-    ``apart`` are rows of what is no part of the distance; ``groups`` of a group and its contribution, none
-    where the files are the units.
+    ``pairs`` is how many there are; ``apart`` are rows of what is no part of the distance; ``groups`` of a
+    group and its contribution, none where the files are the units.
     """
-    views = [(view, f"{value:.3f}") for view, value in result.views.items()]
+    views = [(view, decimals(value)) for view, value in result.views.items()]
     by_frequency = (
         "<h3>By frequency</h3>"
         + drawing(f"{key}-curve", "Level of the candidate minus the reference, by frequency")
@@ -111,7 +112,7 @@ def panel(
     return (
         f'<div class="panel" id="{key}">'
         f"<section><h2>Verdict</h2>{_verdict(key, name, result, landmarks)}</section>"
-        f"<section><h2>Map</h2>{_map(key, found)}</section>"
+        f"<section><h2>Map</h2>{_map(key, found, pairs)}</section>"
         f"<section><h2>What differs</h2>{table('View by view', ('view', 'distance'), views)}"
         + (by_frequency if result.bands else "")
         + table("Apart from the distance, candidate minus reference", ("", "difference", "95 %"), apart)
@@ -129,7 +130,9 @@ def panel(
 def _verdict(key: str, name: str, result: Comparison, landmarks: Sequence[Landmark]) -> str:
     r, kind = result, "" if result.exact else "random "
     words = sentence(name, r, interval=interval_text(r.interval), p=p_text(r))
-    marks = "".join(f"; {mark.name} {mark.value:.3f}" for mark in landmarks)
+    marks = "".join(
+        f"; {mark.name} {decimals(mark.value)} ({interval_text(mark.interval)})" for mark in landmarks
+    )
     counted = (
         f"{r.reference.files:,} files of the reference ({r.reference.seconds:,.1f} s), "
         f"{r.candidate.files:,} of the candidate ({r.candidate.seconds:,.1f} s). Two samples of one source "
@@ -138,10 +141,13 @@ def _verdict(key: str, name: str, result: Comparison, landmarks: Sequence[Landma
     return (
         f'<p class="verdict">{text(words)}</p><p>{text(counted)}</p>'
         + items(r.warnings)
-        + drawing(f"{key}-scale", f"Scale: {r.value:.3f}, 95 % interval {interval_text(r.interval)}{marks}")
+        + drawing(
+            f"{key}-scale", f"Scale: {decimals(r.value)}, 95 % interval {interval_text(r.interval)}{marks}"
+        )
         + small(
             (
-                f"Diamonds: files of the reference itself ({FILES} at most) after a fault. "
+                f"Diamonds: files of the reference itself ({FILES} at most) after a fault, with 95 % "
+                f"intervals; two halves of them, dealt {DEALS} times: the mean and the middle 95 %. "
                 if landmarks
                 else ""
             )
@@ -160,15 +166,23 @@ def _verdict(key: str, name: str, result: Comparison, landmarks: Sequence[Landma
     )
 
 
-def _map(key: str, found: Map) -> str:
+def _map(key: str, found: Map, pairs: int) -> str:
     share = 100 * found.explained.sum()
+    joined = "<span>— a pair</span>" if 0 < pairs <= JOINED_PAIRS else ""
+    # An application, for a screen reader would keep the arrow keys to itself.
+    keys = (
+        "Arrow keys move a box over it, plus and minus size the box, Enter goes to the list of what it holds"
+    )
     return (
-        '<p class="legend"><span class="r">● reference</span> <span class="c">▲ candidate</span> '
-        "<span>◌ outlined: no file of the other set is near</span></p>"
-        + drawing(f"{key}-map", "Map of all files; the table of files has the same, with players")
+        '<p class="legend"><span class="reference">● reference</span> '
+        '<span class="candidate">▲ candidate</span> '
+        f"<span>◌ outlined: no file of the other set is near</span> {joined}</p>"
+        f'<div class="drawing" id="{key}-map" role="application" tabindex="0" aria-roledescription="map" '
+        f'aria-label="Map of all files. {keys}. The table of files has the same."></div>'
         + small(
             f"Principal components of the embedding of all files ({share:.0f} % of the variance). Click a "
-            "point to hear it; drag a box to list what is in it."
+            f"point to hear it; drag a box to list what is in it. By keyboard: {keys[0].lower()}{keys[1:]}."
         )
-        + f'<div class="region" id="{key}-region" aria-live="polite"></div><div id="{key}-alone"></div>'
+        + f'<p class="small" role="status" id="{key}-told"></p>'
+        f'<div class="region" id="{key}-region"></div><div id="{key}-alone"></div>'
     )

@@ -54,6 +54,7 @@ SEEDS = 3  # of every model; half an hour each
 MARGIN = "5%"  # of the mean of the baseline: the worsening that is tolerated
 BANDS = (32, 64, 128)  # mel bands whose loss is measured; the models have 64
 LISTEN = 4  # best and worst samples that are kept
+EXAMPLES = 40  # and so many as they come, for a page to listen to
 AUDIO = results.FOLDER / "autoencoders"
 
 
@@ -93,7 +94,7 @@ def run(*, runs: str = "runs", workers: int = -1, seeds: int = SEEDS) -> dict:
         faults                fault -> values by seed and the verdict against ``BASE``, all together and
                               ``alone``
         best, listen          the model with the nearest samples; its nearest and farthest sounds, kept as
-                              FLAC
+                              FLAC, as are the first ``EXAMPLES`` under ``samples``
         pictures, latents     what notebook 07 draws; ``unseen``: a speaker that a model does not know
 
     Raises
@@ -315,7 +316,9 @@ def _listen(name: str, runs: str, data: Split) -> list[dict]:
     )
     labels = Autoencoder.load(place / MODEL).draw_labels(len(paths), seed=0)
     shutil.rmtree(AUDIO, ignore_errors=True)  # a sound of an earlier measurement must not stay
-    AUDIO.mkdir(parents=True)
+    (AUDIO / "samples").mkdir(parents=True)
+    for path in paths[:EXAMPLES]:
+        shutil.copy(path, AUDIO / "samples")
     kept = []
     # ``units`` are sorted by their contribution to the value, the farthest first.
     for kind, units in (("nearest", apart.units[: -LISTEN - 1 : -1]), ("farthest", apart.units[:LISTEN])):

@@ -22,7 +22,7 @@ from study import datasets, results
 RATE = 8000
 MODELS = ("simple", "residual", "vector_quantised")  # all five train in test_models.py
 SIZES = {"n_fft": 256, "hop_length": 64, "mels": 24, "width": 4, "codes": 16, "batch": 8, "iterations": 2}
-DRAWN = [name for name, (result, _) in FIGURES.items() if result == "autoencoders"]
+DRAWN = [draw for draw, *sources in FIGURES.values() if sources == ["autoencoders"]]
 
 
 def tones():
@@ -66,13 +66,14 @@ def measured(tmp_path_factory):
             judging, "Classifier", functools.partial(Classifier, mels=24, width=4, steps=60, batch=16)
         )
         content = autoencoders.run(runs=str(folder / "runs"), seeds=2, workers=1)
-        kept = {path.name for path in (folder / "audio").iterdir()}
+        kept = {path.name for path in (folder / "audio").glob("*.flac")}
+        examples = len(list((folder / "audio" / "samples").iterdir()))
         made = {path.name for path in (folder / "runs").iterdir() if not path.name.startswith(".")}
-    return json.loads(json.dumps(results.plain(content))), kept, made
+    return json.loads(json.dumps(results.plain(content))), kept, examples, made
 
 
 def test_every_rung_is_measured(measured):
-    content, kept, made = measured
+    content, kept, examples, made = measured
     assert set(content["models"]) == set(MODELS) and set(content["faults"]) == set(autoencoders.FAULTS)
     for row in content["models"].values():
         assert len(row["samples"]["values"]) == len(row["reconstructions"]["values"]) == 2
@@ -80,18 +81,19 @@ def test_every_rung_is_measured(measured):
         assert [point[0] for point in row["curves"][0]] == [0, 4]
     assert set(content["ceiling"]) == {"linear", *autoencoders.INVERSIONS}
     assert kept == {row["file"] for row in content["listen"]} and len(kept) == 2 * autoencoders.LISTEN
+    assert examples == 20  # all that were made
     assert len(made) == len(MODELS) + len(autoencoders.FAULTS) + 1  # and the unseen speaker
 
 
 def test_the_floor_is_below_the_ceiling_and_the_ceiling_below_the_models(measured):
-    content, _, _ = measured
+    content, *_ = measured
     assert content["floor"]["value"] < content["ceiling"]["linear"]["value"]
     for name in ("linear", "regression"):
         assert content["ceiling"][name]["value"] < content["models"]["simple"]["reconstructions"]["mean"]
 
 
 def test_the_recogniser_knows_real_tones_and_counts_all(measured):
-    content, _, _ = measured
+    content, *_ = measured
     assert content["recognised"]["real"]["right"] >= 0.9  # three pitches an octave apart
     for row in (content["recognised"]["real"], content["models"]["residual"]["recognised"]["samples"][0]):
         assert np.sum(row["cells"]) == row["count"] == 20
@@ -99,15 +101,15 @@ def test_the_recogniser_knows_real_tones_and_counts_all(measured):
 
 
 def test_the_unseen_speaker_was_not_trained_on(measured):
-    content, _, _ = measured
+    content, *_ = measured
     assert content["unseen"]["speaker"] in {"a", "b", "c"}
     assert sum(content["unseen"]["files"]) == 72
 
 
 def test_it_is_drawn(measured):
-    content, _, _ = measured
-    for name in DRAWN:
-        FIGURES[name][1](content)
+    content, *_ = measured
+    for draw in DRAWN:
+        draw(content)
     assert len(tables.ladder(content)) == 5 + 2 * len(MODELS)
     assert len(tables.recognised(content)) == 2 + 2 * len(MODELS)
     assert list(tables.faults(content).index) == [name.replace("_", " ") for name in autoencoders.FAULTS]

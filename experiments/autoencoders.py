@@ -94,7 +94,7 @@ def run(*, runs: str = "runs", workers: int = -1, seeds: int = SEEDS) -> dict:
         faults                fault -> values by seed and the verdict against ``BASE``, all together and
                               ``alone``
         best, listen          the model with the nearest samples; its nearest and farthest sounds, kept as
-                              FLAC
+                              FLAC, as are the first ``SAMPLES`` under ``samples``
         pictures, latents     what notebook 07 draws; ``unseen``: a speaker that a model does not know
 
     Raises

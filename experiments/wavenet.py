@@ -2,7 +2,8 @@
 
 On spoken digits: the network as it is shipped and one that is told the digit, several seeds each; shorter
 contexts; temperatures; planted faults. All from the 2,000 recordings that the autoencoders learn from, judged
-with the same 300 held-out ones. On songs of three games: longer training, a wider context, the label.
+with the same 300 held-out ones, so that both stand in one ladder. On songs of three games: longer training, a
+wider context, the label.
 
 Conventions
     bits           a sample, of what is held out: 300 validation recordings of digits, or whole songs, every
@@ -26,7 +27,6 @@ from pathlib import Path
 
 import numpy as np
 import soundfile
-import torch
 from hydra.utils import instantiate
 from joblib import delayed
 from omegaconf import DictConfig
@@ -37,7 +37,6 @@ from ablations.config import load
 from ablations.run import MODEL
 from ablations.splits import Split
 from ablations.statistics import judge, mean_interval
-from experiments.autoencoders import config_of as autoencoder_of
 from models import judging, wavenet
 from models.classifier import Classifier
 from models.predictors import NAMES
@@ -69,7 +68,6 @@ SONGS = {  # of the config wavenet_songs
 }
 TEMPERATURES = (0.7, 0.8, 0.9, 1.0, 1.1)
 FAULT_STEPS = 300  # of the trainings with planted faults, and of one without
-RIVALS = ("vector_quantised",)  # the autoencoder whose samples were the nearest, one seed
 WHITE = {"residual": 64, "gate": 64, "skip": 64, "head": 64, "layers": 3, "blocks": 1, "window": 400}
 SHORTEST = 30.0  # s, of a held-out song: jingles are none
 RECOGNISER = {"seconds": 1.0, "n_fft": 512, "hop_length": 128}
@@ -102,7 +100,6 @@ def run(*, quick: bool = False, runs: str = "runs", workers: int = -1, seeds: in
         config         numbers of recordings, steps, sizes, seeds, margin
         predictors     bits by name, of digits
         floor, ceiling validation recordings as they are, and through mu-law: distance, quality
-        rivals         autoencoders: ``reconstructions`` and ``samples``, one seed
         networks       variant -> ``bits``, ``distance`` (values by seed, mean, interval), ``curves`` of
                        (step, distance, bits), ``views``, ``quality``, ``recognised`` of seed 0
         verdicts       of the gate on the network that is told the digit: by distance, by bits
@@ -125,8 +122,7 @@ def run(*, quick: bool = False, runs: str = "runs", workers: int = -1, seeds: in
     }
     faults = {fault: config_of("wavenet_judged", _fault(fault), **where) for fault in FAULTS}
     songs = {name: config_of("wavenet_songs", (*_songs(), *more), **where) for name, more in SONGS.items()}
-    rivals = {} if quick else {name: autoencoder_of(f"vae_{name}", 0, runs=runs) for name in RIVALS}
-    configs = [part for table in (songs, digits, contexts, faults, rivals) for part in table.values()]
+    configs = [part for table in (songs, digits, contexts, faults) for part in table.values()]
     gate.in_parallel([delayed(gate.run)(config) for config in configs], workers=workers, what="runs")
 
     base = digits[BASE, 0]
@@ -140,7 +136,6 @@ def run(*, quick: bool = False, runs: str = "runs", workers: int = -1, seeds: in
         kind: judging.recognised(sounds, recognisers, rate=data.rate, labels=data.validation_labels)
         for kind, sounds in (("real", data.validation), ("mu-law", back))
     }
-    found["rivals"] = {name: _rival(config, data, recognisers) for name, config in rivals.items()}
     found["networks"] = {
         name: _network([digits[name, seed] for seed in range(seeds)], data, recognisers) for name in VARIANTS
     }
@@ -226,24 +221,6 @@ def _judged(data: Split, sounds: Sequence[np.ndarray]) -> dict:
 
 
 # ------------------------------------------------------------------------------------------- digits
-
-
-def _rival(config, data: Split, recognisers: Mapping[str, Classifier]) -> dict:
-    """An autoencoder's reconstructions of the validation recordings, and its samples."""
-    from models.autoencoder import Autoencoder
-
-    torch.set_num_threads(1)
-    model = Autoencoder.load(gate.find(config) / MODEL)
-    sounds = {"samples": _sounds(config), "reconstructions": model.reconstruct(data.validation, data.rate)}
-    labels = {
-        "samples": model.draw_labels(config.generate, seed=0) if model.is_conditional else None,
-        "reconstructions": data.validation_labels,
-    }
-    return {
-        kind: _judged(data, made)
-        | {"recognised": judging.recognised(made, recognisers, rate=data.rate, labels=labels[kind])}
-        for kind, made in sounds.items()
-    } | {"minutes": _metrics(config)["seconds"] / 60}
 
 
 def _network(configs: Sequence, data: Split, recognisers: Mapping[str, Classifier]) -> dict:

@@ -210,9 +210,9 @@ def render(results: Mapping[str, Mapping], page: Path = REPORT) -> str:
 
 
 def draw(results: Mapping[str, Mapping]) -> list[Path]:
-    """Save the figure of every result that has one, under ``figures/``; return their paths."""
+    """Save every figure whose results are all there, under ``figures/``; return their paths."""
     return [
-        style.save(figure(results[source]), name)
-        for name, (source, figure) in FIGURES.items()
-        if source in results
+        style.save(figure(*(results[source] for source in sources)), name)
+        for name, (figure, *sources) in FIGURES.items()
+        if all(source in results for source in sources)
     ]

@@ -22,7 +22,7 @@ from study import datasets, results
 RATE = 8000
 MODELS = ("simple", "residual", "vector_quantised")  # all five train in test_models.py
 SIZES = {"n_fft": 256, "hop_length": 64, "mels": 24, "width": 4, "codes": 16, "batch": 8, "iterations": 2}
-DRAWN = [name for name, (result, _) in FIGURES.items() if result == "autoencoders"]
+DRAWN = [draw for draw, *sources in FIGURES.values() if sources == ["autoencoders"]]
 
 
 def tones():
@@ -86,14 +86,14 @@ def test_every_rung_is_measured(measured):
 
 
 def test_the_floor_is_below_the_ceiling_and_the_ceiling_below_the_models(measured):
-    content, _, _ = measured
+    content, *_ = measured
     assert content["floor"]["value"] < content["ceiling"]["linear"]["value"]
     for name in ("linear", "regression"):
         assert content["ceiling"][name]["value"] < content["models"]["simple"]["reconstructions"]["mean"]
 
 
 def test_the_recogniser_knows_real_tones_and_counts_all(measured):
-    content, _, _ = measured
+    content, *_ = measured
     assert content["recognised"]["real"]["right"] >= 0.9  # three pitches an octave apart
     for row in (content["recognised"]["real"], content["models"]["residual"]["recognised"]["samples"][0]):
         assert np.sum(row["cells"]) == row["count"] == 20
@@ -101,15 +101,15 @@ def test_the_recogniser_knows_real_tones_and_counts_all(measured):
 
 
 def test_the_unseen_speaker_was_not_trained_on(measured):
-    content, _, _ = measured
+    content, *_ = measured
     assert content["unseen"]["speaker"] in {"a", "b", "c"}
     assert sum(content["unseen"]["files"]) == 72
 
 
 def test_it_is_drawn(measured):
-    content, _, _ = measured
-    for name in DRAWN:
-        FIGURES[name][1](content)
+    content, *_ = measured
+    for draw in DRAWN:
+        draw(content)
     assert len(tables.ladder(content)) == 5 + 2 * len(MODELS)
     assert len(tables.recognised(content)) == 2 + 2 * len(MODELS)
     assert list(tables.faults(content).index) == [name.replace("_", " ") for name in autoencoders.FAULTS]

@@ -19,7 +19,7 @@ from report import tables
 from report.figures.index import FIGURES
 from study import datasets, results
 
-DRAWN = [name for name, (result, _) in FIGURES.items() if result == "wavenet"]
+DRAWN = [draw for draw, *sources in FIGURES.values() if sources == ["wavenet"]]
 
 
 @pytest.fixture(scope="module")
@@ -90,8 +90,16 @@ def test_sounds_are_kept(measured):
 
 def test_it_is_drawn(measured):
     content, _ = measured
-    for name in DRAWN:
-        FIGURES[name][1](content)
+    for draw in DRAWN:
+        draw(content)
+    autoencoders = results.read("autoencoders")
+    rungs = 2 + len(wavenet.VARIANTS)
+    both = 2 * len(autoencoders["models"])
+    for recipe, models in ((autoencoders["header"]["recipe"], both), ("another", 0)):
+        table = tables.wavenet_ladder(content | {"header": {"recipe": recipe}}, autoencoders)
+        assert len(table) == rungs + models  # of another recipe, distances are not side by side
+    draw, *_ = FIGURES["wavenet_ladder"]
+    draw(content | {"header": {"recipe": recipe}}, autoencoders)
     assert len(tables.wavenet_faults(content)) == len(content["faults"])
     assert len(tables.bits_of_songs(content)) == len(content["predictors"]) + len(wavenet.SONGS)
     assert wavenet.summary(content).startswith("digits, bits: uniform 8.00")

@@ -223,8 +223,8 @@ def test_a_result_made_again_is_written_only_if_it_says_something_else(tmp_path,
 
 @pytest.mark.parametrize("name", FIGURES)
 def test_figures_draw_from_results_alone(committed, name):
-    result, draw = FIGURES[name]
-    figure = draw(committed[result])
+    draw, *sources = FIGURES[name]
+    figure = draw(*(committed[source] for source in sources))
     width, _ = figure.get_size_inches()
     assert width == style.WIDTH
     assert figure.get_suptitle()
@@ -235,16 +235,23 @@ def test_figures_draw_from_results_alone(committed, name):
 @pytest.mark.parametrize("name", FIGURES)
 def test_nothing_of_a_figure_is_cut_off(committed, name):
     """All that is drawn lies within the page: the layout makes room for labels, not for titles and notes."""
-    result, draw = FIGURES[name]
-    figure = draw(committed[result])
+    draw, *sources = FIGURES[name]
+    figure = draw(*(committed[source] for source in sources))
     renderer = FigureCanvasAgg(figure).get_renderer()
     figure.draw(renderer)  # which lays it out
     drawn, (width, height) = figure.get_tightbbox(renderer), figure.get_size_inches()
     assert min(drawn.x0, drawn.y0, width - drawn.x1, height - drawn.y1) >= -0.01  # inches: a pixel
 
 
+def test_the_two_ladders_stand_on_one_floor(committed):
+    """The WaveNets are judged with the recordings of the autoencoders: rungs of both can be compared."""
+    wavenet, autoencoders = committed["wavenet"], committed["autoencoders"]
+    assert wavenet["floor"]["value"] == pytest.approx(autoencoders["floor"]["value"], rel=1e-3)
+    assert wavenet["header"]["recipe"] == autoencoders["header"]["recipe"]
+
+
 def test_style_is_local_and_a_figure_made_twice_is_the_same_file(committed):
-    result, draw = FIGURES["challenge"]
+    draw, result = FIGURES["challenge"]
     with rc_context({"font.size": 23, "axes.spines.top": True, "font.family": "monospace"}):
         before = dict(rcParams)
         first = style.png(draw(committed[result]))

@@ -25,31 +25,32 @@ from report.figures.style import (
     words,
 )
 from report.numbers import num
+from report.tables.wavenet import models_of_one_recipe
 
 NETWORKS = {"unconditional": ("told nothing", BLUE, "o"), "conditional": ("told the digit", ORANGE, "^")}
 LINES = {"scaled": "fixed linear predictor", "adaptive": "adaptive linear predictor"}
 
 
 @styled
-def wavenet_ladder(results: Mapping) -> Figure:
+def wavenet_ladder(results: Mapping, autoencoders: Mapping) -> Figure:
     """From recordings down to samples, WaveNets beside autoencoders: distance to the same recordings.
 
     A row a rung; along x the distance, no unit, linear below .01 and logarithmic above. Bars are 95 %: over
-    seeds, drawn as strokes, for WaveNets, over files for all else. Dotted: the way through 256 codes.
+    seeds, drawn as strokes, for networks, over files for recordings. Dotted: the way through 256 codes.
 
-    Reads ``floor``, ``ceiling``, ``rivals`` (value, interval) and ``networks``: ``distance`` (mean, interval,
-    values).
+    Reads ``floor``, ``ceiling`` (value, interval) and ``networks``: ``distance`` (mean, interval, values); of
+    the ``autoencoders`` what ``autoencoders.ladder`` reads.
     """
     figure, axes = new_figure(
-        3.6, "Drawn code by code, sounds come nearer than an autoencoder's samples, not than its copies"
+        5.6, "Drawn code by code, sounds come nearer than an autoencoder's samples, not than its copies"
     )
     rungs = [
         ("recordings (floor)", results["floor"], BLACK, "D"),
         ("through 256 codes", results["ceiling"], DARK_GREY, "s"),
     ]
-    for kind, colour in (("reconstructions", GREEN), ("samples", GREEN)):
-        for name, row in results["rivals"].items():
-            rungs.append((f"{words(name)} autoencoder: {kind}", row[kind], colour, "v"))
+    for kind, marker in (("reconstructions", "<"), ("samples", "v")):
+        for name, row in models_of_one_recipe(results, autoencoders).items():
+            rungs.append((f"{words(name)} autoencoder: {kind}", row[kind], GREEN, marker))
     for name, (title, colour, marker) in NETWORKS.items():
         rungs.append((f"WaveNet, {title}: samples", results["networks"][name]["distance"], colour, marker))
     axes.grid(axis="x", color="#EEEEEE")

@@ -31,27 +31,36 @@ FAULTS = {
 NETWORKS = {"unconditional": "WaveNet", "conditional": "WaveNet, told the digit"}
 
 
-def wavenet_ladder(wavenet: Mapping) -> pd.DataFrame:
+def wavenet_ladder(wavenet: Mapping, autoencoders: Mapping) -> pd.DataFrame:
     """From recordings to samples: distance with interval, coverage, and digits recognised.
 
-    Intervals of networks are over seeds, of all else over files. Who was not told a digit has no answer:
-    then the share that the recogniser is sure of.
+    ``autoencoders``: of results/autoencoders.json, judged with the same recordings by the same functions;
+    what another version of the recipe measured is no rung of this ladder. Intervals of networks are over
+    seeds, of recordings over files; words are of seed 0. Who was not told a digit has no answer: then the
+    share that the recogniser is sure of.
     """
     rows = [
         _rung("recordings", wavenet["floor"], wavenet["recognised"]["real"]),
         _rung("through 256 codes", wavenet["ceiling"], wavenet["recognised"]["mu-law"]),
     ]
     rows += [
-        _rung(f"{words(name)} autoencoder: {kind}", row[kind], row[kind]["recognised"])
-        for kind in ("reconstructions", "samples")
-        for name, row in wavenet["rivals"].items()
-    ]
-    for name, row in wavenet["networks"].items():
-        told = {"distance": mean_text(row["distance"], 4), "coverage": percent(row["quality"]["coverage"])}
-        rows.append(
-            {"": f"{NETWORKS[name]}: samples", **told, "digits recognised": _heard(row["recognised"])}
+        _trained(
+            f"{words(name)} autoencoder: {kind}", row[kind], row["quality"][kind], row["recognised"][kind][0]
         )
+        for kind in ("reconstructions", "samples")
+        for name, row in models_of_one_recipe(wavenet, autoencoders).items()
+    ]
+    rows += [
+        _trained(f"{NETWORKS[name]}: samples", row["distance"], row["quality"], row["recognised"])
+        for name, row in wavenet["networks"].items()
+    ]
     return table_of(rows)
+
+
+def models_of_one_recipe(wavenet: Mapping, autoencoders: Mapping) -> Mapping:
+    """The autoencoders that can stand beside the WaveNets; none where another recipe has judged them."""
+    one = {results["header"]["recipe"] for results in (wavenet, autoencoders)}
+    return autoencoders["models"] if len(one) == 1 else {}
 
 
 def _rung(name: str, row: Mapping, heard: Mapping) -> dict:
@@ -59,6 +68,15 @@ def _rung(name: str, row: Mapping, heard: Mapping) -> dict:
         "": name,
         "distance": f"{num(row['value'], 4)} ({interval(row['interval'], 4)})",
         "coverage": percent(row["quality"]["coverage"]),
+        "digits recognised": _heard(heard),
+    }
+
+
+def _trained(name: str, distance: Mapping, quality: Mapping, heard: Mapping) -> dict:
+    return {
+        "": name,
+        "distance": mean_text(distance, 4),
+        "coverage": percent(quality["coverage"]),
         "digits recognised": _heard(heard),
     }
 

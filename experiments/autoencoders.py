@@ -44,13 +44,13 @@ from study.pictures import picture
 
 DATA = ("digits",)
 NEEDS = ("PyTorch", "Hydra")
-TAKES = "an hour and a half"
+TAKES = "half an hour"
 
 MODELS = ("simple", "residual", "hierarchical", "vector_quantised", "waveform")
 BASE = "simple"
 FAULTS = ("truncated", "stretched", "not_denormalised", "untrained", "loss_twice")
 IN_THE_SPECTROGRAM = FAULTS[:3]  # the others lie in the training
-SEEDS = 3  # of every model; half an hour each
+SEEDS = 3  # of every model; ten minutes each
 MARGIN = "5%"  # of the mean of the baseline: the worsening that is tolerated
 BANDS = (32, 64, 128)  # mel bands whose loss is measured; the models have 64
 LISTEN = 4  # best and worst samples that are kept

@@ -52,7 +52,7 @@ def ladder(results: Mapping) -> Figure:
     Reads ``floor``, ``ceiling`` (value, interval) and ``models``: ``reconstructions`` and ``samples`` (mean,
     interval, and ``values``, (seeds,)).
     """
-    figure, axes = new_figure(6.6, "What the way back loses is little beside what the models lose")
+    figure, axes = new_figure(6.6, "The way back from a spectrogram loses less than any model does")
     rungs = {"recordings (floor)": (results["floor"], BLACK, "D")}
     for name, trip in results["ceiling"].items():
         rungs[f"round trip, {CEILINGS[name]}"] = (trip, DARK_GREY, "s")

@@ -42,7 +42,7 @@ def wavenet_ladder(results: Mapping, autoencoders: Mapping) -> Figure:
     the ``autoencoders`` what ``autoencoders.ladder`` reads.
     """
     figure, axes = new_figure(
-        5.6, "Drawn code by code, sounds come nearer than an autoencoder's samples, not than its copies"
+        5.6, "Drawn code by code, sounds come nearer than samples of any autoencoder here"
     )
     rungs = [
         ("recordings (floor)", results["floor"], BLACK, "D"),

@@ -222,7 +222,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m ablations compare",
         description="Is a model worse than the baseline? Each side is all seeds of a name.",
-        epilog="exit codes: 0 better or no worse, 1 worse, 2 undecided or an error",
+        epilog="exit codes: 0 better or no worse, 1 worse, 3 undecided, 2 wrong use or damaged runs",
     )
     parser.add_argument("baseline", help="folder of runs, or its name below --runs")
     parser.add_argument("candidate", nargs="+", help="the same; several are corrected for their number")
@@ -244,7 +244,7 @@ def _parser() -> argparse.ArgumentParser:
 def main(arguments: Sequence[str]) -> int:
     """Print a line a candidate; the exit code is the worst of theirs: worse, then undecided.
 
-    0 better or no worse, 1 worse, 2 undecided. Seeds that only one side has are named on stderr: a pair that
+    0 better or no worse, 1 worse, 3 undecided. Seeds that only one side has are named on stderr: a pair that
     is left out may be one that failed. ``RunError`` and ValueError are told by ``ablations.command``.
     """
     parser = _parser()

@@ -36,6 +36,7 @@ ALPHA = 0.05  # significance level: share of false verdicts that is accepted
 POWER = 0.8  # Cohen's convention
 MOST_SEEDS = 10_000  # more than anybody trains
 TESTS = ("t", "permutation")
+EXIT_CODES = {"better": 0, "no worse": 0, "worse": 1, "undecided": 3}  # 2 is for wrong use
 PERMUTATIONS = 9_999  # where there are more rearrangements than that
 
 
@@ -60,8 +61,8 @@ class Verdict:
 
     @property
     def exit_code(self) -> int:
-        """0: better or no worse; 1: worse; 2: undecided."""
-        return {"better": 0, "no worse": 0, "worse": 1, "undecided": 2}[self.verdict]
+        """0: better or no worse; 1: worse; 3: undecided."""
+        return EXIT_CODES[self.verdict]
 
     @property
     def more(self) -> int | None:

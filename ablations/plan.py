@@ -18,7 +18,7 @@ from scipy import stats
 
 from ablations.compare import RunSet, absolute, add_run_options, load
 from ablations.run import read
-from ablations.statistics import ALPHA, POWER, power, seeds_needed, smallest_p
+from ablations.seeds import ALPHA, POWER, power, seeds_needed, smallest_p
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,8 @@ from joblib import Parallel, delayed
 from scipy import stats
 from tqdm import tqdm
 
-from ablations.statistics import ALPHA, POWER, judge, judge_each, seeds_needed
+from ablations.seeds import ALPHA, POWER, seeds_needed
+from ablations.statistics import judge, judge_each
 from study.sources import seeded
 
 DATA = ()

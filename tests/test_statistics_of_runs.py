@@ -10,16 +10,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from ablations.statistics import (
-    Verdict,
-    holm,
-    judge,
-    judge_each,
-    power,
-    seeds_needed,
-    smallest_p,
-    spent,
-)
+from ablations.seeds import power, seeds_needed, smallest_p
+from ablations.statistics import Verdict, holm, judge, judge_each, spent
 from experiments import calibration
 
 values = st.lists(st.floats(-1e3, 1e3), min_size=2, max_size=8)

@@ -17,17 +17,8 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from scipy import integrate, optimize, stats
 
-from ablations.statistics import (
-    Verdict,
-    holm,
-    judge,
-    judge_each,
-    mean_interval,
-    power,
-    seeds_needed,
-    smallest_p,
-    spent,
-)
+from ablations.seeds import power, seeds_needed, smallest_p
+from ablations.statistics import Verdict, holm, judge, judge_each, mean_interval, spent
 
 ALPHA, CHANCE, MOST = 0.05, 0.8, 10_000  # what the gate promises; on purpose not imported from it
 KINDS = pytest.mark.parametrize("paired", [True, False], ids=["paired", "unpaired"])

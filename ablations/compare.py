@@ -149,12 +149,17 @@ def compare_family(
         }
         for c in candidates
     }
-    where = {
-        c.name: {"envelope": found}
-        for c in candidates
-        if (found := family.frequencies(baseline.bands, c.bands, worse=alone[c.name]["envelope"].effect > 0))
-    }
+    where = {c.name: _where(baseline, c, alone[c.name], paired) for c in candidates}
     return family.judged_together(alone, where)
+
+
+def _where(baseline: Runs, candidate: Runs, members: Mapping[str, Verdict], paired: bool) -> dict[str, str]:
+    """Frequencies at which the envelope differs most; {} where the runs do not tell."""
+    seeds = [set(side.distance.values) for side in (baseline, candidate)]
+    seeds = [seeds[0] & seeds[1]] * 2 if paired else seeds
+    bands = [side.mean_bands(own) for side, own in zip((baseline, candidate), seeds, strict=True)]
+    found = family.frequencies(*bands, worse=members["envelope"].effect > 0)
+    return {"envelope": found} if found else {}
 
 
 def _paired(baseline: RunSet, candidates: Sequence[RunSet], paired: bool | None) -> bool:

@@ -197,11 +197,11 @@ def _overall(members: Mapping[str, Verdict]) -> str:
 def amounts(amount: float, share: float) -> dict[str, float]:
     """A margin, or a floor, for every metric, from ``amount`` of the distance and ``share`` of files.
 
-    A view may worsen by what would move the distance, their mean, by ``amount`` if it were alone: three times
-    that. Coverage and density count files, 1 where nothing is lost or unlikely, and may lose ``share``.
+    The views are in the distance's unit and have its margin: a share of their own mean would be next to
+    nothing for a view that is almost 0. Coverage and density count files, 1 where nothing is lost or
+    unlikely, and may lose ``share``.
     """
-    views = dict.fromkeys(VIEWS, len(VIEWS) * amount)
-    return {"distance": amount, **views, **dict.fromkeys(HIGHER_IS_BETTER, share)}
+    return dict.fromkeys(("distance", *VIEWS), amount) | dict.fromkeys(HIGHER_IS_BETTER, share)
 
 
 def frequencies(baseline: Mapping[str, float], candidate: Mapping[str, float], *, worse: bool) -> str:

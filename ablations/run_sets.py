@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -38,7 +38,7 @@ class Runs:
     """The replicates of one model by every metric of the family."""
 
     sides: dict[str, RunSet]  # metric -> values by seed
-    bands: dict[str, float]  # frequencies -> share in the envelope, mean over seeds
+    bands: dict[int, dict[str, float]] = field(default_factory=dict)  # seed -> frequencies -> of the envelope
 
     @property
     def distance(self) -> RunSet:
@@ -47,6 +47,19 @@ class Runs:
     @property
     def name(self) -> str:
         return self.distance.name
+
+    def of_seeds(self, seeds: Iterable[int]) -> Runs:
+        """These seeds alone."""
+        sides = {
+            metric: replace(side, values={seed: side.values[seed] for seed in seeds})
+            for metric, side in self.sides.items()
+        }
+        return replace(self, sides=sides)
+
+    def mean_bands(self, seeds: Iterable[int]) -> dict[str, float]:
+        """What each band of frequencies contributes to the envelope, mean over seeds; {}: not known."""
+        known = [self.bands[seed] for seed in seeds if seed in self.bands]
+        return {name: float(np.mean([table[name] for table in known])) for name in (known or [{}])[0]}
 
 
 def load(folder: Path | str, *, metric: str = "distance", runs: Path | str = "runs") -> RunSet:
@@ -72,8 +85,7 @@ def load_family(folder: Path | str, *, runs: Path | str = "runs") -> Runs:
             f"neither coverage nor density; delete these runs and make them again, or judge one number of "
             f"them, with --metric distance"
         )
-    known = [table.get("bands", {}) for table in tables.values()]
-    bands = {name: float(np.mean([table[name] for table in known])) for name in known[0]}
+    bands = {seed: table["bands"] for seed, table in tables.items() if "bands" in table}
     return Runs({metric: _of(metric, side, tables) for metric in family.METRICS}, bands)
 
 

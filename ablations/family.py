@@ -104,12 +104,21 @@ class FamilyVerdict:
 def judge_family(
     baseline: Mapping[str, Sequence[float]],
     candidate: Mapping[str, Sequence[float]],
+    **settings,
+) -> FamilyVerdict:
+    """Judge one candidate by several metrics at once: arguments and errors are those of ``judge_alone``."""
+    return judged_together({"": judge_alone(baseline, candidate, **settings)})[""]
+
+
+def judge_alone(
+    baseline: Mapping[str, Sequence[float]],
+    candidate: Mapping[str, Sequence[float]],
     *,
     paired: bool,
     margins: Mapping[str, float],
     **settings,
-) -> FamilyVerdict:
-    """Judge one candidate by several metrics at once.
+) -> dict[str, Verdict]:
+    """Judge every metric as if there were no other, for ``judged_together``.
 
     Parameters
     ----------
@@ -130,7 +139,7 @@ def judge_family(
             f"metrics are {', '.join(baseline)} and {', '.join(candidate)}; both sides need the same, of "
             f"{', '.join(METRICS)}"
         )
-    alone = {
+    return {
         name: judge(
             baseline[name],
             candidate[name],
@@ -142,7 +151,6 @@ def judge_family(
         for name in METRICS
         if name in baseline
     }
-    return judged_together({"": alone})[""]
 
 
 def judged_together(

@@ -7,7 +7,7 @@ Conventions
               3 degrees); two-peaked (one seed in five fails and is 4 spreads worse).
     A/A       baseline and candidate from one source, so "worse" and "better" are false alarms. In pairs,
               half of the variance is the seed's, common to both.
-    family    all metrics of one comparison, correlated as over the seeds of the base in results/regressions.json.
+    family    all metrics of one comparison, correlated as over the seeds of results/regressions.json's base.
     few       20 clips, so that a metric goes in steps or is noisy, and 2 or 3 seeds.
     pilot     seeds whose spread is all that is known where the number of seeds is planned.
     planted   the candidate is worse by the margin; the number of seeds is what ``seeds_needed`` gives.
@@ -233,16 +233,16 @@ FEW_DRAWS = {
 }
 
 
-def piloted(seeds: int, paired: bool, effect: float) -> dict:
+def piloted(seeds: int, paired: bool, effect: float, spreads: int = SPREADS) -> dict:
     """Power reached on average, of an ``effect`` in spreads, by who plans with the spread of a pilot.
 
     ``share``: with the number of seeds that the assurance asks for; ``plugged_in``: with the one that takes
     the pilot's spread for the truth; both to be compared with ``promised``. ``seeds``: median number asked
     for, and ``most``, that of the unluckiest pilot in 20. No draws: a pilot's spread is chi-distributed, and
-    every part of that distribution is gone through.
+    every one of ``spreads`` equally likely parts of that distribution is gone through.
     """
-    degrees = seeds - 1 if paired else 2 * seeds - 2
-    known = np.sqrt(stats.chi2.ppf((np.arange(SPREADS) + 0.5) / SPREADS, degrees) / degrees)
+    degrees = seeds - 1  # of one model, or of differences
+    known = np.sqrt(stats.chi2.ppf((np.arange(spreads) + 0.5) / spreads, degrees) / degrees)
     reached, asked = {}, []
     for name, own in (("share", degrees), ("plugged_in", None)):
         counts = [seeds_needed(effect, s, paired=paired, degrees=own) or MOST_SEEDS for s in known.tolist()]
@@ -350,7 +350,9 @@ def run(*, trials: int = TRIALS, workers: int = -1) -> dict:
             for size in FEW
         },
         **{
-            ("pilots", kind, f"{effect:g}", str(seeds)): delayed(piloted)(seeds, kind == "paired", effect)
+            ("pilots", kind, f"{effect:g}", str(seeds)): delayed(piloted)(
+                seeds, kind == "paired", effect, min(SPREADS, trials)
+            )
             for kind in ("paired", "unpaired")
             for effect in (0.5, 1.0, 2.0)
             for seeds in PILOTS

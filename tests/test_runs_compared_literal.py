@@ -492,14 +492,14 @@ def test_what_a_plan_says(write, tmp_path, capsys):
         "effect 0.2, spread 0.163 (95 % 0.09765 to 0.4683) over 5 seeds a side of 12 files: found in 38% of "
         "cases as it is",
         "59% of the variance is the choice of generated files",
-        "     6 files a run: 27 seeds a side for a chance of 80% (8 to 138, as the spread may be), smallest p "
-        "of a permutation test 1e-15",
-        "    12 files a run: 18 seeds a side for a chance of 80% (5 to 88, as the spread may be), smallest p "
-        "of a permutation test 2.2e-10",
-        "    24 files a run: 13 seeds a side for a chance of 80% (4 to 62, as the spread may be), smallest p "
-        "of a permutation test 1.9e-07",
-        "    48 files a run: 11 seeds a side for a chance of 80% (4 to 50, as the spread may be), smallest p "
-        "of a permutation test 2.8e-06",
+        "     6 files a run: 27 seeds a side for a chance of 80% (8 to 138, as the spread may be), smallest "
+        "p of a permutation test 1e-15",
+        "    12 files a run: 18 seeds a side for a chance of 80% (5 to 88, as the spread may be), smallest "
+        "p of a permutation test 2.2e-10",
+        "    24 files a run: 13 seeds a side for a chance of 80% (4 to 62, as the spread may be), smallest "
+        "p of a permutation test 1.9e-07",
+        "    48 files a run: 11 seeds a side for a chance of 80% (4 to 50, as the spread may be), smallest "
+        "p of a permutation test 2.8e-06",
     ]
     # As one of a family the distance has half of the level.
     assert plan.main(arguments) == 0

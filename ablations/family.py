@@ -94,7 +94,9 @@ class FamilyVerdict:
             for verdict in ("worse", "better", "undecided", "no worse")
             if (names := self.called(verdict))
         ]
-        text = f"{self.verdict}: {'; '.join(said)}"
+        text = "; ".join(said)
+        if not text.startswith(self.verdict):
+            text = f"{self.verdict}: {text}"
         if self.verdict == "undecided":
             count = "more than 10,000" if self.more is None else f"about {self.more}"
             text += f"; {count} seeds a side would decide it"

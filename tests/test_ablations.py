@@ -425,7 +425,7 @@ def test_a_worse_model_is_caught_and_the_same_one_is_not(runs, capsys):
     assert command.main(["compare", "bad", "good", "--runs", str(runs)]) == 3
     assert command.main(["compare", "good", "same", "bad", "--runs", str(runs), "--margin", "20%"]) == 1
     out = capsys.readouterr().out
-    assert "bad against good: worse: worse in distance, envelope (" in out
+    assert "bad against good: worse in distance, envelope (" in out
     assert (
         "good against bad, distance: better" in out and "good against bad: undecided: better in dist" in out
     )

@@ -89,7 +89,7 @@ def test_rules(effects, verdict, worse, better):
     assert found.verdict == verdict and list(found.members) == list(METRICS)
     assert found.called("worse") == worse and found.called("better") == better
     assert found.exit_code == {"worse": 1}.get(verdict, 0) and found.more is None
-    assert str(found).startswith(f"{verdict}: ")
+    assert str(found).startswith(verdict)
 
 
 def test_better_in_one_and_unknown_in_another_is_undecided():
@@ -274,7 +274,7 @@ def test_runs_are_judged_by_all_metrics(tmp_path, capsys):
     sides = [run_sets.load_family(name, runs=tmp_path) for name in ("base", "bug", "same")]
     found = compare.compare_family(sides[0], sides[1:])
     assert found["bug"].verdict == "worse" and found["same"].verdict == "no worse"
-    assert str(found["bug"]).startswith("worse: worse in envelope (10-30 Hz); better in fine structure; ")
+    assert str(found["bug"]).startswith("worse in envelope (10-30 Hz); better in fine structure; ")
     mean = np.mean(list(sides[0].distance.values.values()))
     margins = {m: member.margin for m, member in found["bug"].members.items()}
     assert margins == pytest.approx(
@@ -282,7 +282,7 @@ def test_runs_are_judged_by_all_metrics(tmp_path, capsys):
     )
     assert compare.main(["base", "bug", "same", "--runs", str(tmp_path)]) == 1
     lines = capsys.readouterr().out.splitlines()
-    assert lines[0].startswith("bug against base: worse: worse in envelope (10-30 Hz); better in fine struct")
+    assert lines[0].startswith("bug against base: worse in envelope (10-30 Hz); better in fine struct")
     assert compare.main(["base", "same", "--runs", str(tmp_path), "--json"]) == 0
     content = json.loads(capsys.readouterr().out)["same"]
     assert content["verdict"] == "no worse" and list(content["members"]) == list(METRICS)

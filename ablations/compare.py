@@ -89,7 +89,7 @@ def compare_family(
     candidates: Sequence[Runs],
     *,
     margin: float | str = MARGIN,
-    margins: Mapping[str, float] | None = None,
+    margins: Mapping[str, float | str] | None = None,
     floor: float | str = 0.0,
     paired: bool | None = None,
     level: float = ALPHA,
@@ -106,8 +106,8 @@ def compare_family(
     margin, floor : float or str
         In the distance's unit, or a share of the baseline's mean distance, "5%"; what the other metrics have
         in its place is told by ``family.amounts``. Of coverage and density 5% is 5 in 100 files.
-    margins : mapping, metric -> float, optional
-        Other margins, in the metric's unit.
+    margins : mapping, metric -> float or str, optional
+        Other margins, in the metric's unit or as a share of its mean; of coverage and density of all files.
     paired, level, look, looks, test
         As ``compare``.
 
@@ -133,7 +133,10 @@ def compare_family(
         family.amounts(absolute(amount, sum(values) / len(values), name=name), absolute(amount, 1.0))
         for amount, name in ((margin, "margin"), (floor, "floor"))
     )
-    own |= margins or {}
+    for metric, amount in (margins or {}).items():
+        known = baseline.sides[metric].values.values()
+        whole = 1.0 if metric in family.HIGHER_IS_BETTER else sum(known) / len(known)
+        own[metric] = absolute(amount, whole, name=f"margin of {metric}")
     settings = {"paired": paired, "level": level, "look": look, "looks": looks, "test": test}
     alone = {
         c.name: {
@@ -321,12 +324,11 @@ def main(arguments: Sequence[str]) -> int:
         pairs = {name: verdict.paired for name, verdict in verdicts.items()}
     else:
         families = [load_family(name, runs=options.runs) for name in names]
-        margins = {name: absolute(text, 1.0, name=f"margin of {name}") for name, text in single}
         verdicts = compare_family(
             families[0],
             families[1:],
             margin=general[0] if general else MARGIN,
-            margins=margins,
+            margins=dict(single),
             **settings,
         )
         sides = [runs.distance for runs in families]

@@ -6,8 +6,8 @@ Conventions
     member    one metric's ``Verdict``. Its p-value is after Holm's correction for the family; its interval
               and its p of the margin are not.
     weights   half of the level is the distance's and half is shared by the others. So what the one number
-              finds is found with hardly more seeds, and what it hides is found at all: with 3 seeds a short
-              training that it always catches is missed in 1 of 3 cases by equal shares, and in 1 of 14 so.
+              finds is found with hardly more seeds, which equal shares would not do, and what it hides is
+              found at all.
 
     verdict     rule
     worse       any member is worse: corrected, for of many members one is always the worst

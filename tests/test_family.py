@@ -293,6 +293,10 @@ def test_runs_are_judged_by_all_metrics(tmp_path, capsys):
     # Tolerated where it is said so, and by nobody else.
     arguments = ["base", "bug", "--runs", str(tmp_path), "--margin", "5%", "--margin"]
     assert compare.main([*arguments, "envelope=0.5"]) == 0
+    shares = compare.compare_family(sides[0], sides[1:2], margins={"attack": "10%", "coverage": "10%"})["bug"]
+    attack = np.mean(list(sides[0].sides["attack"].values.values()))
+    margins = [shares.members[metric].margin for metric in ("attack", "coverage", "density")]
+    assert margins == pytest.approx([0.1 * attack, 0.1, 0.05])
     assert compare.main([*arguments, "attack=0.5"]) == 1
     with pytest.raises(ValueError, match=r"^margin of pitch: the family has distance, envelope, attack"):
         compare.main([*arguments, "pitch=0.5"])

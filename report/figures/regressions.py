@@ -66,7 +66,7 @@ def regressions(results: Mapping) -> Figure:
     left.set_xlabel("step of the training")
     left.set_ylabel("distance to held-out recordings (no unit)")
     left.set_title(f"Training: mean and range of {results['seeds']} seeds")
-    left.legend(loc="upper right", bbox_to_anchor=(1, 0.93))
+    left.legend(loc="upper right", bbox_to_anchor=(1, 0.88))
 
     verdicts = {name: row["family"]["verdict"] if "family" in row else "" for name, row in ablations.items()}
     # Above the base: only what is worse needs to be tolerated.

@@ -136,6 +136,23 @@ def test_two_equal_differences_are_no_certainty():
     assert found.p_value == pytest.approx(2 / math.pi * math.atan(error / 0.01), rel=1e-9)
 
 
+@pytest.mark.parametrize("right", [0.5, 0.9])
+def test_wrong_worse_of_twenty_clips_and_two_seeds_is_at_most_half_of_the_level(right):
+    """No draws: every pair of differences of two accuracies in twentieths, with its probability."""
+    one_side = stats.binom.pmf(np.arange(21), 20, right)
+    chances = np.convolve(one_side, one_side[::-1])  # of the differences -20 to 20
+    wrong = {None: 0.0, 0.0: 0.0}
+    for i, j in itertools.product(range(21, 41), repeat=2):  # of unlike signs t is at most 1
+        for resolution in wrong:
+            drop = np.array([i - 20, j - 20]) / 20
+            found = judge(
+                1 - np.zeros(2), 1 - drop, paired=True, higher_is_better=True, resolution=resolution
+            )
+            wrong[resolution] += (found.verdict == "worse") * chances[i] * chances[j]
+    assert wrong[None] < 0.01 < 0.025 < wrong[0.0]
+    assert wrong[0.0] == pytest.approx({0.5: 0.037, 0.9: 0.052}[right], abs=0.001)  # once
+
+
 @pytest.mark.parametrize("metric", calibration.FEW_METRICS)
 def test_few_clips_and_seeds_are_not_called_worse_too_often(metric):
     """300 A/A comparisons at 2.5 %: more than 19 have a probability below 1e-4."""

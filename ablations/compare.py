@@ -318,7 +318,7 @@ def main(arguments: Sequence[str]) -> int:
             sides[0],
             sides[1:],
             margin=general[0] if general else 0.0,
-            higher_is_better=options.higher_is_better,
+            higher_is_better=options.higher_is_better or options.metric in family.HIGHER_IS_BETTER,
             **settings,
         )
         pairs = {name: verdict.paired for name, verdict in verdicts.items()}

@@ -28,9 +28,8 @@ class RunSet:
     recipe: str
     reference: str  # checksum of the recordings they were compared with
     step: float | None = None  # in which the values go
-    without: dict[int, np.ndarray] = field(
-        default_factory=dict, compare=False
-    )  # each generated file, by seed
+    # By seed, the number without each generated file.
+    without: dict[int, np.ndarray] = field(default_factory=dict, compare=False)
 
 
 @dataclass(frozen=True)

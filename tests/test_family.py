@@ -290,6 +290,9 @@ def test_runs_are_judged_by_all_metrics(tmp_path, capsys):
     assert (
         compare.main(["base", "bug", "--runs", str(tmp_path), "--metric", "distance", "--margin", "5%"]) == 0
     )
+    # That more coverage is better is known of it alone too.
+    write(tmp_path, "lost", {"coverage": -0.2})
+    assert compare.main(["base", "lost", "--runs", str(tmp_path), "--metric", "coverage"]) == 1
     # Tolerated where it is said so, and by nobody else.
     arguments = ["base", "bug", "--runs", str(tmp_path), "--margin", "5%", "--margin"]
     assert compare.main([*arguments, "envelope=0.5"]) == 0

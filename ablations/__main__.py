@@ -4,6 +4,7 @@ $ python -m ablations run -m ablation=base,dropped_class seed=range(0,5)    # fi
 $ python -m ablations compare base dropped_class --margin 5%                # better, no worse, worse?
 $ python -m ablations plan base --margin 5%                                 # how many seeds are needed
 
+Exit codes of compare: 0 better or no worse, 1 worse, 3 undecided, 2 wrong use or damaged runs.
 ``run --help`` is Hydra's; ``compare --help`` and ``plan --help`` explain themselves.
 """
 
@@ -22,7 +23,7 @@ COMMANDS = {
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Exit code 0 (better or no worse), 1 (worse), 2 (undecided, or something is wrong)."""
+    """Exit code 0 (better or no worse), 1 (worse), 3 (undecided), 2 (wrong use, or damaged runs)."""
     return answer(COMMANDS, arguments, usage=__doc__)
 
 

@@ -14,13 +14,15 @@ from __future__ import annotations
 
 import argparse
 import json
+import shlex
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from pathlib import Path
 
 import numpy as np
 
-from ablations import family, jackknife
+from ablations import family, jackknife, summary
 from ablations.family import FamilyVerdict
 from ablations.run import RunError
 from ablations.run_sets import Runs, RunSet, file_variance, load, load_family
@@ -282,13 +284,25 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--look", default="1/1", help="2/3: the second of three looks planned beforehand")
     parser.add_argument("--test", choices=TESTS, default="t", help="where p is from (default %(default)s)")
     parser.add_argument("--json", action="store_true", help="everything, for another program")
+    parser.add_argument(
+        "--undecided",
+        choices=("ok", "fail"),
+        help="exit with 0 or with 1 where seeds do not suffice, instead of 3",
+    )
+    parser.add_argument(
+        "--report",
+        type=Path,
+        metavar="DIR",
+        help="write DIR/summary.md, to be a pull request's comment, and DIR/effects.png",
+    )
     return parser
 
 
 def main(arguments: Sequence[str]) -> int:
     """Print a line a candidate; the exit code is the worst of theirs: worse, then undecided.
 
-    0 better or no worse, 1 worse, 3 undecided. Seeds that only one side has are named on stderr: a pair that
+    0 better or no worse, 1 worse, 3 undecided (or as ``--undecided`` has it). Seeds that only one side has
+    are named on stderr: a pair that
     is left out may be one that failed. ``RunError`` and ValueError are told by ``ablations.command``.
     """
     parser = _parser()
@@ -347,5 +361,16 @@ def main(arguments: Sequence[str]) -> int:
         what = f", {options.metric}" if options.metric else ""
         for side in sides[1:]:
             print(f"{side.name} against {sides[0].name}{what}: {verdicts[side.name]}")
+            print(summary.table(verdicts[side.name], metric=options.metric or "distance"))
+    if options.report:
+        summary.write(
+            options.report,
+            sides[0],
+            sides[1:],
+            verdicts,
+            metric=options.metric or "distance",
+            command=shlex.join(["python", "-m", "ablations", "compare", *arguments]),
+        )
     codes = {verdict.exit_code for verdict in verdicts.values()}
-    return 1 if 1 in codes else max(codes)
+    worst = 1 if 1 in codes else max(codes)
+    return {"ok": 0, "fail": 1, None: 3}[options.undecided] if worst == 3 else worst

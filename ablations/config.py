@@ -108,6 +108,13 @@ def load(
     ConfigError
         For an unknown key, group or file, a value of another type, and a model that cannot be imported.
     """
+    files = {p.relative_to(folder).with_suffix("").as_posix() for p in Path(folder).rglob("*.yaml")}
+    names = sorted(name for name in files if "/" not in name)
+    searched = any("hydra.searchpath" in override for override in overrides)  # by --config-dir: another's
+    if config_name.removesuffix(".yaml") not in files and not searched:
+        near = difflib.get_close_matches(config_name, names, n=1)
+        hint = f"; did you mean {near[0]}?" if near else ""
+        raise ConfigError(f"no config named {config_name!r} in {folder}{hint}. There are {', '.join(names)}")
     try:
         return with_model_types(_composed(overrides, config_name, folder))
     except (HydraException, OmegaConfBaseException) as error:

@@ -28,7 +28,7 @@ from ablations.compare import RunSet, compare, load
 from ablations.statistics import Verdict
 
 SETTINGS = ("margin", "floor", "paired", "higher_is_better", "level", "look", "looks", "test")
-VERDICTS = pytest.StashKey[list]()
+PROPERTY = "regression"  # of a test's report: a verdict, which a worker of xdist sends with it
 
 
 class UndecidedWarning(UserWarning):
@@ -48,7 +48,6 @@ def pytest_configure(config: pytest.Config) -> None:
         "regression(baseline, *, metric='distance', margin=0, ...): compare a model's runs with a "
         "baseline's through the fixture regression; see ablations.pytest_plugin",
     )
-    config.stash[VERDICTS] = []
 
 
 @pytest.fixture
@@ -77,7 +76,7 @@ def regression(request: pytest.FixtureRequest) -> Callable[..., Verdict]:
         sides = [_runs(baseline, "baseline", metric), _runs(candidate, "candidate", metric)]
         (verdict,) = compare(sides[0], sides[1:], **settings).values()
         text = f"{sides[1].name} against {sides[0].name}, {metric}: {verdict}"
-        request.config.stash[VERDICTS].append((request.node.nodeid, text))
+        request.node.user_properties.append((PROPERTY, text))
         if verdict.verdict == "worse":
             pytest.fail(text, pytrace=False)
         if verdict.verdict == "undecided":
@@ -91,7 +90,9 @@ def regression(request: pytest.FixtureRequest) -> Callable[..., Verdict]:
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Every verdict at the end of the output, since passed tests say nothing."""
-    if verdicts := terminalreporter.config.stash.get(VERDICTS, []):
+    reports = [report for kind in terminalreporter.stats.values() for report in kind]
+    calls = [report for report in reports if getattr(report, "when", None) == "call"]
+    if verdicts := [(r.nodeid, text) for r in calls for name, text in r.user_properties if name == PROPERTY]:
         terminalreporter.section("regressions")
         for test, text in verdicts:
             terminalreporter.write_line(f"{test}: {text}")

@@ -16,7 +16,7 @@ take ``labels=`` too, and ``checkpoint=``, a file to write to and to go on from 
 have ``report()``, numbers for metrics.json, and ``save(path)``.
 
 A run is written to a hidden folder beside its place and renamed at the end, so it is there whole or not at
-all, whoever is interrupted and whoever else runs at the same time.
+all, whoever is interrupted and whoever else runs at the same time (``ablations.stages``).
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ import difflib
 import hashlib
 import inspect
 import json
+import multiprocessing
 import os
 import platform
 import shutil
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -41,13 +41,15 @@ from hydra.errors import CompactHydraException
 from hydra.utils import instantiate
 from joblib import Parallel
 from omegaconf import DictConfig, OmegaConf
-from tqdm import tqdm
 
 import gen_audio
 import metrics
 from ablations import tasks
 from ablations.config import FOLDER, ConfigError, check_sweep, keys, register, with_model_types
+from ablations.progress import counted
+from ablations.stages import stage
 from audio_distance.errors import AudioError
+from audio_distance.extraction import end_with
 from audio_distance.storage import replacing
 from study import results
 
@@ -79,20 +81,18 @@ def run(config: DictConfig) -> float:
     wanted = identity(config)
     if place.exists():
         return _known(place, config, wanted)
-    place.parent.mkdir(parents=True, exist_ok=True)
-    # Beside its place, for a rename is only atomic within one file system.
-    stage = Path(tempfile.mkdtemp(prefix=f".{config.seed}.", suffix=".part", dir=place.parent))
-    try:
-        content = results.plain(_make(config, stage, place, wanted))  # as it will be read
+    if parent := multiprocessing.parent_process():  # of a worker: a sweep, or an experiment
+        end_with(parent.pid)
+    checkpoint = _checkpoint(place, wanted)
+    with stage(place, checkpoint=checkpoint) as made:
+        content = results.plain(_make(config, made, place, wanted))  # as it will be read
         try:
-            os.rename(stage, place)  # fails where a folder that is not empty is in place
+            os.rename(made, place)  # fails where a folder that is not empty is in place
         except OSError:
             if not place.exists():
                 raise
             return _known(place, config, wanted)  # somebody else was first
-    finally:
-        shutil.rmtree(stage, ignore_errors=True)
-    shutil.rmtree(_checkpoint(place, wanted), ignore_errors=True)
+    shutil.rmtree(checkpoint, ignore_errors=True)
     if config.tracker:
         _track(config, place, content)
     return float(content[read(place, "record.json")["headline"]])
@@ -101,7 +101,7 @@ def run(config: DictConfig) -> float:
 def in_parallel(jobs: Sequence, *, workers: int, what: str) -> list:
     """Results of joblib's ``delayed`` jobs, in order, with a progress bar; ``workers`` -1: one a core."""
     done = Parallel(n_jobs=workers, return_as="generator")(jobs)
-    return list(tqdm(done, total=len(jobs), desc=what, unit="job", disable=None))
+    return list(counted(done, total=len(jobs), what=what, unit="job"))
 
 
 def folder(config: DictConfig) -> Path:
@@ -218,7 +218,7 @@ def _trained(
     )
     curve = _curve(checkpoint)
     last, result = 0, None
-    for last in tqdm(steps, total=getattr(model, "steps", None), desc=str(place), leave=False, disable=None):
+    for last in counted(steps, total=getattr(model, "steps", None), what=str(place), unit="step"):
         result = None  # of an earlier step
         if last in config.evaluate and last not in curve:
             result = task.result(model)
@@ -327,6 +327,8 @@ def _hydra_arguments(arguments: Sequence[str]) -> tuple[str, list[str]]:
 def _reported(config: DictConfig) -> float:
     """``run`` of what Hydra composed, with a line on the terminal."""
     config = with_model_types(config)
+    if not folder(config).exists():  # at once: data and the first step may take a while
+        print(f"{folder(config)}: preparing", file=sys.stderr, flush=True)
     try:
         number = run(config)
     except AudioError as error:  # of a file of the data: one line, as of all that is wrong with a config

@@ -82,8 +82,8 @@ bench: $(ALL)  ## bias, false alarms, power, coverage, soundness, speed (needs A
 	$(RUN) -m experiments wavenet_speed
 
 gate: $(ALL)  ## regressions caught and not caught, error rates of verdicts (no data needed; about half an hour)
-	$(RUN) -m experiments calibration
 	$(RUN) -m experiments regressions
+	$(RUN) -m experiments calibration
 
 models: $(ALL)  ## autoencoders with planted faults, classifier and new folders (needs AUDIO_DATA; over two hours)
 	$(RUN) -m experiments autoencoders

@@ -1,118 +1,33 @@
 """Runs in, verdict out: ``python -m ablations compare BASELINE CANDIDATE ...``
 
 Conventions
-    run set      all seeds of one name, ``runs/<name>``; a baseline or candidate is such a folder or its name.
-    metric       a number of ``metrics.json``; ``distance`` by default, ``curve:STEP:NAME`` an earlier one.
+    run set      all seeds of one name, ``runs/<name>``; a baseline or candidate is such a folder or its name
+                 (``ablations.run_sets``).
+    family       the numbers judged by default, together: ``ablations.family``.
+    metric       a number of ``metrics.json`` to be judged alone; ``curve:STEP:NAME`` is an earlier one.
     pairs        seeds that both sides have, where both train on the same data, are compared in pairs; with
                  ``paired=False``, or fewer than two common seeds, all runs of both sides are.
-    margin       absolute, or with "%" a share of the baseline's mean.
-
-Every run that is there is used or named as the reason for an error: a damaged one, one that another version
-of the distance measured, one whose config differs from that of its neighbours. None is left out silently.
+    margin       absolute, or with "%" a share of the baseline's mean; of the family see ``family.amounts``.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import math
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
-from pathlib import Path
+from dataclasses import asdict
 
-from ablations.run import RunError, read
-from ablations.statistics import ALPHA, TESTS, Verdict, judge_each
+import numpy as np
 
+from ablations import family, jackknife
+from ablations.family import FamilyVerdict
+from ablations.run import RunError
+from ablations.run_sets import Runs, RunSet, file_variance, load, load_family
+from ablations.seeds import ALPHA
+from ablations.statistics import TESTS, Verdict, judge, together
 
-@dataclass(frozen=True)
-class RunSet:
-    """The replicates of one model: values by seed, and what they were made with (empty: not known)."""
-
-    name: str
-    folder: Path
-    values: dict[int, float]
-    recipe: str
-    reference: str  # checksum of the recordings they were compared with
-
-
-def load(folder: Path | str, *, metric: str = "distance", runs: Path | str = "runs") -> RunSet:
-    """Read every seed below a folder, or below ``runs/<name>`` if there is no such folder.
-
-    Raises ``RunError`` for a folder without runs, for a run that is damaged, lacks the metric or has
-    none that is finite, and for runs of one name that differ in recipe, reference, config or versions.
-    """
-    place = Path(folder) if Path(folder).is_dir() else Path(runs) / folder
-    if not place.is_dir():
-        known = sorted(p.name for p in Path(runs).glob("*") if p.is_dir() and not p.name.startswith("."))
-        raise RunError(f"{place}: no such runs; below {runs} there are {', '.join(known) or 'none'}")
-    seeds = sorted(
-        (p for p in place.iterdir() if p.is_dir() and not p.name.startswith(".")), key=lambda p: p.name
-    )
-    strange = [p.name for p in seeds if not p.name.isdigit()]
-    if strange:
-        raise RunError(f"{place} holds {', '.join(strange)}, and a run's folder is its seed, a number")
-    if not seeds:
-        raise RunError(f"{place}: no runs")
-    records = {p: read(p, "record.json") for p in seeds}
-    for what, of in (
-        ("recipe of the distance", lambda r: r.get("recipe")),
-        ("reference recordings", lambda r: r.get("data", {}).get("reference")),
-        ("package versions", lambda r: json.dumps(r.get("versions"), sort_keys=True)),
-    ):
-        _same(records, what, of)
-    # Replicates differ in their seed and in nothing else, or their spread is of something else too.
-    _same({p: _config(p) for p in seeds}, "config", lambda text: text)
-    values = {int(p.name): _value(read(p, "metrics.json"), metric, p) for p in seeds}
-    first = next(iter(records.values()))
-    return RunSet(
-        name=place.name,
-        folder=place,
-        values=dict(sorted(values.items())),
-        recipe=str(first.get("recipe")),
-        reference=str(first.get("data", {}).get("reference")),
-    )
-
-
-def _config(place: Path) -> str:
-    """The run's config without its seed and where it lies, as text."""
-    try:
-        lines = (place / "config.yaml").read_text(encoding="utf-8").splitlines()
-    except UnicodeDecodeError:
-        raise RunError(f"{place / 'config.yaml'} is damaged; delete the run and make it again") from None
-    return "\n".join(line for line in lines if line.split(":")[0] not in ("seed", "runs", "tracker"))
-
-
-def _same(things: Mapping[Path, object], what: str, of) -> None:
-    """RunError naming the runs whose ``of(thing)`` is not that of the most."""
-    places_by_value: dict[object, list[str]] = {}
-    for place, thing in things.items():
-        places_by_value.setdefault(of(thing), []).append(place.name)
-    if len(places_by_value) > 1:
-        groups = sorted(places_by_value.values(), key=len, reverse=True)
-        place = next(iter(things)).parent
-        raise RunError(
-            f"{place}: seeds {', '.join(groups[0])} and {', '.join(s for g in groups[1:] for s in g)} have "
-            f"another {what}; they are not replicates of one model: give one of them another name"
-        )
-
-
-def _value(content: Mapping, metric: str, place: Path) -> float:
-    """The metric of a run."""
-    table, name = content, metric
-    if metric.startswith("curve:"):
-        _, step, name = metric.split(":")
-        points = [point for point in content.get("curve", []) if str(point["step"]) == step]
-        if not points:
-            steps = ", ".join(str(point["step"]) for point in content.get("curve", []))
-            raise RunError(f"{place}: nothing was measured after step {step}; there are {steps}")
-        table = points[0]
-    if name not in table or isinstance(table[name], (list, dict, str)):
-        known = ", ".join(k for k, v in table.items() if isinstance(v, (int, float)))
-        raise RunError(f"{place}: no metric {name!r}; there are {known}")
-    if table[name] is None or not math.isfinite(table[name]):
-        raise RunError(f"{place}: {name} is {table[name]}, not a finite number; did the model diverge?")
-    return float(table[name])
+MARGIN = "5%"  # of the family: with none nothing is ever no worse
 
 
 def compare(
@@ -154,28 +69,152 @@ def compare(
     ValueError
         As ``statistics.judge``.
     """
+    paired = _paired(baseline, candidates, paired)
+    mean = sum(baseline.values.values()) / len(baseline.values)
+    settings = {
+        "paired": paired,
+        "margin": absolute(margin, mean),
+        "floor": absolute(floor, mean, name="floor"),
+        "higher_is_better": higher_is_better,
+        "level": level,
+        "look": look,
+        "looks": looks,
+        "test": test,
+    }
+    return together({c.name: _judged(baseline, c, **settings) for c in candidates})
+
+
+def compare_family(
+    baseline: Runs,
+    candidates: Sequence[Runs],
+    *,
+    margin: float | str = MARGIN,
+    margins: Mapping[str, float | str] | None = None,
+    floor: float | str = 0.0,
+    paired: bool | None = None,
+    level: float = ALPHA,
+    look: int = 1,
+    looks: int = 1,
+    test: str = "t",
+) -> dict[str, FamilyVerdict]:
+    """Judge every candidate by every metric of the family; all are corrected together.
+
+    Parameters
+    ----------
+    baseline, candidates : Runs
+        As ``load_family`` reads them.
+    margin, floor : float or str
+        In the distance's unit, or a share of the baseline's mean distance, "5%"; what the other metrics have
+        in its place is told by ``family.amounts``. Of coverage and density 5% is 5 in 100 files.
+    margins : mapping, metric -> float or str, optional
+        Other margins, in the metric's unit or as a share of its mean; of coverage and density of all files.
+    paired, level, look, looks, test
+        As ``compare``.
+
+    Returns
+    -------
+    dict of FamilyVerdict
+        By the candidates' names.
+
+    Raises
+    ------
+    RunError
+        As ``compare``.
+    ValueError
+        As ``statistics.judge``; for a margin of what is no metric of the family.
+    """
+    if unknown := set(margins or {}) - set(family.METRICS):
+        raise ValueError(
+            f"margin of {', '.join(sorted(unknown))}: the family has {', '.join(family.METRICS)}"
+        )
+    paired = _paired(baseline.distance, [c.distance for c in candidates], paired)
+    values = baseline.distance.values.values()
+    own, floors = (
+        family.amounts(absolute(amount, sum(values) / len(values), name=name), absolute(amount, 1.0))
+        for amount, name in ((margin, "margin"), (floor, "floor"))
+    )
+    for metric, amount in (margins or {}).items():
+        known = baseline.sides[metric].values.values()
+        whole = 1.0 if metric in family.HIGHER_IS_BETTER else sum(known) / len(known)
+        own[metric] = absolute(amount, whole, name=f"margin of {metric}")
+    settings = {"paired": paired, "level": level, "look": look, "looks": looks, "test": test}
+    alone = {
+        c.name: {
+            metric: _judged(
+                baseline.sides[metric],
+                c.sides[metric],
+                margin=own[metric],
+                floor=floors[metric],
+                higher_is_better=metric in family.HIGHER_IS_BETTER,
+                **settings,
+            )
+            for metric in family.METRICS
+        }
+        for c in candidates
+    }
+    where = {c.name: _where(baseline, c, alone[c.name], paired) for c in candidates}
+    return family.judged_together(alone, where)
+
+
+def _where(baseline: Runs, candidate: Runs, members: Mapping[str, Verdict], paired: bool) -> dict[str, str]:
+    """Frequencies at which the envelope differs most; {} where the runs do not tell."""
+    seeds = [set(side.distance.values) for side in (baseline, candidate)]
+    seeds = [seeds[0] & seeds[1]] * 2 if paired else seeds
+    bands = [side.mean_bands(own) for side, own in zip((baseline, candidate), seeds, strict=True)]
+    found = family.frequencies(*bands, worse=members["envelope"].effect > 0)
+    return {"envelope": found} if found else {}
+
+
+def _paired(baseline: RunSet, candidates: Sequence[RunSet], paired: bool | None) -> bool:
+    """Whether seeds pair; RunError for sides that do not compare, and for pairs that are too few."""
     _check_comparable(baseline, candidates)
     common = {c.name: sorted(set(baseline.values) & set(c.values)) for c in candidates}
     if paired is None:
-        paired = all(len(seeds) >= 2 for seeds in common.values())
-    elif paired and any(len(seeds) < 2 for seeds in common.values()):
+        return all(len(seeds) >= 2 for seeds in common.values())
+    if paired and any(len(seeds) < 2 for seeds in common.values()):
         short = [name for name, seeds in common.items() if len(seeds) < 2]
         raise RunError(f"{', '.join(short)}: fewer than 2 seeds in common with {baseline.name}")
+    return paired
+
+
+def _judged(baseline: RunSet, candidate: RunSet, *, paired: bool, **settings) -> Verdict:
+    """One candidate by one metric, with what is known of the metric's precision."""
     # In pairs each candidate has its own baseline: the seeds that it shares.
-    own = {c.name: common[c.name] if paired else sorted(baseline.values) for c in candidates}
-    mean = sum(baseline.values.values()) / len(baseline.values)
-    return judge_each(
-        {c.name: [baseline.values[s] for s in own[c.name]] for c in candidates},
-        {c.name: [c.values[s] for s in (own[c.name] if paired else sorted(c.values))] for c in candidates},
+    common = sorted(set(baseline.values) & set(candidate.values))
+    sides = [
+        [side.values[s] for s in (common if paired else sorted(side.values))]
+        for side in (baseline, candidate)
+    ]
+    return judge(
+        *sides,
         paired=paired,
-        margin=absolute(margin, mean),
-        floor=absolute(floor, mean, name="floor"),
-        higher_is_better=higher_is_better,
-        level=level,
-        look=look,
-        looks=looks,
-        test=test,
+        resolution=baseline.step if baseline.step == candidate.step else None,
+        files_variance=_files_variance(baseline, candidate, common)
+        if paired
+        else _files_variances(baseline, candidate),
+        **settings,
     )
+
+
+def _files_variance(baseline: RunSet, candidate: RunSet, seeds: Sequence[int]) -> float:
+    """Of the difference in a pair, by the choice of files; 0 where the runs do not tell.
+
+    File i of either side was made from the same noise, and where this makes them alike, as after a
+    refactoring, leaving both out moves the difference little.
+    """
+    known = []
+    for seed in seeds:
+        a, b = baseline.without.get(seed), candidate.without.get(seed)
+        if a is None or b is None:
+            return 0.0
+        alike = len(a) == len(b)
+        known.append(jackknife.variance(b - a) if alike else jackknife.variance(a) + jackknife.variance(b))
+    return float(np.mean(known))
+
+
+def _files_variances(baseline: RunSet, candidate: RunSet) -> tuple[float, float]:
+    """Of a run of either side."""
+    return tuple(file_variance(side) or 0.0 for side in (baseline, candidate))
 
 
 def _check_comparable(baseline: RunSet, candidates: Sequence[RunSet]) -> None:
@@ -213,7 +252,7 @@ def absolute(amount: float | str, mean: float, *, name: str = "margin") -> float
 
 def add_run_options(parser: argparse.ArgumentParser) -> None:
     """What ``compare`` and ``plan`` ask alike: which number of which runs, at which level."""
-    parser.add_argument("--metric", default="distance", help="a number of metrics.json, or curve:STEP:NAME")
+    parser.add_argument("--metric", help="a number of metrics.json, or curve:STEP:NAME, alone")
     parser.add_argument("--level", type=float, default=ALPHA, help="error rate (default %(default)s)")
     parser.add_argument("--runs", default="runs", help="folder of all runs (default %(default)s)")
 
@@ -221,19 +260,24 @@ def add_run_options(parser: argparse.ArgumentParser) -> None:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m ablations compare",
-        description="Is a model worse than the baseline? Each side is all seeds of a name.",
-        epilog="exit codes: 0 better or no worse, 1 worse, 2 undecided or an error",
+        description="Is a model worse than the baseline? Each side is all seeds of a name, judged by "
+        f"{', '.join(family.METRICS)} together, or by one --metric.",
+        epilog="exit codes: 0 better or no worse, 1 worse, 3 undecided, 2 wrong use or damaged runs",
     )
     parser.add_argument("baseline", help="folder of runs, or its name below --runs")
     parser.add_argument("candidate", nargs="+", help="the same; several are corrected for their number")
     add_run_options(parser)
     parser.add_argument(
-        "--margin", default="0", help="worsening that is tolerated: a number, or 5%% of the baseline"
+        "--margin",
+        action="append",
+        default=[],
+        help="worsening that is tolerated: a number, or 5%% of the baseline (default 5%%; with --metric 0); "
+        "again for one metric of the family: coverage=0.1",
     )
     parser.add_argument(
         "--floor", default="0", help="smallest effect called worse or better (a number or a share)"
     )
-    parser.add_argument("--higher-is-better", action="store_true", help="of the metric, as of an accuracy")
+    parser.add_argument("--higher-is-better", action="store_true", help="of the --metric, as of an accuracy")
     parser.add_argument("--unpaired", action="store_true", help="do not pair the runs of equal seeds")
     parser.add_argument("--look", default="1/1", help="2/3: the second of three looks planned beforehand")
     parser.add_argument("--test", choices=TESTS, default="t", help="where p is from (default %(default)s)")
@@ -244,7 +288,7 @@ def _parser() -> argparse.ArgumentParser:
 def main(arguments: Sequence[str]) -> int:
     """Print a line a candidate; the exit code is the worst of theirs: worse, then undecided.
 
-    0 better or no worse, 1 worse, 2 undecided. Seeds that only one side has are named on stderr: a pair that
+    0 better or no worse, 1 worse, 3 undecided. Seeds that only one side has are named on stderr: a pair that
     is left out may be one that failed. ``RunError`` and ValueError are told by ``ablations.command``.
     """
     parser = _parser()
@@ -253,25 +297,45 @@ def main(arguments: Sequence[str]) -> int:
         look, looks = (int(part) for part in options.look.split("/"))
     except ValueError:
         parser.error(f"--look: {options.look!r} is not like 2/3")
-    sides = [
-        load(name, metric=options.metric, runs=options.runs)
-        for name in (options.baseline, *options.candidate)
-    ]
-    verdicts = compare(
-        sides[0],
-        sides[1:],
-        margin=options.margin,
-        floor=options.floor,
-        paired=False if options.unpaired else None,
-        higher_is_better=options.higher_is_better,
-        level=options.level,
-        look=look,
-        looks=looks,
-        test=options.test,
-    )
+    general = [text for text in options.margin if "=" not in text]
+    single = [text.split("=", 1) for text in options.margin if "=" in text]
+    if len(general) > 1 or (options.metric and single):
+        parser.error("--margin: one for all, and with --metric no other; for one of the family METRIC=NUMBER")
+    if options.higher_is_better and not options.metric:
+        parser.error("--higher-is-better is of one --metric; of the family it is known")
+    settings = {
+        "floor": options.floor,
+        "paired": False if options.unpaired else None,
+        "level": options.level,
+        "look": look,
+        "looks": looks,
+        "test": options.test,
+    }
+    names = (options.baseline, *options.candidate)
+    if options.metric:
+        sides = [load(name, metric=options.metric, runs=options.runs) for name in names]
+        verdicts = compare(
+            sides[0],
+            sides[1:],
+            margin=general[0] if general else 0.0,
+            higher_is_better=options.higher_is_better or options.metric in family.HIGHER_IS_BETTER,
+            **settings,
+        )
+        pairs = {name: verdict.paired for name, verdict in verdicts.items()}
+    else:
+        families = [load_family(name, runs=options.runs) for name in names]
+        verdicts = compare_family(
+            families[0],
+            families[1:],
+            margin=general[0] if general else MARGIN,
+            margins=dict(single),
+            **settings,
+        )
+        sides = [runs.distance for runs in families]
+        pairs = {name: verdict.members["distance"].paired for name, verdict in verdicts.items()}
     for side in sides[1:]:
         alone = sorted(set(sides[0].values) ^ set(side.values))
-        if verdicts[side.name].paired and alone:
+        if pairs[side.name] and alone:
             print(
                 f"note: seeds {', '.join(map(str, alone))} are not in both {sides[0].name} and {side.name}: "
                 "not used; run them, or compare with --unpaired",
@@ -280,7 +344,8 @@ def main(arguments: Sequence[str]) -> int:
     if options.json:
         print(json.dumps({n: asdict(v) | {"more": v.more} for n, v in verdicts.items()}, indent=1))
     else:
+        what = f", {options.metric}" if options.metric else ""
         for side in sides[1:]:
-            print(f"{side.name} against {sides[0].name}, {options.metric}: {verdicts[side.name]}")
+            print(f"{side.name} against {sides[0].name}{what}: {verdicts[side.name]}")
     codes = {verdict.exit_code for verdict in verdicts.values()}
     return 1 if 1 in codes else max(codes)

@@ -47,7 +47,9 @@ class Data:
 
     name: str = "instruments"  # of study.datasets (instruments, digits, sounds), a folder, a CSV file
     labels: list[str] = field(default_factory=list)  # used at all; none: every label
-    without: list[str] = field(default_factory=list)  # left out of training, not of the reference
+    without: list[str] = field(
+        default_factory=list
+    )  # labels, groups left out of training, not of the reference
     train: int = 120  # files drawn for training by the run's seed; 0 for a classifier: all there are
     reference: int = 100  # files held out, the same for every seed
     validation: int = 0  # further files held out: what an autoencoder is asked to reconstruct

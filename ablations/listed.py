@@ -60,7 +60,7 @@ def divide(config: DictConfig) -> Listed:
     else:
         raise ConfigError(f"data.split_by={data.split_by}: neither published, file nor group")
     taken = set(held_out)
-    pool = [i for i in wanted if i not in taken and labels[i] not in data.without]
+    pool = [i for i in wanted if i not in taken and not {labels[i], groups[i]} & set(data.without)]
     if not held_out or not pool or data.train > len(pool):
         raise ConfigError(
             f"data {data.name}: {len(wanted)} files, {len(held_out)} held out, {len(pool)} left to train on; "

@@ -1,10 +1,12 @@
 """How many seeds and files: ``python -m ablations plan PILOT --margin 5%``
 
 Conventions
-    pilot        runs of one or two names that exist; their spread over seeds is taken for what is to come.
+    pilot        runs of one or two names that exist. Two or three seeds know the spread badly, and a number
+                 that took theirs for the truth would promise too much: it is the power averaged over what
+                 they leave open that is wanted (``seeds.assurance``).
     effect       the worsening that must not be missed: the margin.
     files        the more files a run generates, the less of the spread is sampling: spread^2 = model^2 +
-                 file^2 / files. Both parts are estimated from the pilot's generated sets.
+                 file^2 / files. The second part is the pilot's jackknife.
 """
 
 from __future__ import annotations
@@ -16,9 +18,12 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import stats
 
-from ablations.compare import RunSet, absolute, add_run_options, load
-from ablations.run import read
-from ablations.statistics import ALPHA, POWER, power, seeds_needed, smallest_p
+from ablations import family
+from ablations.compare import absolute, add_run_options
+from ablations.run_sets import RunSet, file_variance, load
+from ablations.seeds import ALPHA, POWER, assurance, seeds_needed, smallest_p
+
+Count = int | None  # of seeds; None: over 10,000
 
 
 @dataclass(frozen=True)
@@ -31,7 +36,10 @@ class Plan:
     paired: bool
     power: float
     level: float
-    seeds: dict[int, int | None]  # files a run -> seeds a side
+    seeds: dict[int, Count]  # files a run -> seeds a side
+    between: dict[
+        int, tuple[Count, Count]
+    ]  # the same, were the spread known to be at the ends of its interval
     now: float  # chance with the pilot's seeds
     files: int  # a run, of the pilot
     pilot_seeds: int
@@ -48,12 +56,19 @@ class Plan:
             lines.append(f"{self.file_share:.0%} of the variance is the choice of generated files")
         for files, seeds in self.seeds.items():
             least = "" if seeds is None else f", smallest p of a permutation test {self._least(seeds):.2g}"
-            count = "over 10,000" if seeds is None else f"{seeds}"
-            lines.append(f"{files:6d} files a run: {count} {side} for a chance of {self.power:.0%}{least}")
+            few, many = (_words(count) for count in self.between[files])
+            lines.append(
+                f"{files:6d} files a run: {_words(seeds)} {side} for a chance of {self.power:.0%} ({few} to "
+                f"{many}, as the spread may be){least}"
+            )
         return "\n".join(lines)
 
     def _least(self, seeds: int) -> float:
         return smallest_p(seeds, seeds, paired=self.paired)
+
+
+def _words(count: Count) -> str:
+    return "over 10,000" if count is None else f"{count:,}"
 
 
 def plan(
@@ -63,27 +78,27 @@ def plan(
     margin: float | str,
     power_wanted: float = POWER,
     level: float = ALPHA,
-    metric: str = "distance",
+    share: float = 1.0,
 ) -> Plan:
     """Seeds and files needed to find a worsening by ``margin``, from pilot runs.
 
     Parameters
     ----------
     pilot : RunSet
-        Three seeds or more of the baseline.
+        Two seeds or more of the baseline; the fewer, the more are asked for.
     other : RunSet, optional
         The same seeds of a second model: then the spread is that of the differences in pairs.
     margin : float or str
         The worsening that must not be missed, in the metric's unit or as a share, "5%".
     power_wanted, level : float
         Chance to find it; error rate of the verdicts.
-    metric : str
-        What ``pilot`` holds. How much of the spread is sampling is known of the distance alone.
+    share : float
+        Of the level, for one of several metrics that are judged together: what ``compare`` gives it first.
 
     Raises
     ------
     ValueError
-        For a margin of 0, and for fewer than 3 seeds, which tell nothing of the spread.
+        For a margin of 0, and for a single seed, which tells nothing of the spread.
     """
     values = np.array(list(pilot.values.values()))
     effect = absolute(margin, float(values.mean()))
@@ -93,16 +108,19 @@ def plan(
     if other is not None:
         common = sorted(set(pilot.values) & set(other.values))
         values = np.array([other.values[s] - pilot.values[s] for s in common])
-    if len(values) < 3:
-        raise ValueError(f"{len(values)} pilot seeds tell nothing of the spread; run 3 or more")
+    if len(values) < 2:
+        raise ValueError(f"{len(values)} pilot seeds tell nothing of the spread; run 2 or more")
     spread, degrees = float(values.std(ddof=1)), len(values) - 1
     # Chi-squared: (n - 1) s^2 / sigma^2 of normal values.
     bounds = spread * np.sqrt(degrees / stats.chi2.ppf([0.975, 0.025], degrees))
     sides = [pilot] if other is None else [pilot, other]
     count = min(_files(side) for side in sides)
-    parts = [file_variance(side) if metric == "distance" else None for side in sides]
+    parts = [file_variance(side) for side in sides]
     known = None not in parts and spread > 0
-    share = min(1.0, sum(parts) / spread**2) if known else None
+    share_of_files = min(1.0, sum(parts) / spread**2) if known else None
+    asked = {"paired": paired, "level": level * share}
+    wanted = asked | {"power_wanted": power_wanted}
+    spreads = _spreads(spread, count, share_of_files)
     return Plan(
         effect=effect,
         spread=spread,
@@ -110,14 +128,15 @@ def plan(
         paired=paired,
         power=power_wanted,
         level=level,
-        seeds={
-            files: seeds_needed(effect, changed, paired=paired, power_wanted=power_wanted, level=level)
-            for files, changed in _spreads(spread, count, share).items()
+        seeds={n: seeds_needed(effect, own, degrees=degrees, **wanted) for n, own in spreads.items()},
+        between={
+            n: tuple(seeds_needed(effect, own * end / spread if spread else 0.0, **wanted) for end in bounds)
+            for n, own in spreads.items()
         },
-        now=power(len(values), effect, spread, paired=paired, level=level),
+        now=assurance(len(values), effect, spread, degrees=degrees, **asked),
         files=count,
         pilot_seeds=len(values),
-        file_share=share,
+        file_share=share_of_files,
     )
 
 
@@ -141,24 +160,13 @@ def _files(side: RunSet) -> int:
     return min(len(list((side.folder / str(seed) / "audio").iterdir())) for seed in side.values)
 
 
-def file_variance(side: RunSet) -> float | None:
-    """Variance of the distance by the choice of generated files; None where the runs do not tell.
-
-    A run measures its even and its odd files apart. Each half has twice the variance v of the whole, so their
-    difference has 4 v, and a quarter of its square estimates v.
-    """
-    halves_of_runs = [read(side.folder / str(seed), "metrics.json").get("halves") for seed in side.values]
-    if not all(isinstance(halves, list) and len(halves) == 2 for halves in halves_of_runs):
-        return None
-    return float(np.mean([(a - b) ** 2 / 4 for a, b in halves_of_runs]))
-
-
 def main(arguments: Sequence[str]) -> int:
     """Print the plan; exit code 0, or 2 where no number of seeds will do."""
     parser = argparse.ArgumentParser(
         prog="python -m ablations plan",
         description="Seeds and files needed for a wanted power, from runs that exist.",
-        epilog="With a second name the seeds are compared in pairs, which needs fewer where they go along.",
+        epilog="With a second name the seeds are compared in pairs, which needs fewer where they go along. "
+        "Without --metric the distance is planned for as compare judges it, together with other metrics.",
     )
     parser.add_argument("pilot", help="folder of runs, or its name below --runs")
     parser.add_argument("other", nargs="?", help="a second model with the same seeds: plan for pairs")
@@ -166,8 +174,9 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--power", type=float, default=POWER, help="chance to find it (default %(default)s)")
     add_run_options(parser)
     options = parser.parse_args(arguments)
+    metric = options.metric or "distance"
     sides = [
-        load(name, metric=options.metric, runs=options.runs)
+        load(name, metric=metric, runs=options.runs)
         for name in (options.pilot, options.other)
         if name is not None
     ]
@@ -176,7 +185,7 @@ def main(arguments: Sequence[str]) -> int:
         margin=options.margin,
         power_wanted=options.power,
         level=options.level,
-        metric=options.metric,
+        share=1.0 if options.metric else family.WEIGHTS[metric] / sum(family.WEIGHTS.values()),
     )
     print(planned)
     return 2 if all(seeds is None for seeds in planned.seeds.values()) else 0

@@ -69,7 +69,7 @@ def split(config: DictConfig) -> Split:
         reference, validation, pool = _by_group(np.array(usable), np.array(recordings.groups), sizes, rng)
     else:
         raise ConfigError(f"data.split_by={data.split_by}: neither file nor group")
-    pool = pool[[labels[i] not in data.without for i in pool]] if len(pool) else pool
+    pool = pool[~_left_out(recordings.subset(pool), data)] if len(pool) else pool
     if len(reference) < data.reference or len(validation) < data.validation or len(pool) < data.train:
         groups = len({recordings.groups[i] for i in usable})
         raise ConfigError(
@@ -139,7 +139,7 @@ def fold(config: DictConfig, recordings: datasets.AudioSet | None = None) -> Fol
         test = _dealt(chosen, groups if data.split_by == "group" else np.arange(len(chosen)), config)
     else:
         raise ConfigError(f"data.split_by={data.split_by}: neither group, published nor file")
-    training = np.flatnonzero(~test & ~np.isin(chosen.labels, list(data.without)))
+    training = np.flatnonzero(~test & ~_left_out(chosen, data))
     if data.train:
         if data.train > len(training):
             raise ConfigError(f"data.train={data.train}, and {len(training)} are outside of the fold")
@@ -233,12 +233,17 @@ def _contents(chosen: datasets.AudioSet) -> np.ndarray:
     return np.unique([checksum([signal]) for signal in chosen.signals], return_inverse=True)[1]
 
 
+def _left_out(recordings: datasets.AudioSet, data: DictConfig) -> np.ndarray:
+    """Which recordings are not to be trained on, (files,): by their label or by their group."""
+    return np.isin(recordings.labels, list(data.without)) | np.isin(recordings.groups, list(data.without))
+
+
 def _usable(recordings: datasets.AudioSet, data: DictConfig) -> list[int]:
     """Places of the recordings whose label is wanted at all."""
-    if unknown := {*data.labels, *data.without} - set(recordings.labels):
+    known = set(recordings.labels)
+    if unknown := {*data.labels, *data.without} - known - (set(recordings.groups) - set(data.labels)):
         raise ConfigError(
-            f"data {data.name} has no label {', '.join(sorted(unknown))}; "
-            f"it has {', '.join(sorted(set(recordings.labels)))}"
+            f"data {data.name} has no label {', '.join(sorted(unknown))}; it has {', '.join(sorted(known))}"
         )
     return [i for i, label in enumerate(recordings.labels) if not data.labels or label in data.labels]
 
@@ -255,7 +260,7 @@ def sounds(data: DictConfig) -> datasets.AudioSet:
         count = NOTES
         while count * share < 1.3 * (data.reference + data.validation + data.train):
             count *= 2
-        if unknown := {*data.labels, *data.without} - set(datasets.FAMILIES):
+        if unknown := set(data.labels) - set(datasets.FAMILIES):
             raise ConfigError(
                 f"instruments have no label {', '.join(sorted(unknown))}; "
                 f"there are {', '.join(datasets.FAMILIES)}"

@@ -10,6 +10,9 @@ Conventions
                   everything; ``p_value`` belongs to it.
     pairs         the same seed gives both runs the same data split, order and noise. Then their
                   difference has less spread than either.
+    known spread  what the spread over seeds cannot be smaller than: the metric's steps (a share of n files
+                  goes in steps of 1 / n), and what the choice of files alone gives. With 2 or 3 seeds equal
+                  differences are luck, not certainty: the variance is the larger of the two.
 
     verdict       rule (low to high is the interval of the effect)
     worse         low > 0, effect >= floor, and not "no worse"
@@ -27,16 +30,18 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from decimal import Decimal
 from functools import lru_cache
 
 import numpy as np
 from scipy import stats
 
-ALPHA = 0.05  # significance level: share of false verdicts that is accepted
-POWER = 0.8  # Cohen's convention
-MOST_SEEDS = 10_000  # more than anybody trains
+from ablations.seeds import ALPHA, MOST_SEEDS, seeds_needed, smallest_p
+
 TESTS = ("t", "permutation")
+EXIT_CODES = {"better": 0, "no worse": 0, "worse": 1, "undecided": 3}  # 2 is for wrong use
 PERMUTATIONS = 9_999  # where there are more rearrangements than that
+MOST_FILES = 1_000  # whose shares are told from numbers that know no steps
 
 
 @dataclass(frozen=True)
@@ -56,12 +61,15 @@ class Verdict:
     floor: float
     test: str
     smallest_p: float  # that the permutation test can reach with these seeds; corrected likewise
-    comparisons: int = 1
+    error: float  # standard error of the effect
+    degrees: float  # of freedom, of the error
+    comparisons: int = 1  # candidates: the interval is Bonferroni's
+    share: float = 1.0  # of the level, that the correction gives it at its first step
 
     @property
     def exit_code(self) -> int:
-        """0: better or no worse; 1: worse; 2: undecided."""
-        return {"better": 0, "no worse": 0, "worse": 1, "undecided": 2}[self.verdict]
+        """0: better or no worse; 1: worse; 3: undecided."""
+        return EXIT_CODES[self.verdict]
 
     @property
     def more(self) -> int | None:
@@ -71,15 +79,22 @@ class Verdict:
         """
         if self.verdict != "undecided":
             return None
-        a, b = np.array(self.baseline), np.array(self.candidate)
-        _, error, _ = _effect(a, b, self.paired)
-        spread = error / math.sqrt(1 / len(a) if self.paired else 1 / len(a) + 1 / len(b))
-        # How far the interval has to clear a bound: zero, or the margin.
-        gaps = [abs(self.effect)] if abs(self.effect) >= self.floor else []
-        gaps += [self.margin - self.effect] if self.effect < self.margin else []
-        level = self.level / self.comparisons
-        counts = [seeds_needed(g, spread, paired=self.paired, level=level) for g in gaps if g > 0]
+        counts = [self.seeds_to(verdict) for verdict in ("worse", "better", "no worse")]
         return min((count for count in counts if count is not None), default=None)
+
+    def seeds_to(self, verdict: str) -> int | None:
+        """Seeds a side that would say worse, better or no worse in 4 of 5 cases, were all as seen.
+
+        None for what the effect speaks against, and where it would take over 10,000.
+        """
+        # How far the interval has to clear a bound, zero or the margin, and at which level.
+        gap = {"worse": self.effect, "better": -self.effect, "no worse": self.margin - self.effect}[verdict]
+        level = self.level * self.share if verdict != "no worse" else self.level / self.comparisons
+        if not gap > 0 or (verdict != "no worse" and gap < self.floor):
+            return None
+        n, m = len(self.baseline), len(self.candidate)
+        spread = self.error / math.sqrt(1 / n if self.paired else 1 / n + 1 / m)
+        return seeds_needed(gap, spread, paired=self.paired, level=level)
 
     def to_dict(self) -> dict:
         """What a result keeps of it, in plain types."""
@@ -116,6 +131,8 @@ def judge(
     looks: int = 1,
     test: str = "t",
     seed: int = 0,
+    resolution: float | None = None,
+    files_variance: float | tuple[float, float] = 0.0,
 ) -> Verdict:
     """Judge one candidate against the baseline.
 
@@ -137,24 +154,32 @@ def judge(
         of better or worse then needs its p and the interval.
     seed : int
         Of the permutation test, where there are too many rearrangements to do all.
+    resolution : float, optional
+        The metric's steps; by default ``step`` of all values.
+    files_variance : float or two of them
+        What the choice of files alone gives: variance of the difference in a pair; if not paired, of one
+        replicate of the baseline and of the candidate.
 
     Raises
     ------
     ValueError
-        For fewer than 2 seeds, numbers that are not finite, pairs of unequal length, a negative margin
-        or floor, a level outside of 0 to 1, a look that was not planned, an unknown test.
+        For fewer than 2 seeds, numbers that are not finite, pairs of unequal length, a negative margin,
+        floor, resolution or variance, a level outside of 0 to 1, a look that was not planned, an unknown
+        test.
     """
     a, b = _checked(baseline, candidate, paired, margin, floor, level, test)
     allowed = spent(look, looks, level=level)
     sign = -1.0 if higher_is_better else 1.0
-    effect, error, degrees = _effect(sign * a, sign * b, paired)
-    return _decide(
+    known = _known_variance(step([*a, *b]) if resolution is None else resolution, files_variance, paired)
+    effect, error, degrees = _effect(sign * a, sign * b, paired, known)
+    two_sided = min(1.0, 2 * _upper_tail(abs(effect), error, degrees))
+    return decided(
         Verdict(
             verdict="",
             effect=effect,
             interval=(0.0, 0.0),
             level=allowed,
-            p_value=_p_value(sign * a, sign * b, paired, test, seed),
+            p_value=two_sided if test == "t" else _permutation_p(sign * a, sign * b, paired, seed),
             p_margin=min(1.0, 2 * _upper_tail(margin - effect, error, degrees)),
             baseline=tuple(a.tolist()),
             candidate=tuple(b.tolist()),
@@ -163,9 +188,9 @@ def judge(
             floor=floor,
             test=test,
             smallest_p=smallest_p(len(a), len(b), paired=paired),
-        ),
-        error,
-        degrees,
+            error=error,
+            degrees=degrees,
+        )
     )
 
 
@@ -180,29 +205,61 @@ def judge_each(
     Bonferroni's, level over the number of candidates, so they hold together. ``settings`` as ``judge``.
     """
     own = baseline if isinstance(baseline, Mapping) else dict.fromkeys(candidates, baseline)
-    alone = {name: judge(own[name], values, **settings) for name, values in candidates.items()}
+    return together({name: judge(own[name], values, **settings) for name, values in candidates.items()})
+
+
+def together(alone: Mapping[str, Verdict]) -> dict[str, Verdict]:
+    """What verdicts of one metric, each by ``judge``, are after the correction of ``judge_each``."""
     count = len(alone)
     if count < 2:
-        return alone
+        return dict(alone)
     adjusted = {
-        name: holm([getattr(verdict, name) for verdict in alone.values()])
-        for name in ("p_value", "p_margin", "smallest_p")
+        number: holm([getattr(verdict, number) for verdict in alone.values()])
+        for number in ("p_value", "p_margin", "smallest_p")
     }
-    verdicts = {}
-    for i, (name, verdict) in enumerate(alone.items()):
-        # Neither depends on which direction is worse.
-        _, error, degrees = _effect(np.array(verdict.baseline), np.array(verdict.candidate), verdict.paired)
-        corrected = {key: values[i] for key, values in adjusted.items()}
-        verdicts[name] = _decide(replace(verdict, comparisons=count, **corrected), error, degrees)
-    return verdicts
+    return {
+        name: decided(
+            verdict,
+            comparisons=count,
+            share=1 / count,
+            **{number: values[i] for number, values in adjusted.items()},
+        )
+        for i, (name, verdict) in enumerate(alone.items())
+    }
 
 
-def holm(p_values: Sequence[float]) -> list[float]:
-    """Adjusted p-values: below the level they are significant with the family's error rate kept."""
+def decided(verdict: Verdict, **numbers) -> Verdict:
+    """A verdict with other ``numbers``, as a corrected ``p_value``, and what the conventions make of it."""
+    verdict = replace(verdict, **numbers)
+    half = verdict.error * _quantile(verdict.level / verdict.comparisons, verdict.degrees)
+    low, high = verdict.effect - half, verdict.effect + half
+    verdict = replace(verdict, interval=(low, high))
+    significant = verdict.p_value <= verdict.level
+    if verdict.test == "permutation":
+        significant = significant and (low > 0 or high < 0)
+    # What is significant is not 0, and what is significantly below the margin is below it.
+    if significant and -verdict.effect >= verdict.floor:
+        return replace(verdict, verdict="better")
+    if verdict.p_margin <= verdict.level:
+        return replace(verdict, verdict="no worse")
+    if significant and verdict.effect >= verdict.floor:
+        return replace(verdict, verdict="worse")
+    return replace(verdict, verdict="undecided")
+
+
+def holm(p_values: Sequence[float], weights: Sequence[float] | None = None) -> list[float]:
+    """Adjusted p-values: below the level they are significant with the family's error rate kept.
+
+    Whatever the dependence. ``weights``: how the level is divided at the first step, by default equally; both
+    are in Holm (1979).
+    """
     p = np.asarray(p_values)
-    order = np.argsort(p)
+    shares = np.ones(len(p)) if weights is None else np.asarray(weights, float)
+    order = np.argsort(p / shares)
+    # Of those that are not rejected yet, this one has its share of all their weights.
+    left = np.cumsum(shares[order][::-1])[::-1]
     adjusted = np.empty(len(p))
-    adjusted[order] = np.minimum(1.0, np.maximum.accumulate(p[order] * np.arange(len(p), 0, -1)))
+    adjusted[order] = np.minimum(1.0, np.maximum.accumulate(p[order] * left / shares[order]))
     return adjusted.tolist()
 
 
@@ -220,63 +277,6 @@ def spent(look: int, looks: int, *, level: float = ALPHA) -> float:
     z = stats.norm.isf(level / 2)
     until = [2 * stats.norm.sf(z / math.sqrt(k / looks)) if k else 0.0 for k in (look - 1, look)]
     return float(until[1] - until[0])
-
-
-def smallest_p(baselines: int, candidates: int, *, paired: bool) -> float:
-    """The smallest two-sided p a permutation test can give: 2 over the number of rearrangements."""
-    count = 2**baselines if paired else math.comb(baselines + candidates, baselines)
-    # What was seen is as extreme as itself: one rearrangement at least, and the rarer side counts twice.
-    return min(1.0, 2 / count)
-
-
-def power(seeds: int, effect: float, spread: float, *, paired: bool, level: float = ALPHA) -> float:
-    """Chance that a true ``effect`` is called worse with ``seeds`` a side: noncentral t, upper tail.
-
-    ``spread``: standard deviation over seeds, of the differences if paired, else of one side.
-    """
-    if seeds < 2:
-        return 0.0
-    degrees = seeds - 1 if paired else 2 * seeds - 2
-    error = spread * math.sqrt((1 if paired else 2) / seeds)
-    if error == 0.0:
-        return 1.0 if effect > 0 else 0.0
-    return float(stats.nct.sf(stats.t.isf(level / 2, degrees), degrees, effect / error))
-
-
-def seeds_needed(
-    effect: float,
-    spread: float,
-    *,
-    paired: bool,
-    power_wanted: float = POWER,
-    level: float = ALPHA,
-) -> int | None:
-    """Fewest seeds a side with which a true ``effect`` is called worse so often; None: over 10,000.
-
-    By the symmetry of the interval it is also the number that shows "no worse" when the true effect lies
-    ``effect`` below the margin. ValueError for an effect that is not above 0, a spread below 0, and a
-    power outside 0 to 1.
-    """
-    if not effect > 0 or not math.isfinite(effect):
-        raise ValueError(f"effect is {effect}; a number of seeds exists for effects above 0 only")
-    if not (spread >= 0 and math.isfinite(spread)):
-        raise ValueError(f"spread is {spread}; it is a standard deviation, 0 or more")
-    if not 0 < power_wanted < 1:
-        raise ValueError(f"power is {power_wanted}; it lies between 0 and 1")
-    low, high = 1, 2
-    while high <= MOST_SEEDS and power(high, effect, spread, paired=paired, level=level) < power_wanted:
-        low, high = high, 2 * high
-    if high > MOST_SEEDS:
-        high = MOST_SEEDS
-        if power(high, effect, spread, paired=paired, level=level) < power_wanted:
-            return None
-    while high - low > 1:
-        middle = (low + high) // 2
-        if power(middle, effect, spread, paired=paired, level=level) < power_wanted:
-            low = middle
-        else:
-            high = middle
-    return high
 
 
 # --------------------------------------------------------------------------------------------- inside
@@ -310,12 +310,14 @@ def _checked(baseline, candidate, paired, margin, floor, level, test) -> tuple[n
     return sides["baseline"], sides["candidate"]
 
 
-def _effect(a: np.ndarray, b: np.ndarray, paired: bool) -> tuple[float, float, float]:
-    """Effect, its standard error and degrees of freedom."""
+def _effect(a: np.ndarray, b: np.ndarray, paired: bool, known: Sequence[float]) -> tuple[float, float, float]:
+    """Effect, its standard error and degrees of freedom; ``known`` variances are the least there are."""
     effect = float(b.mean() - a.mean())
     if paired:
-        return effect, float(np.std(b - a, ddof=1) / math.sqrt(len(a))), len(a) - 1
-    parts = np.array([a.var(ddof=1) / len(a), b.var(ddof=1) / len(b)])
+        variance = max(float(np.var(b - a, ddof=1)), known[0])
+        return effect, math.sqrt(variance / len(a)), len(a) - 1
+    seen = [max(float(side.var(ddof=1)), least) for side, least in zip((a, b), known, strict=True)]
+    parts = np.array(seen) / [len(a), len(b)]
     degrees = np.array([len(a) - 1, len(b) - 1])
     if parts.sum() == 0.0:
         return effect, 0.0, float(degrees.sum())
@@ -324,18 +326,51 @@ def _effect(a: np.ndarray, b: np.ndarray, paired: bool) -> tuple[float, float, f
     return effect, float(math.sqrt(parts.sum())), float(1 / (shares**2 / degrees).sum())
 
 
+def _known_variance(
+    resolution: float, files_variance: float | tuple[float, float], paired: bool
+) -> tuple[float, ...]:
+    """The least variance: of the difference in a pair, or of a replicate of either side.
+
+    Rounding to steps of q has variance q^2 / 12 (Sheppard), and a difference twice that. Both are part of
+    the spread over seeds, so it is the larger that counts, not their sum.
+    """
+    files = tuple(np.atleast_1d(files_variance).tolist())
+    if len(files) != (1 if paired else 2) and files != (0.0,):
+        raise ValueError(
+            f"files_variance is {files_variance}; in pairs it is one number, else one of either side"
+        )
+    for name, value in (("resolution", resolution), *(("files_variance", value) for value in files)):
+        if not (value >= 0 and math.isfinite(value)):
+            raise ValueError(f"{name} is {value}; it is 0 or more")
+    rounding = resolution**2 / (6 if paired else 12)
+    return tuple(max(rounding, value) for value in (files if len(files) > 1 or paired else 2 * files))
+
+
+def step(values: Sequence[float]) -> float:
+    """The step in which values go, seen from them: 1 / n for the fewest files n of which all are shares.
+
+    Exactly, or where there is no such n up to ``MOST_FILES``, within half of the last digit that is written
+    (7/30 may be written .2333). 0 where there is none so either, and where all values are equal.
+    """
+    x = np.unique(np.asarray(values, float))
+    if len(x) < 2:
+        return 0.0
+    counts = np.arange(1, MOST_FILES + 1)
+    off = np.abs(x[:, None] * counts - np.rint(x[:, None] * counts)).max(axis=0) / counts
+    digit = 10.0 ** min(Decimal(repr(value)).normalize().as_tuple().exponent for value in x.tolist())
+    for tolerance in (1e-12 * float(np.abs(x).max()), digit / 2):
+        if (possible := counts[off <= tolerance]).size:
+            return 1 / int(possible[0])
+    return 0.0
+
+
 def _upper_tail(distance: float, error: float, degrees: float) -> float:
     if error == 0.0:
         return 0.0 if distance > 0 else 1.0
     return float(stats.t.sf(distance / error, degrees))
 
 
-def _p_value(a: np.ndarray, b: np.ndarray, paired: bool, test: str, seed: int) -> float:
-    if test == "t":
-        effect, error, degrees = _effect(a, b, paired)
-        if error == 0.0:
-            return 1.0 if effect == 0.0 else 0.0
-        return float(2 * stats.t.sf(abs(effect) / error, degrees))
+def _permutation_p(a: np.ndarray, b: np.ndarray, paired: bool, seed: int) -> float:
     result = stats.permutation_test(
         (b, a),
         lambda x, y, axis=-1: x.mean(axis=axis) - y.mean(axis=axis),
@@ -345,24 +380,6 @@ def _p_value(a: np.ndarray, b: np.ndarray, paired: bool, test: str, seed: int) -
         rng=np.random.default_rng(seed),
     )
     return float(result.pvalue)
-
-
-def _decide(verdict: Verdict, error: float, degrees: float) -> Verdict:
-    """The interval, and the verdict by the rules of the module's conventions."""
-    half = error * _quantile(verdict.level / verdict.comparisons, degrees)
-    low, high = verdict.effect - half, verdict.effect + half
-    verdict = replace(verdict, interval=(low, high))
-    significant = verdict.p_value <= verdict.level
-    if verdict.test == "permutation":
-        significant = significant and (low > 0 or high < 0)
-    # What is significant is not 0, and what is significantly below the margin is below it.
-    if significant and -verdict.effect >= verdict.floor:
-        return replace(verdict, verdict="better")
-    if verdict.p_margin <= verdict.level:
-        return replace(verdict, verdict="no worse")
-    if significant and verdict.effect >= verdict.floor:
-        return replace(verdict, verdict="worse")
-    return replace(verdict, verdict="undecided")
 
 
 @lru_cache(maxsize=1024)

@@ -22,9 +22,10 @@ from omegaconf import DictConfig
 from sklearn.metrics import recall_score
 
 import metrics
-from ablations import listed, splits
+from ablations import jackknife, listed, splits
 from ablations.config import ConfigError
-from audio_distance import describe_signal
+from audio_distance import Comparison, describe_signal
+from study.distances import NEIGHBOURS, nearest_neighbour_quality
 
 PREDICTIONS = "predictions.csv"  # of a classification, one line a test file
 SMALLEST_PROBABILITY = 1e-6  # 0 for what is true would make the log loss infinite
@@ -44,24 +45,33 @@ def of(model, config: DictConfig) -> Task:
 
 @dataclass(frozen=True)
 class Made:
-    """Sounds of a model; and of one with ``bits`` what that tells of the validation files, else nothing."""
+    """Sounds of a model, and how they compare with the reference.
+
+    ``rows``: (windows, 1032) a sound, as ``embedded``. ``told``: of a model with ``bits`` what that tells of
+    the validation files, else nothing.
+    """
 
     sounds: Sequence[np.ndarray]
+    apart: Comparison
+    rows: Sequence[np.ndarray]
     told: dict[str, float]
 
 
 class Generation:
     """A model that makes sounds.
 
-    metrics.json holds ``distance`` to the held-out recordings and its views; ``halves``, the distance of the
-    even and of the odd files, which tells how much of it is sampling; where ``data.validation`` holds files
-    out, of a model with ``bits`` what these tell of them. ``audio/`` is the generated set, 16-bit
-    FLAC; ``embedding.npz`` its rows, (windows, 1032), of ``metrics.embed`` over the bundled divisors, and
-    their owners.
+    metrics.json holds ``distance`` to the held-out recordings and its views; ``coverage`` and ``density`` in
+    the same numbers (``study.distances.nearest_neighbour_quality``), which tell of lost kinds of sounds and
+    of unlikely ones; where ``data.validation`` holds files out, of a model with ``bits`` what these tell.
+    Of the last step further: ``errors``, the standard error of each by the choice of generated files;
+    ``steps``, in which each goes, 0 for none; ``bands``, the share of each band of frequencies in the
+    envelope. ``audio/`` is the generated set, 16-bit FLAC; ``embedding.npz`` its rows, (windows, 1032), of
+    ``metrics.embed`` over the bundled divisors, and their owners; ``jackknife.npz`` each metric without each
+    file.
     """
 
     headline = "distance"
-    files = ("audio", "embedding.npz")
+    files = ("audio", "embedding.npz", jackknife.FILE)
 
     def __init__(self, config: DictConfig) -> None:
         data = splits.split(config)
@@ -71,25 +81,32 @@ class Generation:
         self.count, self.seed = config.generate, config.seed
 
     def result(self, model) -> Made:
-        """The sounds it makes, and how well it predicts recordings."""
-        predicts = hasattr(model, "bits") and len(self.validation) > 0
-        told = model.bits(self.validation, self.labels) if predicts else {}
-        return Made(model.sample(self.count, seed=self.seed), told)
-
-    def measure(self, result: Made) -> dict[str, float]:
-        """Distance of the sounds to the reference, and its views by name with underscores; what was told.
+        """The sounds it makes, how far they are from the reference, and how well it predicts recordings.
 
         A model that makes silence or NaN is refused by ``metrics``: a run has no number then.
         """
+        predicts = hasattr(model, "bits") and len(self.validation) > 0
+        told = model.bits(self.validation, self.labels) if predicts else {}
+        sounds = model.sample(self.count, seed=self.seed)
         # Seeds are judged by their values, so few permutations do: nobody reads this p.
-        comparison = metrics.compare(
-            self.reference, result.sounds, rate=self.rate, workers=1, permutations=99, cache=False
+        apart = metrics.compare(
+            self.reference, sounds, rate=self.rate, workers=1, permutations=99, cache=False
         )
-        views = {name.replace(" ", "_"): float(value) for name, value in comparison.views.items()}
-        return {"distance": float(comparison.value), **views, **result.told}
+        return Made(sounds, apart, [embedded(sound, self.rate) for sound in sounds], told)
+
+    def measure(self, result: Made) -> dict[str, float]:
+        """Distance of the sounds to the reference, its views, coverage and density; what was told."""
+        views = {name.replace(" ", "_"): float(value) for name, value in result.apart.views.items()}
+        quality = nearest_neighbour_quality(one_each(self.reference_rows), one_each(result.rows))
+        return {
+            "distance": float(result.apart.value),
+            **views,
+            **{name: quality[name] for name in ("coverage", "density")},
+            **result.told,
+        }
 
     def write(self, result: Made, stage: Path) -> dict:
-        """Keep the sounds and their embedding below ``stage``; further numbers for metrics.json.
+        """Keep the sounds, their embedding and the jackknife below ``stage``; further numbers.
 
         Sounds are clipped at full scale, as a file of integers is; the numbers were measured before.
         """
@@ -97,15 +114,22 @@ class Generation:
         for i, sound in enumerate(result.sounds):
             path = stage / "audio" / f"{i:05d}.flac"
             soundfile.write(path, np.clip(sound, -1, 1), self.rate, subtype="PCM_16")
-        rows = [embedded(sound, self.rate) for sound in result.sounds]
-        owners = np.repeat(np.arange(len(rows)), [len(r) for r in rows])
-        np.savez(stage / "embedding.npz", rows=np.concatenate(rows), owners=owners)
+        owners = np.repeat(np.arange(len(result.rows)), [len(r) for r in result.rows])
+        np.savez(stage / "embedding.npz", rows=np.concatenate(result.rows), owners=owners)
+        without = jackknife.without_each(self.reference_rows, result.rows)
+        np.savez(stage / jackknife.FILE, **without)
+        n, m = len(self.reference), len(result.rows)
+        steps = {"coverage": 1 / n, "density": 1 / (m * min(NEIGHBOURS, n - 1, m - 1))}
         return {
-            "halves": [
-                metrics.distance(self.reference, result.sounds[i::2], rate=self.rate, workers=1, cache=False)
-                for i in (0, 1)
-            ]
+            "errors": {name: jackknife.variance(values) ** 0.5 for name, values in without.items()},
+            "steps": {**dict.fromkeys(without, 0.0), **steps},
+            "bands": {band.name: band.value for band in result.apart.bands},
         }
+
+    @cached_property
+    def reference_rows(self) -> list[np.ndarray]:
+        """(windows, 1032) a held-out recording."""
+        return [embedded(signal, self.rate) for signal in self.reference]
 
 
 class Classification:
@@ -237,6 +261,11 @@ def reliability(true_columns: np.ndarray, probabilities: np.ndarray) -> list[tup
 def embedded(sound: np.ndarray, rate: int) -> np.ndarray:
     """What the distance sees of a mono sound: ``metrics.embed`` over its divisors, (windows, 1032)."""
     return metrics.divided(describe_signal(sound, rate)[0])
+
+
+def one_each(rows: Sequence[np.ndarray]) -> np.ndarray:
+    """The mean row of each sound, (files, 1032), from (windows, 1032) a sound."""
+    return np.stack([own.mean(axis=0) for own in rows])
 
 
 Task = Generation | Classification | Prediction

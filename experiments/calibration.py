@@ -1,12 +1,15 @@
 """How well do the gate's verdicts keep their promises? False alarms, looks, several at once, power.
 
-2,000 simulated comparisons a cell, with 3, 5 and 10 seeds, each with a seed of its own.
+2,000 simulated comparisons a cell, with 2, 3, 5 and 10 seeds, each with a seed of its own.
 
 Conventions
     metric    what a seed's number is drawn from: normal; skewed (lognormal); heavy-tailed (Student's t,
               3 degrees); two-peaked (one seed in five fails and is 4 spreads worse).
     A/A       baseline and candidate from one source, so "worse" and "better" are false alarms. In pairs,
               half of the variance is the seed's, common to both.
+    family    all metrics of one comparison, correlated as over the seeds of results/regressions.json's base.
+    few       20 clips, so that a metric goes in steps or is noisy, and 2 or 3 seeds.
+    pilot     seeds whose spread is all that is known where the number of seeds is planned.
     planted   the candidate is worse by the margin; the number of seeds is what ``seeds_needed`` gives.
     at the margin   the candidate is worse by exactly the margin: "no worse" is then the error.
 
@@ -23,7 +26,14 @@ from joblib import Parallel, delayed
 from scipy import stats
 from tqdm import tqdm
 
-from ablations.statistics import ALPHA, POWER, judge, judge_each, seeds_needed
+from ablations import family, jackknife
+from ablations.compare import MARGIN, absolute
+from ablations.seeds import ALPHA, MOST_SEEDS, POWER, power, seeds_needed
+from ablations.statistics import judge, judge_each
+from audio_distance.features import split_views
+from audio_distance.views import VIEW_COLUMNS
+from study import results
+from study.distances import energy, nearest_neighbour_quality
 from study.sources import seeded
 
 DATA = ()
@@ -34,7 +44,14 @@ TRIALS = 2000  # standard error of a share of 5 %: half a percentage point
 SEEDS = (3, 5, 10)
 METRICS = ("normal", "skewed", "heavy-tailed", "two-peaked")
 LOOKS = 3
-FAMILY = 5  # ablations judged together
+SEVERAL = 5  # ablations judged together
+CLIPS = 20  # that a run is measured on where they are few
+RIGHT = 0.9  # chance that a clip is named right
+LATENT = 6  # dimensions in which clips differ
+FEW = (2, 3)  # seeds
+FEW_METRICS = ("accuracy", "coverage", "distance")
+PILOTS = (2, 3, 5, 10)
+SPREADS = 200  # that a pilot may see: the middles of as many equally likely parts
 
 
 def draw(metric: str, size: int, rng: np.random.Generator) -> np.ndarray:
@@ -106,7 +123,7 @@ def looked(size: int, trials: int) -> dict:
 
 
 def several(size: int, trials: int) -> dict:
-    """A/A of ``FAMILY`` candidates against one baseline of ``size`` seeds, not paired.
+    """A/A of ``SEVERAL`` candidates against one baseline of ``size`` seeds, not paired.
 
     ``share`` and ``interval`` of families with any verdict of worse or better, corrected by Holm
     (``judge_each``); ``uncorrected`` is the share where each is judged as if it were alone.
@@ -115,13 +132,130 @@ def several(size: int, trials: int) -> dict:
     for t in range(trials):
         rng = seeded("family", size, t)
         baseline = rng.standard_normal(size)
-        candidates = {str(i): rng.standard_normal(size) for i in range(FAMILY)}
+        candidates = {str(i): rng.standard_normal(size) for i in range(SEVERAL)}
         verdicts = judge_each(baseline, candidates, paired=False)
         hits += any(v.verdict in ("worse", "better") for v in verdicts.values())
         naive += any(
             judge(baseline, c, paired=False).verdict in ("worse", "better") for c in candidates.values()
         )
     return _share(hits, trials) | {"uncorrected": naive / trials}
+
+
+def correlated() -> tuple[dict[str, float], np.ndarray]:
+    """Means of the family's metrics over the seeds of the base, by name, and their covariance."""
+    values = results.read("regressions")["ablations"]["base"]["values"]
+    known = {name: values[name] for name in family.METRICS if name in values}
+    return {name: float(np.mean(own)) for name, own in known.items()}, np.cov(list(known.values()))
+
+
+def judged_as_family(size: int, paired: bool, trials: int) -> dict:
+    """A/A of the whole family with ``size`` seeds: metrics as correlated as measured, margins as by default.
+
+    ``share`` and ``interval`` of comparisons called worse or better, the counts of ``worse`` and ``better``,
+    and ``uncorrected``: the share in which any metric alone is called so.
+    """
+    means, covariance = correlated()
+    margins = family.amounts(absolute(MARGIN, means["distance"]), absolute(MARGIN, 1.0))
+    alarms, naive = {"worse": 0, "better": 0}, 0
+    common = 0.5 if paired else 0.0
+    for t in range(trials):
+        rng = seeded("family A/A", size, paired, t)
+        # (common, baseline, candidate), seeds, metrics
+        drawn = rng.multivariate_normal(np.zeros(len(means)), covariance, size=(3, size))
+        rows = [math.sqrt(common) * drawn[0] + math.sqrt(1 - common) * own for own in drawn[1:]]
+        sides = [dict(zip(means, (own + list(means.values())).T, strict=True)) for own in rows]
+        alone = family.judge_alone(*sides, paired=paired, margins=margins, resolution=0.0)
+        naive += any(verdict.verdict in alarms for verdict in alone.values())
+        verdict = family.judged_together({"": alone})[""].verdict
+        if verdict in alarms:
+            alarms[verdict] += 1
+    return _share(sum(alarms.values()), trials) | alarms | {"uncorrected": naive / trials}
+
+
+def few(metric: str, size: int, trials: int) -> dict:
+    """A/A in pairs on ``CLIPS`` clips with ``size`` seeds: the share wrongly called worse, at most 2.5 %.
+
+    ``share`` and ``interval`` where the metric's steps and the clips' sampling error are known to the
+    verdict; ``unknown``: where the spread over seeds is all it has.
+    """
+    hits = unknown = 0
+    better = metric != "distance"
+    for t in range(trials):
+        rng = seeded("few", metric, size, t)
+        a, b, step, variance = FEW_DRAWS[metric](size, rng)
+        known = judge(a, b, paired=True, higher_is_better=better, resolution=step, files_variance=variance)
+        hits += known.verdict == "worse"
+        blind = judge(a, b, paired=True, higher_is_better=better, resolution=0.0)
+        unknown += blind.verdict == "worse"
+    return _share(hits, trials) | {"unknown": unknown / trials}
+
+
+def _named(size: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, float, float]:
+    """Accuracies of two sides on the same clips, the metric's step, and no known variance."""
+    a, b = rng.binomial(CLIPS, RIGHT, size=(2, size)) / CLIPS
+    return a, b, 1 / CLIPS, 0.0
+
+
+def _generated(metric: str, size: int, rng: np.random.Generator):
+    """The same of coverage or distance of generated clips, in the numbers that the distance hears."""
+    columns = sum(len(range(*own.indices(10**6))) for own in VIEW_COLUMNS.values())
+    mixing = rng.standard_normal((LATENT, columns)) / math.sqrt(LATENT * columns)
+
+    def clips() -> np.ndarray:
+        noise = 0.3 * rng.standard_normal((CLIPS, columns)) / math.sqrt(columns)
+        return rng.standard_normal((CLIPS, LATENT)) @ mixing + noise
+
+    reference = clips()
+    values: tuple[list[float], list[float]] = ([], [])
+    variances = []
+    for _ in range(size):
+        without = []
+        for side in values:
+            made = clips()
+            side.append(_measured(metric, reference, made))
+            without.append(jackknife.without_each(reference[:, None], made[:, None])[metric])
+        variances.append(jackknife.variance(without[1] - without[0]))
+    step = 1 / CLIPS if metric == "coverage" else 0.0
+    return np.array(values[0]), np.array(values[1]), step, float(np.mean(variances))
+
+
+def _measured(metric: str, reference: np.ndarray, made: np.ndarray) -> float:
+    if metric == "coverage":
+        return nearest_neighbour_quality(reference, made)["coverage"]
+    pairs = zip(split_views(reference).values(), split_views(made).values(), strict=True)
+    return float(np.mean([energy(*pair) for pair in pairs]))
+
+
+FEW_DRAWS = {
+    "accuracy": _named,
+    "coverage": lambda size, rng: _generated("coverage", size, rng),
+    "distance": lambda size, rng: _generated("distance", size, rng),
+}
+
+
+def piloted(seeds: int, paired: bool, effect: float, spreads: int = SPREADS) -> dict:
+    """Power reached on average, of an ``effect`` in spreads, by who plans with the spread of a pilot.
+
+    ``share``: with the number of seeds that the assurance asks for; ``plugged_in``: with the one that takes
+    the pilot's spread for the truth; both to be compared with ``promised``. ``seeds``: median number asked
+    for, and ``most``, that of the unluckiest pilot in 20. No draws: a pilot's spread is chi-distributed, and
+    every one of ``spreads`` equally likely parts of that distribution is gone through.
+    """
+    degrees = seeds - 1  # of one model, or of differences
+    known = np.sqrt(stats.chi2.ppf((np.arange(spreads) + 0.5) / spreads, degrees) / degrees)
+    reached, asked = {}, []
+    for name, own in (("share", degrees), ("plugged_in", None)):
+        counts = [seeds_needed(effect, s, paired=paired, degrees=own) or MOST_SEEDS for s in known.tolist()]
+        of = {count: power(count, effect, 1.0, paired=paired) for count in set(counts)}
+        reached[name] = float(np.mean([of[count] for count in counts]))
+        asked = asked or counts
+    return {
+        **reached,
+        "seeds": int(np.median(asked)),
+        "most": int(np.quantile(asked, 0.95)),
+        "promised": POWER,
+        "effect": effect,
+    }
 
 
 def at_the_margin(metric: str, size: int, trials: int) -> dict:
@@ -177,8 +311,9 @@ def run(*, trials: int = TRIALS, workers: int = -1) -> dict:
     dict
         ``level`` (0.05) and ``trials``; then a table by name, of what the function of that name returns:
         false_alarms["paired" or "unpaired"][metric][seeds], looks[seeds], several[seeds],
-        margin[metric][seeds] (``at_the_margin``), planted["paired" or "unpaired"][metric][effect]. Keys are
-        texts.
+        margin[metric][seeds] (``at_the_margin``), planted["paired" or "unpaired"][metric][effect],
+        family["paired" or "unpaired"][seeds] (``judged_as_family``), few[metric][seeds],
+        pilots["paired" or "unpaired"][effect][seeds] (``piloted``). Keys are texts.
     """
     jobs = {
         **{
@@ -203,6 +338,24 @@ def run(*, trials: int = TRIALS, workers: int = -1) -> dict:
             for kind in ("paired", "unpaired")
             for metric in METRICS
             for effect in (0.5, 1.0, 2.0)
+        },
+        **{
+            ("family", kind, str(size)): delayed(judged_as_family)(size, kind == "paired", trials)
+            for kind in ("paired", "unpaired")
+            for size in (2, *SEEDS)
+        },
+        **{
+            ("few", metric, str(size)): delayed(few)(metric, size, trials)
+            for metric in FEW_METRICS
+            for size in FEW
+        },
+        **{
+            ("pilots", kind, f"{effect:g}", str(seeds)): delayed(piloted)(
+                seeds, kind == "paired", effect, min(SPREADS, trials)
+            )
+            for kind in ("paired", "unpaired")
+            for effect in (0.5, 1.0, 2.0)
+            for seeds in PILOTS
         },
     }
     done = Parallel(n_jobs=workers, return_as="generator")(jobs.values())

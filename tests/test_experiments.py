@@ -38,7 +38,7 @@ def test_without_a_name_it_lists_all(capsys):
         assert f"\n{name} " in text
         known = command.facts(name)
         assert known.question[-1] in "?." and known.takes
-    assert "needs digits, PyTorch, Hydra; an hour and a half on two cores" in text
+    assert "needs digits, PyTorch, Hydra; half an hour on two cores" in text
 
 
 @pytest.mark.parametrize(

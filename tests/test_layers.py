@@ -107,6 +107,7 @@ ORDER = (  # of the package: each module imports only from those before it
 ON_DEMAND = {
     ("comparison", "page"),
     ("display", "comparison"),
+    ("display", "page"),
 }  # a result that is asked to show itself; inside of a function
 CONTAINERS = (
     "parts",

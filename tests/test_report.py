@@ -243,6 +243,12 @@ def test_nothing_of_a_figure_is_cut_off(committed, name):
     assert min(drawn.x0, drawn.y0, width - drawn.x1, height - drawn.y1) >= -0.01  # inches: a pixel
 
 
+def test_what_the_gates_chapter_says_it_does_not_see(committed):
+    """The two sentences after the table of the planted bugs are no longer true when this fails."""
+    for name in ("hop_257", "wrong_rate"):
+        assert committed["regressions"]["ablations"][name]["family"]["verdict"] == "better"
+
+
 def test_the_two_ladders_stand_on_one_floor(committed):
     """The WaveNets are judged with the recordings of the autoencoders: rungs of both can be compared."""
     wavenet, autoencoders = committed["wavenet"], committed["autoencoders"]

@@ -10,13 +10,13 @@ from functools import partial
 
 import numpy as np
 import pytest
-from scipy import stats
+from scipy import integrate, optimize, stats
 
 pytest.importorskip("hydra", reason='pip install -e ".[gate]"')
 
-from ablations import compare, plan
-from ablations.compare import RunSet
+from ablations import compare, jackknife, plan, run_sets
 from ablations.run import RunError
+from ablations.run_sets import RunSet
 
 GOOD = {0: 0.25, 1: 0.5, 2: 0.375, 3: 0.625, 10: 0.25}
 BAD = {0: 1.5, 1: 1.0, 2: 1.25, 3: 1.875, 11: 9.0}
@@ -27,8 +27,14 @@ def side(name, values, *, recipe="2-abc", reference="r1", folder="somewhere"):
     return RunSet(name, folder, dict(values), recipe=recipe, reference=reference)
 
 
-def write_runs(parent, name, values, *, only=None, metrics=None, record=None, config="", files=12):
-    """A folder of runs; ``metrics``, ``record`` and ``config`` change those of seed ``only``, or of all."""
+def write_runs(
+    parent, name, values, *, only=None, metrics=None, record=None, config="", files=12, without=0.25
+):
+    """A folder of runs; ``metrics``, ``record`` and ``config`` change those of seed ``only``, or of all.
+
+    Two files, without which the distance is 0 and ``without``: of so few the jackknife is the square of half
+    of that, 1/64.
+    """
     for seed, value in values.items():
         place = parent / name / str(seed)
         (place / "audio").mkdir(parents=True)
@@ -37,7 +43,6 @@ def write_runs(parent, name, values, *, only=None, metrics=None, record=None, co
         table = {
             "distance": value,
             "accuracy": 1 - value,
-            "halves": [value, value + 0.25],
             "curve": [{"step": 10, "distance": value + 1}, {"step": 20, "distance": value}],
             "label": "a",
             "none": None,
@@ -54,6 +59,8 @@ def write_runs(parent, name, values, *, only=None, metrics=None, record=None, co
         (place / "metrics.json").write_text(json.dumps(table))
         (place / "record.json").write_text(json.dumps(known))
         (place / "config.yaml").write_text(text)
+        if without:
+            np.savez(place / jackknife.FILE, distance=[0.0, without])
     return parent / name
 
 
@@ -116,7 +123,7 @@ def test_messages_of_reading(write, tmp_path):
     (tmp_path / "a_file").touch()
     with pytest.raises(RunError, match=r"/god: no such runs; below .* there are good$"):
         compare.load("god", runs=tmp_path)
-    for metric in ("label", "halves", "curve"):
+    for metric in ("label", "curve"):
         with pytest.raises(RunError, match=f"no metric '{metric}'; there are distance, accuracy$"):
             compare.load(place, metric=metric)
     with pytest.raises(RunError, match=r"good/0: nothing was measured after step 15; there are 10, 20$"):
@@ -275,7 +282,8 @@ def gate(runs, capsys):
     """``compare`` on written runs: exit code, standard output and error."""
 
     def call(*arguments):
-        code = compare.main([*arguments, "--runs", str(runs)])
+        alone = () if "--metric" in arguments else ("--metric", "distance")
+        code = compare.main([*arguments, *alone, "--runs", str(runs)])
         return (code, *capsys.readouterr())
 
     return call
@@ -286,24 +294,24 @@ def gate(runs, capsys):
     [
         (("good", "bad"), 1),
         (("good", "better"), 0),
-        (("good", "same"), 2),
+        (("good", "same"), 3),
         (("good", "same", "--margin", "0.1"), 0),
         (("good", "same", "--margin", "25%"), 0),
-        (("good", "same", "--margin", "1%"), 2),
+        (("good", "same", "--margin", "1%"), 3),
         (("good", "same", "bad"), 1),  # worse before undecided
         (("good", "bad", "same", "--margin", "0.1"), 1),
-        (("good", "better", "same"), 2),  # undecided before better
+        (("good", "better", "same"), 3),  # undecided before better
         (("good", "bad", "--higher-is-better"), 0),
         (("good", "bad", "--metric", "accuracy"), 0),
         (("good", "bad", "--metric", "accuracy", "--higher-is-better"), 1),
-        (("good", "bad", "--floor", "5"), 2),
-        (("good", "bad", "--floor", "500%"), 2),
-        (("good", "bad", "--level", "0.001"), 2),
-        (("good", "bad", "--look", "1/5"), 2),
+        (("good", "bad", "--floor", "5"), 3),
+        (("good", "bad", "--floor", "500%"), 3),
+        (("good", "bad", "--level", "0.001"), 3),
+        (("good", "bad", "--look", "1/5"), 3),
         (("good", "bad", "--look", "5/5"), 1),
-        (("good", "bad", "--test", "permutation"), 2),  # four pairs reach 1/8
+        (("good", "bad", "--test", "permutation"), 3),  # four pairs reach 1/8
         (("good", "bad", "--test", "permutation", "--level", "0.2"), 1),
-        (("good", "bad", "--unpaired"), 2),  # with the runs of seeds 10 and 11
+        (("good", "bad", "--unpaired"), 3),  # with the runs of seeds 10 and 11
     ],
 )
 def test_exit_codes(gate, arguments, code):
@@ -354,15 +362,30 @@ def fewest(effect, spread, *, wanted=0.8, **options):
     return next(n for n in range(2, 10_001) if chance(n, effect, spread, **options) >= wanted)
 
 
+def averaged(seeds, effect, spread, *, degrees, **options):
+    """``chance`` over the spreads that are behind one seen with so many degrees of freedom, by quadrature."""
+
+    def weighed(square):
+        sigma = spread * math.sqrt(degrees / square)
+        return stats.chi2.pdf(square, degrees) * chance(seeds, effect, sigma, **options)
+
+    return integrate.quad(weighed, 0, np.inf, limit=200)[0]
+
+
+def is_fewest(seeds, effect, spread, *, wanted=0.8, **options):
+    enough, fewer = (averaged(n, effect, spread, **options) for n in (seeds, seeds - 1))
+    return enough >= wanted > fewer
+
+
 def test_a_plan_by_its_formulas(write):
-    """Halves .25 apart are a file variance of .25^2 / 4; the rest of the variance is the model's."""
+    """Files without which 0 and .25 is left are a variance of .25^2 / 4; the rest is the model's."""
     pilot = compare.load(write("good", GOOD))
     values = np.array([*GOOD.values()])
     spread, share = values.std(ddof=1), 0.25**2 / 4 / values.var(ddof=1)
     found = plan.plan(pilot, margin="25%", level=0.1, power_wanted=0.9)
     assert (found.effect, found.spread) == pytest.approx((0.1, spread))
     assert found.file_share == pytest.approx(share) and 0 < share < 1
-    assert plan.file_variance(pilot) == pytest.approx(1 / 64)
+    assert run_sets.file_variance(pilot) == pytest.approx(1 / 64)
     # (n - 1) s^2 / sigma^2 is chi-squared with n - 1 degrees.
     low, high = found.spread_interval
     assert stats.chi2.cdf([4 * spread**2 / low**2, 4 * spread**2 / high**2], 4) == pytest.approx(
@@ -370,12 +393,15 @@ def test_a_plan_by_its_formulas(write):
     )
     assert (found.paired, found.power, found.level) == (False, 0.9, 0.1)
     assert (found.files, found.pilot_seeds) == (12, 5)
-    assert found.now == pytest.approx(chance(5, 0.1, spread, paired=False, level=0.1))
+    options = {"paired": False, "level": 0.1}
+    assert found.now == pytest.approx(averaged(5, 0.1, spread, degrees=4, **options), abs=1e-6)
     model, file = spread**2 * (1 - share), spread**2 * share * 12
-    assert found.seeds == {
-        n: fewest(0.1, math.sqrt(model + file / n), paired=False, level=0.1, wanted=0.9)
-        for n in (6, 12, 24, 48)
-    }
+    assert list(found.seeds) == list(found.between) == [6, 12, 24, 48]
+    for n, seeds in found.seeds.items():
+        own = math.sqrt(model + file / n)
+        assert is_fewest(seeds, 0.1, own, degrees=4, wanted=0.9, **options)
+        ends = [fewest(0.1, own * end / spread, wanted=0.9, **options) for end in (low, high)]
+        assert list(found.between[n]) == ends and ends[0] < seeds < ends[1]
 
 
 def test_a_plan_for_pairs(write):
@@ -389,28 +415,35 @@ def test_a_plan_for_pairs(write):
     assert found.spread == pytest.approx(spread)
     share = 2 / 64 / spread**2
     assert found.file_share == pytest.approx(share)
-    assert found.now == pytest.approx(chance(4, 0.25, spread, paired=True))
-    assert found.seeds == {
-        n: fewest(0.25, spread * math.sqrt(1 - share + share * 10 / n), paired=True) for n in (5, 10, 20, 40)
-    }
+    assert found.now == pytest.approx(averaged(4, 0.25, spread, degrees=3, paired=True), abs=1e-6)
+    assert list(found.seeds) == [5, 10, 20, 40]
+    for n, seeds in found.seeds.items():
+        own = spread * math.sqrt(1 - share + share * 10 / n)
+        assert is_fewest(seeds, 0.25, own, degrees=3, paired=True)
+    # One of several metrics, judged at a fifth of the level.
+    strict = plan.plan(good, bad, margin=0.25, share=0.2)
+    assert is_fewest(strict.seeds[10], 0.25, spread, degrees=3, paired=True, level=0.01)
+    assert strict.now == pytest.approx(
+        averaged(4, 0.25, spread, degrees=3, paired=True, level=0.01), abs=1e-6
+    )
     # A share is of the whole pilot's mean, 0.4, not of the seeds in common.
     assert plan.plan(good, bad, margin="50%").effect == pytest.approx(0.2)
 
 
 def test_a_plan_where_the_files_share_is_not_known(write):
-    """Of another metric, or of runs without halves, only the files of the pilot are planned with."""
+    """Of another metric, or of runs without a jackknife, only the files of the pilot are planned with."""
     good = compare.load(write("good", GOOD))
     spread = np.std([*GOOD.values()], ddof=1)
-    other = plan.plan(good, margin=0.25, metric="accuracy")
-    for name, halves in (("old", None), ("odd", [0.1, 0.2, 0.3])):
-        pilot = compare.load(write(name, GOOD, only=2, metrics={"halves": halves}))
-        assert plan.file_variance(pilot) is None
+    place = write("old", GOOD)
+    (place / "2" / jackknife.FILE).unlink()
+    for pilot in (compare.load(place), compare.load(place.parent / "good", metric="accuracy")):
+        assert run_sets.file_variance(pilot) is None
         found = plan.plan(pilot, margin=0.25)
-        assert found == other and found.file_share is None
-        assert found.seeds == {12: fewest(0.25, spread, paired=False)}
+        assert found.file_share is None and list(found.seeds) == [12]
+        assert is_fewest(found.seeds[12], 0.25, spread, degrees=4, paired=False)
         assert plan.plan(good, pilot, margin=0.25).file_share is None
-    # Halves farther apart than the runs: all of the variance is the files', and no more than that.
-    far = compare.load(write("far", GOOD, metrics={"halves": [0.0, 5.0]}))
+    # Files farther apart than the runs: all of the variance is the files', and no more than that.
+    far = compare.load(write("far", GOOD, without=5.0))
     assert plan.plan(far, margin=0.25).file_share == 1.0
     # Runs all alike have no variance to share out.
     alike = plan.plan(compare.load(write("alike", dict.fromkeys(GOOD, 0.5))), margin=0.25)
@@ -436,29 +469,42 @@ def test_a_plan_needs_a_margin(write, margin):
         plan.plan(compare.load(write("good", GOOD)), margin=margin)
 
 
-def test_a_plan_needs_three_seeds(write):
+def test_a_plan_needs_two_seeds(write):
     good = compare.load(write("good", GOOD))
-    two = compare.load(write("two", {0: 0.1, 1: 0.2}))
-    message = "^2 pilot seeds tell nothing of the spread; run 3 or more$"
-    for sides in ((two,), (good, two)):
+    one = compare.load(write("one", {0: 0.1}))
+    message = "^1 pilot seeds tell nothing of the spread; run 2 or more$"
+    for sides in ((one,), (good, one)):
         with pytest.raises(ValueError, match=message):
             plan.plan(*sides, margin=0.1)
-    assert plan.plan(compare.load(write("three", {0: 0.1, 1: 0.2, 2: 0.4})), margin=0.1).pilot_seeds == 3
+    two = plan.plan(compare.load(write("two", {0: 0.1, 1: 0.3})), margin=0.1)
+    assert two.pilot_seeds == 2
+    # What two seeds know is next to nothing, and it says so.
+    assert two.seeds[12] > 100 and two.between[12][0] < 10
+    assert two.between[12][1] is None
 
 
 def test_what_a_plan_says(write, tmp_path, capsys):
     write("good", GOOD)
     write("bad", BAD)
-    assert plan.main(["good", "--runs", str(tmp_path), "--margin", "50%"]) == 0
+    arguments = ["good", "--runs", str(tmp_path), "--margin", "50%"]
+    assert plan.main([*arguments, "--metric", "distance"]) == 0
     assert capsys.readouterr().out.splitlines() == [
-        "effect 0.2, spread 0.163 (95 % 0.09765 to 0.4683) over 5 seeds a side of 12 files: found in 40% of "
+        "effect 0.2, spread 0.163 (95 % 0.09765 to 0.4683) over 5 seeds a side of 12 files: found in 38% of "
         "cases as it is",
         "59% of the variance is the choice of generated files",
-        "     6 files a run: 18 seeds a side for a chance of 80%, smallest p of a permutation test 2.2e-10",
-        "    12 files a run: 12 seeds a side for a chance of 80%, smallest p of a permutation test 7.4e-07",
-        "    24 files a run: 9 seeds a side for a chance of 80%, smallest p of a permutation test 4.1e-05",
-        "    48 files a run: 7 seeds a side for a chance of 80%, smallest p of a permutation test 0.00058",
+        "     6 files a run: 27 seeds a side for a chance of 80% (8 to 138, as the spread may be), smallest "
+        "p of a permutation test 1e-15",
+        "    12 files a run: 18 seeds a side for a chance of 80% (5 to 88, as the spread may be), smallest "
+        "p of a permutation test 2.2e-10",
+        "    24 files a run: 13 seeds a side for a chance of 80% (4 to 62, as the spread may be), smallest "
+        "p of a permutation test 1.9e-07",
+        "    48 files a run: 11 seeds a side for a chance of 80% (4 to 50, as the spread may be), smallest "
+        "p of a permutation test 2.8e-06",
     ]
+    # As one of a family the distance has half of the level.
+    assert plan.main(arguments) == 0
+    good = compare.load(tmp_path / "good")
+    assert capsys.readouterr().out == f"{plan.plan(good, margin='50%', share=0.5)}\n"
     arguments = [
         "good",
         "bad",
@@ -470,6 +516,8 @@ def test_what_a_plan_says(write, tmp_path, capsys):
         "0.9",
         "--level",
         "0.1",
+        "--metric",
+        "distance",
     ]
     assert plan.main(arguments) == 0
     pairs = capsys.readouterr().out.splitlines()
@@ -479,18 +527,25 @@ def test_what_a_plan_says(write, tmp_path, capsys):
     )
     assert "\n".join(pairs) == str(found)
     assert plan.main(["good", "--runs", str(tmp_path), "--margin", "1e-9"]) == 2
-    assert "12 files a run: over 10,000 seeds a side for a chance of 80%\n" in capsys.readouterr().out
+    out = capsys.readouterr().out
+    assert (
+        "12 files a run: over 10,000 seeds a side for a chance of 80% (over 10,000 to over 10,000, as" in out
+    )
     arguments = ["good", "--runs", str(tmp_path), "--margin", "0.2", "--metric", "accuracy"]
     assert plan.main(arguments) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert len(lines) == 2 and lines[1].startswith("    12 files a run: 12 seeds a side")
+    assert len(lines) == 2 and lines[1].startswith("    12 files a run: 18 seeds a side")
 
 
 def test_a_plan_that_only_more_files_make_possible_is_one(write, tmp_path, capsys):
     """Exit code 2 is for where no number of files helps."""
-    write("good", GOOD, metrics={"halves": [0.0, 5.0]})
+    write("good", GOOD, without=5.0)
     spread = np.std([*GOOD.values()], ddof=1)
-    # With all variance by files, four times the files halve the spread: just enough at 10,000 seeds.
-    margin = 0.8 * spread * (stats.norm.isf(0.025) + stats.norm.isf(0.2)) * math.sqrt(2 / 10_000)
-    assert plan.main(["good", "--runs", str(tmp_path), "--margin", str(margin)]) == 0
+    # Of many seeds the assurance is the noncentral t of the pilot's degrees of freedom, 4. With all variance
+    # by files, four times the files halve the spread: just enough at 10,000 seeds.
+    critical = stats.norm.isf(0.025)
+    ratio = optimize.brentq(lambda r: stats.nct.cdf(r, 4, critical) - 0.8, 1, 20)
+    margin = 0.8 * spread * ratio * math.sqrt(2 / 10_000)
+    arguments = ["good", "--runs", str(tmp_path), "--margin", str(margin), "--metric", "distance"]
+    assert plan.main(arguments) == 0
     assert "12 files a run: over 10,000" in capsys.readouterr().out

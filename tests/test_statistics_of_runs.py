@@ -10,16 +10,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from ablations.statistics import (
-    Verdict,
-    holm,
-    judge,
-    judge_each,
-    power,
-    seeds_needed,
-    smallest_p,
-    spent,
-)
+from ablations.seeds import power, seeds_needed, smallest_p
+from ablations.statistics import Verdict, holm, judge, judge_each, spent
 from experiments import calibration
 
 values = st.lists(st.floats(-1e3, 1e3), min_size=2, max_size=8)
@@ -98,7 +90,7 @@ def test_rules(shift, margin, floor, verdict):
     b = a + shift + np.array([0.05, -0.05, 0.02, -0.02, 0.03, -0.03])
     found = judge(a, b, paired=True, margin=margin, floor=floor)
     assert found.verdict == verdict
-    assert found.exit_code == {"worse": 1, "undecided": 2}.get(verdict, 0)
+    assert found.exit_code == {"worse": 1, "undecided": 3}.get(verdict, 0)
     assert str(found).startswith(verdict)
 
 
@@ -117,17 +109,69 @@ def test_higher_is_better_is_the_mirror(numbers, other):
 @example([0.0, 0.0], [0.0, 2e-130], 1.0, 0.0)  # a past bug: the squared variance is zero
 @settings(max_examples=60, deadline=None)
 def test_units_do_not_matter(a, b, scale, offset):
-    one = judge(a, b, paired=False, margin=1.0)
-    two = judge([scale * x + offset for x in a], [scale * x + offset for x in b], paired=False, margin=scale)
+    options = {"paired": False, "resolution": 0.0}
+    one = judge(a, b, margin=1.0, **options)
+    two = judge([scale * x + offset for x in a], [scale * x + offset for x in b], margin=scale, **options)
     # Rounding may tip what lies on an edge; elsewhere the verdicts agree.
     if min(abs(one.p_value - 0.05), abs(one.p_margin - 0.05)) > 1e-6 and np.ptp(a) + np.ptp(b) > 1e-3:
         assert one.verdict == two.verdict
 
 
-def test_equal_runs_are_no_worse_than_any_margin():
+def test_equal_runs_are_no_worse_than_what_the_steps_can_tell():
+    """Equal in steps of .01: each pair may differ by what was rounded, a variance of .01^2 / 6."""
     same = [0.3, 0.31, 0.29]
-    assert judge(same, same, paired=True, margin=1e-9).verdict == "no worse"
-    assert judge(same, same, paired=True).verdict == "undecided"
+    half = stats.t.isf(0.025, 2) * 0.01 / math.sqrt(6 * 3)
+    assert judge(same, same, paired=True, margin=1.001 * half).verdict == "no worse"
+    assert judge(same, same, paired=True, margin=0.999 * half).verdict == "undecided"
+    # Of a metric without steps equal is equal.
+    assert judge(same, same, paired=True, margin=1e-9, resolution=0.0).verdict == "no worse"
+    assert judge(same, same, paired=True, resolution=0.0).verdict == "undecided"
+
+
+def test_two_equal_differences_are_no_certainty():
+    """The issue's example, once called worse with p = 0: 1 degree of freedom is Cauchy's."""
+    found = judge([0.90, 0.91], [0.89, 0.90], paired=True, higher_is_better=True)
+    error = 0.01 / math.sqrt(6 * 2)
+    assert found.verdict == "undecided" and found.effect == pytest.approx(0.01)
+    assert found.p_value == pytest.approx(2 / math.pi * math.atan(error / 0.01), rel=1e-9)
+
+
+@pytest.mark.parametrize("right", [0.5, 0.9])
+def test_wrong_worse_of_twenty_clips_and_two_seeds_is_at_most_half_of_the_level(right):
+    """No draws: every pair of differences of two accuracies in twentieths, with its probability."""
+    one_side = stats.binom.pmf(np.arange(21), 20, right)
+    chances = np.convolve(one_side, one_side[::-1])  # of the differences -20 to 20
+    wrong = {None: 0.0, 0.0: 0.0}
+    for i, j in itertools.product(range(21, 41), repeat=2):  # of unlike signs t is at most 1
+        for resolution in wrong:
+            drop = np.array([i - 20, j - 20]) / 20
+            found = judge(
+                1 - np.zeros(2), 1 - drop, paired=True, higher_is_better=True, resolution=resolution
+            )
+            wrong[resolution] += (found.verdict == "worse") * chances[i] * chances[j]
+    assert wrong[None] < 0.01 < 0.025 < wrong[0.0]
+    assert wrong[0.0] == pytest.approx({0.5: 0.037, 0.9: 0.052}[right], abs=0.001)  # once
+
+
+@pytest.mark.parametrize("metric", calibration.FEW_METRICS)
+def test_few_clips_and_seeds_are_not_called_worse_too_often(metric):
+    """300 A/A comparisons at 2.5 %: more than 19 have a probability below 1e-4."""
+    assert calibration.few(metric, 2, 300)["share"] <= 19 / 300
+
+
+@pytest.mark.parametrize("kind", ["paired", "unpaired"])
+@pytest.mark.parametrize("size", [2, 5])
+def test_families_keep_the_level(size, kind):
+    """400 A/A comparisons: more than 38 alarms have a probability below 1e-4 at 5 %."""
+    found = calibration.judged_as_family(size, kind == "paired", 400)
+    assert found["worse"] + found["better"] <= 38 and found["uncorrected"] >= found["share"]
+
+
+@pytest.mark.parametrize("seeds", [2, 3, 5])
+def test_a_plan_keeps_what_it_promises_on_average(seeds):
+    """Over all that a pilot may see; the spread taken for known promises too much."""
+    found = calibration.piloted(seeds, True, 1.0)
+    assert found["share"] >= 0.8 > 0.75 > found["plugged_in"]
 
 
 # Several, and looks

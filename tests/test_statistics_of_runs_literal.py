@@ -17,17 +17,8 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from scipy import integrate, optimize, stats
 
-from ablations.statistics import (
-    Verdict,
-    holm,
-    judge,
-    judge_each,
-    mean_interval,
-    power,
-    seeds_needed,
-    smallest_p,
-    spent,
-)
+from ablations.seeds import power, seeds_needed, smallest_p
+from ablations.statistics import Verdict, holm, judge, judge_each, mean_interval, spent, step
 
 ALPHA, CHANCE, MOST = 0.05, 0.8, 10_000  # what the gate promises; on purpose not imported from it
 KINDS = pytest.mark.parametrize("paired", [True, False], ids=["paired", "unpaired"])
@@ -169,7 +160,7 @@ def test_t_of_two_and_three_pairs_in_closed_form():
 
 def test_welch_of_two_and_two_in_closed_form():
     """Variances 2 and 0: all of the error is one side's, and so are the degrees of freedom, 1."""
-    found = judge([0.0, 2.0], [4.0, 4.0], paired=False)
+    found = judge([0.0, 2.0], [4.0, 4.0], paired=False, resolution=0.0)
     assert found.p_value == pytest.approx(2 / math.pi * math.atan(1 / 3), rel=1e-12)
     # Equal variances: 2 degrees of freedom, standard error sqrt(1 + 1).
     found = judge([0.0, 2.0], [4.0, 6.0], paired=False)
@@ -247,11 +238,87 @@ def test_verdicts_are_the_modules_rules(case, paired):
     assert found.verdict == known
 
 
-# No spread at all
+# No spread at all, and spread that is known
+
+
+def literal_known_variance(a, b, *, paired, resolution=0.0, files=0.0):
+    """Effect, standard error and degrees of freedom where the variance has a least value, written out."""
+    if paired:
+        differences = [y - x for x, y in zip(a, b, strict=True)]
+        variance = max(np.var(differences, ddof=1), 2 * resolution**2 / 12, files)
+        return np.mean(differences), math.sqrt(variance / len(a)), len(a) - 1
+    squares = []
+    for side, own in zip((a, b), files or (0.0, 0.0), strict=True):
+        squares.append(max(np.var(side, ddof=1), resolution**2 / 12, own) / len(side))
+    down = squares[0] ** 2 / (len(a) - 1) + squares[1] ** 2 / (len(b) - 1)
+    return np.mean(b) - np.mean(a), math.sqrt(sum(squares)), sum(squares) ** 2 / down
 
 
 @KINDS
-def test_without_spread_the_effect_is_certain(paired):
+@pytest.mark.parametrize("resolution", [0.0, 0.5, 3.0])
+@pytest.mark.parametrize("files", [0.0, 0.3, 9.0])
+@pytest.mark.parametrize("case", range(3))
+def test_what_is_known_of_the_spread_is_the_least_of_it(case, files, resolution, paired):
+    a, b = drawn(case, paired=paired)
+    files = files if paired or not files else (files, 2 * files)
+    found = judge(a, b, paired=paired, margin=0.7, resolution=resolution, files_variance=files)
+    effect, error, degrees = literal_known_variance(a, b, paired=paired, resolution=resolution, files=files)
+    assert (found.effect, found.error, found.degrees) == pytest.approx((effect, error, degrees), rel=1e-9)
+    known = stats.t(degrees, loc=effect, scale=error)
+    assert found.interval == pytest.approx(known.interval(0.95), rel=1e-9)
+    assert found.p_value == pytest.approx(2 * stats.t.sf(abs(effect) / error, degrees), rel=1e-9)
+    assert found.p_margin == pytest.approx(min(1, 2 * known.sf(0.7)), rel=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("values", "known"),
+    [
+        ([0.9, 0.91, 0.89], 1 / 100),
+        ([0.9, 0.8, 0.9], 1 / 10),
+        ([7 / 30, 8 / 30, 11 / 30], 1 / 30),
+        ([0.2333, 0.2667, 0.3667], 1 / 30),
+        ([0.010417, 0.03125, 0.072917], 1 / 96),
+        ([1.0, 1.5, 2.0], 1 / 2),
+        ([3, 7, 90], 1.0),
+        ([0.5, 0.5], 0.0),  # nothing is seen of its steps
+        ([0.175723, 0.181764, 0.177115], 0.0),
+        ([math.pi, math.e, math.sqrt(2)], 0.0),
+    ],
+)
+def test_steps_that_are_seen(values, known):
+    assert step(values) == pytest.approx(known, rel=1e-12)
+    assert step([-x for x in values]) == pytest.approx(known, rel=1e-12)
+
+
+@pytest.mark.parametrize("files", range(2, 60, 7))
+def test_shares_of_files_show_their_number(files):
+    """One more than k of n, k and n without a common divisor: no fewer files have such shares."""
+    shares = np.array([0, 1, files - 1]) / files
+    assert step(shares) == pytest.approx(1 / files, rel=1e-12)
+    assert step(np.round(shares, 6)) == pytest.approx(1 / files, rel=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"resolution": -0.1}, "^resolution is -0.1; it is 0 or more$"),
+        ({"resolution": math.nan}, "^resolution is nan"),
+        ({"files_variance": -1.0}, "^files_variance is -1.0; it is 0 or more$"),
+        ({"files_variance": math.inf}, "^files_variance is inf"),
+        (
+            {"files_variance": (1.0, 2.0)},
+            r"^files_variance is \(1.0, 2.0\); in pairs it is one number, else one of either side$",
+        ),
+        ({"files_variance": 1.0, "paired": False}, "^files_variance is 1.0; in pairs it is one number"),
+    ],
+)
+def test_known_spread_refused(options, message):
+    with pytest.raises(ValueError, match=message):
+        judge([1.0, 2.0], [1.0, 2.5], **({"paired": True} | options))
+
+
+@KINDS
+def test_without_spread_and_steps_the_effect_is_certain(paired):
     baseline = np.full(3, 2.0)
     for effect, p, p_margin, verdict in (
         (0.0, 1.0, 0.0, "no worse"),
@@ -260,7 +327,7 @@ def test_without_spread_the_effect_is_certain(paired):
         (1.0, 0.0, 1.0, "worse"),
         (-1.0, 0.0, 0.0, "better"),
     ):
-        found = judge(baseline, baseline + effect, paired=paired, margin=0.5)
+        found = judge(baseline, baseline + effect, paired=paired, margin=0.5, resolution=0.0)
         assert (found.p_value, found.p_margin, found.verdict) == (p, p_margin, verdict)
         assert found.interval == (effect, effect)
     assert judge(baseline, baseline, paired=paired).verdict == "undecided"
@@ -309,9 +376,9 @@ def test_shifted_and_scaled_numbers_give_the_same_p(both, paired, scale, shift):
     a, b = both
     if paired:
         a, b = zip(*zip(a, b, strict=False), strict=True)
-    one = judge(a, b, paired=paired, margin=1.0, floor=0.5)
+    one = judge(a, b, paired=paired, margin=1.0, floor=0.5, resolution=0.125)
     a, b = ([scale * x + shift for x in side] for side in (a, b))
-    two = judge(a, b, paired=paired, margin=scale, floor=scale / 2)
+    two = judge(a, b, paired=paired, margin=scale, floor=scale / 2, resolution=scale / 8)
     assert two.effect == pytest.approx(scale * one.effect, rel=1e-9, abs=1e-12)
     assert two.interval == pytest.approx([scale * x for x in one.interval], rel=1e-9, abs=1e-9)
     assert (two.p_value, two.p_margin) == pytest.approx((one.p_value, one.p_margin), rel=1e-9, abs=1e-15)
@@ -752,7 +819,7 @@ def test_nothing_more_where_it_is_decided():
         (
             [1.0, 1.5, 5.0, 2.0],
             {"paired": False},
-            "undecided: effect +2.375 (95 % -0.4844 to +5.234), p = 0.077, 3 and 4 seeds; about 6 seeds "
+            "undecided: effect +2.375 (95 % -0.4695 to +5.219), p = 0.077, 3 and 4 seeds; about 6 seeds "
             "a side would decide it",
         ),
     ],
@@ -772,7 +839,7 @@ def test_what_a_result_keeps():
         "p_value": found.p_value,
         "margin": 0.25,
     }
-    codes = {"better": 0, "no worse": 0, "worse": 1, "undecided": 2}
+    codes = {"better": 0, "no worse": 0, "worse": 1, "undecided": 3}
     assert {v: dataclasses.replace(found, verdict=v).exit_code for v in codes} == codes
     assert isinstance(found, Verdict)
 

@@ -95,7 +95,7 @@ def ceiling(results: Mapping) -> Figure:
     Reads ``bands``: way back -> number of bands -> value, interval; and ``ceiling``.
     """
     figure, axes = new_figure(
-        3.8, "The mel bands are what is lost, not the phases; a learned inverse gives half of it back"
+        3.8, "The mel bands are what is lost, not the phases; a learned inverse gives half or two thirds back"
     )
     shapes = zip(results["bands"].items(), (ORANGE, DARK_GREY, BLUE), "^so", strict=True)
     for (name, row), colour, marker in shapes:

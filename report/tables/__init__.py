@@ -20,7 +20,16 @@ from report.tables.combinations import what_each_adds
 from report.tables.coverage import claims_of_closer, coverage_of_intervals
 from report.tables.lengths import unequal_lengths
 from report.tables.listening import chosen, families, laboratories, listeners, rated
-from report.tables.regressions import alarms, promises, verdicts, verdicts_by_seeds
+from report.tables.regressions import (
+    alarms,
+    caught,
+    family_alarms,
+    few_clips,
+    members,
+    plans,
+    promises,
+    verdicts,
+)
 from report.tables.songs import (
     collections_of_songs,
     copies,
@@ -66,6 +75,7 @@ __all__ = [
     "bits_of_digits",
     "bits_of_songs",
     "candidates",
+    "caught",
     "chosen",
     "claims_of_closer",
     "clicks",
@@ -75,7 +85,9 @@ __all__ = [
     "divisions",
     "false_alarms",
     "families",
+    "family_alarms",
     "faults",
+    "few_clips",
     "harmless",
     "incumbents",
     "laboratories",
@@ -83,12 +95,14 @@ __all__ = [
     "leaks",
     "listeners",
     "markdown",
+    "members",
     "models",
     "new_folders",
     "order_of_tones",
     "own_test",
     "parts",
     "plain_damage",
+    "plans",
     "power",
     "predictions",
     "promises",
@@ -108,7 +122,6 @@ __all__ = [
     "trained_embeddings",
     "unequal_lengths",
     "verdicts",
-    "verdicts_by_seeds",
     "verdicts_of_models",
     "versions_beside",
     "warned",

@@ -15,42 +15,72 @@ from report.tables.table import table_of
 
 
 def verdicts(regressions: Mapping) -> pd.DataFrame:
-    """What the gate says of each ablation, a row each.
+    """What the gate says of each ablation, a row each, tried alone and with all seeds.
 
-    The effect is the mean difference of the distance to the base in pairs of seeds (above 0: worse), with
-    its interval; verdicts with all seeds and with the first few, corrected by Holm for all ablations; tried
-    alone; and by view.
+    The effect is the mean difference of the distance to the baseline in pairs of seeds (above 0: worse), with
+    its interval; the verdict by it alone; and that of all metrics, corrected, with what each is called.
     """
-    seeds = str(regressions["seeds"])
+    seeds = regressions["seeds"]
     rows = []
-    for name, row in regressions["ablations"].items():
-        if "verdicts" not in row:  # the baseline
-            continue
-        judged = row["verdicts"]
-        views = [judged[view][seeds]["verdict"] for view in ("envelope", "attack", "fine_structure")]
+    for name, row in _planted(regressions).items():
         rows.append(
             {
                 "ablation": words(name),
                 "what it is": row["why"],
-                f"effect on the distance, {seeds} pairs of seeds": effect_text(judged["distance"][seeds], 4),
-                **{f"verdict with {n}": verdict["verdict"] for n, verdict in judged["distance"].items()},
-                f"tried alone, {seeds}": row["alone"]["verdict"],
-                "envelope, attack, fine structure": ", ".join(views),
+                f"effect on the distance, {seeds} pairs of seeds": effect_text(
+                    row["verdicts"]["distance"], 4
+                ),
+                "by the distance alone": row["verdicts"]["distance"]["verdict"],
+                "by all metrics": row["family"]["text"],
             }
         )
     return table_of(rows)
 
 
-def verdicts_by_seeds(regressions: Mapping) -> pd.DataFrame:
-    """The verdict on every (ablation, metric), by number of seeds.
+def caught(regressions: Mapping) -> pd.DataFrame:
+    """How often each ablation is called worse with 3, 5 and 10 seeds, by one number and by all metrics.
 
-    The metrics are the distance and its three views; corrected for all ablations within a metric.
+    A row an ablation: the share of up to 100 choices of so many among its seeds, and where it is not the most
+    frequent verdict, that.
+    """
+    rows = []
+    for name, row in _planted(regressions).items():
+        cells = {
+            f"{kind}, {count} seeds": _said(said[key])
+            for key, kind in (("distance", "distance alone"), ("family", "all metrics"))
+            for count, said in row["caught"].items()
+        }
+        rows.append({"ablation": words(name), **cells})
+    return table_of(rows)
+
+
+def _said(shares: Mapping[str, float]) -> str:
+    """The share called worse, and the most frequent verdict if it is another."""
+    most = max(shares, key=shares.__getitem__)
+    worse = percent(shares.get("worse", 0.0))
+    return worse if most == "worse" else f"{worse} ({most})"
+
+
+def members(regressions: Mapping) -> pd.DataFrame:
+    """Effect and verdict of every (ablation, metric) with all seeds, corrected for the metrics.
+
+    Effects are signed so that above 0 is worse, for coverage and density too.
     """
     rows = {}
-    for name, row in regressions["ablations"].items():
-        for metric, by_seeds in row.get("verdicts", {}).items():
-            rows[name, metric] = {f"{n} seeds": verdict["verdict"] for n, verdict in by_seeds.items()}
+    for name, row in _planted(regressions).items():
+        for metric, member in row["family"]["members"].items():
+            rows[name, metric] = {
+                "effect": effect_text(member, 4),
+                "margin": member["margin"],
+                "p": member["p_value"],
+                "verdict": member["verdict"],
+            }
     return pd.DataFrame(rows).T
+
+
+def _planted(regressions: Mapping) -> dict[str, Mapping]:
+    """All ablations but the base."""
+    return {name: row for name, row in regressions["ablations"].items() if "family" in row}
 
 
 def alarms(calibration: Mapping) -> pd.DataFrame:
@@ -67,9 +97,9 @@ def alarms(calibration: Mapping) -> pd.DataFrame:
 
 
 def promises(calibration: Mapping) -> pd.DataFrame:
-    """Regressions caught with as many seeds as planned, by (pairing, metric) and effect in spreads.
+    """Regressions caught with as many seeds as a known spread asks for, by (pairing, metric) and effect.
 
-    Share (seeds a side); 80 % were promised.
+    Effects in spreads. Share (seeds a side); 80 % were promised.
     """
     rows = {
         (kind, metric): {
@@ -80,3 +110,57 @@ def promises(calibration: Mapping) -> pd.DataFrame:
         for metric, row in table.items()
     }
     return pd.DataFrame(rows).T
+
+
+def family_alarms(calibration: Mapping) -> pd.DataFrame:
+    """All metrics of a comparison where nothing changed: worse, better, and what no correction would give.
+
+    By pairing and seeds; metrics correlated as over the seeds of the base. At most 5 % were promised.
+    """
+    rows = [
+        {
+            "seeds": f"{size} {kind}",
+            "called worse": percent(cell["worse"] / cell["trials"], 1),
+            "called better": percent(cell["better"] / cell["trials"], 1),
+            "any metric called so, uncorrected": percent(cell["uncorrected"], 1),
+        }
+        for kind, table in calibration["family"].items()
+        for size, cell in table.items()
+    ]
+    return table_of(rows)
+
+
+def few_clips(calibration: Mapping) -> pd.DataFrame:
+    """Wrongly called worse on 20 clips with 2 or 3 seeds, at most 2.5 %: by metric and seeds.
+
+    Where its steps and the clips' sampling error are part of the variance, and where they are not.
+    """
+    rows = [
+        {
+            "metric": f"{metric}, {size} seeds",
+            "steps and sampling error known": percent(cell["share"], 1),
+            "spread over seeds only": percent(cell["unknown"], 1),
+        }
+        for metric, table in calibration["few"].items()
+        for size, cell in table.items()
+    ]
+    return table_of(rows)
+
+
+def plans(calibration: Mapping) -> pd.DataFrame:
+    """Power reached on average by who plans for 80 % with a pilot of few seeds, in pairs: by seeds, effect.
+
+    By the assurance, and with the pilot's spread for the truth; the number of seeds that the assurance asks
+    for, the median and of the unluckiest pilot in 20.
+    """
+    rows = [
+        {
+            "pilot": f"{seeds} seeds, effect of {effect} spreads",
+            "power with the assurance": percent(cell["share"], 1),
+            "power with the spread plugged in": percent(cell["plugged_in"], 1),
+            "seeds asked for": f"{cell['seeds']} (up to {cell['most']})",
+        }
+        for effect, table in calibration["pilots"]["paired"].items()
+        for seeds, cell in table.items()
+    ]
+    return table_of(rows)

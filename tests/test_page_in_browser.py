@@ -316,7 +316,8 @@ def test_every_stop_of_the_tab_key_has_a_name(wide):
                 if (node.shadowRoot) walk(node.shadowRoot);
                 if (node.tabIndex < 0 || node.tagName === "AUDIO" || !node.checkVisibility()) continue;
                 const named = node.getAttribute("aria-label") || node.textContent.trim();
-                if (!named || (node.tagName === "DIV" && !node.hasAttribute("role"))) found.push(node.className);
+                const mute = node.tagName === "DIV" && !node.hasAttribute("role");
+                if (!named || mute) found.push(node.className);
             }
         };
         walk(document);

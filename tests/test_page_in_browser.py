@@ -4,6 +4,7 @@ Skipped without Playwright or Chromium (Debian's package; another one by ``CHROM
 folder, keeps what it looked like.
 """
 
+import contextlib
 import os
 import shutil
 import time
@@ -18,7 +19,7 @@ from audio_distance.command import main
 pytest.importorskip("bokeh", reason="the extra page")
 playwright = pytest.importorskip("playwright.sync_api", reason="the browser test's own package")
 CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium")
-PATIENCE = 120_000  # ms: on a machine with other work nothing is shown by being slow
+PATIENCE = 60_000  # ms: on a machine with other work nothing is shown by being slow
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium")
 
 NAMES = [
@@ -32,21 +33,41 @@ NAMES = [
 ]
 
 
+def write_set(folder, names, first, *, smooth=1, noise):
+    """White noises, or dark ones, as WAV under these names."""
+    folder.mkdir()
+    for i, name in enumerate(names):
+        samples = np.convolve(noise(first + i, 2.0), np.ones(smooth) / smooth, "same")
+        with (folder / f"{name}.wav").open("wb") as file:
+            soundfile.write(file, samples, 16000, format="WAV")
+
+
+def write_page(folder, *names):
+    out = folder / "page.html"
+    sets = [str(folder / name) for name in names]
+    assert main([*sets, "--page", str(out), "--workers", "1", "--permutations", "199"]) == 0
+    return out
+
+
 @pytest.fixture(scope="module")
 def written(tmp_path_factory, noise):
     """Ten white noises; ten others of the same and ten dark ones, some with hostile names."""
     folder = tmp_path_factory.mktemp("sets")
-    for name, first, smooth in (("real", 0, 1), ("good", 20, 1), ("dark", 40, 3)):
-        (folder / name).mkdir()
-        for i in range(10):
-            samples = np.convolve(noise(first + i, 2.0), np.ones(smooth) / smooth, "same")
-            own = NAMES[i] if name == "dark" and i < len(NAMES) else f"{name}_{i}"
-            with (folder / name / f"{own}.wav").open("wb") as file:
-                soundfile.write(file, samples, 16000, format="WAV")
-    out = folder / "page.html"
-    sets = [str(folder / name) for name in ("real", "good", "dark")]
-    assert main([*sets, "--page", str(out), "--workers", "1", "--permutations", "199"]) == 0
-    return out
+    write_set(folder / "real", [f"real_{i}" for i in range(10)], 0, noise=noise)
+    write_set(folder / "good", [f"good_{i}" for i in range(10)], 20, noise=noise)
+    names = [*NAMES, *(f"dark_{i}" for i in range(len(NAMES), 10))]
+    write_set(folder / "dark", names, 40, smooth=3, noise=noise)
+    return write_page(folder, "real", "good", "dark")
+
+
+@pytest.fixture(scope="module")
+def written_in_pairs(tmp_path_factory, noise):
+    """Eight white noises, and the same names with dark ones."""
+    folder = tmp_path_factory.mktemp("pairs")
+    names = [NAMES[0], *(f"both_{i}" for i in range(7))]
+    write_set(folder / "real", names, 0, noise=noise)
+    write_set(folder / "dark", names, 20, smooth=3, noise=noise)
+    return write_page(folder, "real", "dark")
 
 
 @pytest.fixture(scope="module")
@@ -58,12 +79,15 @@ def browser():
         opened.close()
 
 
-@pytest.fixture(params=[("light", 1280), ("dark", 360)], ids=["light-1280", "dark-360"])
-def page(browser, written, request):
-    """Open and drawn; at the end, nothing has been complained of, fetched or executed."""
-    scheme, width = request.param
+@contextlib.contextmanager
+def opened(browser, written, scheme, width, *, name, before=""):
+    """A page, drawn; at the end, nothing has been complained of, fetched or executed.
+
+    ``before`` runs in it before all else.
+    """
     context = browser.new_context(viewport={"width": width, "height": 800}, color_scheme=scheme)
     page = context.new_page()
+    page.add_init_script(before)
     page.set_default_timeout(PATIENCE)
     complaints, requests = [], []
     page.on("console", lambda m: complaints.append(m.text) if m.type in {"error", "warning"} else None)
@@ -76,11 +100,29 @@ def page(browser, written, request):
     print(f"{scheme} {width}: drawn in {time.perf_counter() - start:.2f} s, {written.stat().st_size:,} bytes")
     yield page
     if shots := os.environ.get("PAGE_SHOTS"):
-        page.screenshot(path=Path(shots, f"{request.node.name}.png"), full_page=True)
+        page.screenshot(path=Path(shots, f"{name}.png"), full_page=True)
     assert complaints == []
     assert [url for url in requests if not url.startswith(("blob:", "data:"))] == [written.as_uri()]
     assert page.evaluate("window.executed") is None
     context.close()
+
+
+@pytest.fixture(params=[("light", 1280), ("dark", 360)], ids=["light-1280", "dark-360"])
+def page(browser, written, request):
+    with opened(browser, written, *request.param, name=request.node.name) as page:
+        yield page
+
+
+@pytest.fixture
+def wide(browser, written, request):
+    with opened(browser, written, "light", 832, name=request.node.name) as page:
+        yield page
+
+
+@pytest.fixture
+def pairs(browser, written_in_pairs, request):
+    with opened(browser, written_in_pairs, "dark", 360, name=request.node.name) as page:
+        yield page
 
 
 def visible(page, selector):
@@ -137,9 +179,9 @@ def test_a_file_plays(page):
     wait_until_it_plays(page)
 
 
-def test_the_band_alone(page):
+def test_the_band_alone(wide):
     """While the button is pressed, there is sound behind the filters and none beside them; and back."""
-    page.evaluate("""() => {
+    wide.evaluate("""() => {
         window.heard = [];  // of the direct way, then of the filtered one
         const connect = AudioNode.prototype.connect;
         AudioNode.prototype.connect = function (to, ...others) {
@@ -156,15 +198,15 @@ def test_the_band_alone(page):
             return samples.some((v) => Math.abs(v) > 1e-3);
         }).join();
     }""")
-    visible(page, "td.sound button").click()
-    page.evaluate("document.querySelector('audio').loop = true")
-    solo = page.locator("#dock button[aria-pressed]")
+    visible(wide, "td.sound button").click()
+    wide.evaluate("document.querySelector('audio').loop = true")
+    solo = wide.locator("#dock button[aria-pressed]")
     assert solo.inner_text().startswith("Only ") and solo.inner_text().endswith(" Hz")
     solo.click()
     assert solo.get_attribute("aria-pressed") == "true"
-    until(page, "window.sounding() === 'false,true'")
+    until(wide, "window.sounding() === 'false,true'")
     solo.click()
-    until(page, "window.sounding() === 'true,false'")
+    until(wide, "window.sounding() === 'true,false'")
 
 
 def test_a_point_is_clicked_and_a_box_is_drawn(page):
@@ -191,11 +233,11 @@ def test_a_point_is_clicked_and_a_box_is_drawn(page):
 
 
 def test_the_table_sorts(page):
-    rows = page.locator(".panel:not([hidden]) [id$='-files'] tbody tr")
+    rows = page.locator(".panel:not([hidden]) .all tbody tr")
     assert rows.count() == 10
     values = [float(rows.nth(i).locator("td.number").first.inner_text()) for i in range(10)]
     assert values == sorted(values, reverse=True)
-    visible(page, "[id$='-files'] > button").click()
+    visible(page, ".all > button").click()
     assert rows.count() == 20
     visible(page, "button.sort:has-text('file')").press("Enter")
     names = [rows.nth(i).locator("th").inner_text() for i in range(20)]
@@ -210,21 +252,21 @@ def test_tabs_by_keyboard_and_hostile_names(page):
     page.keyboard.press("ArrowRight")
     page.wait_for_selector(".panel:not([hidden])[data-drawn] [id$='-map'] .bk-Figure")
     assert second.get_attribute("aria-selected") == "true"
-    visible(page, "[id$='-files'] > button").click()
-    shown = page.locator(".panel:not([hidden]) [id$='-files'] tbody th").all_inner_texts()
+    visible(page, ".all > button").click()
+    shown = page.locator(".panel:not([hidden]) .all tbody th").all_inner_texts()
     assert {f"{name}.wav" for name in NAMES[:4]} | {"\\u202egnp.wav", "line\\nbreak.wav"} < {*shown}
-    for button in page.locator(".panel:not([hidden]) [id$='-files'] td.sound button").all()[:3]:
+    for button in page.locator(".panel:not([hidden]) .all td.sound button").all()[:3]:
         button.click()
         wait_until_it_plays(page)
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
 
 
-def test_the_blind_test(page):
-    blind = visible(page, "[id$='-blind']")
+def test_the_blind_test(wide):
+    blind = visible(wide, "[id$='-blind']")
     blind.get_by_role("button", name="Begin").click()
-    page.keyboard.press("1")
-    wait_until_it_plays(page)
-    assert page.locator("#dock .playing").inner_text() == "Sound 1"
+    wide.keyboard.press("1")
+    wait_until_it_plays(wide)
+    assert wide.locator("#dock .playing").inner_text() == "Sound 1"
     for count in (1, 2, 3):
         blind.get_by_role("button", name="2 is the candidate's").click()
         words = blind.get_by_role("status").inner_text()
@@ -233,14 +275,135 @@ def test_the_blind_test(page):
     assert blind.get_by_role("button", name="Play 1").is_disabled()
 
 
-def test_axe_finds_nothing(browser, written):
+def test_a_box_by_keyboard(wide):
+    """Arrows, plus and minus, Enter, Escape; then what lies around the file that plays."""
+    told = visible(wide, "[id$='-told']")
+    visible(wide, "[id$='-map']").focus()
+
+    def selected(*keys):
+        for key in keys:
+            wide.keyboard.press(key)
+        return int(told.inner_text().split(" ")[0])
+
+    counts = [selected("ArrowLeft"), selected("ArrowLeft"), selected("ArrowUp")]
+    grown = selected(*["+"] * 12)
+    assert all(count < 20 for count in counts) and grown == 20
+    assert visible(wide, ".region summary").inner_text() == "20 selected"
+    assert selected("-") <= 20
+    assert not wide.locator("#dock").is_visible()  # a box of one file is no click on it
+    wide.keyboard.press("Enter")
+    assert wide.evaluate("document.activeElement.matches('.region summary')")
+    visible(wide, "[id$='-map']").focus()
+    assert selected("Escape") == 0 and visible(wide, ".region summary").count() == 0
+    button = visible(wide, "td.sound button")
+    button.focus()
+    wide.keyboard.press("Enter")
+    wait_until_it_plays(wide)
+    wide.get_by_role("button", name="Files near it on the map").press("Enter")
+    assert visible(wide, ".region summary").inner_text() == "12 selected"
+    name = wide.locator("#dock .playing bdi").inner_text()
+    assert visible(wide, ".region li bdi").inner_text() == name  # itself the first
+    wide.get_by_role("button", name="Close").press("Enter")
+    assert button.evaluate("(own) => own === document.activeElement")
+
+
+def test_every_stop_of_the_tab_key_has_a_name(wide):
+    """Bokeh's tools too, which lie within shadow roots; after the window has changed as well."""
+    script = """() => {
+        const found = [];
+        const walk = (root) => {
+            for (const node of root.querySelectorAll("*")) {
+                if (node.shadowRoot) walk(node.shadowRoot);
+                if (node.tabIndex < 0 || node.tagName === "AUDIO" || !node.checkVisibility()) continue;
+                const named = node.getAttribute("aria-label") || node.textContent.trim();
+                const mute = node.tagName === "DIV" && !node.hasAttribute("role");
+                if (!named || mute) found.push(node.className);
+            }
+        };
+        walk(document);
+        return found.join();
+    }"""
+    assert wide.evaluate(script) == ""
+    wide.set_viewport_size({"width": 400, "height": 800})
+    until(wide, "document.querySelector('.bk-Figure').offsetWidth < 400")
+    assert wide.evaluate(script) == ""
+
+
+def test_axes_follow_the_theme(wide):
+    ink = """() => {
+        const figure = document.querySelector(".bk-Figure").shadowRoot.querySelector(".bk-Canvas");
+        return getComputedStyle(figure).getPropertyValue('--bk-axis-label-text-color');
+    }"""
+    light = wide.evaluate(ink)
+    wide.emulate_media(color_scheme="dark")
+    until(wide, f"({ink})() !== '{light}'")
+
+
+def test_pairs_side_by_side(pairs):
+    rows = pairs.locator(".pairs tbody tr")
+    assert rows.count() == 8
+    assert {*rows.locator("th").all_inner_texts()} >= {f"{NAMES[0]}.wav", "both_0.wav"}
+    first = rows.first
+    name = first.locator("th").inner_text()
+    for side in ("reference", "candidate"):
+        first.get_by_role("button", name=f"Play {name} ({side})", exact=True).click()
+        wait_until_it_plays(pairs)
+        assert pairs.locator("#dock .playing").inner_text() == f"{name} ({side})"
+    pairs.get_by_role("button", name="Play its pair").click()
+    assert pairs.locator("#dock .playing").inner_text() == f"{name} (reference)"
+    first.get_by_role("button", name="Both of").click()
+    until(pairs, "document.querySelector('#dock .playing').textContent.endsWith('(candidate)')")
+    values = [float(rows.nth(i).locator("td.number").nth(1).inner_text()) for i in range(8)]
+    assert values == sorted(values, reverse=True)
+    pairs.get_by_role("button", name="Close").click()
+    visible(pairs, "[id$='-map']").focus()
+    for key in ["ArrowLeft", *["+"] * 12]:
+        pairs.keyboard.press(key)
+    visible(pairs, ".region li").wait_for()
+    assert pairs.locator(".region li").count() == 8  # a line a pair
+    assert pairs.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+
+WITHOUT = "const has = HTMLMediaElement.prototype.canPlayType; HTMLMediaElement.prototype.canPlayType ="
+
+
+def test_a_browser_without_ogg_plays_the_copies_in_mp3(browser, written, request):
+    before = WITHOUT + "function (type) { return type.includes('ogg') ? '' : has.call(this, type); };"
+    with opened(browser, written, "light", 832, name=request.node.name, before=before) as page:
+        assert (
+            page.locator("#mute")
+            .inner_text()
+            .startswith("This browser does not play Ogg Opus: 10 files of 30")
+        )
+        visible(page, "td.sound button:not([disabled])").click()
+        wait_until_it_plays(page)
+        page.get_by_role("button", name="Play the nearest").click()
+        wait_until_it_plays(page)
+        assert page.evaluate("document.querySelector('audio').src.startsWith('blob:')")
+
+
+def test_a_browser_that_plays_nothing_says_so(browser, written, request):
+    before = WITHOUT + "() => '';"
+    with opened(browser, written, "dark", 320, name=request.node.name, before=before) as page:
+        assert "no sound can be heard here" in page.locator("#mute").inner_text()
+        assert visible(page, "td.sound button").is_disabled()
+        assert "No pair of files can be played" in visible(page, "[id$='-blind']").inner_text()
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+
+def test_axe_finds_nothing(browser, written, written_in_pairs):
     """In either theme, with a file playing and a list open. Skipped without axe-core's own package."""
     axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe-core")
-    for scheme in ("light", "dark"):
-        page = browser.new_context(color_scheme=scheme, bypass_csp=True).new_page()
+    for scheme, file in (("light", written), ("dark", written), ("dark", written_in_pairs)):
+        context = browser.new_context(color_scheme=scheme, bypass_csp=True)
+        page = context.new_page()
         page.set_default_timeout(PATIENCE)
-        page.goto(written.as_uri())
+        page.goto(file.as_uri())
         page.wait_for_selector(".panel[data-drawn]")
         visible(page, "td.sound button").click()
+        page.get_by_role("button", name="Files near it on the map").click()
+        visible(page, ".region li").wait_for()
         found = axe.Axe().run(page, options={"runOnly": ["wcag2a", "wcag2aa", "wcag21aa"]})
+        print(f"{scheme}: {found.violations_count} violations")
         assert found.violations_count == 0, found.generate_report()
+        context.close()

@@ -132,6 +132,8 @@ def map_figure(
         toolbar_location="above",
     )
     made.toolbar.logo = None
+    # Six tools fit on every phone; the button for more of them would have no name for a screen reader.
+    made.toolbar.stylesheets = [".bk-tool-overflow { display: none; }"]
     count = len(found.places)
     size = float(
         np.clip(10 * np.sqrt(300 / count), 5, 10)

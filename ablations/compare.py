@@ -302,8 +302,8 @@ def main(arguments: Sequence[str]) -> int:
     """Print a line a candidate; the exit code is the worst of theirs: worse, then undecided.
 
     0 better or no worse, 1 worse, 3 undecided (or as ``--undecided`` has it). Seeds that only one side has
-    are named on stderr: a pair that
-    is left out may be one that failed. ``RunError`` and ValueError are told by ``ablations.command``.
+    are named on stderr: a pair that is left out may be one that failed. ``RunError`` and ValueError are told
+    by ``ablations.command``.
     """
     parser = _parser()
     options = parser.parse_args(arguments)

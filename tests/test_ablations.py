@@ -431,6 +431,39 @@ def test_a_worse_model_is_caught_and_the_same_one_is_not(runs, capsys):
     )
 
 
+def test_undecided_ends_as_it_is_told_to(runs):
+    alone = ["compare", "good", "same", "--runs", str(runs), "--metric", "distance"]
+    for told, code in (([], 3), (["--undecided", "ok"], 0), (["--undecided", "fail"], 1)):
+        assert command.main([*alone, *told]) == code
+    worse = ["compare", "good", "bad", "--runs", str(runs), "--undecided", "ok"]
+    assert command.main(worse) == 1  # which it does not hide
+
+
+def test_a_summary_for_a_pull_request(runs, tmp_path, capsys):
+    names = ["good", "bad", "same", "--runs", str(runs), "--margin", "20%"]
+    assert command.main(["compare", *names, "--report", str(tmp_path / "new")]) == 1
+    printed = capsys.readouterr().out
+    text = (tmp_path / "new" / "summary.md").read_text(encoding="utf-8")
+    assert text.startswith("## bad against good: worse\n\nWorse in ")
+    assert "## same against good: no worse" in text
+    for metric in family.METRICS:
+        words = metric.replace("_", " ")
+        assert text.count(f"\n| {words} | ") == 2 == printed.count(f"\n  {words} ")
+    assert "- `model.tilt: 0.0 -> 1.0`" in text and text.count("- `") == 1 and "- none" in text
+    assert f"python -m ablations compare {' '.join(names)}" in text
+    assert (tmp_path / "new" / "effects.png").read_bytes().startswith(b"\x89PNG")
+    assert {p.name for p in (tmp_path / "new").iterdir()} == {"summary.md", "effects.png"}
+    one = ["compare", "good", "bad", "--runs", str(runs), "--metric", "attack", "--report", str(tmp_path)]
+    command.main(one)
+    assert "\n| attack | " in (tmp_path / "summary.md").read_text(encoding="utf-8")
+
+
+def test_a_config_that_is_not_there(capsys):
+    assert command.main(["run", "--config-name", "bass"]) == 2
+    assert "no config named 'bass' in" in (said := capsys.readouterr().err)
+    assert "did you mean base?" in said and "vae_simple" in said
+
+
 def test_json_has_everything(runs, capsys):
     assert command.main(["compare", "good", "bad", "--runs", str(runs), "--json"]) == 1
     whole = json.loads(capsys.readouterr().out)["bad"]
@@ -780,7 +813,7 @@ def suite(pytester, runs):
                 regression({name})
             """
         )
-        plugins = ("-p", "no:cacheprovider", "-p", "no:xdist")
+        plugins = ("-p", "no:cacheprovider", *(() if "xdist" in options else ("-p", "no:xdist")))
         return pytester.runpytest_inprocess(*plugins, "-W", "default", *options)
 
     return make
@@ -799,6 +832,14 @@ def test_plugin_passes_without_one(suite):
 def test_plugin_warns_where_seeds_do_not_suffice(suite):
     suite("baseline='RUNS/good'", "'same'").assert_outcomes(passed=1, warnings=1)
     suite("baseline='RUNS/good'", "'same'", "--regression-strict").assert_outcomes(failed=1)
+
+
+def test_plugin_tells_its_verdicts_from_other_processes_too(suite):
+    """Workers of xdist have no terminal: what they found has to reach the process that has."""
+    result = suite("baseline='RUNS/good', margin='20%'", "'same'", "-p", "xdist", "-n", "2")
+    result.stdout.fnmatch_lines(
+        ["*= regressions =*", "*::test_model: same against good, distance: no worse*"]
+    )
 
 
 def test_plugin_takes_values(suite):

@@ -142,16 +142,28 @@ def clips_within(room: int, sounds: Sounds, order: Sequence[int]) -> tuple[dict[
 
     Where not even the lowest lets them, those that come first in ``order``.
     """
-    head = 1200  # bytes of an Ogg stream, and of its script element
-    total = sum(sounds.seconds.values())
-    sizes = {rate: 4 / 3 * (total * rate * 125 + head * len(sounds.seconds)) for rate in BITRATES}
-    kilobits = next((rate for rate, size in sizes.items() if size < room), BITRATES[-1])
+    kilobits = next((rate for rate in BITRATES if _whole(sounds, rate) < room), BITRATES[-1])
     kept = (position for position in order if position in sounds.kept)
     clips = (
         (position, encoded(sounds.kept[position], kilobits=kilobits, serial=position + 1))
         for position in kept
     )
     return _filling(room, clips), kilobits
+
+
+def _whole(sounds: Sounds, kilobits: int) -> float:
+    """Bytes of a page, about, that all clips take."""
+    head = 1200  # bytes of an Ogg stream, and of its script element
+    return 4 / 3 * (sum(sounds.seconds.values()) * kilobits * 125 + head * len(sounds.seconds))
+
+
+def room_for_spare(room: int, sounds: Sounds) -> int:
+    """``SPARE_SHARE`` of the room, or none where not all clips would fit beside it.
+
+    Copies for the few browsers without Ogg must not silence a file for all others.
+    """
+    spare = int(SPARE_SHARE * room)
+    return spare if _whole(sounds, BITRATES[-1]) < room - spare else 0
 
 
 def spare_within(room: int, sounds: Sounds, order: Sequence[int]) -> dict[int, bytes]:

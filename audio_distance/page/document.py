@@ -28,10 +28,10 @@ from audio_distance.errors import AudioError
 from audio_distance.page.clips import (
     CLIP_SECONDS,
     PICTURE,
-    SPARE_SHARE,
     base64_bytes,
     clips_within,
     hear_all,
+    room_for_spare,
     spare_within,
     sprite,
 )
@@ -128,7 +128,7 @@ def html_of(
             f"the page without any sound takes {mute:,} bytes, and the limit is {largest_bytes:,}; what "
             f"draws it takes {len(scripts[0]):,} of them, the list of files most of the rest"
         )
-    spare = spare_within(int(SPARE_SHARE * room), heard, order)
+    spare = spare_within(room_for_spare(room, heard), heard, order)
     room -= sum(map(base64_bytes, spare.values()))
     clips, kilobits = clips_within(room, heard, order)
     if not any(sources):
@@ -144,7 +144,7 @@ def html_of(
             f"Opus at {kilobits} kbit/s."
         )
         if spare:
-            said += f" {len(spare)} are here as MP3, too, for browsers that do not play that."
+            said += f" As MP3, too, for browsers that do not play that: {len(spare)}."
     return page(clips, spare, [said, *heard.faults[:3], *cut])
 
 

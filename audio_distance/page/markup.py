@@ -80,7 +80,7 @@ def ranking(results: Mapping[str, Comparison]) -> str:
         rows.append((name, decimals(r.value), interval_text(r.interval), p_text(r), r.verdict, told))
     head = ("candidate", "distance", "95 % interval", "p", "verdict", "from the one above")
     return (
-        f"<section><h2>Candidates</h2>{table('The nearest first', head, rows)}"
+        f'<section class="ranking"><h2>Candidates</h2>{table("The nearest first", head, rows)}'
         '<div id="tabs" role="tablist" aria-label="Candidates"></div></section>'
     )
 

@@ -10,9 +10,13 @@
 
 Conventions
     baseline   a folder of runs, a JSON file of {seed: value}, or such a mapping. So is the candidate.
+    judged     folders of runs by every metric of the family, as by ``python -m ablations compare``; with
+               ``metric=``, and where a side is values, by one number, by default the distance.
     verdict    worse fails the test. Better and no worse pass it. Undecided passes with a warning that says
-               how many seeds would decide it, or fails with ``--regression-strict``.
-    keywords   of the marker: metric and those of ``ablations.compare.compare``; any other is an error.
+               how many seeds would decide it, or fails with ``--regression-strict``. (The command ends with
+               1, 0 and 3 for these.)
+    keywords   of the marker: metric and those of ``ablations.compare.compare``, or margins of the family;
+               any other is an error.
 """
 
 from __future__ import annotations
@@ -24,10 +28,14 @@ from pathlib import Path
 
 import pytest
 
-from ablations.compare import RunSet, compare, load
+from ablations.compare import MARGIN, compare, compare_family
+from ablations.family import FamilyVerdict
+from ablations.run_sets import RunSet, load, load_family
 from ablations.statistics import Verdict
 
-SETTINGS = ("margin", "floor", "paired", "higher_is_better", "level", "look", "looks", "test")
+SHARED = ("margin", "floor", "paired", "level", "look", "looks", "test")
+SETTINGS = {"one": (*SHARED, "higher_is_better", "metric"), "family": (*SHARED, "margins")}
+ROLES = ("baseline", "candidate")
 PROPERTY = "regression"  # of a test's report: a verdict, which a worker of xdist sends with it
 
 
@@ -45,13 +53,13 @@ def pytest_configure(config: pytest.Config) -> None:
     """Declares the marker, so that ``--strict-markers`` knows it."""
     config.addinivalue_line(
         "markers",
-        "regression(baseline, *, metric='distance', margin=0, ...): compare a model's runs with a "
-        "baseline's through the fixture regression; see ablations.pytest_plugin",
+        "regression(baseline, *, margin='5%', metric=None, ...): compare a model's runs with a baseline's "
+        "through the fixture regression; see ablations.pytest_plugin",
     )
 
 
 @pytest.fixture
-def regression(request: pytest.FixtureRequest) -> Callable[..., Verdict]:
+def regression(request: pytest.FixtureRequest) -> Callable[..., Verdict | FamilyVerdict]:
     """A function of the candidate's runs that fails the test if they are worse; returns the verdict.
 
     The candidate is a folder of runs, a JSON file, or a mapping of values by seed. Needs the marker
@@ -68,14 +76,25 @@ def regression(request: pytest.FixtureRequest) -> Callable[..., Verdict]:
         settings["baseline"] = marker.args[0]
     if "baseline" not in settings or len(marker.args) > 1:
         pytest.fail("the marker regression takes one baseline: a folder of runs, a JSON file or a mapping")
-    if unknown := set(settings) - {"baseline", "metric", *SETTINGS}:
-        pytest.fail(f"the marker regression has no {', '.join(sorted(unknown))}; there are {SETTINGS}")
-    baseline, metric = settings.pop("baseline"), settings.pop("metric", "distance")
+    baseline = settings.pop("baseline")
 
-    def judge(candidate: Path | str | Mapping[int, float]) -> Verdict:
-        sides = [_runs(baseline, "baseline", metric), _runs(candidate, "candidate", metric)]
-        (verdict,) = compare(sides[0], sides[1:], **settings).values()
-        text = f"{sides[1].name} against {sides[0].name}, {metric}: {verdict}"
+    def judge(candidate: Path | str | Mapping[int, float]) -> Verdict | FamilyVerdict:
+        both = (baseline, candidate)
+        single = {"metric", "higher_is_better"} & set(settings) or not all(map(_is_folder, both))
+        known = SETTINGS["one" if single else "family"]
+        if unknown := set(settings) - set(known):
+            pytest.fail(f"the marker regression has no {', '.join(sorted(unknown))}; there are {known}")
+        if single:
+            options = dict(settings)
+            metric = options.pop("metric", "distance")
+            sides = [_runs(side, role, metric) for side, role in zip(both, ROLES, strict=True)]
+            (verdict,) = compare(sides[0], sides[1:], **options).values()
+        else:
+            metric = None
+            families = [load_family(side) for side in both]
+            (verdict,) = compare_family(families[0], families[1:], **{"margin": MARGIN} | settings).values()
+            sides = [runs.distance for runs in families]
+        text = f"{sides[1].name} against {sides[0].name}{f', {metric}' if metric else ''}: {verdict}"
         request.node.user_properties.append((PROPERTY, text))
         if verdict.verdict == "worse":
             pytest.fail(text, pytrace=False)
@@ -98,9 +117,14 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
             terminalreporter.write_line(f"{test}: {text}")
 
 
+def _is_folder(source: Path | str | Mapping) -> bool:
+    """Whether a side is runs, of which every metric is known, and not values of one."""
+    return isinstance(source, (str, Path)) and Path(source).suffix != ".json"
+
+
 def _runs(source: Path | str | Mapping, role: str, metric: str) -> RunSet:
     """Runs of a folder, or values of a mapping or JSON file, by seed."""
-    if isinstance(source, (str, Path)) and Path(source).suffix != ".json":
+    if _is_folder(source):
         return load(source, metric=metric)
     name = role
     if not isinstance(source, Mapping):

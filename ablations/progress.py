@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable
-from typing import TypeVar
 
 from tqdm import tqdm
 
 EVERY = 60.0  # seconds between two lines in a log
 LINE = "{desc}: {n_fmt} of {total_fmt} {unit}s, {elapsed} gone, {remaining} left\n"
 
-Item = TypeVar("Item")
 
+class Progress(tqdm):
+    """Counts to ``total`` on standard error; to be closed, or used as a context, at the end."""
 
-def counted(items: Iterable[Item], *, total: int | None, what: str, unit: str) -> Iterable[Item]:
-    """``items``, of which there are ``total``, counted on standard error as ``what``."""
-    if sys.stderr.isatty():
-        return tqdm(items, total=total, desc=what, unit=unit, leave=False)
-    return tqdm(
-        items, total=total, desc=what, unit=unit, mininterval=EVERY, maxinterval=EVERY, bar_format=LINE
-    )
+    def __init__(self, *, total: int | None, what: str, unit: str) -> None:
+        log = {"mininterval": EVERY, "maxinterval": EVERY, "bar_format": LINE}
+        terminal = sys.stderr.isatty()
+        super().__init__(total=total, desc=what, unit=unit, leave=not terminal, **({} if terminal else log))
+
+    def at(self, place: int) -> None:
+        """So many are done: a training that goes on does not begin at 1, and one may begin at 0."""
+        self.update(place - self.n)

@@ -46,7 +46,7 @@ import gen_audio
 import metrics
 from ablations import tasks
 from ablations.config import FOLDER, ConfigError, check_sweep, keys, register, with_model_types
-from ablations.progress import counted
+from ablations.progress import Progress
 from ablations.stages import stage
 from audio_distance.errors import AudioError
 from audio_distance.extraction import end_with
@@ -101,7 +101,12 @@ def run(config: DictConfig) -> float:
 def in_parallel(jobs: Sequence, *, workers: int, what: str) -> list:
     """Results of joblib's ``delayed`` jobs, in order, with a progress bar; ``workers`` -1: one a core."""
     done = Parallel(n_jobs=workers, return_as="generator")(jobs)
-    return list(counted(done, total=len(jobs), what=what, unit="job"))
+    found = []
+    with Progress(total=len(jobs), what=what, unit="job") as progress:
+        for result in done:
+            found.append(result)
+            progress.at(len(found))
+    return found
 
 
 def folder(config: DictConfig) -> Path:
@@ -218,13 +223,15 @@ def _trained(
     )
     curve = _curve(checkpoint)
     last, result = 0, None
-    for last in counted(steps, total=getattr(model, "steps", None), what=str(place), unit="step"):
-        result = None  # of an earlier step
-        if last in config.evaluate and last not in curve:
-            result = task.result(model)
-            curve[last] = task.measure(result)
-            if "checkpoint" in known:
-                _keep_curve(checkpoint, curve)
+    with Progress(total=getattr(model, "steps", None), what=str(place), unit="step") as progress:
+        for last in steps:
+            progress.at(last)
+            result = None  # of an earlier step
+            if last in config.evaluate and last not in curve:
+                result = task.result(model)
+                curve[last] = task.measure(result)
+                if "checkpoint" in known:
+                    _keep_curve(checkpoint, curve)
     if result is None:
         result = task.result(model)
     if last not in curve:

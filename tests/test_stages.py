@@ -11,7 +11,7 @@ import pytest
 pytest.importorskip("hydra", reason='pip install -e ".[gate]"')
 pytest.importorskip("fcntl", reason="stages are swept where folders can be locked")
 
-from ablations.progress import counted
+from ablations.progress import Progress
 from ablations.stages import stage
 
 ROOT = Path(__file__).parent.parent
@@ -77,11 +77,9 @@ def test_a_stage_that_has_become_a_run_stays(tmp_path):
 
 
 def test_a_log_has_a_line_at_once(capsys):
-    steps = iter(counted(range(1000), total=1000, what="runs/base/0", unit="step"))
-    next(steps)
-    assert "runs/base/0: 0 of 1000 steps, 00:00 gone, ? left\n" in capsys.readouterr().err
-    assert sum(1 for _ in steps) == 999
+    with Progress(total=1000, what="runs/base/0", unit="step") as progress:
+        assert "runs/base/0: 0 of 1000 steps, 00:00 gone, ? left\n" in capsys.readouterr().err
+        for step in range(500, 1001):  # as a training that goes on
+            progress.at(step)
     said = capsys.readouterr().err
-    assert (
-        "1000 of 1000 steps" in said and said.count("left") == 1
-    )  # none in between: a minute has not passed
+    assert "1000 of 1000 steps" in said and said.count("left") == 1  # a minute has not passed

@@ -320,9 +320,16 @@ def test_exit_codes(gate, arguments, code):
 
 def test_a_line_a_candidate_and_a_note_of_what_is_left_out(gate):
     _, out, err = gate("good", "bad", "same")
-    assert [line.split(": ")[:2] for line in out.splitlines()] == [
+    said, rows = ([line for line in out.splitlines() if line.startswith("  ") == table] for table in (0, 1))
+    assert [line.split(": ")[:2] for line in said] == [
         ["bad against good, distance", "worse"],
         ["same against good, distance", "undecided"],
+    ]
+    assert [row.split()[:2] for row in rows] == [  # a table below each
+        ["metric", "verdict"],
+        ["distance", "worse"],
+        ["metric", "verdict"],
+        ["distance", "undecided"],
     ]
     note = "note: seeds 10, 11 are not in both good and bad: not used; run them, or compare with --unpaired\n"
     assert err == note

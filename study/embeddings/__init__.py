@@ -18,14 +18,14 @@ Handcrafted (numpy, scipy and the distance itself; always there)
     mean_spectrum   magnitude spectrum averaged over time, in dB.
     mfcc_sequence   40 instants x 13 coefficients, flattened: one row a file, for dynamic time warping.
     waveform        the first second at 8 kHz: the naive one.
-    All are prepared alike by ``metrics.prepare`` (trimmed, one level, 22,050 Hz; trimmed before any
-    resampling when the rate is told, as ``file_vector`` does) except ``waveform``, which is neither
-    trimmed nor levelled.
+    All, and the networks below, are given what ``metrics.prepare`` makes of a signal (trimmed, one level,
+    22,050 Hz; trimmed before any resampling when the rate is told, as ``file_vector`` does) except
+    ``waveform``, which is neither trimmed nor levelled.
 
 Networks whose weights lie in a PyPI wheel (extra ``networks``)
     aisfx (sound effects), resemblyzer (voices). The packages ask for much that is not needed here, so
     they are installed without their dependencies and never imported: their weight files are read, the
-    network is built here. Nothing is prepared beyond what the network's authors do.
+    network is built here. What the network's authors do to a signal is done to the prepared one.
 
 One's own: ``from_function(name, function, rate=..., dimension=...)``, and any file NAME.pt2 that holds a
 program as ``python -m models export`` writes it: nothing of ``models`` is imported, the file is enough.

@@ -96,8 +96,8 @@ def from_function(
 def file_vector(embedding: Embedding, signal: np.ndarray, rate: int) -> np.ndarray:
     """Return one row for a file, float64 (dimension,): the mean over its frames.
 
-    ``signal`` is mono at ``rate`` Hz. It is resampled to the embedding's rate by soxr; the handcrafted
-    embeddings trim it before that, as ``metrics.prepare`` does. The mean, because candidate distances
+    ``signal`` is mono at ``rate`` Hz. It is prepared by ``metrics.prepare`` (all but ``waveform`` and
+    one's own function) and resampled to the embedding's rate by soxr. The mean, because candidate distances
     compare files, and frames of one file are not independent draws. Raises as ``Embedding.embed_at``.
     """
     return embedding.embed_at(signal, rate).mean(axis=0, dtype=np.float64)

@@ -17,6 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
+import metrics
 from audio_distance.features import resample
 from study.embeddings.base import Describe, Embedding, MissingNetwork
 from study.embeddings.inputs import aisfx_input, cut, resemblyzer_input
@@ -122,12 +123,17 @@ def in_package(package: str, file: str) -> Path:
     return Path(importlib.util.find_spec(package).submodule_search_locations[0], file)
 
 
-def _by_block(network: Callable, prepare: Callable[[np.ndarray], np.ndarray], rate: int) -> Describe:
-    """Describe by a torch function of blocks -> rows; ``prepare`` makes blocks of a signal at ``rate``."""
+def _by_block(network: Callable, blocks_of: Callable[[np.ndarray], np.ndarray], rate: int) -> Describe:
+    """Describe by a torch function of blocks -> rows; ``blocks_of`` makes blocks of a signal at ``rate``.
+
+    The signal is prepared as for every embedding: untrimmed silence once moved a network by more than a mid
+    distortion, and was held against it.
+    """
     import torch
 
     def describe(signal: np.ndarray, signal_rate: int) -> np.ndarray:
-        blocks = np.ascontiguousarray(prepare(resample(signal, signal_rate, rate)), np.float32)
+        prepared, _ = metrics.prepare(signal, signal_rate)
+        blocks = np.ascontiguousarray(blocks_of(resample(prepared, metrics.RATE, rate)), np.float32)
         with torch.inference_mode():
             parts = torch.from_numpy(blocks).split(BLOCKS_AT_ONCE)
             return np.concatenate([network(part).numpy() for part in parts])

@@ -17,7 +17,7 @@ from dataclasses import asdict, replace
 
 import numpy as np
 
-from study import datasets, distances, draws, embeddings, incumbents, sources, trials
+from study import arranged, datasets, distances, draws, embeddings, incumbents, level, sources, trials
 from study import soundness as sound_pairs
 from study.agreement import agreement, spearman
 from study.draws import all_effects, small_effects
@@ -159,7 +159,7 @@ def _parts(settings: Settings, workers: int) -> dict[Key, Part]:
     rated = datasets.rated_names()
     # A part made by other code is made again.
     code = sources.code_stamp(
-        spearman, distances, draws, embeddings, incumbents, sound_pairs, sources, trials
+        spearman, arranged, distances, draws, embeddings, incumbents, level, sound_pairs, sources, trials
     )
     code += embeddings.contents(every)
     amount = {k: v for k, v in asdict(settings).items() if k not in ("sources", "embeddings")}

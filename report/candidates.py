@@ -214,7 +214,7 @@ _CALLED = {  # by a candidate, and part of what it computes
     "classifier_two_sample": ("_stratified_folds", "_ridge_scores"),
     "mauve": ("_frontier_area",),
     "dynamic_time_warping": ("_alignment_cost",),
-    "energy": ("energy_kernel", "kernel_statistic", "_kernel_statistics"),
+    "energy": ("energy_kernel", "kernel_statistic", "kernel_statistics"),
 }
 
 

@@ -563,7 +563,7 @@ def kernel_statistic(kernel: np.ndarray, references: int) -> float:
     ``kernel`` (N, N) over the pooled rows, of which the first ``references`` are the reference.
     """
     labels = np.arange(len(kernel))[None] < references
-    return float(_kernel_statistics(_without_diagonal(kernel), labels)[0])
+    return float(kernel_statistics(kernel, labels)[0])
 
 
 def permutation_pvalue(
@@ -608,10 +608,9 @@ def kernel_permutation_pvalue(
         raise ValueError(f"the kernel has shape {kernel.shape}; it must be square")
     if not 2 <= references <= len(kernel) - 2:
         raise ValueError(f"{references} of {len(kernel)} rows are the reference; each set needs at least 2")
-    kernel = _without_diagonal(kernel)
-    observed = _kernel_statistics(kernel, np.arange(len(kernel))[None] < references)[0]
+    observed = kernel_statistics(kernel, np.arange(len(kernel))[None] < references)[0]
     null = [
-        _kernel_statistics(kernel, labels)
+        kernel_statistics(kernel, labels)
         for labels in _relabellings(len(kernel), references, permutations, rng)
     ]
     return _pvalue(observed, np.concatenate(null))
@@ -665,8 +664,12 @@ def _without_diagonal(kernel: np.ndarray) -> np.ndarray:
     return kernel
 
 
-def _kernel_statistics(kernel: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """Return (P,), one statistic a labelling: kernel (N, N), diagonal 0; labels bool (P, N)."""
+def kernel_statistics(kernel: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """Return (P,), ``kernel_statistic`` of every labelling: kernel (N, N), labels bool (P, N).
+
+    True is a row of the reference. All are one matrix product; the diagonal takes no part.
+    """
+    kernel = _without_diagonal(kernel)
     x = labels.astype(np.float64)
     to_x = x @ kernel
     to_y = kernel.sum(axis=0) - to_x

@@ -20,7 +20,8 @@ from audio_distance.matching import matched
 from audio_distance.pooling import usable_numbers
 from audio_distance.resampling import arrangements, permutation_test, rearranged
 from audio_distance.units import pool_of_vectors
-from study.distances import frechet, gaussian_kernel, gaussian_mmd, median_distance
+from study import arranged
+from study.distances import frechet, gaussian_mmd
 
 PERMUTATIONS = 199  # of each trial: p in steps of .005
 
@@ -66,7 +67,7 @@ def own_p_value(
     ``paired`` swaps within pairs, row i with row i; ``owners``, (files of both,), makes groups the units.
     """
     pool = pool_of_vectors(reference, candidate, paired=paired, groups=owners)
-    arranged = rearranged(
+    block = rearranged(
         view_kernels(pool).mean(axis=0),
         pool,
         matched(pool, seed=seed),
@@ -74,7 +75,7 @@ def own_p_value(
         permutations=PERMUTATIONS,
         seed=seed,
     )
-    return permutation_test([(1.0, arranged)]).p_value
+    return permutation_test([(1.0, block)]).p_value
 
 
 def incumbent_p_values(
@@ -89,46 +90,11 @@ def incumbent_p_values(
 
     Rows, (files, d) on any scale, with the rearrangements of ``metrics.compare`` for ``seed``; ``paired``
     swaps row i with row i. ``frechet_too=False`` leaves the slow one out: it needs singular values for every
-    rearrangement. All rearrangements of the kernel are one matrix product: with z the membership of files in
-    the reference, z'Kz is the sum within it.
+    rearrangement.
     """
     pool = pool_of_vectors(reference, candidate, paired=paired)
-    # (files, arrangements): 1 where a file is in the reference, the observed arrangement first.
-    members, _ = arrangements(pool, PERMUTATIONS, seed)
-    rows = pool.vectors
-    kernel = gaussian_kernel(rows, median_distance(rows))
-    np.fill_diagonal(kernel, 0)
-    inside = members.astype(float)
-    n, m = len(reference), len(candidate)
-    toward = kernel @ inside
-    within = np.einsum("up,up->p", toward, inside)
-    across = toward.sum(axis=0) - within
-    other = kernel.sum() - 2 * across - within
-    statistic = within / (n * (n - 1)) + other / (m * (m - 1)) - 2 * across / (n * m)
-    # An arrangement that ties but for rounding counts as at least as large.
-    p_values = {"Gaussian MMD": float((statistic >= statistic[0] - 1e-12).mean())}
+    dealt = arrangements(pool, PERMUTATIONS, seed)[0].T > 0
+    p_values = {"Gaussian MMD": arranged.p_value(arranged.gaussian_mmd(pool.vectors, dealt))}
     if frechet_too:
-        values = _frechet_arranged(rows, members > 0)
-        p_values["Frechet"] = float((values >= values[0] - 1e-9 * abs(values[0])).mean())
+        p_values["Frechet"] = arranged.p_value(arranged.frechet(pool.vectors, dealt))
     return p_values
-
-
-def _frechet_arranged(rows: np.ndarray, members: np.ndarray) -> np.ndarray:
-    """Frechet distance for every arrangement, through the files' Gram matrix.
-
-    tr sqrt(S1 S2) is the nuclear norm of the product of the two centred data factors, an n x m matrix
-    of inner products, so nothing of size 1032 x 1032 appears. ``frechet`` gives the same (tested).
-    """
-    gram = rows @ rows.T
-    result = np.empty(members.shape[1])
-    for column in range(members.shape[1]):
-        a, b = np.flatnonzero(members[:, column]), np.flatnonzero(~members[:, column])
-        aa, bb, ab = gram[np.ix_(a, a)], gram[np.ix_(b, b)], gram[np.ix_(a, b)]
-        mean = aa.mean() + bb.mean() - 2 * ab.mean()
-        spread = (np.trace(aa) / len(a) - aa.mean()) * len(a) / (len(a) - 1) + (
-            np.trace(bb) / len(b) - bb.mean()
-        ) * len(b) / (len(b) - 1)
-        centred = ab - ab.mean(axis=0) - ab.mean(axis=1)[:, None] + ab.mean()
-        nuclear = np.linalg.svd(centred, compute_uv=False).sum() / np.sqrt((len(a) - 1) * (len(b) - 1))
-        result[column] = mean + spread - 2 * nuclear
-    return result

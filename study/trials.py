@@ -27,14 +27,19 @@ from itertools import combinations
 import numpy as np
 
 import metrics
-from study import datasets, distances, embeddings, incumbents, sources
+from study import datasets, distances, embeddings, level, sources
 from study import soundness as sound_pairs
 from study.agreement import spearman
 from study.distances import DISTANCES, energy
-from study.draws import all_effects, draw, draw_groups, small_effects
+from study.draws import SMALL_DIVERSITY, all_effects, draw, draw_groups, small_effects
 from study.sources import GRADED, Rows, seeded
 
 ALPHA = 0.05  # significance level
+# Effects on the set, and what an oracle is told of each file; of a damage it would be told everything.
+ORACLE = {
+    effect: "file" if "duplicate" in effect else "group" if "group" in effect else "label"
+    for effect in SMALL_DIVERSITY
+}
 GENERAL_EMBEDDINGS = ("three_views", "envelope", "fine_structure", "log_mel", "mfcc", "mean_spectrum")
 GENERAL_DISTANCES = (
     "frechet",
@@ -56,8 +61,7 @@ NETWORKS = ("aisfx", "resemblyzer")  # weights inside a PyPI wheel, below 50 ms 
 NAIVE = (("waveform", "paired_l2"), ("mfcc_sequence", "dynamic_time_warping"))
 THIS = ("three_views", "views_energy")
 SLOW = ("dynamic_time_warping", "classifier_two_sample", "mauve")  # half of the draws in ``power``
-# With permutation tests of Frechet and Gaussian MMD; of the distance too on what it describes.
-PERMUTED = ("described", "log_mel", "aisfx")
+PERMUTED = level.EMBEDDINGS  # with permutation tests, those of ``compare`` on what is "described"
 
 HARMLESS = ("gain 1", "gain 3", "leading_silence 1", "leading_silence 3", "resampled up and back", "dither")
 NUISANCES = (
@@ -169,32 +173,36 @@ def power(rows: Rows, settings: Settings) -> dict:
 def permutation(rows: Rows, settings: Settings) -> dict:
     """Permutation tests over files at N, which need no null draws: test -> effect -> [p <= 5 %, draws].
 
-    Frechet and Gaussian MMD on the rows; for what is "described" on its three views, and the test of
-    ``metrics.compare`` at the source's rate. 199 rearrangements, the same for all tests. No choice was made
-    on these files.
+    Every test of ``study.level`` on the rows; for what is "described" on its three views, and the test of
+    ``metrics.compare`` at the source's rate, and an "oracle" that reads labels, where the effect is one of
+    labels. 199 rearrangements, the same for all tests. No choice was made on these files.
     """
-    own = rows.embedding == "described"
-    rate = sources.source(rows.source, settings.files).rate if own else None
+    rate = sources.source(rows.source, settings.files).rate
+    labelled = level.only_labels(rows) if rows.embedding == "described" else {}
     table: dict = {}
     for effect in ("clean", *small_effects(rows.source)):
         count = 2 * settings.null_draws if effect == "clean" else 3 * settings.effect_draws
         for t in range(count):
-            x, y = draw(rows, effect, settings.size, seeded(rows.source, effect, settings.size, t))
-            for name, p in _permutation_p_values(x, y, t, rate):
+            key = (rows.source, effect, settings.size, t)
+            x, y = draw(rows, effect, settings.size, seeded(*key))
+            p_values = _permutation_p_values(x, y, rows.embedding, seed=t, rate=rate)
+            if effect in ORACLE and labelled:
+                told = labelled[ORACLE[effect]]
+                labels = draw(told, effect, settings.size, seeded(*key))
+                p_values["oracle"] = level.oracle_p_value(*(side[:, 0] for side in labels), seed=t)
+            for name, p in p_values.items():
                 row = table.setdefault(name, {}).setdefault(effect, [0, 0])
                 row[0] += int(p <= ALPHA)
                 row[1] += 1
     return table
 
 
-def _permutation_p_values(x: np.ndarray, y: np.ndarray, seed: int, rate: int | None):
-    """(test, p-value) of Frechet and MMD on rows; of ``compare`` too if they are "described"."""
-    if rate is None:
-        p_values = incumbents.incumbent_p_values(x, y, seed=seed)
-    else:
-        p_values = incumbents.incumbent_p_values(metrics.divided(x), metrics.divided(y), seed=seed)
-        p_values["compare"] = incumbents.own_p_value(x, y, seed=seed, rate=rate)
-    return [(name.lower().replace(" ", "_"), p) for name, p in p_values.items()]
+def _permutation_p_values(
+    x: np.ndarray, y: np.ndarray, embedding: str, *, seed: int, rate: int
+) -> dict[str, float]:
+    """Test -> p-value of ``level.of_rows``, whose embedding is known here."""
+    p_values = level.of_rows(x, y, embedding, rate=rate, seed=seed)
+    return {name.rpartition(" / ")[2]: p for name, p in p_values.items()}
 
 
 def soundness(embedding: str, settings: Settings) -> dict:
@@ -210,7 +218,7 @@ def soundness(embedding: str, settings: Settings) -> dict:
         for t in range(settings.effect_draws * (1 if must else 2)):
             *signals, rate = make(size, seeded("soundness", name, t))
             x, y = (np.stack([embeddings.file_vector(network, s, rate) for s in part]) for part in signals)
-            for test, p in _permutation_p_values(x, y, t, rate if embedding == "described" else None):
+            for test, p in _permutation_p_values(x, y, embedding, seed=t, rate=rate).items():
                 row.setdefault(test, []).append(round(p, 4))
     return table
 

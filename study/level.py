@@ -92,13 +92,13 @@ def of_rows(
     candidate: np.ndarray,
     embedding: str,
     *,
-    rate: int,
+    rate: int | None = None,
     seed: int,
     tests: Sequence[str] = TESTS,
 ) -> dict[str, float]:
     """As ``of_signals``, of rows in one embedding; of "described" with "compare" and the three views.
 
-    ``rate``, Hz, says up to where "compare" looks.
+    ``rate``, Hz, says up to where "compare" looks; no other test needs it.
     """
     table = {}
     if embedding == "described":

@@ -177,8 +177,9 @@ def permutation(rows: Rows, settings: Settings) -> dict:
     ``metrics.compare`` at the source's rate, and an "oracle" that reads labels, where the effect is one of
     labels. 199 rearrangements, the same for all tests. No choice was made on these files.
     """
-    rate = sources.source(rows.source, settings.files).rate
-    labelled = level.only_labels(rows) if rows.embedding == "described" else {}
+    own = rows.embedding == "described"
+    rate = sources.source(rows.source, settings.files).rate if own else None
+    labelled = level.only_labels(rows) if own else {}
     table: dict = {}
     for effect in ("clean", *small_effects(rows.source)):
         count = 2 * settings.null_draws if effect == "clean" else 3 * settings.effect_draws
@@ -198,7 +199,7 @@ def permutation(rows: Rows, settings: Settings) -> dict:
 
 
 def _permutation_p_values(
-    x: np.ndarray, y: np.ndarray, embedding: str, *, seed: int, rate: int
+    x: np.ndarray, y: np.ndarray, embedding: str, *, seed: int, rate: int | None
 ) -> dict[str, float]:
     """Test -> p-value of ``level.of_rows``, whose embedding is known here."""
     p_values = level.of_rows(x, y, embedding, rate=rate, seed=seed)

@@ -159,8 +159,9 @@ def _parts(settings: Settings, workers: int) -> dict[Key, Part]:
     rated = datasets.rated_names()
     # A part made by other code is made again.
     code = sources.code_stamp(
-        spearman, arranged, distances, draws, embeddings, incumbents, level, sound_pairs, sources, trials
+        spearman, arranged, distances, draws, embeddings, incumbents, level, sources, trials
     )
+    pairs = sources.code_stamp(sound_pairs)
     code += embeddings.contents(every)
     amount = {k: v for k, v in asdict(settings).items() if k not in ("sources", "embeddings")}
     planned = {}
@@ -182,7 +183,7 @@ def _parts(settings: Settings, workers: int) -> dict[Key, Part]:
     tested = {e: THIS[0] if e == "described" else e for e in asked if e in PERMUTED}
     if "digits" in settings.sources:
         for e, shown in tested.items():
-            plan(("soundness", shown), trials.soundness, (e,))
+            plan(("soundness", shown), trials.soundness, (e,), pairs)
     for (name, e), table in rows.items():
         # The rows themselves: another machine's embedding may differ in a digit, and is another part.
         stamp = hashlib.sha256(table.versions["clean"].tobytes()).hexdigest()

@@ -277,12 +277,15 @@ def _stamp(arrays: Iterable[np.ndarray]) -> str:
 
 
 def code_stamp(*parts) -> str:
-    """SHA-256 over the source of modules, packages and functions' modules.
+    """SHA-256 over the source of modules, packages and single functions.
 
     What was computed with other code is computed again.
     """
     digest = hashlib.sha256(metrics.constants()[1].encode())
     for part in parts:
+        if inspect.isfunction(part):
+            digest.update(inspect.getsource(part).encode())
+            continue
         file = Path(inspect.getfile(part))
         for path in sorted(file.parent.glob("*.py")) if file.name == "__init__.py" else [file]:
             digest.update(path.read_bytes())

@@ -6,7 +6,7 @@ $ python -m experiments trials --help         # what it measures, on what, and w
 $ python -m experiments trials --quick        # a small part, to see it run: prints, writes nothing
 $ python -m experiments list                  # sources, embeddings and distances of this machine
 
-Of what an experiment needs, digits, sounds and rated are recordings: README says how to bring them.
+Of what an experiment needs, digits, sounds, rated and rated_more are recordings: see README.
 """
 
 from __future__ import annotations
@@ -180,7 +180,7 @@ def on_this_machine() -> str:
     lines = [f"embedding  {e:18} {'here' if e in installed else 'not installed'}" for e in embeddings.NAMES]
     lines += [
         f"source     {name:18} {'here' if datasets.available(name) else 'missing'}"
-        for name in (*sources.SOURCES, "rated")
+        for name in (*sources.SOURCES, *datasets.RATED_FOLDERS)
     ]
     lines += [f"distance   {name}" for name in GENERAL_DISTANCES]
     return "\n".join(lines)

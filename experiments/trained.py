@@ -12,7 +12,7 @@ from experiments.trials import measured_on, summary
 
 __all__ = ["DATA", "EMBEDDINGS", "NEEDS", "TAKES", "measured_on", "run", "summary"]
 
-DATA = ("digits", "sounds", "rated")
+DATA = ("digits", "sounds", "rated", "rated_more")
 NEEDS = ("PyTorch", "runs/families.pt2")
 TAKES = "under an hour"
 

@@ -1,7 +1,7 @@
 """What does every candidate distance find, order, overlook and cost, on every candidate embedding?
 
 Three sources that no choice of the recipe's test was made on (``study.sources``: 600 spoken digits, 240
-environmental sounds, 240 rendered notes, about a second each) and 11 rated sets; N = 20, 100 draws without an
+environmental sounds, 240 rendered notes, about a second each) and 19 rated sets; N = 20, 100 draws without an
 effect and 10 with each (``study.trials.Settings``). ``study.trials`` has the trials and their terms.
 
 Each trial is kept as a part (``study.parts``) under what it depends on: rows, code, settings.
@@ -25,7 +25,7 @@ from study.parts import Key, Part, computed
 from study.sources import SOURCES
 from study.trials import GENERAL_EMBEDDINGS, NAIVE, NETWORKS, PERMUTED, THIS, Settings
 
-DATA = ("digits", "sounds", "rated")
+DATA = ("digits", "sounds", "rated", "rated_more")
 TAKES = "under an hour"
 
 
@@ -96,7 +96,7 @@ def measured_on(measured: Mapping) -> list[str]:
 
     Instruments are rendered, and rated sets may be missing. Asked right after measuring.
     """
-    wanted = (*measured["settings"]["sources"], "rated")
+    wanted = (*measured["settings"]["sources"], *datasets.RATED_FOLDERS)
     return [name for name in wanted if name != "instruments" and datasets.available(name)]
 
 

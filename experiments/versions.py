@@ -2,7 +2,7 @@
 
 Most is read from the results of ``statistics``, ``trials``, ``lengths``, ``challenge`` and ``speed``, which
 say what they are measured on; those of another recipe than the one at work are left out. Measured here is the
-agreement with listeners on all rated sets there are: those of ``trials``, and eight more.
+agreement with listeners on all rated sets there are.
 
 Conventions
     version     of the recipe, as every result names it ("1-952a9e7e"). Its column is kept when the recipe
@@ -21,13 +21,11 @@ from tqdm import tqdm
 
 import metrics
 from study import datasets, results
-from study.agreement import agreement, laboratory_mean
+from study.agreement import agreement, by_laboratory
 from study.draws import small_effects
 
-DATA = ("rated",)
+DATA = ("rated", "rated_more")
 TAKES = "two minutes"
-
-RATED_FOLDERS = ("rated", "rated_more")
 
 
 def run(*, workers: int = -1, quick: bool = False) -> dict:
@@ -71,18 +69,18 @@ def summary(content: Mapping) -> str:
 def listeners(*, workers: int = -1, most: int | None = None) -> dict[str, dict]:
     """Rated set -> ``spearman``, ``pairs``, ``systems``, ``laboratory`` of the distance's order of systems.
 
-    ``most`` takes the first so many sets of a folder.
+    ``most`` takes the first so many sets.
     """
-    jobs = [(folder, name) for folder in RATED_FOLDERS for name in datasets.rated_names(folder)[:most]]
-    if not jobs:
+    names = datasets.rated_names()[:most]
+    if not names:
         raise datasets.MissingData("no rated sets; README says how to bring them")
-    done = Parallel(n_jobs=workers, return_as="generator")(delayed(_agreement)(*job) for job in jobs)
-    each = list(tqdm(done, total=len(jobs), desc="rated sets", unit="set"))
-    return {name: row for (_, name), row in zip(jobs, each, strict=True)}
+    done = Parallel(n_jobs=workers, return_as="generator")(delayed(_agreement)(name) for name in names)
+    each = list(tqdm(done, total=len(names), desc="rated sets", unit="set"))
+    return dict(zip(names, each, strict=True))
 
 
-def _agreement(folder: str, name: str) -> dict:
-    rated = datasets.rated(name, folder)
+def _agreement(name: str) -> dict:
+    rated = datasets.rated(name)
     rate = min(rated.reference.rate, *(system.rate for system in rated.systems.values()))
     described = {
         system: metrics.describe(
@@ -99,13 +97,9 @@ def _agreement(folder: str, name: str) -> dict:
 def _of_listeners(found: Mapping[str, Mapping]) -> Iterator[tuple[str, dict]]:
     """Mean over laboratories, each the mean of its sets: what the interval draws."""
     for key, name in (("spearman", "listeners, Spearman"), ("pairs", "listeners, pairs in order")):
-        by_laboratory: dict[str, list[float]] = {}
-        for row in found.values():
-            by_laboratory.setdefault(row["laboratory"], []).append(row[key])
-        means = [float(np.mean(values)) for values in by_laboratory.values()]
+        laboratories = {which: row["laboratory"] for which, row in found.items()}
+        means = list(by_laboratory({which: row[key] for which, row in found.items()}, laboratories).values())
         yield name, _measure(np.mean(means), np.std(means, ddof=1) / np.sqrt(len(means)), len(means))
-        sets = laboratory_mean(dict(found), {s: row["laboratory"] for s, row in found.items()}, key)
-        yield f"{name}, mean of sets", _measure(sets["mean"], None, sets["sets"])
 
 
 # -------------------------------------------------------------------------------------- other results

@@ -4,16 +4,19 @@ Conventions
     rated set     the systems of one listening test: system -> mean rating, high for good.
     values        system -> distance to the recordings, low for good; None where it is not defined.
     laboratory    who made a listening test. Tests of one laboratory share listeners, systems and habits, so
-                  intervals draw whole laboratories.
+                  a mean is over laboratories, each the mean of its sets, and intervals draw laboratories.
+    figures       how the ratings of a set reached us, see ``study.datasets.RatedSet``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 
 import numpy as np
 from scipy.stats import kendalltau, spearmanr
+
+READ, NOT_READ = "read", "recalled or second-hand"  # how the figures of rated sets reached us
 
 
 def agreement(values: dict[str, float | None], rated: dict[str, float]) -> dict | None:
@@ -62,7 +65,10 @@ def laboratory_mean(
     draws: int = 2000,
     seed: int = 0,
 ) -> dict:
-    """Mean over rated sets with a bootstrap interval over laboratories (all sets of one together).
+    """Mean over laboratories, each the mean of its rated sets, with a bootstrap interval over them.
+
+    Not the mean over sets: six sets of one laboratory would outvote five laboratories of one each, and
+    the interval, which draws laboratories, would be of another quantity.
 
     Parameters
     ----------
@@ -78,17 +84,34 @@ def laboratory_mean(
     Returns
     -------
     dict
-        ``mean`` over sets, ``interval``, and the numbers of ``sets`` and ``laboratories``.
+        ``mean``, ``interval``, and the numbers of ``sets`` and ``laboratories``.
     """
-    names = [s for s in table if table[s] is not None]
-    labs = sorted({laboratories[s] for s in names})
-    groups = [[table[s][key] for s in names if laboratories[s] == lab] for lab in labs]
+    means = by_laboratory({s: row[key] for s, row in table.items() if row is not None}, laboratories)
     return {
-        "mean": float(np.mean([table[s][key] for s in names])),
-        "interval": bootstrap_interval(groups, level=level, draws=draws, seed=seed),
-        "sets": len(names),
-        "laboratories": len(labs),
+        "mean": float(np.mean(list(means.values()))),
+        "interval": bootstrap_interval([[m] for m in means.values()], level=level, draws=draws, seed=seed),
+        "sets": sum(row is not None for row in table.values()),
+        "laboratories": len(means),
     }
+
+
+def by_laboratory(values: Mapping[str, float], laboratories: Mapping[str, str]) -> dict[str, float]:
+    """Laboratory -> mean of its sets, sorted by name; ``values`` and ``laboratories`` are by set."""
+    grouped: dict[str, list[float]] = {}
+    for name, value in values.items():
+        grouped.setdefault(laboratories[name], []).append(value)
+    return {laboratory: float(np.mean(grouped[laboratory])) for laboratory in sorted(grouped)}
+
+
+def by_figures(table: Mapping[str, dict], figures: Mapping[str, str]) -> dict[str, dict[str, dict]]:
+    """The sets whose ratings were read in the publication, and the others: ``READ`` and ``NOT_READ``.
+
+    ``table`` and ``figures`` are by set; a group without a set is left out.
+    """
+    groups = {READ: {}, NOT_READ: {}}
+    for name, row in table.items():
+        groups[READ if figures[name] == READ else NOT_READ][name] = row
+    return {name: group for name, group in groups.items() if group}
 
 
 def bootstrap_interval(

@@ -12,7 +12,7 @@ from experiments import __main__ as command
 from experiments import trials as experiment
 from report import candidates, contrast
 from study import datasets, distances, embeddings, level, soundness, sources, trials
-from study.agreement import agreement, laboratory_mean
+from study.agreement import agreement, by_figures, by_laboratory, laboratory_mean
 from study.draws import draw
 from study.sources import GRADED, Rows, seeded
 
@@ -199,8 +199,38 @@ def test_agreement():
 def test_one_laboratory_counts_as_one():
     table = {name: {"spearman": v} for name, v in zip("abcd", (1.0, 1.0, 1.0, 0.0), strict=True)}
     wide = laboratory_mean(table, {"a": "x", "b": "x", "c": "x", "d": "y"}, "spearman")
-    assert wide["mean"] == pytest.approx(0.75) and wide["interval"] == pytest.approx([0.0, 1.0])
-    assert wide["laboratories"] == 2
+    # Of 1 and 0, not of 1, 1, 1 and 0.
+    assert wide["mean"] == pytest.approx(0.5) and wide["interval"] == pytest.approx([0.0, 1.0])
+    assert (wide["sets"], wide["laboratories"]) == (4, 2)
+
+
+def test_a_mean_and_its_interval_are_of_one_quantity():
+    """Laboratories of many sets and of one: the mean is the middle of the draws that make the interval."""
+    rng = np.random.default_rng(6)
+    labs = {
+        f"{lab} {i}": lab
+        for lab, count in zip("abcdef", (9, 1, 1, 1, 1, 1), strict=True)
+        for i in range(count)
+    }
+    table = {name: {"spearman": float(lab == "a") + rng.normal(0, 0.01)} for name, lab in labs.items()}
+    found = laboratory_mean(table, labs, "spearman")
+    assert found["mean"] == pytest.approx(1 / 6, abs=0.02)
+    half = laboratory_mean(table, labs, "spearman", level=0.0)["interval"]
+    assert half[0] == half[1] and abs(half[0] - found["mean"]) < 0.02
+    assert by_laboratory({n: r["spearman"] for n, r in table.items()}, labs)["a"] == pytest.approx(
+        1, abs=0.02
+    )
+
+
+def test_sets_apart_by_how_their_figures_reached_us():
+    figures = {"a": "read", "b": "recalled", "c": "second-hand", "d": "unknown"}
+    table = {name: {"spearman": 0.0} for name in figures}
+    apart = by_figures(table, figures)
+    assert {name: list(group) for name, group in apart.items()} == {
+        "read": ["a"],
+        "recalled or second-hand": ["b", "c", "d"],
+    }
+    assert list(by_figures({"a": table["a"]}, figures)) == ["read"]
 
 
 # The contrast

@@ -28,6 +28,7 @@ Modules of their own: ``distortions`` (graded damage to a signal, damage to a se
 """
 
 from study.datasets.audio_set import AudioSet, MissingData, folder, table
+from study.datasets.ratings import FOLDERS as RATED_FOLDERS
 from study.datasets.ratings import RATED, RatedSet, rated, rated_names
 from study.datasets.recordings import ENVIRONMENT, available, digits, download, files, fingerprint, sounds
 from study.datasets.rendered import FAMILIES, INSTRUMENT_RATE, instruments, note, tones
@@ -37,6 +38,7 @@ __all__ = [
     "FAMILIES",
     "INSTRUMENT_RATE",
     "RATED",
+    "RATED_FOLDERS",
     "AudioSet",
     "MissingData",
     "RatedSet",

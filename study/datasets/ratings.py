@@ -7,8 +7,8 @@ Conventions
                 test (``metric``: MOS, MUSHRA, ...): comparable within a set only.
     layout      ``AUDIO_DATA/rated/NAME/SYSTEM/*.flac``, files of one utterance under one name, and
                 ``NAME/ratings.json``: ``reference``, ``ratings`` (system -> mean), ``metric``, ``source``.
-                Further sets below ``rated_more/`` in the same layout: they were looked at once, in a search
-                for better agreement, and take no part in ``rated_names()``.
+                Further sets below ``rated_more/`` in the same layout. All of them were looked at when
+                measures were chosen, so none is a proof of a choice by itself.
 """
 
 from __future__ import annotations
@@ -24,18 +24,28 @@ import soxr
 from study.datasets.audio_set import AudioSet, MissingData, read_mono
 from study.datasets.recordings import ENVIRONMENT
 
+FOLDERS = ("rated", "rated_more")  # below AUDIO_DATA
+DEMO_PAGE = "demo page, no licence stated"
 RATED = {  # set -> who ran the listening test, how its figures reached us, what its audio may be used for
     "codec_mushra": ("Graz", "read", "CC BY 4.0"),
-    "hifigan_seen": ("Kakao", "recalled", "demo page, no licence stated"),
-    "hifigan_unseen": ("Kakao", "recalled", "demo page, no licence stated"),
-    "hifigan_tts": ("Kakao", "recalled", "demo page, no licence stated"),
-    "vits_ljspeech": ("Kakao", "read", "demo page, no licence stated"),
-    "vits_ablation": ("Kakao", "read", "demo page, no licence stated"),
-    "vits_vctk": ("Kakao", "read", "demo page, no licence stated"),
-    "bigvgan_music": ("NVIDIA", "second-hand", "demo page, no licence stated"),
-    "bigvgan_libritts": ("NVIDIA", "second-hand", "demo page, no licence stated"),
-    "sc09_uncond": ("DiffWave", "read", "demo page, no licence stated"),
-    "tta_clotho": ("Milan", "read", "demo page, no licence stated"),
+    "hifigan_seen": ("Kakao", "recalled", DEMO_PAGE),
+    "hifigan_unseen": ("Kakao", "recalled", DEMO_PAGE),
+    "hifigan_tts": ("Kakao", "recalled", DEMO_PAGE),
+    "vits_ljspeech": ("Kakao", "read", DEMO_PAGE),
+    "vits_ablation": ("Kakao", "read", DEMO_PAGE),
+    "vits_vctk": ("Kakao", "read", DEMO_PAGE),
+    "bigvgan_music": ("NVIDIA", "second-hand", DEMO_PAGE),
+    "bigvgan_libritts": ("NVIDIA", "second-hand", DEMO_PAGE),
+    "sc09_uncond": ("DiffWave", "read", DEMO_PAGE),
+    "tta_clotho": ("Milan", "read", DEMO_PAGE),
+    "fastspeech2": ("Zhejiang", "second-hand", DEMO_PAGE),
+    "fs2s_ablation": ("Zhejiang", "recalled", DEMO_PAGE),
+    "glow_tts": ("Kakao", "recalled", DEMO_PAGE),
+    "grad_tts": ("Huawei", "second-hand", DEMO_PAGE),  # one figure of seven recalled
+    "melgan_ablation": ("Mila", "recalled", DEMO_PAGE),
+    "styletts2_id": ("Columbia", "second-hand", DEMO_PAGE),
+    "styletts2_ood": ("Columbia", "recalled", DEMO_PAGE),  # some of them
+    "vocos_encodec": ("Gemelo", "read", DEMO_PAGE),
 }
 
 
@@ -59,16 +69,27 @@ class RatedSet:
     licence: str
 
 
-def rated_names(folder: str = "rated") -> tuple[str, ...]:
-    """Return the rated sets in ``AUDIO_DATA/rated``, sorted; none if there is no such folder."""
+def rated_names() -> tuple[str, ...]:
+    """Return the rated sets in the ``FOLDERS`` of ``AUDIO_DATA``, sorted; none if there are no such folders.
+
+    A name that both folders have is there once: the first folder's.
+    """
+    return tuple(sorted(_places()))
+
+
+def _places() -> dict[str, Path]:
+    """Rated set -> its folder."""
     local = os.environ.get(ENVIRONMENT)
     if not local:
-        return ()
-    return tuple(sorted(path.parent.name for path in Path(local, folder).glob("*/ratings.json")))
+        return {}
+    found = [
+        path.parent for folder in reversed(FOLDERS) for path in Path(local, folder).glob("*/ratings.json")
+    ]
+    return {place.name: place for place in found}
 
 
-def rated(name: str, folder: str = "rated") -> RatedSet:
-    """Return a rated set: ``AUDIO_DATA/rated/NAME/SYSTEM/*.flac`` and ``NAME/ratings.json``.
+def rated(name: str) -> RatedSet:
+    """Return a rated set: ``NAME/SYSTEM/*.flac`` and ``NAME/ratings.json`` in a folder of ``FOLDERS``.
 
     The label of a file is its system, its group the utterance (its name). The file ``ratings.json``
     holds ``reference`` (a system's folder), ``ratings`` (system -> mean), ``metric``, ``source``. A
@@ -77,12 +98,12 @@ def rated(name: str, folder: str = "rated") -> RatedSet:
     it is not there (there is no download: most are demo pages without a licence), ValueError for a
     system without files or rating and for ratings that are not finite.
     """
-    if name not in rated_names(folder):
+    place = _places().get(name)
+    if place is None:
         raise MissingData(
-            f"rated set {name!r}: not found; put it below the folder {folder}/ of {ENVIRONMENT} "
+            f"rated set {name!r}: not found; put it below the folder {FOLDERS[0]}/ of {ENVIRONMENT} "
             "(there is no download: most are demo pages that state no licence)"
         )
-    place = Path(os.environ[ENVIRONMENT]) / folder / name
     about = json.loads((place / "ratings.json").read_text(encoding="utf-8"))
     laboratory, figures, licence = RATED.get(name, (about.get("laboratory", name), "unknown", "unknown"))
     ratings = {system: float(value) for system, value in about["ratings"].items()}

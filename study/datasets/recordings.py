@@ -1,7 +1,7 @@
 """Sets of recordings that are not part of this repository: found here, fingerprinted, brought on demand.
 
 Conventions
-    name        of a set: "digits", "sounds", or "rated" (all rated sets together, see ``ratings``).
+    name        of a set: "digits", "sounds", "rated" or "rated_more" (rated sets, see ``ratings``).
     place       the folder of a set: below the folder named by the environment variable ``AUDIO_DATA``
                 (``fsdd/recordings/*.wav``, ``esc10/NNN - Name/*.ogg``), else in pooch's cache folder.
     checksum    SHA-256 over name, length and bytes of each audio file: that of an archive would depend
@@ -86,6 +86,11 @@ COLLECTIONS = {
         pattern="*/*/*.flac",
         source="published listening tests, see study.datasets.RATED; most demo pages state no licence",
     ),
+    "rated_more": Collection(
+        folder="rated_more",
+        pattern="*/*/*.flac",
+        source="published listening tests, see study.datasets.RATED; demo pages that state no licence",
+    ),
 }
 
 
@@ -133,7 +138,7 @@ def available(name: str) -> bool:
 
 
 def files(name: str) -> list[Path]:
-    """Return the audio files of "digits", "sounds" or "rated", sorted by name below the set's folder.
+    """Return the audio files of a set of ``COLLECTIONS``, sorted by name below the set's folder.
 
     Raises MissingData, which says how to bring them, unless they are all there; ValueError for
     another name.

@@ -31,6 +31,7 @@ from report.candidates import NOTES
 from report.figures import style
 from report.figures.index import FIGURES
 from report.numbers import interval, num, p_text, percent, signed
+from report.references import references
 
 ROOT = Path(__file__).parents[1]
 TEMPLATE = Path(__file__).with_name("template.md")
@@ -158,6 +159,7 @@ def context(results: Mapping[str, Mapping]) -> dict:
         "older": functools.partial(older, results),
         "tables": tables,
         "notes": NOTES,
+        "references": references(),
         "families": FAMILIES,
         "recipe": {name: value for name, value in (vars(views) | vars(features)).items() if name.isupper()},
         "texture": TEXTURE,

@@ -14,7 +14,7 @@ Conventions
 from __future__ import annotations
 
 from report.tables.autoencoders import faults, ladder, models, recognised, verdicts_of_models
-from report.tables.challenge import answer, clicks, incumbents, parts
+from report.tables.challenge import answer, clicks, incumbents, parts, published
 from report.tables.classifier import divisions, new_folders, predictions, rungs, trained_embeddings, warned
 from report.tables.combinations import what_each_adds
 from report.tables.coverage import claims_of_closer, coverage_of_intervals
@@ -106,6 +106,7 @@ __all__ = [
     "power",
     "predictions",
     "promises",
+    "published",
     "rated",
     "recognised",
     "rivals",

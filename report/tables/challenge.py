@@ -54,6 +54,22 @@ def clicks(challenge: Mapping) -> pd.DataFrame:
     )
 
 
+def published(challenge: Mapping) -> pd.DataFrame:
+    """Frechet distances of these very files that others published, a row a program and embedding.
+
+    Quoted, as written there; ``ratio`` is test1 over test2.
+    """
+    return table_of(
+        {
+            "program": row["by"],
+            "embedding": row["embedding"],
+            **{test: f"{row[test]:.4g}" for test in TESTS},
+            "ratio": num(row["test1"] / row["test2"], 1),
+        }
+        for row in challenge["published"]["rows"]
+    )
+
+
 def parts(challenge: Mapping) -> pd.DataFrame:
     """The parts of each value, a row a view, a column a test and writing; its mean is the distance."""
     sets = challenge["sets"]

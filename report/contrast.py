@@ -18,14 +18,15 @@ from pathlib import Path
 
 import numpy as np
 from scipy.stats import binomtest, rankdata
-from scipy.stats import t as student
 
 from study import trials
 from study.agreement import agreement, bootstrap_interval, laboratory_mean
 from study.draws import small_effects as small_effects_of
+from study.level import WHITENED, names
 from study.sources import GRADED
 
 Candidate = tuple[str, str]
+NORMAL = 1.96  # standard errors of a 95 % interval of a mean of a hundred draws and more
 BOOTSTRAP = 2000  # draws of kinds or laboratories
 WEIGHT_DRAWS = 10_000  # standard error of a share: half a percentage point at most
 
@@ -106,9 +107,9 @@ def test_shares(
 ) -> dict[tuple[str, str], float]:
     """Share of draws in which a permutation test has p <= 5 %: (source, effect) -> 0 to 1.
 
-    By default that of ``metrics.compare``; ``test`` may also be "frechet" or "gaussian_mmd" on an embedding
-    they were tested on. A test needs no null draws, so its share is not comparable with that of another's
-    value without saying so.
+    By default that of ``metrics.compare``; ``test`` may also be one of ``study.level.names()`` on an
+    embedding it was tested on, or "oracle", which has the effects on labels alone. A
+    test needs no null draws, so its share is not comparable with that of another's value without saying so.
     """
     return {
         (source, effect): hits / draws
@@ -148,8 +149,8 @@ def shares_difference(a: Mapping, b: Mapping, *, seed: int = 0) -> dict:
 def false_alarms(results: Mapping, embedding: str, test: str) -> dict:
     """Share of p <= 5 % between undamaged samples, all sources together: nominal .05.
 
-    ``interval`` is Wilson's, 95 %; ``draws`` the trials behind it. ``test``: "compare", "frechet" or
-    "gaussian_mmd".
+    ``interval`` is Wilson's, 95 %; ``draws`` the trials behind it. ``test`` as in
+    ``test_shares``.
     """
     rows = [tables[embedding][test]["clean"] for tables in results["permutation"].values()]
     hits, draws = (sum(column) for column in zip(*rows, strict=True))
@@ -177,8 +178,8 @@ def side_by_side(results: Mapping) -> list[dict]:
     -------
     list of dict
         label          in words
-        zero           mean between samples of one source over mid, N = 20, and its 95 % interval over draws
-                       (t)
+        zero           mean between samples of one source, as a share of the mean over mid distortions at the
+                       same N, mean over the sources; its 95 % interval over draws
         power, lead    small effects found by the permutation test, 0 to 1; what the test of ``compare``
                        finds more
         false_alarms   as the function
@@ -192,20 +193,19 @@ def side_by_side(results: Mapping) -> list[dict]:
                        there.
     """
     this = trials.THIS
-    first = next(iter(results["bias"]))
     rows = [(*this, "compare")]
-    # Embeddings on which permutation tests were run: three of them.
     rows += [(e, d, d) for e in results["soundness"] for d in ("frechet", "gaussian_mmd")]
     table = []
     for embedding, distance, test in rows:
-        zero = results["bias"][first][embedding][distance]["20"]
-        # t over the draws, of which there are 20.
-        half = student.ppf(0.975, zero["draws"] - 1) * zero["sd"] / np.sqrt(zero["draws"])
+        zero = [tables[embedding][distance] for tables in results["power"].values()]
+        mean = _mean(z["null_over_mid"] for z in zero)
+        errors = [z["sd_over_mid"] / np.sqrt(results["settings"]["null_draws"]) for z in zero]
+        half = NORMAL * np.linalg.norm(errors) / len(zero)
         tested = test_shares(results, embedding, test)
         right = sound(results, embedding, test)
         row = {
             "label": "this distance" if test == "compare" else label((embedding, distance)),
-            "zero": {"mean": zero["mean"], "interval": [zero["mean"] - half, zero["mean"] + half]},
+            "zero": {"mean": mean, "interval": [mean - half, mean + half]},
             "power": _mean(tested.values()),
             "lead": None if test == "compare" else shares_difference(test_shares(results), tested),
             "false_alarms": false_alarms(results, embedding, test),
@@ -227,6 +227,76 @@ def side_by_side(results: Mapping) -> list[dict]:
             row["ahead"] = None if test == "compare" else listeners_difference(results, mine, each)
         table.append(row)
     return table
+
+
+def level(results: Mapping) -> list[dict]:
+    """Every rival test with the same tools, and this distance's own: a row each.
+
+    The tests of ``study.level``: same preparation, draws and rearrangements, each as it comes and with pooled
+    whitening. All small effects at N of the settings.
+
+    Returns
+    -------
+    list of dict
+        embedding, test     as in the results; "compare" is the first
+        label               in words
+        power, lead         share of small effects found; what ``compare`` finds more, with its interval over
+                            kinds of effect (None for itself)
+        false_alarms        as the function
+        right, pairs, wrong
+                            pairs of sets judged as they must be, of how many, and the names of the others
+        sound               no pair is judged wrong
+    """
+    mine, table = test_shares(results), []
+    rows = [(trials.THIS[0], "compare")]
+    rows += [(e, test) for e in results["soundness"] for test in names()]
+    for embedding, test in rows:
+        tested = test_shares(results, embedding, test)
+        right = sound(results, embedding, test)
+        wrong = [name for name, good in right.items() if not good]
+        own = test == "compare"
+        table.append(
+            {
+                "embedding": embedding,
+                "test": test,
+                "label": "this distance" if own else label((embedding, test)),
+                "power": _mean(tested.values()),
+                "lead": None if own else shares_difference(mine, tested),
+                "false_alarms": false_alarms(results, embedding, test),
+                "right": len(right) - len(wrong),
+                "pairs": len(right),
+                "wrong": wrong,
+                "sound": not wrong,
+            }
+        )
+    return table
+
+
+def by_kind(results: Mapping, tests: Sequence[tuple[str, str]]) -> list[dict]:
+    """Share found of each kind of small effect: a row a kind, in the order of the effects.
+
+    ``tests`` are pairs (embedding, test). A row has ``kind``, ``effects`` (with their sources), ``draws`` of
+    all of them, ``found`` (a share each of ``tests``) and ``oracle``: what a test that reads labels finds, or
+    None where an effect is no matter of labels.
+    """
+    embedding = trials.THIS[0]
+    shares = [test_shares(results, *test) for test in tests]
+    told = test_shares(results, embedding, "oracle")
+    rows: dict[str, dict] = {}
+    for source, effect in shares[0]:
+        row = rows.setdefault(kind(effect), {"keys": [], "draws": 0})
+        row["keys"].append((source, effect))
+        row["draws"] += results["permutation"][source][embedding]["compare"][effect][1]
+    return [
+        {
+            "kind": name,
+            "effects": len(row["keys"]),
+            "draws": row["draws"],
+            "found": [_mean(each[key] for key in row["keys"]) for each in shares],
+            "oracle": _mean(told[key] for key in row["keys"]) if row["keys"][0] in told else None,
+        }
+        for name, row in rows.items()
+    ]
 
 
 def listeners(results: Mapping, candidate: Candidate) -> dict[str, dict]:
@@ -431,9 +501,31 @@ def _robustness(results: Mapping) -> dict:
 
 
 def _comparison(results: Mapping) -> dict:
-    """Where this distance is not ahead side by side with Frechet and Gaussian MMD."""
+    """Where this distance is not ahead: side by side with Frechet and MMD, and with the same tools."""
     this, *rivals = table = side_by_side(results)
+    own, *others = level(results)
+    as_they_come = {(r["embedding"], r["test"]): r["power"] for r in others}
     return {
+        "level": {
+            "own": own,
+            "rivals": len(others),
+            "behind": sum(r["lead"]["interval"][0] > 0 for r in others),
+            "ahead": [r for r in others if r["lead"]["interval"][1] < 0],
+            "more": [r for r in others if r["power"] > own["power"]],
+            "sounder": [r for r in others if r["right"] > own["right"]],
+            # What whitening brings each statistic on each embedding, mean.
+            "whitening": _mean(
+                power - as_they_come[e, test.removeprefix(WHITENED)]
+                for (e, test), power in as_they_come.items()
+                if test.startswith(WHITENED)
+            ),
+            "effects": len(test_shares(results)),
+            "draws": 3 * results["settings"]["effect_draws"],
+            "pairs_by_embedding": {
+                e: _mean(r["right"] / r["pairs"] for r in others if r["embedding"] == e)
+                for e in results["soundness"]
+            },
+        },
         "side_by_side": table,
         "calmer": [row["label"] for row in rivals if row["harmless"] < this["harmless"]],
         "heard_better": [

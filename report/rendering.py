@@ -36,7 +36,12 @@ from report.references import references
 ROOT = Path(__file__).parents[1]
 TEMPLATE = Path(__file__).with_name("template.md")
 REPORT = ROOT / "report.md"
-PAGES = {REPORT: TEMPLATE, ROOT / "chapters" / "five_projects.md": TEMPLATE.with_name("five_projects.md")}
+CHAPTERS = ROOT / "chapters"
+PAGES = {
+    REPORT: TEMPLATE,
+    CHAPTERS / "five_projects.md": TEMPLATE.with_name("five_projects.md"),
+    **{CHAPTERS / path.name: path for path in sorted(TEMPLATE.with_name("chapters").glob("*.md"))},
+}
 
 
 # Filters

@@ -137,6 +137,44 @@ def test_permutation_tests_find_what_is_planted_and_nothing_else(rows, settings)
         assert draws == 3 * settings.effect_draws and hits >= draws - 2, name
 
 
+@pytest.fixture
+def levelled():
+    """Two effects and a clean draw of ten each on one source: every rival finds half, one of them all."""
+    rivals = {
+        name: {"clean": [0, 10], "noise 1": [5, 10], "1 label dropped": [5, 10]} for name in level.names()
+    }
+    rivals["whitened energy"] |= {"noise 1": [10, 10], "1 label dropped": [10, 10]}
+    own = {"clean": [1, 10], "noise 1": [8, 10], "1 label dropped": [6, 10]}
+    told = {"oracle": {"1 label dropped": [7, 10]}}
+    pair = {
+        "must_differ": True,
+        "files": 20,
+        **dict.fromkeys(level.names(), [0.01] * 4),
+        "compare": [0.2] * 4,
+    }
+    return {
+        "permutation": {"digits": {"three_views": {"compare": own, **told, **rivals}, "log_mel": rivals}},
+        "soundness": {"three_views": {"pair": pair}, "log_mel": {"pair": {**pair, "frechet": [0.5] * 4}}},
+    }
+
+
+def test_rivals_with_the_same_tools_are_told_beside_compare(levelled):
+    own, *others = contrast.level(levelled)
+    assert own["test"] == "compare" and own["lead"] is None and own["power"] == pytest.approx(0.7)
+    assert not own["sound"] and own["wrong"] == ["pair"]
+    assert len(others) == 2 * len(level.names())
+    rows = {(row["embedding"], row["test"]): row for row in others}
+    assert rows["log_mel", "whitened energy"]["lead"]["mean"] == pytest.approx(-0.3)
+    assert rows["log_mel", "frechet"]["lead"]["mean"] == pytest.approx(0.2)
+    assert not rows["log_mel", "frechet"]["sound"] and rows["three_views", "frechet"]["sound"]
+
+
+def test_kinds_have_the_oracle_where_there_are_labels(levelled):
+    noise, label = contrast.by_kind(levelled, [("three_views", "compare"), ("log_mel", "energy")])
+    assert noise == {"kind": "noise", "effects": 1, "draws": 10, "found": [0.8, 0.5], "oracle": None}
+    assert label == {"kind": "label", "effects": 1, "draws": 10, "found": [0.6, 0.5], "oracle": 0.7}
+
+
 def test_soundness_of_pairs(monkeypatch, settings):
     def noise(low, high):
         def make(size, rng):

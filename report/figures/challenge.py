@@ -76,6 +76,66 @@ def real_audio(results: Mapping) -> Figure:
     return figure
 
 
+@styled
+def ruler(results: Mapping) -> Figure:
+    """What a value means: known sounds on the scale of the distance, one ruler a bandwidth.
+
+    Rows are pairs of sets, along x their distance, no unit, with its 95 % interval. Of each bandwidth the two
+    halves of one set (mean of random splits, all sets; no interval is drawn), then the nearest pair, those a
+    third and two thirds of the way through all pairs in order, and the farthest.
+
+    Reads ``sounds`` and ``speakers``: names, value, interval_half_width, files, split_mean, bandwidth_hz.
+    """
+    figure, panels = new_figure(
+        4.8,
+        "What a value means: sounds that everybody knows, on the scale of the distance",
+        2,
+        1,
+        sharex=True,
+    )
+    kinds = {
+        "sounds": ("class", "o", BLUE, "environmental sounds"),
+        "speakers": ("speaker", "D", ORANGE, "speakers of digits"),
+    }
+    for axes, (key, (one, marker, colour, what)) in zip(panels, kinds.items(), strict=True):
+        known = results[key]
+        axes.axvline(0, color=GREY, lw=0.8)
+        landmarks = [(f"two halves of one {one}", known["split_mean"], 0.0), *_landmarks(known)]
+        for place, (_, value, half) in enumerate(landmarks):
+            rung(axes, place, value, (value - half, value + half), colour=colour, marker=marker)
+            _note(axes, f"{value:.2f}".replace("-0.00", "0.00"), value + half, place, BLACK)
+        names = [name for name, *_ in landmarks]
+        # Classes are words, speakers are names.
+        rows(
+            axes,
+            [
+                names[0],
+                *(
+                    n.title().replace(" And ", " and ") if one == "speaker" else n.capitalize()
+                    for n in names[1:]
+                ),
+            ],
+        )
+        axes.set_title(
+            f"{what}, {known['files'][0]} files each, compared below {known['bandwidth_hz']:,.0f} Hz"
+        )
+    panels[-1].set_xlim(right=1.05 * panels[-1].get_xlim()[1])  # room for the last number
+    panels[-1].set_xlabel("distance (no unit; bar: 95 % interval). Values compare within one bandwidth")
+    return figure
+
+
+def _landmarks(known: Mapping) -> list[tuple[str, float, float]]:
+    """Nearest pair, two between, farthest: names, value, half of its interval."""
+    value, half = np.array(known["value"]), np.array(known["interval_half_width"])
+    one, other = np.triu_indices(len(value), 1)
+    order = np.argsort(value[one, other])
+    chosen = order[np.linspace(0, len(order) - 1, 4).round().astype(int)]
+    return [
+        (f"{known['names'][i]} and {known['names'][j]}", float(value[i, j]), float(half[i, j]))
+        for i, j in zip(one[chosen], other[chosen], strict=True)
+    ]
+
+
 def alike_first(values: np.ndarray) -> np.ndarray:
     """An order of the rows of a distance table, (n, n), in which neighbours are alike: (n,) indices.
 

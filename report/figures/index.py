@@ -6,6 +6,7 @@ from report.figures import autoencoders, challenge, classifier, listening, regre
 
 FIGURES = {  # file below figures/ -> the function, and the results that it is drawn from
     "challenge": (challenge.challenge, "challenge"),
+    "ruler": (challenge.ruler, "real_audio"),
     "real_audio": (challenge.real_audio, "real_audio"),
     "power_map": (trials.power_map, "trials"),
     "listeners_map": (listening.listeners_map, "trials"),

@@ -40,13 +40,15 @@ from report.tables.songs import (
     tempo_and_key,
 )
 from report.tables.speed import time_of_comparing
-from report.tables.statistics import benchmark, false_alarms, soundness
+from report.tables.statistics import benchmark, false_alarms, files_needed, soundness
 from report.tables.table import markdown
 from report.tables.trials import (
     against,
     bad_files,
     candidates,
     harmless,
+    level,
+    level_by_kind,
     order_of_tones,
     own_test,
     plain_damage,
@@ -88,11 +90,14 @@ __all__ = [
     "family_alarms",
     "faults",
     "few_clips",
+    "files_needed",
     "harmless",
     "incumbents",
     "laboratories",
     "ladder",
     "leaks",
+    "level",
+    "level_by_kind",
     "listeners",
     "markdown",
     "members",

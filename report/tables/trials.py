@@ -17,8 +17,16 @@ from report.figures.style import words
 from report.figures.trials import CONTRASTED
 from report.numbers import lead_text, mean_text, num, percent, points
 from report.tables.table import NONE, table_of
+from study.level import WHITENED
 from study.trials import ALPHA, BAD_SHARES, NUISANCES, THIS
 
+KIND_RIVALS = {  # tests that are shown kind by kind, in words
+    "Frechet, aisfx (as FAD)": ("aisfx", "frechet"),
+    "MMD, aisfx (as KAD)": ("aisfx", "gaussian_mmd"),
+    "MMD, three views whitened": (THIS[0], "whitened gaussian_mmd"),
+    "classifier, three views whitened": (THIS[0], "whitened ridge_classifier"),
+    "MMD, mean spectrum whitened": ("mean_spectrum", "whitened gaussian_mmd"),
+}
 PLAIN_DAMAGE = (
     "5 labels dropped",
     "all labels but 1 dropped",
@@ -164,9 +172,9 @@ def own_test(trials: Mapping) -> pd.DataFrame:
 def side_by_side(trials: Mapping) -> pd.DataFrame:
     """This distance, Frechet and Gaussian MMD, a row each embedding they were tested on.
 
-    Zero (mean, t interval over draws, as a share of mid), power of the permutation test and its lead, false
-    alarms (Wilson interval), the largest harmless change, pairs judged right, cost; and agreement with
-    listeners where rated sets were there. See ``contrast.side_by_side``.
+    Zero (mean and interval over draws, as a share of mid at the same N), power of the permutation test and
+    its lead, false alarms (Wilson interval), the largest harmless change, pairs judged right, cost; and
+    agreement with listeners where rated sets were there. See ``contrast.side_by_side``.
     """
     rows = []
     for row in contrast.side_by_side(trials):
@@ -174,7 +182,9 @@ def side_by_side(trials: Mapping) -> pd.DataFrame:
         low, high = (percent(end, 1) for end in alarms["interval"])
         cells = {
             "": row["label"],
-            "zero: mean between samples of one source, share of mid": mean_text(row["zero"], 2),
+            "zero: mean between samples of one source, share of a mid distortion's at the same N": mean_text(
+                row["zero"], 2
+            ),
             "small effects found by the test": percent(row["power"], 1),
             "`compare` finds more, points": points(row["lead"]) if row["lead"] else NONE,
             f"false alarms at {percent(ALPHA)}": f"{percent(alarms['share'], 1)} ({low} to {high})",
@@ -187,6 +197,45 @@ def side_by_side(trials: Mapping) -> pd.DataFrame:
             cells["`distance` agrees more"] = lead_text(row["ahead"], 2) if row["ahead"] else NONE
         rows.append(cells)
     return table_of(rows)
+
+
+def level(trials: Mapping) -> pd.DataFrame:
+    """Rival tests with the same tools: a row an embedding and preparation, a column a statistic.
+
+    A cell has the share of small effects found, and how many pairs of sets are judged as they must be. This
+    distance's own test is no row: it is not a statistic on one embedding.
+    """
+    rows: dict[tuple[str, bool], dict[str, str]] = {}
+    for row in contrast.level(trials)[1:]:
+        whitened = row["test"].startswith(WHITENED)
+        cell = f"{percent(row['power'], 1)} ({row['right']} of {row['pairs']})"
+        rows.setdefault((row["embedding"], whitened), {})[row["test"].removeprefix(WHITENED)] = cell
+    return table_of(
+        {
+            "numbers": f"{words(embedding)}, {'whitened' if whitened else 'as they come'}",
+            **{words(test): cell for test, cell in cells.items()},
+        }
+        for (embedding, whitened), cells in rows.items()
+    )
+
+
+def level_by_kind(trials: Mapping) -> pd.DataFrame:
+    """Share of draws in which each kind of small damage is found, by this test, rivals and an oracle.
+
+    A row a kind (all sources and severities together), with its number of effects and draws. The oracle reads
+    labels; where there is nothing to read it has no entry.
+    """
+    tests = {"`compare`": (THIS[0], "compare"), **KIND_RIVALS}
+    return table_of(
+        {
+            "damage": words(row["kind"]),
+            "effects": row["effects"],
+            "draws": row["draws"],
+            **{name: percent(share) for name, share in zip(tests, row["found"], strict=True)},
+            "oracle": NONE if row["oracle"] is None else percent(row["oracle"]),
+        }
+        for row in contrast.by_kind(trials, list(tests.values()))
+    )
 
 
 def soundness_of_tests(trials: Mapping) -> pd.DataFrame:

@@ -8,14 +8,11 @@ from pathlib import Path
 import jinja2
 import numpy as np
 import pytest
-from matplotlib import rc_context, rcParams
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 
 import gen_audio
 import metrics
 from report import __main__ as command
 from report import rendering, tables
-from report.figures import style
 from report.figures.index import FIGURES
 from report.tables.table import table_of
 from study import results
@@ -66,6 +63,49 @@ def test_tables_are_made_in_one_place():
     """The template writes no rows: what a notebook shows and what the report says are one table."""
     for template in rendering.PAGES.values():
         assert not re.findall(r"^\|.*", template.read_text(encoding="utf-8"), flags=re.MULTILINE)
+
+
+@pytest.mark.parametrize("page", rendering.PAGES, ids=lambda page: page.name)
+def test_below_each_figure_stand_n_command_and_results(page):
+    """In one place, too: a template that writes an image by itself has no such line."""
+    assert not re.findall(r"!\[", rendering.PAGES[page].read_text(encoding="utf-8"))
+    lines = [*page.read_text(encoding="utf-8").splitlines(), ""]
+    image = re.compile(r"!\[([^\]]+)\]\(.*figures/(\w+)\.png\)")
+    shown = [(i, *found.groups()) for i, line in enumerate(lines) if (found := image.fullmatch(line))]
+    assert len(shown) >= 5
+    for i, seen, name in shown:
+        blank, caption, after = lines[i + 1 : i + 4]
+        assert blank == after == "" and seen.endswith((".", "?"))
+        assert caption.startswith("*") and caption.endswith(".*") and caption.count("*") == 2
+        assert re.search(r"\bn = (\d|the songs drawn)", caption), name
+        for source in FIGURES[name][1:]:
+            assert f"`python -m experiments {source}`: [{source}.json](" in caption
+
+
+@pytest.mark.parametrize(
+    ("name", "body", "message"),
+    [
+        ("nothing", "What to see.", r"no figure is named 'nothing'; there are challenge, real_audio"),
+        ("challenge", " \n ", r"the caption of challenge is ''; it needs text"),
+        ("challenge", "A *bold* claim.", r"challenge is 'A \*bold\* claim\.'; it needs text, and none with"),
+    ],
+)
+def test_a_figure_that_cannot_be_shown_is_an_error(committed, name, body, message):
+    with pytest.raises(ValueError, match=message):
+        rendering.figure(committed, ROOT, name, caller=lambda: body)
+
+
+def test_a_figure_in_markdown(committed, challenge):
+    def caption():
+        return "Links like\n[this one](#there) `are` words. n = 3."
+
+    assert rendering.figure({"challenge": challenge}, ROOT / "chapters", "challenge", caller=caption) == (
+        "![Links like this one are words.](../figures/challenge.png)\n\n"
+        "*Links like [this one](#there) `are` words. n = 3. `python -m experiments challenge`: "
+        "[challenge.json](../results/challenge.json).*\n"
+    )
+    # Its second result is not there, so it is not drawn.
+    assert rendering.figure({"wavenet": {}}, ROOT, "wavenet_ladder", caller=caption) == ""
 
 
 def test_a_table_in_markdown():
@@ -218,29 +258,7 @@ def test_a_result_made_again_is_written_only_if_it_says_something_else(tmp_path,
     assert path.read_bytes() == before
 
 
-# Figures and links
-
-
-@pytest.mark.parametrize("name", FIGURES)
-def test_figures_draw_from_results_alone(committed, name):
-    draw, *sources = FIGURES[name]
-    figure = draw(*(committed[source] for source in sources))
-    width, _ = figure.get_size_inches()
-    assert width == style.WIDTH
-    assert figure.get_suptitle()
-    for axes in figure.axes:
-        assert all(t.get_fontsize() >= 10 for t in axes.get_xticklabels() if t.get_text())
-
-
-@pytest.mark.parametrize("name", FIGURES)
-def test_nothing_of_a_figure_is_cut_off(committed, name):
-    """All that is drawn lies within the page: the layout makes room for labels, not for titles and notes."""
-    draw, *sources = FIGURES[name]
-    figure = draw(*(committed[source] for source in sources))
-    renderer = FigureCanvasAgg(figure).get_renderer()
-    figure.draw(renderer)  # which lays it out
-    drawn, (width, height) = figure.get_tightbbox(renderer), figure.get_size_inches()
-    assert min(drawn.x0, drawn.y0, width - drawn.x1, height - drawn.y1) >= -0.01  # inches: a pixel
+# Words beside figures, and links
 
 
 def test_what_the_gates_chapter_says_it_does_not_see(committed):
@@ -254,17 +272,6 @@ def test_the_two_ladders_stand_on_one_floor(committed):
     wavenet, autoencoders = committed["wavenet"], committed["autoencoders"]
     assert wavenet["floor"]["value"] == pytest.approx(autoencoders["floor"]["value"], rel=1e-3)
     assert wavenet["header"]["recipe"] == autoencoders["header"]["recipe"]
-
-
-def test_style_is_local_and_a_figure_made_twice_is_the_same_file(committed):
-    draw, result = FIGURES["challenge"]
-    with rc_context({"font.size": 23, "axes.spines.top": True, "font.family": "monospace"}):
-        before = dict(rcParams)
-        first = style.png(draw(committed[result]))
-        assert dict(rcParams) == before
-    second = style.png(draw(committed[result]))
-    assert first == second
-    assert b"Software" not in first and b"Matplotlib" not in first
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda p: p.name)

@@ -1,14 +1,14 @@
 """What does the test not see, and could anybody have seen it in so few files?
 
-Two sets of recordings, the second with an effect: small changes of every file, or other shares of the classes.
-Beside ``metrics.compare`` stands an oracle (``study.oracles``): a test that is told what to look at, and looks
-at nothing else. What neither finds is not in so few files; what the oracle alone finds, the test does not
-see. 600 spoken digits, 400 environmental sounds of a second, and 5 s of those of them that sound throughout;
-200 draws of 20 and 100 of 50 files a side, 199 rearrangements, seed 0.
+Two sets of recordings, the second with an effect: small changes of every file, or other shares of the
+classes. Beside ``metrics.compare`` stands an oracle (``study.oracles``): a test that is told what to look at,
+and looks at nothing else. What neither finds is not in so few files; what the oracle alone finds, the test
+does not see. 600 spoken digits, 400 environmental sounds of a second, and 5 s of those of them that sound
+throughout; 200 draws of 20 and 100 of 50 files a side, 199 rearrangements, seed 0.
 
 Conventions
-    effect    what is other in the second set (``CHANGES``: in every file; ``MIXES``: in the set), or "nothing",
-              where both sets are draws of one source. The sets never share a file.
+    effect    what is other in the second set (``CHANGES``: in every file; ``MIXES``: in the set), or
+              "nothing", where both sets are draws of one source. The sets never share a file.
     source    "digits"; "sounds" (the loudest second of each); "long sounds" (5 s).
     reads     what the oracle looks at: one number of every file, or its labels. For "nothing", that of every
               effect of the source in turn.
@@ -29,6 +29,7 @@ import scipy.signal
 import scipy.stats
 import soxr
 
+import audio_distance
 import metrics
 from audio_distance.description import Description, Sound
 from study import datasets, draws, oracles, sources
@@ -42,10 +43,12 @@ TAKES = "five minutes"
 SIZES = {20: 200, 50: 100}  # files a side: draws
 NOTHING_DRAWS = {20: 400, 50: 200}
 PERMUTATIONS, ALPHA, LEVEL = 199, 0.05, 0.95
+SOURCES = ("digits", "sounds", "long sounds")
 FILES = {"digits": 600, "sounds": 400}
 LONG_SECONDS, LONG_RANGE = 5, 30.0  # s; dB below the loudest second, which every second reaches
 
 NOTHING = "nothing"
+TESTS = ("distance", "oracle")
 HUM_HERTZ, HUM_DB = 100.0, -40.0
 GATE_DB, DRIFT_DB = -45.0, -6.0
 TAIL_DB, TAIL_SECONDS, TAIL_DELAY = -22.0, 0.3, 0.005
@@ -135,11 +138,11 @@ class Reading:
 
 PITCH = Reading("fundamental frequency", oracles.log_fundamental)
 CENTROID = Reading("spectral centroid", oracles.log_centroid)
-QUIETEST = Reading("level of the quietest 10 ms", oracles.lowest_level, -1)
-CREST = Reading("crest factor", oracles.crest, -1)
+ZEROS = Reading("share of samples that are 0", oracles.silent_share)
+MEDIAN = Reading("median level below the loudest 10 ms", oracles.median_level)
 RISE = Reading("second half over the first, dB", oracles.rise, -1)
-HUM = Reading("level at 100 Hz", functools.partial(oracles.level_at, HUM_HERTZ))
-TAIL = Reading("level after the last loud frame", oracles.tail_level)
+HUM = Reading("least level at 100 Hz", functools.partial(oracles.level_at, HUM_HERTZ))
+FALL = Reading("steepest fall of the level", oracles.steepest_fall)
 SEAMS = Reading("likeness where two seconds meet", oracles.seams)
 
 CHANGES: dict[str, tuple[Change, dict[str, Reading]]] = {  # and, by source, what its oracle reads
@@ -148,15 +151,15 @@ CHANGES: dict[str, tuple[Change, dict[str, Reading]]] = {  # and, by source, wha
     "3 % faster": (faster(0.03), {"digits": PITCH, "sounds": CENTROID}),
     "an eighth of a tone higher": (higher(1), {"digits": PITCH}),
     "a quarter tone higher": (higher(2), {"digits": PITCH}),
-    "room tone gated": (gated, {"digits": QUIETEST, "sounds": QUIETEST}),
-    "compressed 2:1": (compressed, {"digits": CREST, "sounds": CREST}),
+    "room tone gated": (gated, {"digits": ZEROS, "sounds": ZEROS}),
+    "compressed 2:1": (compressed, {"digits": MEDIAN, "sounds": MEDIAN}),
     "6 dB quieter at the end": (drifting, {"digits": RISE, "sounds": RISE, "long sounds": RISE}),
     "hum of 100 Hz": (humming, {"digits": HUM, "sounds": HUM}),
-    "reverberation, -22 dB": (reverberant, {"digits": TAIL, "sounds": TAIL}),
+    "reverberation, -22 dB": (reverberant, {"digits": FALL, "sounds": FALL}),
     "seconds in another order": (shuffled, {"long sounds": SEAMS}),
 }
 OTHER_WORDS, EXCHANGED = "other words", "exchanged"
-MIXES: dict[str, tuple[str, tuple[str, ...]]] = {  # what ``_mixed`` calls it; sources
+MIXES: dict[str, tuple[str, tuple[str, ...]]] = {  # what ``mixed`` calls it; sources
     "one class of ten missing": ("1 label dropped", ("digits", "sounds")),
     "half of the classes missing": ("5 labels dropped", ("digits", "sounds")),
     "three of four files from half of the classes": ("weights 3:1", ("digits", "sounds")),
@@ -172,11 +175,11 @@ LABELS, SPEAKERS_AND_WORDS = "labels", "speaker and word"
 def run(*, workers: int = -1, quick: bool = False, fresh: bool = False) -> dict:
     """Shares found by the test and by the oracle; MissingData without the recordings.
 
-    Returns ``rows``, with ``effect``, ``source``, ``reads`` and ``found`` (files a side -> draws, and those
-    with a p-value of 5 % or less of ``distance`` and ``oracle``), and the settings. ``quick`` makes ten draws
-    of one row a source; ``fresh`` computes again what the cache holds.
+    Returns ``rows``, with ``effect``, ``source``, ``files`` (of the source), ``reads`` and ``found`` (files a
+    side -> draws, and those with a p-value of 5 % or less of ``distance`` and ``oracle``), and the settings.
+    ``quick`` makes ten draws of one row a source; ``fresh`` computes again what the cache holds.
     """
-    code = sources.code_stamp(draws, oracles, sources, metrics, sys.modules[__name__])
+    code = sources.code_stamp(audio_distance, distortions, draws, oracles, sources, sys.modules[__name__])
     data = [datasets.fingerprint(name)["sha256"] for name in DATA]
     parts = {
         (source, effect): Part(_measured, (source, effect, 10 if quick else None), [code, data, quick])
@@ -199,7 +202,7 @@ def summary(content: Mapping) -> str:
     lines = [f"{'found by the test, by the oracle':58} " + ", ".join(f"N = {size}" for size in SIZES)]
     for row in content["rows"]:
         shares = [
-            f"{found['distance'] / found['draws']:4.0%} {found['oracle'] / found['draws']:4.0%} of {found['draws']}"
+            " ".join(f"{found[test] / found['draws']:4.0%}" for test in TESTS) + f" of {found['draws']}"
             for found in row["found"].values()
         ]
         lines.append(f"{row['effect']:45} {row['source']:12} {'   '.join(shares)}   {row['reads']}")
@@ -208,9 +211,9 @@ def summary(content: Mapping) -> str:
 
 def _jobs() -> list[tuple[str, str]]:
     """(Source, effect) of every row."""
-    changes = [(source, effect) for effect, (_, readings) in CHANGES.items() for source in readings]
-    mixes = [(source, effect) for effect, (_, used) in MIXES.items() for source in used]
-    return [*mixes, *changes, *((source, NOTHING) for source in (*FILES, "long sounds"))]
+    used = {effect: sources for effect, (_, sources) in (MIXES | CHANGES).items()} | {NOTHING: SOURCES}
+    # Source by source, so that a worker has described the recordings already.
+    return [(source, effect) for source in SOURCES for effect, its in used.items() if source in its]
 
 
 def _measured(name: str, effect: str, most: int | None) -> dict:
@@ -232,9 +235,8 @@ def _measured(name: str, effect: str, most: int | None) -> dict:
                 seed=number,
             )
             hits.append((result.p_value <= ALPHA, oracle(number, first, second, rng) <= ALPHA))
-        by_test, by_oracle = np.sum(hits, axis=0)
-        found[str(size)] = {"draws": len(hits), "distance": by_test, "oracle": by_oracle}
-    return {"reads": reads, "found": found}
+        found[str(size)] = {"draws": len(hits), **dict(zip(TESTS, np.sum(hits, axis=0), strict=True))}
+    return {"reads": reads, "files": len(known.signals), "found": found}
 
 
 def mixed(known: Source, mix: str, size: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
@@ -275,7 +277,10 @@ def _oracle(name: str, effect: str, known: Source) -> tuple[Callable[..., float]
 
 
 def _told(effect: str, known: Source, second_signals: Sequence[Signal]) -> Callable[..., float]:
-    """P-value of (places, places, rng) by what the effect changes; the second sample has signals of its own."""
+    """P-value of (places, places, rng) by what the effect changes.
+
+    ``second_signals``: those of the second sample, one for every place.
+    """
     if effect in MIXES:
         labels = known.labels
         if _reads(effect, known.name) == SPEAKERS_AND_WORDS:

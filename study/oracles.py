@@ -9,6 +9,8 @@ Conventions
     signal    mono, floating point, (samples,); rate in Hz.
     level     dB of the mean square of a frame of ``FRAME`` seconds, those of a sound relative to its loudest
               frame and no lower than ``FLOOR``: digital silence has a level, too.
+    reading   of several that were tried for an effect, the one that found it most often: an oracle is what
+              a test could be at best, so it may flatter.
     refused   a signal that is silent or shorter than a frame: ValueError.
 """
 
@@ -25,8 +27,8 @@ FLOOR = -100.0  # dB
 PITCH_FRAME, PITCH_HOP = 0.05, 0.0125  # s: three periods of the lowest voice, and a quarter of that
 VOICES = (70.0, 350.0)  # Hz, of the fundamental
 VOICED_DB = -25.0  # frames below this level are not asked for a pitch
-LOUD = -15.0  # dB: what a tail follows
-TAIL = (0.04, 0.12)  # s after the last loud frame: where a tail is looked for
+PAUSE = 0.1  # s: where a hum is looked for
+FALL, AUDIBLE = 0.05, -60.0  # s; dB
 SEAM = 0.1  # s on each side of the place where two seconds meet
 SEAM_BANDS = 20
 
@@ -125,15 +127,14 @@ def log_centroid(signal: np.ndarray, rate: int) -> float:
     return float(np.log2((np.fft.rfftfreq(len(signal), 1 / rate) * magnitude).sum() / magnitude.sum()))
 
 
-def lowest_level(signal: np.ndarray, rate: int) -> float:
-    """Level of the quietest frame, dB."""
-    return float(_levels(signal, rate).min())
+def silent_share(signal: np.ndarray, rate: int) -> float:
+    """Share of the samples that are exactly 0."""
+    return float(np.mean(_sounding(signal) == 0))
 
 
-def crest(signal: np.ndarray, rate: int) -> float:
-    """Crest factor: the peak over the root mean square, dB."""
-    signal = _sounding(signal)
-    return float(20 * np.log10(np.abs(signal).max() / np.sqrt(np.mean(signal**2))))
+def median_level(signal: np.ndarray, rate: int) -> float:
+    """Median level of the frames, dB: nearer to 0 where the loud parts stand out less."""
+    return float(np.median(_levels(signal, rate)))
 
 
 def rise(signal: np.ndarray, rate: int) -> float:
@@ -145,21 +146,26 @@ def rise(signal: np.ndarray, rate: int) -> float:
 
 
 def level_at(hertz: float, signal: np.ndarray, rate: int) -> float:
-    """Level of a steady tone of ``hertz`` in the signal, relative to the whole, dB: Hann window."""
-    signal = _sounding(signal)
-    window = np.hanning(len(signal))
-    tone = np.exp(-2j * np.pi * hertz * np.arange(len(signal)) / rate)
-    amplitude = 2 * np.abs(np.sum(window * signal * tone)) / window.sum()
-    power = amplitude**2 / 2 / np.mean(signal**2)
+    """Level at ``hertz`` where that is quietest, relative to the whole signal, dB: what a steady tone leaves.
+
+    Of windows of ``PAUSE`` seconds (Hann), a quarter of that apart.
+    """
+    size = round(PAUSE * rate)
+    window = np.hanning(size)
+    tone = window * np.exp(-2j * np.pi * hertz * np.arange(size) / rate)
+    amplitude = 2 * np.abs(_cut(signal, size, size // 4) @ tone).min() / window.sum()
+    power = amplitude**2 / 2 / np.mean(np.square(signal, dtype=float))
     return float(10 * np.log10(max(power, 10 ** (FLOOR / 10))))
 
 
-def tail_level(signal: np.ndarray, rate: int) -> float:
-    """Mean level, in dB, 40 to 120 ms after the last frame above ``LOUD``; ``FLOOR`` where there is nothing."""
-    levels = _levels(signal, rate)
-    end = int(np.flatnonzero(levels >= LOUD)[-1])
-    first, last = (end + round(seconds / FRAME) for seconds in TAIL)
-    return float(np.mean(np.pad(levels, (0, last), constant_values=FLOOR)[first:last]))
+def steepest_fall(signal: np.ndarray, rate: int) -> float:
+    """Largest fall of the level within ``FALL`` seconds, dB (below 0): a tail leaves none so steep.
+
+    Levels below ``AUDIBLE`` count as that.
+    """
+    levels = np.maximum(_levels(signal, rate), AUDIBLE)
+    frames = min(round(FALL / FRAME), len(levels) - 1)
+    return float((levels[frames:] - levels[: len(levels) - frames]).min())
 
 
 def seams(signal: np.ndarray, rate: int) -> float:

@@ -4,7 +4,7 @@ Two sets of recordings, the second with an effect: small changes of every file, 
 classes. Beside ``metrics.compare`` stands an oracle (``study.oracles``): a test that is told what to look at,
 and looks at nothing else. What neither finds is not in so few files; what the oracle alone finds, the test
 does not see. 600 spoken digits, 400 environmental sounds of a second, and 5 s of those of them that sound
-throughout; 200 draws of 20 and 100 of 50 files a side, 199 rearrangements, seed 0.
+throughout; 120 draws of 20 and 60 of 50 files a side, 199 rearrangements, seed 0.
 
 Conventions
     effect    what is other in the second set (``CHANGES``: in every file; ``MIXES``: in the set), or
@@ -40,8 +40,8 @@ from study.sources import Rows, Source, seeded
 DATA = ("digits", "sounds")
 TAKES = "five minutes"
 
-SIZES = {20: 200, 50: 100}  # files a side: draws
-NOTHING_DRAWS = {20: 400, 50: 200}
+SIZES = {20: 120, 50: 60}  # files a side: draws
+NOTHING_DRAWS = {20: 300, 50: 150}
 PERMUTATIONS, ALPHA, LEVEL = 199, 0.05, 0.95
 SOURCES = ("digits", "sounds", "long sounds")
 FILES = {"digits": 600, "sounds": 400}

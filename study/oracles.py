@@ -26,6 +26,7 @@ FRAME = 0.01  # s
 FLOOR = -100.0  # dB
 PITCH_FRAME, PITCH_HOP = 0.05, 0.0125  # s: three periods of the lowest voice, and a quarter of that
 VOICES = (70.0, 350.0)  # Hz, of the fundamental
+FIRST, FINER = 0.9, 8  # of the highest peak; lags a sample
 VOICED_DB = -25.0  # frames below this level are not asked for a pitch
 PAUSE = 0.1  # s: where a hum is looked for
 FALL, AUDIBLE = 0.05, -60.0  # s; dB
@@ -99,8 +100,9 @@ def _p_value(x, y, statistic, rng, permutations) -> float:
 def log_fundamental(signal: np.ndarray, rate: int) -> float:
     """Base-2 logarithm of the fundamental frequency in Hz: 1/12 is a semitone.
 
-    Median over the more periodic half of the frames that are loud enough, each by the highest peak of its
-    normalised autocorrelation between the lags of ``VOICES``, with a parabola through its neighbours.
+    Median over the more periodic half of the frames that are loud enough, each by the first peak of its
+    normalised autocorrelation, between the lags of ``VOICES``, that is ``FIRST`` of the highest or more: a
+    period is one, and two periods are another.
     """
     size, hop = round(PITCH_FRAME * rate), round(PITCH_HOP * rate)
     frames = _cut(signal, size, hop)
@@ -108,17 +110,18 @@ def log_fundamental(signal: np.ndarray, rate: int) -> float:
     frames = frames[power >= 10 ** (VOICED_DB / 10) * power.max()]
     frames = frames - frames.mean(axis=1, keepdims=True)
     spectrum = np.fft.rfft(frames, 2 * size, axis=1)
-    same = np.fft.irfft(np.abs(spectrum) ** 2, axis=1)[:, :size]
+    # As a longer transform it is interpolated between the samples: a lag of one is 2 % of a high voice's.
+    same = np.fft.irfft(np.abs(spectrum) ** 2, 2 * size * FINER, axis=1)[:, : size * FINER]
     # A later lag has fewer products: without this the peak is drawn to shorter lags.
-    same = same / np.maximum(same[:, :1], np.finfo(float).tiny) * (size / (size - np.arange(size)))
-    first, last = round(rate / VOICES[1]), min(round(rate / VOICES[0]), size - 2)
-    lag = first + np.argmax(same[:, first : last + 1], axis=1)
-    row = np.arange(len(same))
-    before, peak, after = (same[row, lag + shift] for shift in (-1, 0, 1))
-    bend = before - 2 * peak + after
-    finer = np.where(bend < 0, (before - after) / (2 * np.where(bend < 0, bend, 1.0)), 0.0)
-    periodic = peak >= np.median(peak)
-    return float(np.median(np.log2(rate / (lag + np.clip(finer, -0.5, 0.5)))[periodic]))
+    same = same / np.maximum(same[:, :1], np.finfo(float).tiny)
+    same = same * (size * FINER / (size * FINER - np.arange(size * FINER)))
+    lags = np.arange(round(FINER * rate / VOICES[1]), min(round(FINER * rate / VOICES[0]), size * FINER - 2))
+    highest = same[:, lags].max(axis=1)
+    peaks = (same[:, lags] >= same[:, lags - 1]) & (same[:, lags] >= same[:, lags + 1])
+    # Where no peak lies between, the highest value is at an end.
+    good = same[:, lags] >= np.where(peaks, FIRST, 1.0) * highest[:, None]
+    lag = lags[good.argmax(axis=1)]
+    return float(np.median(np.log2(FINER * rate / lag)[highest >= np.median(highest)]))
 
 
 def log_centroid(signal: np.ndarray, rate: int) -> float:

@@ -67,11 +67,11 @@ TWO_SETS = {
     ),
 }
 WORDS = {
-    "one class of ten missing": "The second set lacks one of the ten classes, another one in every draw. Files of "
-    "each set are played after each other.",
+    "one class of ten missing": "The second set lacks one of the ten classes, another in every draw. Files "
+    "of each set are played one after another.",
     "half of the classes missing": "The second set lacks five of the ten classes.",
-    "three of four files from half of the classes": "In the second set three of four files are of one half of "
-    "the classes, in the first about half of them.",
+    "three of four files from half of the classes": "In the second set three of four files are of one half "
+    "of the classes, in the first about half of them.",
     "other words by the same speakers": "The first set holds five of the ten digits, the second the other "
     "five, said by the same speakers.",
     "who says which word exchanged": "In the first set three speakers say five of the digits, and the other "
@@ -146,7 +146,8 @@ def document(
         credits=credits,
         effects=effects,
         nothing=_shares(rows, unseen.NOTHING),
-        level=percent(unseen.ALPHA),
+        alpha=percent(unseen.ALPHA),
+        level=percent(unseen.LEVEL),
     )
 
 
@@ -156,6 +157,7 @@ def _shares(rows: Sequence[Mapping], effect: str) -> list[dict]:
         {
             "source": row["source"],
             "files": files,
+            "draws": found["draws"],
             "shares": [
                 {
                     "share": percent(found[test] / found["draws"]),
@@ -194,7 +196,7 @@ def _two_sets(place: Mapping[str, Path], effect: str) -> list[Played]:
     played = []
     for name, files in zip(("first", "second"), TWO_SETS[effect], strict=True):
         parts = [part for file in files.split() for part in (_read(place[f"{file}.wav"]), pause)][:-1]
-        said = " ".join(file.partition("_")[0] for file in files.split())
+        said = ", ".join("{} ({})".format(*file.split("_")) for file in files.split())
         played.append(Played(f"{name} set: {said}", _flac(np.concatenate(parts))))
     return played
 

@@ -82,8 +82,8 @@ WORDS = {
     "an eighth of a tone higher": "Higher at the same length, by a phase vocoder. The test may find the "
     "vocoder's traces, which an oracle of pitch does not read.",
     "a quarter tone higher": "Half a semitone higher at the same length, by the same vocoder.",
-    "room tone gated": "What is more than 45 dB below the loudest 10 ms is digital silence. In many files "
-    "nothing is that quiet, and they are as they were.",
+    "room tone gated": "What is more than 45 dB below the loudest 10 ms is digital silence. Files "
+    "in which nothing is that quiet are as they were.",
     "compressed 2:1": "Above 20 dB below the highest level, a rise of 2 dB is one of 1 dB.",
     "6 dB quieter at the end": "The level falls evenly through every file.",
     "hum of 100 Hz": "A steady tone, 40 dB below the sound.",

@@ -7,7 +7,8 @@ import pytest
 import scipy.stats
 
 from experiments import unseen
-from study import oracles
+from report import rendering, tables
+from study import oracles, results
 from study.datasets import synthetic
 from study.sources import Source
 
@@ -286,3 +287,79 @@ def test_the_interval_is_that_of_clopper_and_pearson():
     low, high = unseen.interval(7, 40)
     assert scipy.stats.binom.sf(6, 40, low) == pytest.approx(0.025)
     assert scipy.stats.binom.cdf(7, 40, high) == pytest.approx(0.025)
+
+
+# The result
+
+
+@pytest.fixture(scope="module")
+def kept():
+    return results.read("unseen")
+
+
+def shares(kept, effect, source):
+    """(Files a side, test) -> share of draws."""
+    (row,) = [row for row in kept["rows"] if (row["effect"], row["source"]) == (effect, source)]
+    return {(s, test): f[test] / f["draws"] for s, f in row["found"].items() for test in unseen.TESTS}
+
+
+def test_the_kept_result_is_whole(kept):
+    assert [(row["source"], row["effect"]) for row in kept["rows"]] == unseen._jobs()
+    for row in kept["rows"]:
+        drawn = unseen.NOTHING_DRAWS if row["effect"] == unseen.NOTHING else unseen.SIZES
+        assert {int(size): found["draws"] for size, found in row["found"].items()} == drawn
+    assert len(unseen.summary(kept).splitlines()) == len(kept["rows"]) + 1
+
+
+def test_where_nothing_differs_neither_test_finds_more_than_it_may(kept):
+    """The 95 % interval of every share of false alarms begins at 5 % or below."""
+    for row in kept["rows"]:
+        if row["effect"] == unseen.NOTHING:
+            for found in row["found"].values():
+                for test in unseen.TESTS:
+                    assert unseen.interval(found[test], found["draws"])[0] <= unseen.ALPHA, row
+
+
+def test_every_effect_is_told_once(kept):
+    """Each stands in one of the three lists; what the box shows is what the oracle is ahead in."""
+    whom = rendering.by_whom(kept)
+    told = [name for names in whom.values() for name in names]
+    assert len(told) == len(set(told)) == sum(row["effect"] != unseen.NOTHING for row in kept["rows"])
+    assert all(whom.values())  # the sentences of the report name some of each
+    box = tables.most_missed(kept)
+    assert len(box) == 4 and set(box.index) <= set(whom["oracle"])
+    whole = tables.not_seen(kept)
+    assert len(whole) == len(kept["rows"]) and not whole.isna().any().any()
+
+
+def test_a_table_shows_what_was_found():
+    row = {"effect": "hum", "source": "digits", "reads": "level", "files": 9}
+    row["found"] = {
+        "20": {"draws": 40, "distance": 0, "oracle": 20},
+        "50": {"draws": 10, "distance": 5, "oracle": 10},
+    }
+    content = {
+        "rows": [row, {**row, "effect": unseen.NOTHING}, {**row, "effect": "mute", "source": "sounds"}]
+    }
+    table = tables.not_seen(content)
+    assert [*table.index] == ["hum", "mute", unseen.NOTHING]
+    assert table.iloc[0].tolist() == [
+        *("digits", "level", "0.0 % (0 % to 9 %)", "50.0 % (34 % to 66 %)", "50.0 % (19 % to 81 %)"),
+        *("100.0 % (69 % to 100 %)", "40 / 10"),
+    ]
+    assert tables.most_missed(content, count=1).iloc[0].tolist() == ["0 %", "50 %", "50 %", "100 %"]
+    assert rendering.by_whom(content) == {
+        "test": ["hum (digits)", "mute (sounds)"],
+        "oracle": [],
+        "nobody": [],
+    }
+
+
+def test_a_quotation_is_one_in_every_line():
+    assert rendering.quoted("a\n\nb") == "> a\n>\n> b"
+
+
+def test_words_of_the_page_and_of_readme_hold(kept):
+    """The order of seconds is kept by no number of the test, and what README names the oracle alone finds."""
+    for (_, test), share in shares(kept, "seconds in another order", "long sounds").items():
+        assert share <= 0.1 if test == "distance" else share >= 0.9

@@ -29,6 +29,7 @@ from audio_distance.texture import TEXTURE
 from audio_distance.units import BLOCK_UNITS
 from experiments.listening import FAMILIES
 from experiments.statistics import ALPHA
+from experiments.unseen import NOTHING
 from report import contrast, tables
 from report.candidates import NOTES
 from report.figures import style
@@ -127,6 +128,30 @@ def of_kind(classifier: Mapping, kind: str) -> dict[str, float]:
     return {**means, "seen": float(np.mean(seen)), "folders": len(rows)}
 
 
+def by_whom(unseen: Mapping) -> dict[str, list[str]]:
+    """Effects by who finds them, in half of the draws or more, with the larger number of files.
+
+    ``test``: the test does; ``oracle``: the oracle alone; ``nobody``. Each an effect with its source.
+    """
+    told: dict[str, list[str]] = {"test": [], "oracle": [], "nobody": []}
+    for row in unseen["rows"]:
+        if row["effect"] == NOTHING:
+            continue
+        found = list(row["found"].values())[-1]
+        whose = {
+            name: 2 * found[test] >= found["draws"]
+            for name, test in (("test", "distance"), ("oracle", "oracle"))
+        }
+        who = next((name for name, enough in whose.items() if enough), "nobody")
+        told[who].append(f"{row['effect']} ({row['source']})")
+    return told
+
+
+def quoted(text: str) -> str:
+    """Every line of a text as a line of a quotation in Markdown."""
+    return "\n".join(f"> {line}".rstrip() for line in text.splitlines())
+
+
 FILTERS = {  # what the template may call; the rest of its words are results
     "markdown": tables.markdown,
     "ahead": ahead,
@@ -134,6 +159,8 @@ FILTERS = {  # what the template may call; the rest of its words are results
     "signed": signed,
     "by_embedding": contrast.by_embedding,
     "of_kind": of_kind,
+    "by_whom": by_whom,
+    "quoted": quoted,
     "num": num,
     "p": p_text,
     "interval": interval,

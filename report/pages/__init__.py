@@ -1,4 +1,4 @@
-"""Three examples of the page that ``audio_distance.page`` writes, kept in ``figures/pages``.
+"""Pages to listen to, in ``figures/pages``: three that ``audio_distance.page`` writes, and one of effects.
 
     python -m report pages [NAME ...]      # makes what does not fit
     python -m report pages --fresh         # makes all whose sounds are here
@@ -64,16 +64,17 @@ def code_key(example: Example) -> str:
     """Digest of what makes this page out of its sounds, from the checkout alone: no package is asked.
 
     A change of any file of ``audio_distance.page`` is another code, a comment too. Of the rest of the package
-    it is the recipe that counts: a test holds the numbers on a page against those of the package.
+    it is the recipe that counts: a test holds the numbers on a page against those of the package. A page that
+    is no comparison says what it is made of.
     """
-    sources = sorted(Path(page.__file__).parent.glob("*.*"), key=lambda path: path.name)
+    sources = example.made_of or sorted(Path(page.__file__).parent.glob("*.*"), key=lambda path: path.name)
     pins = (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines()
     words = (example.name, example.title, example.about, *example.credits, str(LARGEST_BYTES))
     return _digest(
         [
             *((path.name, path.read_bytes()) for path in sources),
             ("recipe", metrics.constants()[1].encode()),
-            *(("pin", pin.encode()) for pin in pins if pin.startswith("bokeh==")),
+            *(("pin", pin.encode()) for pin in pins if pin.startswith("bokeh==") and not example.made_of),
             *(("words", line.encode()) for line in words),
         ]
     )
@@ -98,6 +99,11 @@ def make(path: Path, example: Example, sets: Sets, key: Key) -> None:
 
     ``AudioError`` for what cannot be compared, no Bokeh, and a page that is too large without any sound.
     """
+    if example.document is not None:
+        text = example.document(sets, title=example.title, about=example.about, credits=example.credits)
+        with replacing(path) as part:
+            part.write_bytes(_marked(text.encode(), key))
+        return
     page.refuse_without_bokeh()
     candidates = {name: files for name, files in sets.items() if name != "reference"}
     with tempfile.TemporaryDirectory() as cache, replacing(path) as part:
@@ -112,7 +118,11 @@ def make(path: Path, example: Example, sets: Sets, key: Key) -> None:
             about=example.about,
             credits=example.credits,
         )
-        part.write_bytes(part.read_bytes().replace(b"<head>", b"<head>" + key.mark, 1))
+        part.write_bytes(_marked(part.read_bytes(), key))
+
+
+def _marked(content: bytes, key: Key) -> bytes:
+    return content.replace(b"<head>", b"<head>" + key.mark, 1)
 
 
 def run(names: Sequence[str] = (), *, fresh: bool = False) -> int:

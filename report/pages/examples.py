@@ -16,11 +16,19 @@ from pathlib import Path
 
 import gen_audio
 from experiments import challenge
+from report.pages import not_seen
 from study import datasets, results
 
 SAMPLES = results.FOLDER / "autoencoders" / "samples"
 HELD_OUT = Path(__file__).with_name("held_out_digits.txt")
 FREESOUND = Path(__file__).with_name("freesound.csv")
+
+DIGITS = (
+    "Digits: Free Spoken Digit Dataset by Z. Jackson and contributors, "
+    "https://github.com/Jakobovski/free-spoken-digit-dataset, under CC BY-SA 4.0, "
+    "https://creativecommons.org/licenses/by-sa/4.0/. What is changed is changed as said here, and is under "
+    "the same licence.",
+)
 
 Sets = Mapping[str, Sequence[Path]]
 
@@ -30,6 +38,8 @@ class Example:
     """A page: its name without extension, its words, and ``sounds``, which finds its sets.
 
     ``sounds`` is given an empty folder for what it has to write, and raises ``datasets.MissingData``.
+    ``document`` makes the page's HTML of the sets, where it is no comparison; ``made_of`` are then the files
+    that are its code.
     """
 
     name: str
@@ -37,6 +47,8 @@ class Example:
     about: str
     credits: tuple[str, ...]
     sounds: Callable[[Path], Sets]
+    document: Callable[..., str] | None = None
+    made_of: tuple[Path, ...] = ()
 
 
 def examples() -> tuple[Example, ...]:
@@ -72,6 +84,18 @@ def examples() -> tuple[Example, ...]:
             ),
             sounds=autoencoder_and_recordings,
         ),
+        Example(
+            name="not_seen",
+            title="What the test does not see",
+            about="Small changes of recordings, to listen to. How often did the test of this distance find "
+            "them between two sets of so many files, and how often did an oracle, which is told what to look "
+            "at? What neither finds is not to be found in so few files. The sets share no file: much that is "
+            "plain here, one heard against the other, is lost among different recordings.",
+            credits=(*DIGITS, *freesound_credits(not_seen.LONG)),
+            sounds=not_seen.sets,
+            document=not_seen.document,
+            made_of=not_seen.MADE_OF,
+        ),
     )
 
 
@@ -101,8 +125,8 @@ def rain_and_sea_waves(_: Path) -> Sets:
     }
 
 
-def freesound_credits() -> tuple[str, ...]:
-    """What holds for all clips, then a line a clip: its title, author, address and licence."""
+def freesound_credits(files: Sequence[str] = ()) -> tuple[str, ...]:
+    """What holds for all clips, then a line a clip, or only of these: its title, author, address, licence."""
     return (
         "Clips of ESC-10, https://github.com/karolpiczak/ESC-10: K. J. Piczak, ESC: Dataset for "
         "Environmental Sound Classification, ACM Multimedia 2015, https://doi.org/10.1145/2733373.2806390. "
@@ -113,6 +137,7 @@ def freesound_credits() -> tuple[str, ...]:
             f"{clip.name}: {row['title']} by {row['author']}, "
             f"https://freesound.org/s/{clip.name.split('-')[1]}/, {row['licence']}"
             for row in _freesound()
+            if not files or row["file"] in files
             for clip in [Path(row["file"])]
         ),
     )

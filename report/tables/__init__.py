@@ -58,6 +58,7 @@ from report.tables.trials import (
     side_by_side,
     soundness_of_tests,
 )
+from report.tables.unseen import most_missed, not_seen
 from report.tables.versions import versions_beside
 from report.tables.wavenet import (
     bits_of_digits,
@@ -105,7 +106,9 @@ __all__ = [
     "markdown",
     "members",
     "models",
+    "most_missed",
     "new_folders",
+    "not_seen",
     "order_of_tones",
     "own_test",
     "parts",

@@ -8,7 +8,7 @@ import pytest
 import metrics
 from experiments import __main__ as command
 from experiments import listening
-from study import datasets, distances
+from study import datasets, distances, view_measures
 
 LABORATORIES = {f"set {i}": f"laboratory {i % 5}" for i in range(40)}
 SYSTEMS = [f"system {i}" for i in range(6)]
@@ -103,7 +103,7 @@ def test_learning_does_not_see_what_is_left_out(ratings):
 def test_contributions_add_up_to_the_energy_distance():
     rng = np.random.default_rng(7)
     x, y = rng.normal(size=(5, 1, 4)), rng.normal(size=(7, 1, 4)) + 0.5
-    each, across = listening.contributions(list(x), list(y))
+    each, across = view_measures.contributions(list(x), list(y))
     assert each.shape == (7,) and across.shape == (5, 7)
     assert each.mean() == pytest.approx(distances.energy(x[:, 0], y[:, 0]), rel=1e-12)
 
@@ -111,14 +111,14 @@ def test_contributions_add_up_to_the_energy_distance():
 def test_files_of_several_windows_are_averaged():
     rng = np.random.default_rng(8)
     x, y = [rng.normal(size=(n, 3)) for n in (1, 2, 4)], [rng.normal(size=(n, 3)) for n in (3, 1)]
-    kernel = listening.block_kernel(x, y)
+    kernel = view_measures.block_kernel(x, y)
     for i, j in np.ndindex(3, 2):
         pairs = [np.linalg.norm(a - b) ** 0.5 for a in x[i] for b in y[j]]
         assert kernel[i, j] == pytest.approx(np.mean(pairs), rel=1e-12)
 
 
 def test_regions_make_up_the_views():
-    found, start = listening.columns(), 0
+    found, start = view_measures.columns(), 0
     for view, size in metrics.VIEWS.items():
         assert np.array_equal(found[view], np.arange(start, start + size))
         parts = np.concatenate([found[f"{view} {region}"] for region in listening.REGIONS])
@@ -133,36 +133,36 @@ def test_a_tone_moves_the_region_it_is_in(region):
     noise = np.random.default_rng(9).normal(0, 0.01, metrics.RATE)
     tone = noise + 0.1 * np.sin(2 * np.pi * hz * time)
     change = np.abs(metrics.embed(tone.astype(np.float32)) - metrics.embed(noise.astype(np.float32)))
-    found = listening.columns()
+    found = view_measures.columns()
     moved = {name: change[found[f"envelope {name}"]].max() for name in listening.REGIONS}
     assert max(moved, key=moved.get) == region
 
 
-@pytest.mark.parametrize("decibels", listening.MASKS)
+@pytest.mark.parametrize("decibels", view_measures.MASKS)
 def test_masking_noise_is_as_loud_as_named_and_always_the_same(decibels):
     signal = np.zeros(30_000, np.float32)
-    noise = listening.masked(signal, decibels)
+    noise = view_measures.masked(signal, decibels)
     level = 20 * np.log10(np.sqrt(np.mean(noise**2)) / metrics.PREPARED_RMS)
     assert level == pytest.approx(-decibels, abs=1)  # a part of a longer noise of RMS 1
-    assert np.array_equal(noise, listening.masked(signal, decibels))
+    assert np.array_equal(noise, view_measures.masked(signal, decibels))
 
 
 def test_silences_are_cut():
     rng = np.random.default_rng(10)
     loud, quiet = rng.normal(0, 0.1, metrics.RATE), rng.normal(0, 1e-4, metrics.RATE)
-    found = listening.without_silences(np.concatenate([loud, quiet, loud]).astype(np.float32))
+    found = view_measures.without_silences(np.concatenate([loud, quiet, loud]).astype(np.float32))
     assert len(found) == pytest.approx(2 * metrics.RATE, abs=2 * metrics.RATE // 100)
-    assert len(listening.without_silences(np.ones(300, np.float32))) == 2048
+    assert len(view_measures.without_silences(np.ones(300, np.float32))) == 2048
 
 
 def test_windows_of_other_lengths_are_cut_alike():
     signal = np.arange(5.2 * metrics.RATE)
     assert all(
         np.array_equal(a, b)
-        for a, b in zip(listening._cut(1.0)(signal), metrics.windows(signal), strict=True)
+        for a, b in zip(view_measures._cut(1.0)(signal), metrics.windows(signal), strict=True)
     )
     for seconds in (0.5, 2.0):
-        pieces = listening._cut(seconds)(signal)
+        pieces = view_measures._cut(seconds)(signal)
         assert pieces[0][0] == 0 and pieces[-1][-1] == signal[-1]
         assert all(0.9 * len(a) <= b[0] - a[0] < 2 * len(a) for a, b in pairwise(pieces))
 

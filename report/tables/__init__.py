@@ -19,7 +19,15 @@ from report.tables.classifier import divisions, new_folders, predictions, rungs,
 from report.tables.combinations import what_each_adds
 from report.tables.coverage import claims_of_closer, coverage_of_intervals
 from report.tables.lengths import unequal_lengths
-from report.tables.listening import chosen, families, laboratories, listeners, rated
+from report.tables.listening import (
+    chosen,
+    families,
+    families_apart,
+    laboratories,
+    listeners,
+    outside,
+    rated,
+)
 from report.tables.regressions import (
     alarms,
     caught,
@@ -85,6 +93,7 @@ __all__ = [
     "divisions",
     "false_alarms",
     "families",
+    "families_apart",
     "family_alarms",
     "faults",
     "few_clips",
@@ -99,6 +108,7 @@ __all__ = [
     "models",
     "new_folders",
     "order_of_tones",
+    "outside",
     "own_test",
     "parts",
     "plain_damage",

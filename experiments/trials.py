@@ -19,7 +19,7 @@ import numpy as np
 
 from study import arranged, datasets, distances, draws, embeddings, incumbents, level, sources, trials
 from study import soundness as sound_pairs
-from study.agreement import agreement, spearman
+from study.agreement import agreement, laboratory_mean, spearman
 from study.draws import all_effects, small_effects
 from study.parts import Key, Part, computed
 from study.sources import SOURCES
@@ -230,11 +230,13 @@ def summary(measured: Mapping) -> str:
             ]
             line = f"{np.mean(shares):.3f} found  {embedding} / {name}"
             if "ratings" in measured:
-                each = [
-                    agreement(measured["ratings"][embedding][w][name], r["ratings"])
-                    for w, r in measured["rated"].items()
-                ]
-                known = [a["spearman"] for a in each if a]
-                line += f"  listeners {np.mean(known):.2f}" if known else ""
+                rated = measured["rated"]
+                each = {
+                    w: agreement(measured["ratings"][embedding][w][name], r["ratings"])
+                    for w, r in rated.items()
+                }
+                if any(each.values()):
+                    mean = laboratory_mean(each, {w: r["laboratory"] for w, r in rated.items()}, "spearman")
+                    line += f"  listeners {mean['mean']:.2f}"
             lines.append(line)
     return "\n".join(sorted(lines, reverse=True))

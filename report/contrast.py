@@ -20,13 +20,14 @@ import numpy as np
 from scipy.stats import binomtest, rankdata
 
 from study import trials
-from study.agreement import agreement, bootstrap_interval, laboratory_mean
+from study.agreement import agreement, bootstrap_interval, by_figures, laboratory_mean
 from study.draws import small_effects as small_effects_of
 from study.level import WHITENED, names
 from study.sources import GRADED
 
 Candidate = tuple[str, str]
 NORMAL = 1.96  # standard errors of a 95 % interval of a mean of a hundred draws and more
+GENERATION = "sc09_uncond"  # the rated set of free generation that has its recordings
 BOOTSTRAP = 2000  # draws of kinds or laboratories
 WEIGHT_DRAWS = 10_000  # standard error of a share: half a percentage point at most
 
@@ -37,7 +38,7 @@ CRITERIA = {
     "order": "mean Spearman correlation of severity and value over the distortions",
     "zero": "1 - |mean value between samples of one source| / mid, at N = 20",
     "harmless": "1 - largest |change| / mid under gain, silence, resampling, dither",
-    "listeners": "mean Spearman correlation with listeners' ratings over the rated sets",
+    "listeners": "mean Spearman correlation with listeners' ratings over the laboratories that asked them",
     "challenge": "share of the challenge's two writings ordered test1 > test2 > background",
     "cost": "1 - embedding's CPU ms a second of audio / 50",
 }
@@ -321,13 +322,22 @@ def shipped(results: Mapping) -> dict[str, dict]:
 
 
 def listeners_mean(results: Mapping, each: Mapping[str, dict], key: str = "spearman") -> dict:
-    """Mean of ``key`` over the rated sets, with an interval over laboratories.
+    """Mean of ``key`` over laboratories, each the mean of its rated sets, with an interval over them.
 
     ``each``: set -> agreement, or a difference of two. Returns ``mean``, ``interval``, ``sets``,
     ``laboratories``.
     """
     laboratories = {name: row["laboratory"] for name, row in results["rated"].items()}
     return laboratory_mean(each, laboratories, key)
+
+
+def listeners_by_figures(results: Mapping, each: Mapping[str, dict]) -> dict[str, dict]:
+    """``listeners_mean`` of the sets whose ratings were read in the publication, and of the others.
+
+    By ``study.agreement.READ`` and ``NOT_READ``; a group without a set is left out.
+    """
+    figures = {name: row["figures"] for name, row in results["rated"].items()}
+    return {group: listeners_mean(results, rows) for group, rows in by_figures(each, figures).items()}
 
 
 def listeners_difference(results: Mapping, a: Mapping, b: Mapping, key: str = "spearman") -> dict:
@@ -378,7 +388,7 @@ def _scores(results: Mapping, candidate: Candidate) -> dict[str, float]:
         "harmless": 1 - _mean(min(1.0, c) for c in changes),
     }
     if "rated" in results:
-        row["listeners"] = _mean(r["spearman"] for r in listeners(results, candidate).values())
+        row["listeners"] = listeners_mean(results, listeners(results, candidate))["mean"]
     tones = results["tones"][embedding][distance]
     row["challenge"] = _mean(float(t["right"]) for t in tones.values())
     # 50 ms a second is a twentieth of real time: what is slower is scored 0.
@@ -556,6 +566,7 @@ def _listeners(results: Mapping, others: Sequence[Candidate]) -> dict:
     rated, mine = results["rated"], listeners(results, trials.THIS)
     gaps = {c: listeners_difference(results, mine, listeners(results, c))["interval"] for c in others}
     return {
+        "generation": shipped(results).get(GENERATION),
         "systems": sum(len(row["ratings"]) for row in rated.values()),
         "laboratories": len({row["laboratory"] for row in rated.values()}),
         "recalled": [name for name, row in rated.items() if row["figures"] == "recalled"],

@@ -5,7 +5,6 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Mapping
 
-import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
@@ -23,7 +22,8 @@ IDEAS = {  # families of measures, in few words
     "c": "(c) several embeddings",
     "d": "(d) clips in other ways",
     "e": "(e) the inaudible hidden",
-    "all": "any of (a) to (e)",
+    "f": "(f) unbiased, on a network",
+    "all": "any of (a) to (f)",
 }
 
 
@@ -31,16 +31,17 @@ IDEAS = {  # families of measures, in few words
 def listeners_map(results: Mapping) -> Figure:
     """Mean Spearman correlation with listeners, embeddings down, distances across.
 
-    1 is their order of systems, 0 chance, mean over the rated sets; this distance is framed.
+    1 is their order of systems, 0 chance, mean over laboratories; this distance is framed.
     """
     values = {}
     for candidate in contrast.candidates(results):
-        agreement = contrast.listeners(results, candidate)
-        values[candidate] = float(np.mean([row["spearman"] for row in agreement.values()]))
+        values[candidate] = contrast.listeners_mean(results, contrast.listeners(results, candidate))["mean"]
+    laboratories = {row["laboratory"] for row in results["rated"].values()}
     return candidate_map(
         values,
-        f"Agreement with listeners (mean Spearman correlation over {len(results['rated'])} rated sets)\n"
-        "(most sets had served to choose the recipe, and they are small; framed: this distance)",
+        f"Agreement with listeners: Spearman correlation, mean over {len(laboratories)} laboratories with "
+        f"{len(results['rated'])} sets\n"
+        "(all sets were seen when measures were chosen, and they are small; framed: this distance)",
         "rank correlation",
     )
 
@@ -83,7 +84,7 @@ def listeners_scatter(results: Mapping) -> Figure:
     for axes in panels.flat[len(names) :]:  # the grid has more places than there are sets
         axes.set_axis_off()
     figure.supxlabel("distance to the recordings (no unit)")
-    figure.supylabel("mean rating (MOS, SMOS or MUSHRA)")
+    figure.supylabel("mean rating (MOS, SMOS, CMOS or MUSHRA)")
     return figure
 
 
@@ -91,10 +92,12 @@ def listeners_scatter(results: Mapping) -> Figure:
 def listening(results: Mapping) -> Figure:
     """Families of measures: best in hindsight (hollow), and nested (filled) with its interval.
 
-    A family a row, the distance as shipped on top and as a grey line; along x the mean Spearman correlation
-    with listeners. The gap between hollow and filled is what choosing on the sets one judges by flatters.
+    The distance as shipped on top and as a grey line, below it ``listening.RIVAL`` where its network was
+    there (both are one measure, and nothing is chosen), then a family a row; along x the mean Spearman
+    correlation with listeners. The gap between hollow and filled is what choosing on the sets one judges by
+    flatters.
 
-    Reads ``shipped`` and ``families``: name -> ``spearman`` (mean, interval over laboratories),
+    Reads ``shipped``, ``rival`` and ``families``: name -> ``spearman`` (mean, interval over laboratories),
     ``hindsight``, ``measures``.
     """
     shipped, families = results["shipped"]["spearman"], results["families"]
@@ -107,7 +110,11 @@ def listening(results: Mapping) -> Figure:
     axes.axvline(shipped["mean"], color=GREY, lw=1, zorder=0)
     rung(axes, 0, shipped["mean"], shipped["interval"], colour=BLUE, marker="o")
     names = ["distance as shipped"]
-    for place, (name, row) in enumerate(families.items(), start=1):
+    if "rival" in results:
+        rival = results["rival"]["spearman"]
+        rung(axes, 1, rival["mean"], rival["interval"], colour=BLUE, marker="o")
+        names.append(words(results["rival"]["name"]))
+    for place, (name, row) in enumerate(families.items(), start=len(names)):
         nested = row["spearman"]
         rung(axes, place, nested["mean"], nested["interval"], colour=BLUE, marker="o")
         if "hindsight" in row:
@@ -117,6 +124,6 @@ def listening(results: Mapping) -> Figure:
     axes.plot([], [], "o-", color=BLUE, label="nested: chosen on other laboratories, 95 % interval")
     axes.plot([], [], "D", color=ORANGE, fillstyle="none", label="best in hindsight")
     rows(axes, names)
-    axes.set_xlabel("mean Spearman correlation with listeners (1 is perfect, 0 chance)")
+    axes.set_xlabel("Spearman correlation with listeners, mean over laboratories (1 is perfect, 0 chance)")
     figure.legend(loc="outside lower right", ncols=2)
     return figure

@@ -19,7 +19,15 @@ from report.tables.classifier import divisions, new_folders, predictions, rungs,
 from report.tables.combinations import what_each_adds
 from report.tables.coverage import claims_of_closer, coverage_of_intervals
 from report.tables.lengths import unequal_lengths
-from report.tables.listening import chosen, families, laboratories, listeners, rated
+from report.tables.listening import (
+    chosen,
+    families,
+    families_apart,
+    laboratories,
+    listeners,
+    outside,
+    rated,
+)
 from report.tables.pairs import judged_right, judged_wrong, unfamiliar_pairs
 from report.tables.regressions import (
     alarms,
@@ -89,6 +97,7 @@ __all__ = [
     "divisions",
     "false_alarms",
     "families",
+    "families_apart",
     "family_alarms",
     "faults",
     "few_clips",
@@ -110,6 +119,7 @@ __all__ = [
     "new_folders",
     "not_seen",
     "order_of_tones",
+    "outside",
     "own_test",
     "parts",
     "plain_damage",

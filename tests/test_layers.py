@@ -76,6 +76,13 @@ def test_torch_is_only_imported_on_demand_outside_of_models():
             assert "torch" not in set(imported_at_once(path)), path
 
 
+def test_of_the_distance_only_quality_knows_torch():
+    """And no one imports the package whose weights it reads."""
+    for path in [*files("audio_distance"), *files("metrics")]:
+        assert "torch" not in imported(path) or path.name == "quality.py", path
+        assert "distillmos" not in imported(path), path
+
+
 def experiments():
     return [path for path in files("experiments") if not path.name.startswith("_")]
 
@@ -101,7 +108,8 @@ def test_what_an_experiment_imports_it_says_that_it_needs(path):
 ORDER = (  # of the package: each module imports only from those before it
     *("errors", "output", "storage", "containers", "sources", "audio"),
     *("transforms", "texture", "views", "features", "streaming", "description", "cache", "reading", "units"),
-    *("kernel", "progress", "extraction", "pooling", "intervals", "resampling", "matching", "energy"),
+    *("kernel", "progress", "pooling", "intervals", "resampling", "matching", "quality"),
+    *("extraction", "energy"),
     *("display", "comparison", "distance", "page", "command"),
 )
 ON_DEMAND = {

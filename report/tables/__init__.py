@@ -29,6 +29,7 @@ from report.tables.listening import (
     rated,
 )
 from report.tables.pairs import judged_right, judged_wrong, unfamiliar_pairs
+from report.tables.quality import direction, no_speech
 from report.tables.regressions import (
     alarms,
     caught,
@@ -94,6 +95,7 @@ __all__ = [
     "collections_of_songs",
     "copies",
     "coverage_of_intervals",
+    "direction",
     "divisions",
     "false_alarms",
     "families",
@@ -117,6 +119,7 @@ __all__ = [
     "models",
     "most_missed",
     "new_folders",
+    "no_speech",
     "not_seen",
     "order_of_tones",
     "outside",

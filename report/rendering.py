@@ -44,7 +44,6 @@ REPORT = ROOT / "report.md"
 CHAPTERS = ROOT / "chapters"
 PAGES = {
     REPORT: TEMPLATE,
-    CHAPTERS / "five_projects.md": TEMPLATE.with_name("five_projects.md"),
     **{CHAPTERS / path.name: path for path in sorted(TEMPLATE.with_name("chapters").glob("*.md"))},
 }
 
@@ -191,9 +190,12 @@ def context(results: Mapping[str, Mapping], page: Path = REPORT) -> dict:
     the module that uses it, so that the text cannot say another. Levels are in dB: ``noise_db`` of each
     set's noise under its tone's RMS, ``trim_db`` of the silence that is cut under the peak.
     """
-    test1 = results["challenge"]["sets"]["clean"]["test1"]["candidate"]
+    sets = results["challenge"]["sets"]
+    test1 = sets["clean"]["test1"]["candidate"]
     return {
         **results,
+        "historic": sets["historic"],
+        "clean": sets["clean"],
         # What takes seconds, only where the result is there.
         **({"contrasted": contrast.summary(results["trials"])} if "trials" in results else {}),
         "older": functools.partial(older, results),

@@ -196,8 +196,8 @@ def context(results: Mapping[str, Mapping], page: Path = REPORT) -> dict:
         **results,
         "historic": sets["historic"],
         "clean": sets["clean"],
-        # What takes seconds, only where the result is there.
-        **({"contrasted": contrast.summary(results["trials"])} if "trials" in results else {}),
+        # What takes a second, only for a page that asks.
+        "contrasted": functools.cache(lambda: contrast.summary(results["trials"])),
         "older": functools.partial(older, results),
         "figure": functools.partial(figure, results, page.parent),
         "tables": tables,

@@ -57,7 +57,7 @@ def listeners_scatter(results: Mapping) -> Figure:
     lines = -(-len(names) // COLUMNS)
     figure, panels = new_figure(
         0.9 + 1.8 * lines,
-        "Better rated systems should lie further left: then Spearman's correlation, in the titles, is 1\n"
+        "Better rated systems should lie further left: then Spearman's correlation is 1\n"
         "(hollow squares: ratings not read in the publication, but recalled or second-hand)",
         lines,
         COLUMNS,
@@ -69,9 +69,9 @@ def listeners_scatter(results: Mapping) -> Figure:
         axes.plot(
             [values[system] for system in ratings], list(ratings.values()), color=BLUE, ls="none", **look
         )
-        axes.set_title(f"{words(name)}\n{agreement(values, ratings)['spearman']:.2f}")
+        axes.set_title(f"{words(name)}\nSpearman {agreement(values, ratings)['spearman']:.2f}")
         axes.margins(0.15)
-        axes.xaxis.set_major_locator(MaxNLocator(3))
+        axes.xaxis.set_major_locator(MaxNLocator(2))
         axes.yaxis.set_major_locator(MaxNLocator(4))
     for axes in panels.flat[len(names) :]:  # the grid has more places than there are sets
         axes.set_axis_off()

@@ -7,13 +7,16 @@ Conventions
     numbers    come from results, or from the code they describe (``recipe``); the template holds
                none, and ``report.numbers`` rounds them.
     tables     are made by ``report.tables``, which notebooks show too; the template holds no row.
+    figures    are named by ``{% call figure("NAME") %}what to see, with n{% endcall %}``, see ``figure``.
 """
 
 from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Mapping, Sequence
+import os
+import re
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import jinja2
@@ -144,10 +147,11 @@ FILTERS = {  # what the template may call; the rest of its words are results
 # Rendering
 
 
-def context(results: Mapping[str, Mapping]) -> dict:
+def context(results: Mapping[str, Mapping], page: Path = REPORT) -> dict:
     """The template's variables: the results, tables of them, and facts of the code they describe.
 
-    ``results``: name -> content, of which ``challenge`` must be there. A number of the recipe is read from
+    ``results``: name -> content, of which ``challenge`` must be there; ``page``: where links start, one of
+    ``PAGES``. A number of the recipe is read from
     the module that uses it, so that the text cannot say another. Levels are in dB: ``noise_db`` of each
     set's noise under its tone's RMS, ``trim_db`` of the silence that is cut under the peak.
     """
@@ -157,6 +161,7 @@ def context(results: Mapping[str, Mapping]) -> dict:
         # What takes seconds, only where the result is there.
         **({"contrasted": contrast.summary(results["trials"])} if "trials" in results else {}),
         "older": functools.partial(older, results),
+        "figure": functools.partial(figure, results, page.parent),
         "tables": tables,
         "notes": NOTES,
         "references": references(),
@@ -191,6 +196,49 @@ def older(results: Mapping[str, Mapping], *names: str) -> str:
     )
 
 
+def figure(results: Mapping[str, Mapping], folder: Path, name: str, *, caller: Callable[[], str]) -> str:
+    """A figure of ``FIGURES`` in Markdown: image, and below it a line in italics.
+
+    The line is the body of the template's ``call``, then the command and the results that the figure is
+    drawn from. The first sentence of the body, without markup, stands where the image cannot be shown or
+    seen. "" where a result is not there: then the figure is not drawn either.
+
+    Parameters
+    ----------
+    results : name -> content
+    folder : path
+        Of the page, where links start.
+    name : str
+        A key of ``FIGURES``.
+    caller : function without arguments
+        The body: what to see, in sentences, and n. Without ``*``, which would end the italics.
+
+    Raises
+    ------
+    ValueError
+        For a name that is no figure, and for a body that is empty or holds a ``*``.
+    """
+    if name not in FIGURES:
+        raise ValueError(f"no figure is named {name!r}; there are {', '.join(FIGURES)}")
+    _, *sources = FIGURES[name]
+    if any(source not in results for source in sources):
+        return ""
+    caption = " ".join(caller().split())
+    if not caption or "*" in caption:
+        raise ValueError(f"the caption of {name} is {caption!r}; it needs text, and none with a *")
+    seen = re.sub(r"[`_]|\[([^\]]*)\]\([^)]*\)", r"\1", re.split(r"(?<=[.?!])\s", caption)[0])
+
+    def link(path: Path) -> str:
+        return Path(os.path.relpath(path, folder)).as_posix()
+
+    origins = ", ".join(
+        f"`{results[source]['header']['made_by']}`: "
+        f"[{source}.json]({link(ROOT / 'results' / f'{source}.json')})"
+        for source in sources
+    )
+    return f"![{seen}]({link(style.FOLDER / f'{name}.png')})\n\n*{caption} {origins}.*\n"
+
+
 def render(results: Mapping[str, Mapping], page: Path = REPORT) -> str:
     """The text of a page of ``PAGES`` from results by name.
 
@@ -205,7 +253,7 @@ def render(results: Mapping[str, Mapping], page: Path = REPORT) -> str:
     )
     environment.filters.update(FILTERS)
     template = environment.from_string(PAGES[page].read_text(encoding="utf-8"))
-    lines = template.render(context(results)).splitlines()
+    lines = template.render(context(results, page)).splitlines()
     # Blocks that are left out leave their blank lines.
     kept = [line for i, line in enumerate(lines) if line or (i and lines[i - 1])]
     return "\n".join(kept).rstrip() + "\n"
@@ -214,7 +262,7 @@ def render(results: Mapping[str, Mapping], page: Path = REPORT) -> str:
 def draw(results: Mapping[str, Mapping]) -> list[Path]:
     """Save every figure whose results are all there, under ``figures/``; return their paths."""
     return [
-        style.save(figure(*(results[source] for source in sources)), name)
-        for name, (figure, *sources) in FIGURES.items()
+        style.save(function(*(results[source] for source in sources)), name)
+        for name, (function, *sources) in FIGURES.items()
         if all(source in results for source in sources)
     ]

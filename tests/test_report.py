@@ -68,6 +68,49 @@ def test_tables_are_made_in_one_place():
         assert not re.findall(r"^\|.*", template.read_text(encoding="utf-8"), flags=re.MULTILINE)
 
 
+@pytest.mark.parametrize("page", rendering.PAGES, ids=lambda page: page.name)
+def test_below_each_figure_stand_n_command_and_results(page):
+    """In one place, too: a template that writes an image by itself has no such line."""
+    assert not re.findall(r"!\[", rendering.PAGES[page].read_text(encoding="utf-8"))
+    lines = [*page.read_text(encoding="utf-8").splitlines(), ""]
+    image = re.compile(r"!\[([^\]]+)\]\(.*figures/(\w+)\.png\)")
+    shown = [(i, *found.groups()) for i, line in enumerate(lines) if (found := image.fullmatch(line))]
+    assert len(shown) >= 5
+    for i, seen, name in shown:
+        blank, caption, after = lines[i + 1 : i + 4]
+        assert blank == after == "" and seen.endswith((".", "?"))
+        assert caption.startswith("*") and caption.endswith(".*") and caption.count("*") == 2
+        assert re.search(r"\bn = (\d|the songs drawn)", caption), name
+        for source in FIGURES[name][1:]:
+            assert f"`python -m experiments {source}`: [{source}.json](" in caption
+
+
+@pytest.mark.parametrize(
+    ("name", "body", "message"),
+    [
+        ("nothing", "What to see.", r"no figure is named 'nothing'; there are challenge, real_audio"),
+        ("challenge", " \n ", r"the caption of challenge is ''; it needs text"),
+        ("challenge", "A *bold* claim.", r"challenge is 'A \*bold\* claim\.'; it needs text, and none with"),
+    ],
+)
+def test_a_figure_that_cannot_be_shown_is_an_error(committed, name, body, message):
+    with pytest.raises(ValueError, match=message):
+        rendering.figure(committed, ROOT, name, caller=lambda: body)
+
+
+def test_a_figure_in_markdown(committed, challenge):
+    def caption():
+        return "Links like\n[this one](#there) `are` words. n = 3."
+
+    assert rendering.figure({"challenge": challenge}, ROOT / "chapters", "challenge", caller=caption) == (
+        "![Links like this one are words.](../figures/challenge.png)\n\n"
+        "*Links like [this one](#there) `are` words. n = 3. `python -m experiments challenge`: "
+        "[challenge.json](../results/challenge.json).*\n"
+    )
+    # Its second result is not there, so it is not drawn.
+    assert rendering.figure({"wavenet": {}}, ROOT, "wavenet_ladder", caller=caption) == ""
+
+
 def test_a_table_in_markdown():
     table = table_of([{"set": "a|b", "n": 1, "": "right"}, {"set": "c", "n": 2, "": "wrong"}])
     assert tables.markdown(table, bold=["n", "wrong"]).splitlines() == [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Mapping
 
 import numpy as np
@@ -13,6 +14,7 @@ from report.figures.style import BLUE, GREY, ORANGE, new_figure, rows, rung, sty
 from report.figures.trials import candidate_map
 from study.agreement import agreement
 
+COLUMNS, CHARACTERS = 4, 22  # panels side by side, and of their titles' names what fits
 IDEAS = {  # families of measures, in few words
     "incumbents": "Frechet and Gaussian MMD",
     "a": "(a) other windows",
@@ -48,22 +50,33 @@ def listeners_scatter(results: Mapping) -> Figure:
     """Ratings against the distance as shipped, a panel a rated set, a point a system.
 
     Along x the distance to the recordings, no unit; along y the mean rating on the set's own scale (MOS,
-    SMOS or MUSHRA). Better rated systems should lie further left: the title has Spearman's correlation, and
-    says where ratings were not read from the publication itself.
+    SMOS or MUSHRA). Better rated systems should lie further left: the title has Spearman's correlation, the
+    highest first, below 0 in orange triangles, and says where ratings were not read from the publication
+    itself.
     """
-    names = list(results["rated"])
-    figure, panels = new_figure(8.4, "Better rated systems should lie further left", -(-len(names) // 3), 3)
+    agreements = {
+        name: agreement(results["shipped"][name], rated["ratings"])["spearman"]
+        for name, rated in results["rated"].items()
+    }
+    names = sorted(agreements, key=agreements.get, reverse=True)
+    lines = -(-len(names) // COLUMNS)
+    figure, panels = new_figure(
+        0.9 + 1.9 * lines, "Better rated systems should lie further left: rank correlations", lines, COLUMNS,
+        squeeze=False,
+    )  # fmt: skip
     for axes, name in zip(panels.flat, names, strict=False):
         values, rated = results["shipped"][name], results["rated"][name]
         ratings = rated["ratings"]
-        axes.plot([values[system] for system in ratings], list(ratings.values()), "o", color=BLUE)
-        agreed = agreement(values, ratings)
+        # 0 would be no order at all; below it listeners prefer what is farther away.
+        colour, marker = (BLUE, "o") if agreements[name] >= 0 else (ORANGE, "^")
+        axes.plot([values[s] for s in ratings], list(ratings.values()), marker, color=colour)
         # How ratings were got is said where they are less than read from a table.
         figures = "" if rated["figures"] == "read" else f", {rated['figures']}"
-        axes.set_title(f"{words(name)}{figures}\nSpearman {agreed['spearman']:.2f}")
+        title = textwrap.shorten(words(name), CHARACTERS, placeholder="…")
+        axes.set_title(f"{title}\n{agreements[name]:.2f}{figures}")
         axes.margins(0.15)
-        axes.xaxis.set_major_locator(MaxNLocator(3))
-        axes.yaxis.set_major_locator(MaxNLocator(4))
+        axes.xaxis.set_major_locator(MaxNLocator(2, min_n_ticks=2))
+        axes.yaxis.set_major_locator(MaxNLocator(3))
     for axes in panels.flat[len(names) :]:  # the grid has more places than there are sets
         axes.set_axis_off()
     figure.supxlabel("distance to the recordings (no unit)")
@@ -82,8 +95,10 @@ def listening(results: Mapping) -> Figure:
     ``hindsight``, ``measures``.
     """
     shipped, families = results["shipped"]["spearman"], results["families"]
+    ahead = [IDEAS[n] for n, row in families.items() if row["lead_spearman"]["corrected"][0] > 0]
     figure, axes = new_figure(
-        2.2 + 0.4 * len(families), "Chosen on other laboratories, nothing is surely ahead of the distance"
+        2.2 + 0.4 * len(families),
+        f"Surely ahead of the distance, if chosen on other laboratories: {', '.join(ahead) or 'nothing'}",
     )
     axes.axvline(shipped["mean"], color=GREY, lw=1, zorder=0)
     rung(axes, 0, shipped["mean"], shipped["interval"], colour=BLUE, marker="o")

@@ -238,6 +238,29 @@ def beside(axes: Axes, place: float, text: str, colour: str = BLACK) -> None:
     axes.text(1.02, place, text, transform=axes.get_yaxis_transform(), va="center", color=colour)
 
 
+def beside_ends(axes: Axes, ends: Mapping[str, tuple[float, str]], *, apart: float) -> None:
+    """Names right of the axes, each level with the end of its line, moved so that none lies on another.
+
+    ``ends``: name -> where its line ends along y, and its colour; ``apart``: the least distance of two
+    names, as a share of the axes' height. A thin stroke leads from the edge of the axes to each name. Call it
+    when the limits are set; the axis is linear.
+    """
+    from sklearn.isotonic import isotonic_regression  # takes a second to import, and few figures need it
+
+    low, high = axes.get_ylim()
+    order = sorted(ends, key=lambda name: ends[name][0])
+    levels = np.array([(ends[name][0] - low) / (high - low) for name in order])
+    # The places nearest to the levels of which each is so far above the one before: what is left when the
+    # steps are taken off may not fall, which is an isotonic regression.
+    steps = apart * np.arange(len(order))
+    places = isotonic_regression(levels - steps) + steps
+    for name, level, place in zip(order, levels, places, strict=True):
+        axes.annotate(
+            name, (1, level), (1.05, place), "axes fraction", va="center", color=ends[name][1],
+            arrowprops={"arrowstyle": "-", "color": ends[name][1], "lw": 0.8, "shrinkA": 0, "shrinkB": 0},
+        )  # fmt: skip
+
+
 def training_curves(axes: Axes, curves: Mapping[str, Sequence], **options) -> None:
     """Mean over the seeds against the step, and their range as a band.
 

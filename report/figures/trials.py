@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
 import seaborn
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
+from scipy.stats import binom
 
 from report import contrast
-from report.candidates import NOTES
 from report.figures.style import (
     BLACK,
     BLUE,
@@ -21,6 +21,7 @@ from report.figures.style import (
     ORANGE,
     PINK,
     YELLOW,
+    beside_ends,
     heat_map,
     in_percent,
     new_figure,
@@ -44,6 +45,34 @@ UNITS = {  # what a test deals to the two sets, in words
     "files": "clips",
     "files of groups": "files of a speaker's digit\n(wrong)",
     "groups": "groups of files",
+}
+ZEROS = {  # drawn by name where zeros are compared: colour, marker, stroke
+    trials.THIS[1]: (BLUE, "o", "-"),
+    "gaussian_mmd": (GREEN, "^", "-"),
+    "frechet": (ORANGE, "s", "-"),
+    "frechet_infinite": (ORANGE, "D", "--"),
+    "sliced_wasserstein": (PINK, "v", "-."),
+    "sinkhorn": (BLACK, "P", ":"),
+}
+DISTANCES = {  # as they are written beside lines and below columns; others by their names
+    "gaussian_mmd": "Gaussian MMD",
+    "frechet": "Frechet",
+    "frechet_infinite": "Frechet extrapolated",
+    "sliced_wasserstein": "sliced Wasserstein",
+    "sinkhorn": "Sinkhorn",
+    "classifier_two_sample": "classifier",
+}
+STRUCTURE = ("shuffled", "reversed")
+SORTS = {  # of small damage, by ``contrast.kind``
+    "distorted sounds (the two mildest severities)": lambda kind: kind in sources.GRADED,
+    "the same sounds, in another order of time": lambda kind: kind in STRUCTURE,
+    "fewer kinds of sound": lambda kind: kind not in (*sources.GRADED, *STRUCTURE),
+}
+KINDS = {  # that are not called as they are in code
+    "label": "labels dropped",
+    "group": "speakers dropped",
+    "weights": "labels weighted otherwise",
+    "shuffled": "pieces shuffled",
 }
 SIDES = {"energy": "energy (left)", "gaussian_mmd": "Gaussian MMD (right)"}
 
@@ -86,29 +115,65 @@ def candidate_map(values: Mapping[contrast.Candidate, float], title: str, quanti
 
 @styled
 def effects_map(results: Mapping) -> Figure:
-    """Share found of each small effect (a row), for the contrasted candidates (a column).
+    """Share found of each kind of small damage (a row), for the contrasted candidates (a column).
 
-    Mean over the sources that have the effect, of 10 draws each; the best of a row is bold.
+    A panel a sort of damage: sounds are distorted, cut up or chosen otherwise; within it what is found most
+    is on top. Draws of all severities and sources count alike; the best of a row is bold unless chance alone
+    reaches as many in 5 % of rows.
 
     Reads ``power``: source -> embedding -> distance -> ``found`` and ``draws``, in the order of ``effects``.
     """
     drawn = [c for c in CONTRASTED if c in contrast.candidates(results)]
-    effects = contrast.small_effects(results)
-    columns = {}
-    for candidate in drawn:
-        shares = contrast.shares(results, candidate, effects)
-        title = contrast.label(candidate).replace(" / ", "\n").replace("classifier ", "classifier\n")
-        columns[title] = [np.mean([s for (_, e), s in shares.items() if e == effect]) for effect in effects]
-    table = pd.DataFrame(columns, index=[words(e) for e in effects])
+    found, draws = (_counts(results, drawn, key) for key in ("found", "draws"))
+    shares = found / draws
+    by_chance = draws.map(lambda count: binom.isf(trials.ALPHA, count, trials.ALPHA))
+    best = shares.eq(shares.max(axis=1), axis=0) & (found > by_chance)
+    panels = {
+        title: [kind for kind in shares.index if sort(kind)]
+        for title, sort in SORTS.items()
+    }
     figure, axes = new_figure(
-        10,
-        "Which damage is found by whom "
-        f"(share found, N = {results['settings']['size']}; bold: best of the row)",
+        1.9 + 0.27 * len(shares),
+        f"Which small damage is found by whom (share found, N = {results['settings']['size']}; bold: best)",
+        len(panels),
+        1,
+        sharex=True,
+        height_ratios=[len(kinds) for kinds in panels.values()],
     )
-    best = table.eq(table.max(axis=1), axis=0).to_numpy()
-    heat_map(axes, table, bold=best)
-    axes.set_xticks(axes.get_xticks(), axes.get_xticklabels(), rotation=0)
+    for panel, (title, kinds) in zip(axes, panels.items(), strict=True):
+        rows = shares.loc[kinds].assign(mean=lambda table: table.mean(axis=1))
+        rows = rows.sort_values("mean", ascending=False, kind="stable").drop(columns="mean")
+        bold = best.loc[rows.index].to_numpy()
+        heat_map(panel, rows.rename(lambda kind: KINDS.get(kind, words(kind))), bold=bold)
+        panel.set_yticks(panel.get_yticks(), panel.get_yticklabels(), rotation=0)
+        panel.set_title(title)
+        for column in range(1, len(drawn)):
+            if drawn[column][0] != drawn[column - 1][0]:  # another embedding
+                panel.axvline(column, color="white", lw=5)
+        panel.tick_params(labelbottom=False)
+    names = [f"{_short(candidate)}\n{words(candidate[0])}" for candidate in drawn]
+    axes[-1].set_xticks(axes[-1].get_xticks(), names, rotation=0)
+    axes[-1].tick_params(labelbottom=True)
     return figure
+
+
+def _counts(results: Mapping, candidates: Sequence[contrast.Candidate], key: str) -> pd.DataFrame:
+    """Sums over sources and severities of ``found`` or ``draws``: kinds of small effects by candidates."""
+    small = contrast.small_effects(results)
+    counts = [
+        {"kind": contrast.kind(effect), "candidate": place, "count": count}
+        for source, tables in results["power"].items()
+        for place, (embedding, distance) in enumerate(candidates)
+        for effect, count in zip(results["effects"][source], tables[embedding][distance][key], strict=True)
+        if effect in small
+    ]
+    table = pd.DataFrame(counts)
+    return table.pivot_table("count", "kind", "candidate", aggfunc="sum", sort=False)
+
+
+def _short(candidate: contrast.Candidate) -> str:
+    """The distance of a candidate in few words."""
+    return "this distance" if candidate == trials.THIS else DISTANCES.get(candidate[1], words(candidate[1]))
 
 
 @styled
@@ -122,9 +187,11 @@ def severity_curves(results: Mapping) -> Figure:
     Reads ``curve`` of ``power``. A candidate that was not tried on all sources has no curve.
     """
     kinds = sources.GRADED
+    own = {kind: _curve(results, trials.THIS, kind) for kind in kinds}
+    hardest = sorted(kinds, key=lambda kind: own[kind][-1])[:2]
     figure, panels = new_figure(
         8.6,
-        "How far values rise with severity: speed and pitch are hardest to hear\n"
+        f"How far values rise with severity: {' and '.join(map(words, hardest))} move this distance least\n"
         f"(N = {results['settings']['size']}, mean of {len(results['power'])} sources)",
         -(-len(kinds) // 4),
         4,
@@ -135,7 +202,10 @@ def severity_curves(results: Mapping) -> Figure:
         for candidate, (colour, marker) in CONTRASTED.items():
             curve = _curve(results, candidate, kind)
             if curve is not None:
-                axes.plot(range(6), curve, color=colour, marker=marker, ms=4, label=contrast.label(candidate))
+                this = candidate == trials.THIS
+                style = {"lw": 2.5, "ms": 5, "zorder": 3} if this else {"lw": 1, "ms": 4}
+                label = "this distance" if this else contrast.label(candidate)
+                axes.plot(range(6), curve, color=colour, marker=marker, label=label, **style)
         axes.axhline(0, color=BLACK, lw=0.6)
         axes.set_yscale("symlog", linthresh=3)  # noise is linear, so that it does not look like a trend
         ticks(axes.yaxis, [0, 3, 10, 30])
@@ -172,33 +242,33 @@ def bias_curves(results: Mapping) -> Figure:
     """Mean value between two samples of one source against their size, all distances on one embedding.
 
     Along x N, files in each set, logarithmic; along y the mean over draws as a share of a mid distortion's
-    value. Left the distances whose estimator is unbiased, right those whose zero moves with N.
+    value. Lines with a name are those of ``ZEROS``, thin grey ones the others.
 
-    Reads ``bias`` of the first source: three_views -> distance -> N -> ``mean``. ``report.candidates.NOTES``
-    says which estimators are biased.
+    Reads ``bias`` of the first source: three_views -> distance -> N -> ``mean``.
     """
     table = next(iter(results["bias"].values()))[trials.THIS[0]]
-    figure, panels = new_figure(
-        5.2, "Two samples of one source: only unbiased distances lie at zero", 1, 2, sharey=True, sharex=True
+    figure, axes = new_figure(
+        4.6,
+        "Two samples of one source: the value should be 0, however few the files\n"
+        "(grey: the other distances)",
     )
-    shapes = ("o", "s", "^", "D", "v", "P", "X", "*", "<", ">")
-    for axes, biased in zip(panels, (False, True), strict=True):
-        # The value of this distance is none of the candidates that have a note: it is unbiased.
-        names = [n for n in table if NOTES.get(n, {"biased": False})["biased"] == biased]
-        colours = seaborn.color_palette("cividis", len(names))
-        for colour, marker, name in zip(colours, shapes, names, strict=False):
-            this = name == trials.THIS[1]
-            means = [row["mean"] for row in table[name].values()]
-            label = "this distance" if this else words(name)
-            style = {"color": ORANGE, "lw": 2.5, "zorder": 3} if this else {"color": colour, "lw": 1}
-            axes.plot([int(n) for n in table[name]], means, marker=marker, label=label, **style)
-        axes.axhline(0, color=BLACK, lw=0.8)
-        axes.set_xscale("log")
-        ticks(axes.xaxis, trials.BIAS_SIZES)
-        axes.set_xlabel("files in each set, N")
-        axes.set_title("biased: the zero depends on N" if biased else "unbiased by definition")
-        axes.legend(loc="upper right")
-    panels[0].set_ylabel("mean value (share of a mid distortion's)")
+    axes.axhline(0, color=BLACK, lw=0.8)
+    ends = {}
+    for name, row in table.items():
+        sizes, means = [int(n) for n in row], [cell["mean"] for cell in row.values()]
+        if name not in ZEROS:
+            axes.plot(sizes, means, color=GREY, lw=1, zorder=0)
+            continue
+        colour, marker, style = ZEROS[name]
+        this = name == trials.THIS[1]
+        axes.plot(sizes, means, style, color=colour, marker=marker, lw=2.5 if this else 1.5, zorder=3)
+        ends["this distance" if this else DISTANCES[name]] = (means[-1], colour)
+    beside_ends(axes, ends, apart=0.06)
+    axes.set_xscale("log")
+    ticks(axes.xaxis, trials.BIAS_SIZES)
+    axes.set_xlim(right=trials.BIAS_SIZES[-1])
+    axes.set_xlabel("files in each set, N")
+    axes.set_ylabel("mean value (share of a mid distortion's)")
     return figure
 
 
@@ -257,24 +327,27 @@ def _dealt(results: Mapping) -> pd.DataFrame:
 def decision(results: Mapping, *, count: int = 14) -> Figure:
     """Scores by criterion of the ``count`` best candidates and the contrasted ones; 1 is best.
 
-    A candidate a row, the highest mean first; columns are ``contrast.CRITERIA``, weighing alike, and the
+    A candidate a row, the highest mean first, the contrasted ones that are not among the best below a line;
+    columns are ``contrast.CRITERIA``, weighing alike, and the
     mean.
     """
     scores = contrast.scores(results)
     ranking = dict(contrast.ranking(scores))
     shown = list(ranking)[:count]
     # The incumbents too, wherever they stand.
-    shown += [c for c in CONTRASTED if c in scores and c not in shown]
+    below = [c for c in ranking if c in CONTRASTED and c not in shown]
     table = pd.DataFrame(
-        {contrast.label(c): {**scores[c], "mean": ranking[c]} for c in shown},
+        {contrast.label(c): {**scores[c], "mean": ranking[c]} for c in shown + below},
     ).T
     figure, axes = new_figure(
-        1.8 + 0.36 * len(shown),
-        "Scores by criterion (1 is best), the highest means first; bold: this distance",
+        1.8 + 0.36 * len(table),
+        f"Scores by criterion, 1 is best: the {len(shown)} highest means of {len(ranking)}\n"
+        "(bold: this distance; below the line: incumbents that are not among them)",
     )
-    own = np.array([candidate == trials.THIS for candidate in shown])
+    own = np.array([candidate == trials.THIS for candidate in shown + below])
     heat_map(axes, table, bold=np.broadcast_to(own[:, None], table.shape))
     axes.axvline(table.shape[1] - 1, color="white", lw=4)  # before the mean
+    axes.axhline(len(shown), color="white", lw=6)
     slanted(axes)
     for label, is_own in zip(axes.get_yticklabels(), own, strict=True):
         label.set_fontweight("bold" if is_own else "normal")

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Mapping
 
 import numpy as np
-import pandas as pd
-import seaborn
 from matplotlib import colormaps
+from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 
 from report.figures import waveforms
@@ -18,21 +18,21 @@ from report.figures.style import (
     DARK_GREY,
     GREY,
     MARKERS,
-    NOTE,
     ORANGE,
     PALETTE,
     beside,
-    heat_map,
+    in_percent,
     new_figure,
     rows,
     rung,
-    slanted,
     styled,
     ticks,
     training_curves,
     words,
 )
 
+SEEN_DB = 60  # below the loudest point, to which spectrograms of words are shaded: recordings have noise
+SHADES = LinearSegmentedColormap.from_list("blues", ["white", BLUE, BLACK])
 CEILINGS = {  # from mel bands back to bins
     "linear": "all bins known",
     "uniform": "bands spread evenly",
@@ -76,12 +76,47 @@ def ladder(results: Mapping) -> Figure:
     return figure
 
 
+@styled
 def stages(results: Mapping) -> Figure:
     """One recording at every stage, as spectrograms: its round trip, then each model's reconstruction.
 
-    And beside each a sample that is meant to be of the same digit.
+    A stage a row; left what becomes of the recording, right a sample that is meant to be of the same digit.
+    Seconds along x, one scale a column; kHz along y, on a mel scale, up to half of the recordings' rate, above
+    which there is nothing; dB below the loudest point of each as shade.
+
+    Reads ``pictures``: "MODEL, reconstructed" and "MODEL, sampled" of each model, before them what is no
+    model's; and ``config``: ``rate``.
     """
-    return waveforms.spectrograms(results["pictures"], "The same word, stage by stage")
+    pictures, highest = results["pictures"], results["config"]["rate"] / 2
+    stages = list(dict.fromkeys(name.partition(", ")[0] for name in pictures))
+    figure, panels = new_figure(
+        0.9 + 0.72 * len(stages),
+        "The same word, stage by stage: what becomes of a recording, and a sample of each model",
+        len(stages),
+        2,
+        sharex="col",
+        sharey=True,
+    )
+    for (left, right), stage in zip(panels, stages, strict=True):
+        shown = stage if stage in pictures else f"{stage}, reconstructed"
+        image = waveforms.spectrogram(left, pictures[shown], highest=highest, decibels=SEEN_DB)
+        left.set_ylabel(textwrap.fill(stage, 15), rotation=0, ha="right", va="center")
+        if shown == stage:  # no model's, so that nothing can be drawn from it
+            right.set_axis_off()
+        else:
+            waveforms.spectrogram(right, pictures[f"{stage}, sampled"], highest=highest, decibels=SEEN_DB)
+    panels[0, 0].set_title("recorded or reconstructed (kHz)")
+    first = next(i for i, stage in enumerate(stages) if stage not in pictures)
+    panels[first, 1].set_title("sampled (kHz)")
+    for axes, kind in zip(panels.T, ("reconstructed", "sampled"), strict=True):
+        longest = max(picture["seconds"] for name, picture in pictures.items() if name.endswith(kind))
+        axes[-1].set_xlim(0, longest)
+        axes[-1].set_xlabel("time (s)")
+    place = panels[0, 1].inset_axes([0.15, 0.6, 0.7, 0.3])  # where no sample is
+    bar = figure.colorbar(image, cax=place, orientation="horizontal", extend="min")
+    bar.set_label("level (dB relative to the loudest point)")
+    place.set_in_layout(False)  # or that row would be higher than the others
+    return figure
 
 
 @styled
@@ -144,25 +179,38 @@ def autoencoder_training(results: Mapping) -> Figure:
 
 @styled
 def fidelity_and_coverage(results: Mapping) -> Figure:
-    """Density against coverage: sounds that look real, and recordings that have a sound near them.
+    """Density and coverage, a model a row: do sounds look real, and have recordings a sound near them?
 
-    Naeem et al. 2020 (arXiv:2002.09797) with k = 5 in the embedding of the distance, mean of seeds.
-    Reconstructions are filled, samples hollow, the recordings themselves a star: good is near it.
+    Naeem et al. 2020 (arXiv:2002.09797) with k = 5 in the embedding of the distance, mean of seeds. Along x
+    density (left) and coverage (right), from reconstructions (filled) to samples (hollow). Dotted: the
+    recordings themselves; good is near it.
+
+    Reads ``models``: name -> ``quality``: kind -> ``density``, ``coverage``; and ``floor``.
     """
-    figure, axes = new_figure(4.4, "From reconstructions (filled) to samples (hollow), mean of seeds")
-    floor = results["floor"]
-    axes.plot(floor["coverage"], floor["density"], "*", color=BLACK, ms=14, label="recordings")
-    for (name, row), colour, marker in zip(results["models"].items(), PALETTE, MARKERS, strict=False):
-        ends = [row["quality"][kind] for kind in ("reconstructions", "samples")]
-        x, y = ([end[key] for end in ends] for key in ("coverage", "density"))
-        axes.plot(x, y, "-", color=colour, lw=1, alpha=0.5)
-        axes.plot(x[0], y[0], marker, color=colour, ms=9, label=words(name))
-        axes.plot(x[1], y[1], marker, color=colour, ms=9, mfc="white", mew=1.5)
-    axes.set_xlim(-0.03, 1.03)
-    axes.set_ylim(-0.04, 1.1 * max(1.0, axes.get_ylim()[1] / 1.1))
-    axes.set_xlabel("coverage: recordings with a sound near them (share)")
-    axes.set_ylabel("density: how real the sounds look")
-    axes.legend(loc="center left", bbox_to_anchor=(1, 0.5))
+    models, floor = results["models"], results["floor"]
+    figure, panels = new_figure(
+        1.5 + 0.36 * len(models),
+        "From reconstructions (filled) to samples (hollow), beside recordings (dotted)",
+        1,
+        2,
+        sharey=True,
+    )
+    quantities = {
+        "density": "density: how real the sounds look",
+        "coverage": "coverage: share of recordings\nwith a sound near them",
+    }
+    for axes, (key, label) in zip(panels, quantities.items(), strict=True):
+        axes.axvline(floor[key], color=DARK_GREY, ls=":", lw=1.5)
+        for place, row in enumerate(models.values()):
+            start, end = (row["quality"][kind][key] for kind in ("reconstructions", "samples"))
+            axes.plot([start, end], [place, place], "-", color=GREY, lw=2, zorder=1)
+            axes.plot(start, place, "o", color=BLUE, ms=8)
+            axes.plot(end, place, "^", color=ORANGE, ms=8, mfc="white", mew=1.8)
+        axes.set_xlim(left=0)
+        axes.set_xlabel(label)
+    rows(panels[0], map(words, models))
+    panels[0].set_ylim(len(models) - 0.5, -0.5)
+    in_percent(panels[1].xaxis)
     return figure
 
 
@@ -170,32 +218,39 @@ def fidelity_and_coverage(results: Mapping) -> Figure:
 def modes(results: Mapping) -> Figure:
     """Which digits and speakers a set seems to hold, by a classifier: recordings and each model's samples.
 
-    A panel a set of 300 sounds, seed 0: digits down, speakers across, number of sounds in a cell, bold where
-    none is. Shades end at twice the most of the recordings; the title counts the pairs that are missing.
+    A panel a set of 300 sounds, seed 0: digits down, speakers across, number of sounds as shade, a cross
+    where none is. Shades end at twice the most of the recordings; the title counts the pairs that are missing.
 
     Reads ``recognised`` of recordings and of each model's first seed: ``cells``, (digits, speakers) counts,
     and the names of both.
     """
     shown = {"recordings": results["recognised"]["real"]}
     shown |= {words(name): row["recognised"]["samples"][0] for name, row in results["models"].items()}
+    columns = min(len(shown), 6)
     figure, panels = new_figure(
-        6.8,
-        "Digits (rows) and speakers (columns) that a recogniser hears: number of sounds\n"
-        "(dark: a digit of a speaker that is missing; bright: twice as often as in recordings, or more)",
-        -(-len(shown) // 3),
-        3,
+        0.6 + 3.1 * -(-len(shown) // columns),
+        "Digits (down) and speakers (across) that a recogniser hears; crosses, counted above: missing",
+        -(-len(shown) // columns),
+        columns,
+        squeeze=False,
+        sharey=True,
     )
     # A model that says one thing only would leave no shades for the others.
     most = 2 * np.max(shown["recordings"]["cells"])
     for axes, (name, recognised) in zip(panels.flat, shown.items(), strict=False):
-        table = pd.DataFrame(recognised["cells"], recognised["digits"], recognised["speakers"])
-        missing = (table == 0).to_numpy()
-        heat_map(axes, table, texts=table.astype(str).to_numpy(), limits=(0, most), bold=missing)
-        axes.set_yticks(axes.get_yticks(), axes.get_yticklabels(), rotation=0)
-        slanted(axes, 60)
-        axes.set_title(f"{name}: {missing.sum()} of {missing.size} missing")
+        cells = np.array(recognised["cells"])
+        image = axes.imshow(cells, cmap=SHADES, vmin=0, vmax=most, aspect="auto")
+        down, across = np.nonzero(cells == 0)
+        axes.plot(across, down, "x", color=ORANGE, ms=6, mew=1.8)
+        axes.set_xticks(range(len(recognised["speakers"])), recognised["speakers"], rotation=90)
+        axes.set_yticks(range(len(recognised["digits"])), recognised["digits"])
+        axes.tick_params(length=0)
+        axes.set_title(f"{textwrap.fill(name, 12)}\n{len(down)} of {cells.size}")
     for axes in panels.flat[len(shown) :]:  # the grid has more places than there are sets
         axes.set_axis_off()
+    panels[0, 0].set_ylabel("digit")
+    label = f"sounds (of {results['config']['generate']})"
+    figure.colorbar(image, ax=panels, shrink=0.6, pad=0.02, label=label, extend="max")
     return figure
 
 
@@ -211,42 +266,34 @@ def latent_map(results: Mapping) -> Figure:
     """
     latents = results["latents"]
     explained = [f"{100 * share:.0f} % of the variance" for share in latents["explained"]]
-    table = pd.DataFrame(latents["points"], columns=["first", "second"])
-    table = table.assign(digit=latents["labels"], speaker=latents["groups"])
-    figure, (left, right) = new_figure(
-        4.6,
-        f"Latents of {len(table)} held-out recordings ({words(latents['model'])}): by digit, and by speaker",
+    points = np.array(latents["points"])
+    figure, panels = new_figure(
+        5.2,
+        f"Latents of {len(points)} held-out recordings ({words(latents['model'])}): by digit, and by speaker",
         1,
         2,
         sharex=True,
         sharey=True,
     )
-    digits = sorted(set(table["digit"]))
-    # The brightest part of the map is hard to read as text on white.
-    shades = dict(zip(digits, colormaps["cividis"](np.linspace(0, 0.75, len(digits))), strict=True))
-    for row in table.itertuples():
-        place = {"ha": "center", "va": "center", "fontsize": NOTE}
-        left.text(row.first, row.second, row.digit, color=shades[row.digit], **place)
-    speakers = sorted(set(table["speaker"]))
-    seaborn.scatterplot(
-        table,
-        x="first",
-        y="second",
-        hue="speaker",
-        hue_order=speakers,
-        style="speaker",
-        style_order=speakers,
-        palette=list(PALETTE[: len(speakers)]),
-        markers=list(MARKERS[: len(speakers)]),
-        edgecolor="none",
-        alpha=0.8,
-        ax=right,
+    digits, speakers = sorted(set(latents["labels"])), sorted(set(latents["groups"]))
+    # Digits have an order, so have their colours; the brightest of the map cannot be read on white.
+    ordered = colormaps["viridis"](np.linspace(0, 0.85, len(digits)))
+    looks = (
+        {digit: (colour, f"${digit}$") for digit, colour in zip(digits, ordered, strict=True)},
+        dict(zip(speakers, zip(PALETTE, MARKERS, strict=True), strict=False)),
     )
-    right.margins(0.06)  # shared: texts at the left have no extent that the limits would know
-    for axes in (left, right):
+    keys = (np.array(latents["labels"]), np.array(latents["groups"]))
+    for axes, look, key, area in zip(panels, looks, keys, (70, 40), strict=True):
+        for name, (colour, marker) in look.items():
+            x, y = points[key == name].T
+            axes.scatter(x, y, area, color=colour, marker=marker, alpha=0.85, lw=0, label=name)
         axes.set_xlabel(f"first component ({explained[0]})")
-    left.set_ylabel(f"second component ({explained[1]})")
-    right.legend(loc="center left", bbox_to_anchor=(1, 0.5))
+    below = {"loc": "upper center", "bbox_to_anchor": (0.5, -0.13), "handletextpad": 0.1, "columnspacing": 1}
+    panels[0].legend(  # digits say themselves what they are
+        panels[0].collections, [""] * len(digits), ncols=len(digits), handlelength=1, title="digit", **below
+    )
+    panels[1].legend(ncols=-(-len(speakers) // 2), **below)
+    panels[0].set_ylabel(f"second component ({explained[1]})")
     return figure
 
 

@@ -9,6 +9,7 @@ import pandas as pd
 import seaborn
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
 from report.figures.style import (
     BLACK,
@@ -46,6 +47,10 @@ DIVISIONS = {  # what is held out, in words
     "digits": "digits, known speakers",
     "speakers": "digits, unknown speakers",
     "families": "instruments, unknown programs",
+}
+PROBABILITIES = {  # of the likeliest label: colour, marker, in words
+    "raw": (ORANGE, "o", "as trained"),
+    "calibrated": (BLUE, "D", "calibrated"),
 }
 CHANGED = "changed recordings"
 FOLDERS = {  # kinds of folder, in words; all others are changed recordings
@@ -140,14 +145,14 @@ def reliability(results: Mapping) -> Figure:
 
     A panel a division. Along x the mean probability of the likeliest label in a bin of a tenth, along y the
     share of its files that was right, both in %; the area of a sign grows with its files. Below the
-    line it is too sure. The legend has the expected calibration error in percentage points. Where there is
+    line it is too sure. The titles have the expected calibration error in percentage points. Where there is
     one fold nothing is held out to fit a temperature on, and only the raw probabilities are drawn.
 
     Reads ``divisions``: name -> ``raw`` and ``calibrated`` -> ``bins``, (bins, 3): mean probability, share
     right, files.
     """
     figure, panels = new_figure(
-        6.4,
+        6.8,
         "Is it right as often as it says? On the line, yes; the larger a sign, the more files",
         2,
         2,
@@ -156,10 +161,8 @@ def reliability(results: Mapping) -> Figure:
     )
     for axes, (name, division) in zip(panels.flat, results["divisions"].items(), strict=True):
         axes.plot([0, 100], [0, 100], color=BLACK, lw=0.8, ls=":")
-        for kind, colour, marker, words in (
-            ("raw", ORANGE, "o", "as trained"),
-            ("calibrated", BLUE, "D", "calibrated"),
-        ):
+        errors = []
+        for kind, (colour, marker, name_of_kind) in PROBABILITIES.items():
             if division[kind] is None:  # too few errors to fit a temperature to
                 continue
             sure, right, count = np.array(division[kind]["bins"]).T
@@ -168,14 +171,19 @@ def reliability(results: Mapping) -> Figure:
             area = np.square(3 + 9 * np.sqrt(count / count.max()))
             signs = {"color": colour, "marker": marker, "alpha": 0.8, "lw": 0, "clip_on": False}
             axes.scatter(100 * sure, 100 * right, area, **signs)
-            label = f"{words}: off by {100 * division[kind]['error']:.1f} points"
-            axes.plot([], [], marker, color=colour, label=label)  # in the legend all signs have one size
-        axes.set_title(DIVISIONS[name])
-        axes.legend(loc="upper left")
-        axes.set_xlim(0, 103)
-        axes.set_ylim(0, 119)  # room for the legend above signs at 100 %
+            errors.append(f"{100 * division[kind]['error']:.1f} {name_of_kind}")
+        axes.set_title(f"{DIVISIONS[name]}\noff by (points): {', '.join(errors)}")
+        axes.set_xlim(0, 100)
+        axes.set_ylim(0, 100)
+        axes.set_xticks(range(0, 101, 20))
         axes.set_yticks(range(0, 101, 20))
-    figure.supxlabel("chance that it gives to the likeliest label (%)")
+    signs = [  # in the legend all have one size
+        Line2D([], [], color=colour, marker=marker, lw=1, label=name)
+        for colour, marker, name in PROBABILITIES.values()
+    ]
+    figure.legend(handles=signs, loc="outside lower center", ncols=len(signs))
+    for axes in panels[1]:
+        axes.set_xlabel("chance given to the likeliest label (%)")
     figure.supylabel("share that was right (%)")
     return figure
 

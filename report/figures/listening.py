@@ -61,9 +61,12 @@ def listeners_scatter(results: Mapping) -> Figure:
     names = sorted(agreements, key=agreements.get, reverse=True)
     lines = -(-len(names) // COLUMNS)
     figure, panels = new_figure(
-        0.9 + 1.9 * lines, "Better rated systems should lie further left: rank correlations", lines, COLUMNS,
+        0.9 + 1.9 * lines,
+        "Better rated systems should lie further left (above: the rank correlation)",
+        lines,
+        COLUMNS,
         squeeze=False,
-    )  # fmt: skip
+    )
     for axes, name in zip(panels.flat, names, strict=False):
         values, rated = results["shipped"][name], results["rated"][name]
         ratings = rated["ratings"]

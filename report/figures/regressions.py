@@ -57,8 +57,11 @@ def regressions(results: Mapping) -> Figure:
         f"All metrics together call {by_all} of {len(judged)} changes worse, the distance alone {alone}",
         1,
         2,
+        width_ratios=(1, 1.2),
     )
-    training_curves(left, {words(n): ablations[n]["curves"] for n in ranked if n in CURVES})
+    # The base first: black, with the sign that it has at the right.
+    drawn = sorted((n for n in ranked if n in CURVES), key=lambda name: name != "base")
+    training_curves(left, {words(name): ablations[name]["curves"] for name in drawn})
     left.set_xscale("log", base=2)
     left.set_yscale("log")
     ticks(left.xaxis, np.array(ablations["base"]["curves"])[0, :, 0])
@@ -66,7 +69,9 @@ def regressions(results: Mapping) -> Figure:
     left.set_xlabel("step of the training")
     left.set_ylabel("distance to held-out recordings (no unit)")
     left.set_title(f"Training: mean and range of {results['seeds']} seeds")
-    left.legend(loc="upper right", bbox_to_anchor=(1, 0.88))
+    handles, labels = left.get_legend_handles_labels()
+    left.get_legend().remove()
+    figure.legend(handles, labels, loc="outside lower left", ncols=3)
 
     verdicts = {name: row["family"]["verdict"] if "family" in row else "" for name, row in ablations.items()}
     # Above the base: only what is worse needs to be tolerated.

@@ -14,6 +14,7 @@ from report.figures.style import (
     DARK_GREY,
     GREEN,
     MARKERS,
+    NOTE,
     ORANGE,
     PALETTE,
     beside,
@@ -32,6 +33,18 @@ LEARNERS = {  # in words; the first two learn nothing
     "neighbours": "nearest neighbours",
     "network": "small network",
 }
+TIMES = {  # hours, as they are written
+    0.1 / 3600: "0.1 s",
+    1 / 3600: "1 s",
+    10 / 3600: "10 s",
+    1 / 60: "1 min",
+    1 / 6: "10 min",
+    1: "1 h",
+    10: "10 h",
+    100: "100 h",
+    1000: "1000 h",
+}
+STROKES = ("-", "--", "-.", (0, (1, 1)))  # one a learner
 COLLECTIONS = {"rendered": "rendered songs: liked?", "packages": "games' music: Wesnoth's?"}
 DIVISIONS = {  # what is kept whole between learning and test, in words
     "one split of samples": "nothing: one random split",
@@ -55,7 +68,7 @@ def songs_roc(results: Mapping) -> Figure:
     """
     curves = results["roc"]["rendered"]
     figure, panels = new_figure(
-        4.8,
+        4.5,
         "Held-out answers about excerpts, and about songs; artists kept apart",
         1,
         2,
@@ -64,10 +77,12 @@ def songs_roc(results: Mapping) -> Figure:
     )
     for axes, unit in zip(panels, ("samples", "songs"), strict=True):
         axes.plot([0, 1], [0, 1], ":", color=DARK_GREY, lw=1)
-        for (learner, units), colour in zip(curves.items(), PALETTE, strict=False):
+        for (learner, units), colour, style in zip(curves.items(), PALETTE, STROKES, strict=False):
             auc = results["taste"]["rendered"]["learners"][learner][unit]["auc"]["value"]
             curve = units[unit]
-            axes.plot(curve["no"], curve["yes"], color=colour, label=f"{LEARNERS[learner]}, {auc:.2f}")
+            axes.plot(
+                curve["no"], curve["yes"], ls=style, color=colour, label=f"{LEARNERS[learner]}, {auc:.2f}"
+            )
         axes.set_aspect("equal")
         axes.set_xlabel("share of bad called good")
         axes.set_title(f"per {unit[:-1]}; AUC in the legend")
@@ -77,7 +92,7 @@ def songs_roc(results: Mapping) -> Figure:
         )
     panels[0].set_ylabel("share of good called good")
     for axes in panels:
-        axes.legend(loc="lower right", fontsize=9, handlelength=1.2)
+        axes.legend(loc="lower right", fontsize=NOTE, handlelength=1.8)
     return figure
 
 
@@ -110,12 +125,14 @@ def songs_leaks(results: Mapping) -> Figure:
             )  # fmt: skip
             axes.annotate(
                 f"{score['value']:.2f}", (score["value"], place), xytext=(0, 6), textcoords="offset points",
-                ha="center", fontsize=9,
+                ha="center", fontsize=NOTE,
             )  # fmt: skip
-        axes.set_xlim(0.3, 1.02)
+        axes.set_xlim(0.3, 1.06)
         axes.set_xlabel("AUC per sample")
         axes.set_title(COLLECTIONS[name])
-    rows(panels[0][0], [DIVISIONS.get(row, row) for row in next(iter(leaks.values()))])
+    divisions = next(iter(leaks.values()))
+    rows(panels[0][0], [DIVISIONS.get(row, row) for row in divisions])
+    panels[0][0].set_ylim(len(divisions) - 0.5, -0.8)  # room for the number above the first row
     panels[0][0].set_ylabel("kept whole")
     return figure
 
@@ -127,7 +144,7 @@ def songs_map(results: Mapping) -> Figure:
     Reads ``points``: collection -> ``label``, ``x``, ``y`` (each (songs,)), ``shares`` of the variance.
     """
     figure, panels = new_figure(
-        4.2, "Two collections as maps: a point a song, near where they sound alike", 1, 2
+        4.7, "Two collections as maps: a point a song, near where they sound alike", 1, 2
     )
     for axes, (name, points) in zip(panels, results["points"].items(), strict=True):
         labels = sorted(set(points["group"]))
@@ -147,7 +164,10 @@ def songs_map(results: Mapping) -> Figure:
         axes.set_xlabel(f"first axis, {first} of the variance (no unit)")
         axes.set_ylabel(f"second axis, {second}")
         axes.set_title({"rendered": "rendered songs, by style", "packages": "games' music, by package"}[name])
-        axes.legend(loc="best", fontsize=9, handletextpad=0.2)
+        axes.legend(
+            loc="upper left", bbox_to_anchor=(0, -0.16), ncols=2, fontsize=NOTE, handletextpad=0.1,
+            columnspacing=0.8,
+        )  # fmt: skip
     return figure
 
 
@@ -181,7 +201,8 @@ def songs_distances(results: Mapping) -> Figure:
         left.spines[["left", "bottom"]].set_visible(False)
         left.set_xticks([])
         left.set_yticks([])
-        left.set_title(f"{name}: plane of the distances' roots, {100 * sets['map']['share']:.0f} %")
+        share = f"{100 * sets['map']['share']:.0f} % of the distances"
+        left.set_title(f"{name} as a plane ({share})")
         for place, pair in enumerate(sets["pairs"]):
             seen = pair["q"] <= 0.05
             rung(
@@ -206,18 +227,25 @@ def songs_stability(results: Mapping) -> Figure:
         for pair, row in sets["stability"].items()
         if row["songs"]
     ]
-    figure, axes = new_figure(3.6, "How much a distance between sets varies with fewer songs of each")
-    for (pair, row), colour, marker in zip(pairs, PALETTE, MARKERS, strict=False):
+    figure, panels = new_figure(
+        3.4,
+        "How much a distance between sets varies with fewer songs of each (band: 95 % of draws)",
+        1,
+        len(pairs),
+        squeeze=False,
+        sharey=True,
+    )
+    for axes, (pair, row) in zip(panels.flat, pairs, strict=True):
         numbers = np.array([int(number) for number in row["songs"]])
         low, middle, high = np.array(list(row["songs"].values())).T / row["whole"]
-        axes.fill_between(numbers, low, high, color=colour, alpha=0.12, lw=0)
-        axes.plot(numbers, middle, marker=marker, color=colour, label=f"{pair} ({row['whole']:.2f})")
-    axes.axhline(1, ls=":", color=DARK_GREY, lw=1)
-    axes.set_xscale("log")
-    ticks(axes.xaxis, [3, 5, 8, 12, 20, 30, 50])
-    axes.set_xlabel("songs drawn of each set")
-    axes.set_ylabel("distance, over that of all songs")
-    axes.legend(title="pair (distance of all songs); band: 95 % of draws", fontsize=9)
+        axes.fill_between(numbers, low, high, color=BLUE, alpha=0.25, lw=0)
+        axes.plot(numbers, middle, "o-", color=BLUE)
+        axes.axhline(1, ls=":", color=DARK_GREY, lw=1)
+        axes.set_xscale("log")
+        ticks(axes.xaxis, numbers)
+        axes.set_title(f"{pair.replace(' / ', ' /' + chr(10))}\n{row['whole']:.2f}")
+    panels[0, 0].set_ylabel("distance, over that of all songs")
+    figure.supxlabel("songs drawn of each set (above: distance of all songs, no unit)")
     return figure
 
 
@@ -231,7 +259,7 @@ def songs_duplicates(results: Mapping) -> Figure:
     """
     found = results["duplicates"]
     kinds = list(next(iter(found.values()))["kinds"])
-    figure, axes = new_figure(0.4 * len(kinds) + 1.6, "Copies that were changed, and are recognised")
+    figure, axes = new_figure(0.36 * len(kinds) + 2, "Copies that were changed, and are recognised")
     signs = zip(found.items(), (BLUE, ORANGE), ("o", "^"), (-0.15, 0.15), strict=False)
     for (name, sets), colour, marker, shift in signs:
         for place, kind in enumerate(kinds):
@@ -242,10 +270,10 @@ def songs_duplicates(results: Mapping) -> Figure:
     axes.axvline(0.95, ls=":", color=DARK_GREY, lw=1)
     for place, kind in enumerate(kinds):
         beside(axes, place, " / ".join(str(sets["kinds"][kind]["false"]) for sets in found.values()))
-    beside(axes, -0.8, "wrong pairs")
+    beside(axes, -0.8, "wrong\npairs")
     axes.set_xlim(left=min(axes.get_xlim()[0], 0.9))
     axes.set_xlabel("recall and its 95 % interval (dotted: the goal)")
-    axes.legend(loc="center left")
+    figure.legend(loc="outside lower center", ncols=2, title="collection (songs); wrong pairs in this order")
     return figure
 
 
@@ -274,8 +302,13 @@ def songs_scaling(results: Mapping) -> Figure:
     right.set_xscale("log")
     right.set_yscale("log")
     ticks(right.xaxis, numbers)
-    right.xaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
+    right.xaxis.set_major_formatter(
+        lambda value, _: f"{value / 1e6:g} M" if value >= 1e6 else f"{value:,.0f}"
+    )
+    low, high = right.get_ylim()
+    ticks(right.yaxis, [hours for hours in TIMES if low <= hours <= high])
+    right.yaxis.set_major_formatter(lambda value, _: TIMES[value])
     right.set_xlabel("songs of four minutes (from measured rates)")
-    right.set_ylabel("hours on two cores")
-    right.legend(fontsize=9)
+    right.set_ylabel("time on two cores")
+    right.legend(fontsize=NOTE)
     return figure

@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
-import seaborn
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from scipy.stats import binom
@@ -74,7 +73,10 @@ KINDS = {  # that are not called as they are in code
     "weights": "labels weighted otherwise",
     "shuffled": "pieces shuffled",
 }
-SIDES = {"energy": "energy (left)", "gaussian_mmd": "Gaussian MMD (right)"}
+SIDES = {  # of a unit: in words, colour, marker, how far from the middle
+    "energy": ("energy", BLUE, "o", -0.2),
+    "gaussian_mmd": ("Gaussian MMD", ORANGE, "^", 0.2),
+}
 
 
 @styled
@@ -128,10 +130,7 @@ def effects_map(results: Mapping) -> Figure:
     shares = found / draws
     by_chance = draws.map(lambda count: binom.isf(trials.ALPHA, count, trials.ALPHA))
     best = shares.eq(shares.max(axis=1), axis=0) & (found > by_chance)
-    panels = {
-        title: [kind for kind in shares.index if sort(kind)]
-        for title, sort in SORTS.items()
-    }
+    panels = {title: [kind for kind in shares.index if sort(kind)] for title, sort in SORTS.items()}
     figure, axes = new_figure(
         1.9 + 0.27 * len(shares),
         f"Which small damage is found by whom (share found, N = {results['settings']['size']}; bold: best)",
@@ -291,36 +290,21 @@ def units_bars(results: Mapping) -> Figure:
     )
     error = 1.96 * np.sqrt(trials.ALPHA * (1 - trials.ALPHA) / deals)
     axes.axhspan(trials.ALPHA - error, trials.ALPHA + error, color=GREY, alpha=0.5, lw=0)
-    seaborn.stripplot(
-        _dealt(results),
-        x="unit",
-        y="share",
-        hue="distance",
-        palette=[BLUE, ORANGE],
-        dodge=True,
-        jitter=False,  # which would be random
-        size=7,
-        alpha=0.7,
-        ax=axes,
-    )
+    for distance, (side, colour, marker, shift) in SIDES.items():
+        for place, unit in enumerate(UNITS):
+            counts = [distances[distance][unit] for distances in results["units"].values()]
+            shares = [small / dealt for small, dealt in counts]
+            axes.plot(
+                [place + shift] * len(shares), shares, marker, color=colour, ms=7, alpha=0.7,
+                label=side if place == 0 else None,
+            )  # fmt: skip
+    axes.set_xticks(range(len(UNITS)), UNITS.values())
     axes.legend()
     axes.set_ylim(0, 1.05)
     in_percent(axes.yaxis)
     axes.set_xlabel("what is dealt to the two sets")
     axes.set_ylabel("share of p ≤ 5 % where nothing differs")
     return figure
-
-
-def _dealt(results: Mapping) -> pd.DataFrame:
-    """A row an embedding, distance and unit: ``unit`` and ``distance`` in words, ``share`` of p <= 5 %."""
-    return pd.DataFrame(
-        [
-            {"unit": UNITS[unit], "share": row[unit][0] / row[unit][1], "distance": SIDES[distance]}
-            for distances in results["units"].values()
-            for distance, row in distances.items()
-            for unit in UNITS
-        ]
-    )
 
 
 @styled

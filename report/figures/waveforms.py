@@ -13,6 +13,7 @@ import pandas as pd
 import seaborn
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.image import AxesImage
 
 import gen_audio
 import metrics
@@ -264,15 +265,14 @@ def waveforms(pictures: Mapping[str, Mapping]) -> Figure:
 
 
 @styled
-def spectrograms(pictures: Mapping[str, Mapping], title: str) -> Figure:
-    """Log-mel spectrograms, two in a row, an even number of ``pictures``.
+def spectrograms(pictures: Mapping[str, Mapping], title: str, **options) -> Figure:
+    """Log-mel spectrograms, two in a row, an even number of ``pictures``; options are ``spectrogram``'s.
 
-    Seconds along x, 32 mel bands from 30 Hz to 11 kHz along y, dB below the loudest point of each as shade,
-    to 80.
+    Seconds along x, 32 mel bands from 30 Hz to 11 kHz along y, dB below the loudest point of each as shade.
     """
     figure, panels = new_figure(1.7 * len(pictures) / 2 + 0.7, title, len(pictures) // 2, 2, sharey=True)
     for axes, (name, picture) in zip(panels.flat, pictures.items(), strict=True):
-        image = _spectrogram(axes, picture)
+        image = spectrogram(axes, picture, **options)
         axes.set_title(name)
     for axes in panels[-1]:
         axes.set_xlabel("time (s)")
@@ -282,19 +282,31 @@ def spectrograms(pictures: Mapping[str, Mapping], title: str) -> Figure:
     return figure
 
 
-def _spectrogram(axes: Axes, picture: Mapping):
+def spectrogram(
+    axes: Axes, picture: Mapping, *, highest: float | None = None, decibels: float = SHOWN_DB
+) -> AxesImage:
+    """One of them on ``axes``: up to ``highest`` Hz, by default all, and ``decibels`` below the loudest point.
+
+    Returns the image.
+    """
     image = axes.imshow(
         -np.array([_numbers(band) for band in picture["db_below"]]),
         origin="lower",
         aspect="auto",
-        vmin=-SHOWN_DB,  # of its own loudest point, as the picture is kept
+        vmin=-decibels,  # of its own loudest point, as the picture is kept
         vmax=0,
         extent=(0, picture["seconds"], 0, ROWS),
     )
-    lowest, highest = transforms.hz_to_mel(metrics.LOWEST_HZ), transforms.hz_to_mel(metrics.RATE / 2)
-    places = [ROWS * (transforms.hz_to_mel(f) - lowest) / (highest - lowest) for f in HERTZ]
-    axes.set_yticks(places, [f"{f / 1e3:g}" for f in HERTZ])
+    shown = [f for f in HERTZ if highest is None or f <= highest]
+    axes.set_yticks([_row(f) for f in shown], [f"{f / 1e3:g}" for f in shown])
+    axes.set_ylim(0, ROWS if highest is None else _row(highest))
     return image
+
+
+def _row(hertz: float) -> float:
+    """Where a frequency lies among the mel bands, 0 to ``ROWS``."""
+    lowest, top = transforms.hz_to_mel(metrics.LOWEST_HZ), transforms.hz_to_mel(metrics.RATE / 2)
+    return ROWS * (transforms.hz_to_mel(hertz) - lowest) / (top - lowest)
 
 
 @styled

@@ -8,6 +8,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from report.figures import waveforms
+from report.figures.autoencoders import SEEN_DB
 from report.figures.style import (
     BLACK,
     BLUE,
@@ -153,4 +154,7 @@ def _with_ends(rows, key: str) -> tuple[np.ndarray, np.ndarray]:
 
 def wavenet_words(results: Mapping) -> Figure:
     """One recording, the same through 256 codes, and what the two networks make, as spectrograms."""
-    return waveforms.spectrograms(results["pictures"], "One word, recorded and made")
+    highest = results["config"]["rate"] / 2  # above it there is nothing
+    return waveforms.spectrograms(
+        results["pictures"], "One word, recorded and made", highest=highest, decibels=SEEN_DB
+    )

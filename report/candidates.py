@@ -17,7 +17,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from experiments.scenes import SCENES, clusters
-from report.figures.style import BLACK, BLUE, GREY, NOTE, ORANGE, new_figure, styled, words
+from report.figures.style import BLACK, BLUE, GREY, NOTE, ORANGE, new_figure, rows, styled, words
 from study import distances
 from study.distances import DISTANCES
 from study.sources import seeded
@@ -276,20 +276,23 @@ def scenes_picture() -> Figure:
 
 @styled
 def picture(name: str, values: Mapping[str, float]) -> Figure:
-    """What a candidate sees of the scenes, a bar each.
+    """What a candidate sees of the scenes, a row each.
 
-    ``values``: scene -> number, as in results/scenes.json. Along y standard deviations of samples without a
-    change: blue from 2, grey below, where one cannot tell. Bars end at -10 and 30; the number above says
+    ``values``: scene -> number, as in results/scenes.json. Along x standard deviations of samples without a
+    change: blue from 2, grey below, where one cannot tell. Bars end at -10 and 30; the number beside says
     what they would be.
     """
-    figure, axes = new_figure(2.7, f"{words(name)}: what it sees (blue) and what it cannot tell (grey)")
+    figure, axes = new_figure(3, f"{words(name)}: what it sees (blue) and what it cannot tell (grey)")
     shown = np.clip(list(values.values()), -10, 30)  # the number says what a bar that is cut would be
-    bars = axes.bar(range(len(values)), shown, color=[BLUE if v >= SEEN else GREY for v in values.values()])
-    for bar, value in zip(bars, values.values(), strict=True):
-        top = (bar.get_x() + bar.get_width() / 2, max(bar.get_height(), 0))
-        axes.annotate(f"{value:.1f}", top, ha="center", va="bottom", fontsize=NOTE)
-    axes.axhline(0, color=BLACK, lw=0.8)
-    axes.set_ylim(-11, 35)
-    axes.set_xticks(range(len(values)), ["\n".join(scene.rsplit(" ", 1)) for scene in values])
-    axes.set_ylabel("value (null sd)")
+    colours = [BLUE if value >= SEEN else GREY for value in values.values()]
+    axes.barh(range(len(values)), shown, 0.7, color=colours)
+    for place, (end, value) in enumerate(zip(shown, values.values(), strict=True)):
+        axes.annotate(
+            f"{value:.1f}", (max(end, 0), place), (4, 0), textcoords="offset points", va="center",
+            fontsize=NOTE,
+        )  # fmt: skip
+    axes.axvline(0, color=BLACK, lw=0.8)
+    axes.set_xlim(-10.5, 35)
+    rows(axes, values)
+    axes.set_xlabel("value (standard deviations of samples without a change)")
     return figure

@@ -81,8 +81,8 @@ def stages(results: Mapping) -> Figure:
     """One recording at every stage, as spectrograms: its round trip, then each model's reconstruction.
 
     A stage a row; left what becomes of the recording, right a sample that is meant to be of the same digit.
-    Seconds along x, one scale a column; kHz along y, on a mel scale, up to half of the recordings' rate, above
-    which there is nothing; dB below the loudest point of each as shade.
+    Seconds along x, one scale a column; kHz along y, on a mel scale, up to half of the recordings' rate,
+    above which there is nothing; dB below the loudest point of each as shade.
 
     Reads ``pictures``: "MODEL, reconstructed" and "MODEL, sampled" of each model, before them what is no
     model's; and ``config``: ``rate``.
@@ -219,7 +219,8 @@ def modes(results: Mapping) -> Figure:
     """Which digits and speakers a set seems to hold, by a classifier: recordings and each model's samples.
 
     A panel a set of 300 sounds, seed 0: digits down, speakers across, number of sounds as shade, a cross
-    where none is. Shades end at twice the most of the recordings; the title counts the pairs that are missing.
+    where none is. Shades end at twice the most of the recordings; the title counts the pairs that are
+    missing.
 
     Reads ``recognised`` of recordings and of each model's first seed: ``cells``, (digits, speakers) counts,
     and the names of both.

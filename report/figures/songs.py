@@ -192,9 +192,9 @@ def songs_distances(results: Mapping) -> Figure:
             left.annotate(
                 f"{label} ({sets['songs'][label]})",
                 (x, y),
-                xytext=(0, 7),
+                xytext=(7, 0),
                 textcoords="offset points",
-                ha="center",
+                va="center",
             )
         left.set_aspect("equal", adjustable="datalim")
         left.margins(0.35)

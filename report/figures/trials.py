@@ -299,7 +299,7 @@ def units_bars(results: Mapping) -> Figure:
                 label=side if place == 0 else None,
             )  # fmt: skip
     axes.set_xticks(range(len(UNITS)), UNITS.values())
-    axes.legend()
+    figure.legend(loc="outside lower center", ncols=2)
     axes.set_ylim(0, 1.05)
     in_percent(axes.yaxis)
     axes.set_xlabel("what is dealt to the two sets")

@@ -110,7 +110,7 @@ def spectra(historic: Mapping, clean: Mapping, file: str = "sin_550.wav") -> Fig
     for axes, test in zip(panels, signals.TESTS, strict=True):
         for label, samples, colour, style in (
             (f"{test}, historic", historic[test][file], ORANGE, "-"),
-            (f"{test}, clean", clean[test][file], BLUE, "-"),
+            (f"{test}, clean", clean[test][file], BLUE, "--"),
             ("without noise", silent, BLACK, ":"),
         ):
             frequencies, level = signals.power_spectrum(samples * signals.STEP, gen_audio.RATE)
@@ -124,36 +124,40 @@ def spectra(historic: Mapping, clean: Mapping, file: str = "sin_550.wav") -> Fig
 
 @styled
 def where_wrapped(historic: Mapping, clean: Mapping) -> Figure:
-    """Phase of the wrapped samples around the top and the bottom of the wave, with what is expected.
+    """Phase of the wrapped samples around the peaks of the wave, with what is expected.
 
-    Rows are tests, columns the upper and the lower peak; along x degrees of a period from the peak, along y
-    samples a bin, all files together. Dashed: ``signals.wrap_probability`` for as many samples.
+    A panel a test; along x degrees of a period from the peak, along y samples a bin, all files together:
+    upwards those at the upper peak, downwards those at the lower one. Dashed: ``signals.wrap_probability``
+    for as many samples.
     """
     figure, panels = new_figure(
-        5.2,
-        "Wrapped samples sit on the peaks, test2's only on the upper one (dashed: expected)",
-        2,
-        2,
-        sharex="col",
-        sharey="row",
+        4.2, "Wrapped samples sit on the peaks, test2's only on the upper one (dashed: expected)", 1, 2
     )
     # 32 bins of 0.15 degrees.
     edges = np.linspace(-WRAPPED_WITHIN, WRAPPED_WITHIN, 33)
     centres = (edges[1:] + edges[:-1]) / 2
-    for row, (test, colour) in zip(panels, TEST_COLOURS.items(), strict=True):
+    for axes, (test, colour) in zip(panels, TEST_COLOURS.items(), strict=True):
         phases = signals.wrapped_phases(historic[test], clean[test])
         count = sum(len(samples) for samples in historic[test].values())
-        for axes, peak, which in zip(row, (90, 270), ("upper", "lower"), strict=True):
+        for peak, which, sign, hatch in ((90, "upper", 1, None), (270, "lower", -1, "////")):
             inside = phases[np.abs(phases - peak) < WRAPPED_WITHIN] - peak
-            seaborn.histplot(inside, bins=list(edges), color=colour, alpha=1, lw=0, ax=axes)
+            heights, _ = np.histogram(inside, edges)
+            axes.bar(
+                centres, sign * heights, edges[1] - edges[0], color=colour if sign > 0 else "white",
+                ec=colour, lw=0.5, hatch=hatch, label=f"{which} peak: {len(inside)} samples",
+            )  # fmt: skip
             probability = signals.wrap_probability(np.radians(centres + peak), gen_audio.SETS[test][1])
-            axes.plot(
-                centres, probability * count * (edges[1] - edges[0]) / 360, color=BLACK, lw=1.5, ls="--"
-            )
-            axes.set_title(f"{test}, {which} peak: {len(inside)} samples")
-            axes.set_ylabel("samples a bin")
-    for axes in panels[1]:
+            expected = sign * probability * count * (edges[1] - edges[0]) / 360
+            axes.plot(centres, expected, color=BLACK, lw=1.5, ls="--")
+        axes.axhline(0, color=BLACK, lw=0.8)
+        axes.yaxis.set_major_formatter(lambda value, _: f"{abs(value):.0f}")
+        axes.set_title(test)
+        axes.legend(loc="upper left", bbox_to_anchor=(0, -0.17))
         axes.set_xlabel("distance from the peak (degrees of a period)")
+    highest = max(np.abs(axes.dataLim.intervaly).max() for axes in panels)
+    for axes in panels:
+        axes.set_ylim(-1.05 * highest, 1.05 * highest)
+    panels[0].set_ylabel("samples a bin\n(down: at the lower peak)")
     return figure
 
 
@@ -285,9 +289,9 @@ def spectrograms(pictures: Mapping[str, Mapping], title: str, **options) -> Figu
 def spectrogram(
     axes: Axes, picture: Mapping, *, highest: float | None = None, decibels: float = SHOWN_DB
 ) -> AxesImage:
-    """One of them on ``axes``: up to ``highest`` Hz, by default all, and ``decibels`` below the loudest point.
+    """One of them on ``axes``, and returned as image.
 
-    Returns the image.
+    Up to ``highest`` Hz, by default all; shaded down to ``decibels`` below the loudest point.
     """
     image = axes.imshow(
         -np.array([_numbers(band) for band in picture["db_below"]]),
@@ -346,7 +350,7 @@ def delay(curves: Mapping[str, Mapping]) -> Figure:
     axes.set_xlim(0, signals.DELAYS[-1])
     axes.set_xlabel("delay (ms)")
     axes.set_ylabel("distance to the delayed copy\n(1 = distance to other sounds)")
-    axes.legend(loc="lower right", title="median, and half of the sounds")
+    figure.legend(loc="outside lower center", ncols=2, title="median, and half of the sounds")
     return figure
 
 

@@ -8,14 +8,11 @@ from pathlib import Path
 import jinja2
 import numpy as np
 import pytest
-from matplotlib import rc_context, rcParams
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 
 import gen_audio
 import metrics
 from report import __main__ as command
 from report import rendering, tables
-from report.figures import style
 from report.figures.index import FIGURES
 from report.tables.table import table_of
 from study import results
@@ -261,29 +258,7 @@ def test_a_result_made_again_is_written_only_if_it_says_something_else(tmp_path,
     assert path.read_bytes() == before
 
 
-# Figures and links
-
-
-@pytest.mark.parametrize("name", FIGURES)
-def test_figures_draw_from_results_alone(committed, name):
-    draw, *sources = FIGURES[name]
-    figure = draw(*(committed[source] for source in sources))
-    width, _ = figure.get_size_inches()
-    assert width == style.WIDTH
-    assert figure.get_suptitle()
-    for axes in figure.axes:
-        assert all(t.get_fontsize() >= 10 for t in axes.get_xticklabels() if t.get_text())
-
-
-@pytest.mark.parametrize("name", FIGURES)
-def test_nothing_of_a_figure_is_cut_off(committed, name):
-    """All that is drawn lies within the page: the layout makes room for labels, not for titles and notes."""
-    draw, *sources = FIGURES[name]
-    figure = draw(*(committed[source] for source in sources))
-    renderer = FigureCanvasAgg(figure).get_renderer()
-    figure.draw(renderer)  # which lays it out
-    drawn, (width, height) = figure.get_tightbbox(renderer), figure.get_size_inches()
-    assert min(drawn.x0, drawn.y0, width - drawn.x1, height - drawn.y1) >= -0.01  # inches: a pixel
+# Words beside figures, and links
 
 
 def test_what_the_gates_chapter_says_it_does_not_see(committed):
@@ -297,17 +272,6 @@ def test_the_two_ladders_stand_on_one_floor(committed):
     wavenet, autoencoders = committed["wavenet"], committed["autoencoders"]
     assert wavenet["floor"]["value"] == pytest.approx(autoencoders["floor"]["value"], rel=1e-3)
     assert wavenet["header"]["recipe"] == autoencoders["header"]["recipe"]
-
-
-def test_style_is_local_and_a_figure_made_twice_is_the_same_file(committed):
-    draw, result = FIGURES["challenge"]
-    with rc_context({"font.size": 23, "axes.spines.top": True, "font.family": "monospace"}):
-        before = dict(rcParams)
-        first = style.png(draw(committed[result]))
-        assert dict(rcParams) == before
-    second = style.png(draw(committed[result]))
-    assert first == second
-    assert b"Software" not in first and b"Matplotlib" not in first
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda p: p.name)

@@ -13,6 +13,7 @@ from report.figures.style import (
     BLUE,
     DARK_GREY,
     GREEN,
+    GREY,
     MARKERS,
     NOTE,
     ORANGE,
@@ -44,7 +45,7 @@ TIMES = {  # hours, as they are written
     100: "100 h",
     1000: "1000 h",
 }
-STROKES = ("-", "--", "-.", (0, (1, 1)))  # one a learner
+STROKES = ("-", "--", "-.", ":")  # one a learner
 COLLECTIONS = {"rendered": "rendered songs: liked?", "packages": "games' music: Wesnoth's?"}
 DIVISIONS = {  # what is kept whole between learning and test, in words
     "one split of samples": "nothing: one random split",
@@ -62,13 +63,13 @@ def songs_roc(results: Mapping) -> Figure:
 
     Left samples, right songs; along x the share of bad songs called good, along y of good ones. A line a
     learner, held out by artist; the crosses are where the published precision and recall lie if the test set
-    had the collection's share of good songs. Dotted: chance.
+    had the collection's share of good songs. Grey: chance.
 
     Reads ``roc``, ``taste``, ``history`` (``points``).
     """
     curves = results["roc"]["rendered"]
     figure, panels = new_figure(
-        4.5,
+        4.6,
         "Held-out answers about excerpts, and about songs; artists kept apart",
         1,
         2,
@@ -76,7 +77,7 @@ def songs_roc(results: Mapping) -> Figure:
         sharey=True,
     )
     for axes, unit in zip(panels, ("samples", "songs"), strict=True):
-        axes.plot([0, 1], [0, 1], ":", color=DARK_GREY, lw=1)
+        axes.plot([0, 1], [0, 1], color=GREY, lw=1)
         for (learner, units), colour, style in zip(curves.items(), PALETTE, STROKES, strict=False):
             auc = results["taste"]["rendered"]["learners"][learner][unit]["auc"]["value"]
             curve = units[unit]

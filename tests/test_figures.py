@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.text import Text
 
-from report.figures import listening, style, trials
+from report.figures import classifier, listening, style, trials
 from report.figures.index import FIGURES
 from study import results
 
@@ -183,6 +183,23 @@ def test_any_number_of_rated_sets_can_be_read(committed):
         assert axes.lines[0].get_marker() == ("o" if value >= 0 else "^")
 
 
+def test_titles_say_what_the_results_say(committed):
+    """Of results that are measured again: a title that no longer holds is another title."""
+    classified = copy.deepcopy(committed["classifier"])
+    for low, words in ((0.1, "The farther a new folder, the more"), (-0.1, "does not show how much")):
+        classified["prediction"]["all"]["distance"]["interval"] = [low, 0.9]
+        assert words in classifier.new_folders(classified).get_suptitle()
+    tried = {key: committed["trials"][key] for key in ("settings", "power", "effects")}
+    tried["power"] = copy.deepcopy(tried["power"])
+    embedding, distance = trials.trials.THIS
+    for source, tables in tried["power"].items():
+        row = tables[embedding][distance]
+        named = zip(tried["effects"][source], row["curve"], strict=True)
+        row["curve"] = [0.0 if name in ("noise 5", "codec_mp3 5") else 1.0 for name, _ in named]
+    title = trials.severity_curves(tried).get_suptitle()
+    assert title.endswith("noise and codec mp3 move this distance least")
+
+
 def test_the_title_of_the_listening_trial_names_who_is_ahead(committed):
     changed = copy.deepcopy(committed["listening"])
     for row in changed["families"].values():
@@ -190,6 +207,9 @@ def test_the_title_of_the_listening_trial_names_who_is_ahead(committed):
     assert listening.listening(changed).get_suptitle().endswith(": nothing")
     changed["families"]["a"]["lead_spearman"]["corrected"] = [0.1, 0.2]
     assert listening.listening(changed).get_suptitle().endswith(": (a) other windows")
+    for row in changed["families"].values():
+        row["lead_spearman"]["corrected"] = [0.1, 0.2]
+    assert_readable(laid_out(listening.listening(changed)))
 
 
 @pytest.mark.parametrize("scale", [-1.0, 0.0, 20.0])

@@ -200,9 +200,12 @@ def new_folders(results: Mapping) -> Figure:
     Reads ``folders``, a row a folder of a fold (``experiments.classifier``), and ``prediction``.
     """
     folders = _folders(results)
+    shown = results["prediction"]["all"]["distance"]["interval"][0] > 0
     figure, panels = new_figure(
         7.4,
-        "The farther a new folder, the more accuracy is lost, by and large",
+        "The farther a new folder, the more accuracy is lost, by and large"
+        if shown
+        else "How far a new folder is does not show how much accuracy is lost",
         2,
         2,
         sharex=True,

@@ -99,9 +99,10 @@ def listening(results: Mapping) -> Figure:
     """
     shipped, families = results["shipped"]["spearman"], results["families"]
     ahead = [IDEAS[n] for n, row in families.items() if row["lead_spearman"]["corrected"][0] > 0]
+    names_ahead = ", ".join(ahead) or "nothing"
     figure, axes = new_figure(
         2.2 + 0.4 * len(families),
-        f"Surely ahead of the distance, if chosen on other laboratories: {', '.join(ahead) or 'nothing'}",
+        textwrap.fill(f"Surely ahead of the distance, if chosen on other laboratories: {names_ahead}", 90),
     )
     axes.axvline(shipped["mean"], color=GREY, lw=1, zorder=0)
     rung(axes, 0, shipped["mean"], shipped["interval"], colour=BLUE, marker="o")

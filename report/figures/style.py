@@ -8,8 +8,8 @@ Conventions
               must not restyle the plots of who imports it.
     size      8 inches wide; titles of 12 points, all other text of 10, numbers in the cells of maps and
               notes beside points of 9.
-    colour    the Okabe-Ito palette and the map cividis, which do not depend on telling red from green;
-              every colour is doubled by a shape, a place or a word.
+    colour    the Okabe-Ito palette and maps from dark to bright (cividis where nothing else is said), which
+              do not depend on telling red from green; every colour is doubled by a shape, a place or a word.
 """
 
 from __future__ import annotations

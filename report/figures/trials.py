@@ -190,8 +190,9 @@ def severity_curves(results: Mapping) -> Figure:
     hardest = sorted(kinds, key=lambda kind: own[kind][-1])[:2]
     figure, panels = new_figure(
         8.6,
-        f"How far values rise with severity: {' and '.join(map(words, hardest))} move this distance least\n"
-        f"(N = {results['settings']['size']}, mean of {len(results['power'])} sources)",
+        "How far values rise with severity "
+        f"(N = {results['settings']['size']}, mean of {len(results['power'])} sources):\n"
+        f"{' and '.join(map(words, hardest))} move this distance least",
         -(-len(kinds) // 4),
         4,
         sharex=True,

@@ -206,7 +206,7 @@ def fidelity_and_coverage(results: Mapping) -> Figure:
             axes.plot([start, end], [place, place], "-", color=GREY, lw=2, zorder=1)
             axes.plot(start, place, "o", color=BLUE, ms=8)
             axes.plot(end, place, "^", color=ORANGE, ms=8, mfc="white", mew=1.8)
-        axes.set_xlim(left=0)
+        axes.set_xlim(0, 1.12 * axes.dataLim.x1)
         axes.set_xlabel(label)
     rows(panels[0], map(words, models))
     panels[0].set_ylim(len(models) - 0.5, -0.5)

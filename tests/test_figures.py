@@ -200,6 +200,15 @@ def test_titles_say_what_the_results_say(committed):
     assert title.endswith("noise and codec mp3 move this distance least")
 
 
+def test_laboratories_count_alike_in_the_map_of_agreement(committed):
+    """As in the table beside it: of this distance, the number in the frame."""
+    kept = committed["trials"]
+    each = trials.contrast.listeners(kept, trials.trials.THIS)
+    figure = listening.listeners_map(kept)
+    framed = next(text.get_text() for text in figure.axes[0].texts if text.get_fontweight() == "bold")
+    assert float(framed) == pytest.approx(trials.contrast.listeners_mean(kept, each)["mean"], abs=0.0051)
+
+
 def test_the_title_of_the_listening_trial_names_who_is_ahead(committed):
     changed = copy.deepcopy(committed["listening"])
     for row in changed["families"].values():

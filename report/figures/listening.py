@@ -12,7 +12,7 @@ from matplotlib.ticker import MaxNLocator
 from report import contrast
 from report.figures.style import BLUE, GREY, ORANGE, new_figure, rows, rung, styled, words
 from report.figures.trials import candidate_map
-from study.agreement import agreement
+from study.agreement import agreement, by_laboratory
 
 COLUMNS, CHARACTERS = 4, 22  # panels side by side, and of their titles' names what fits
 IDEAS = {  # families of measures, in few words
@@ -31,16 +31,19 @@ IDEAS = {  # families of measures, in few words
 def listeners_map(results: Mapping) -> Figure:
     """Mean Spearman correlation with listeners, embeddings down, distances across.
 
-    1 is their order of systems, 0 chance, mean over the rated sets; this distance is framed.
+    1 is their order of systems, 0 chance; mean over laboratories, each the mean of its rated sets. This
+    distance is framed.
     """
+    laboratories = {name: row["laboratory"] for name, row in results["rated"].items()}
     values = {}
     for candidate in contrast.candidates(results):
-        agreement = contrast.listeners(results, candidate)
-        values[candidate] = float(np.mean([row["spearman"] for row in agreement.values()]))
+        each = {name: row["spearman"] for name, row in contrast.listeners(results, candidate).items()}
+        values[candidate] = float(np.mean(list(by_laboratory(each, laboratories).values())))
     return candidate_map(
         values,
-        f"Agreement with listeners (mean Spearman correlation over {len(results['rated'])} rated sets)\n"
-        "(most sets had served to choose the recipe, and they are small; framed: this distance)",
+        f"Agreement with listeners in {len(laboratories)} rated sets\n"
+        f"(mean Spearman correlation over {len(set(laboratories.values()))} laboratories; "
+        "framed: this distance)",
         "rank correlation",
     )
 

@@ -177,10 +177,12 @@ def test_any_number_of_rated_sets_can_be_read(committed):
     assert_readable(figure)
     titles = [axes.get_title("left") for axes in figure.axes if axes.axison]
     assert len(titles) == len(committed["trials"]["rated"]) + 8
-    agreements = [float(title.split("\n")[1].split(",")[0]) for title in titles]
+    agreements = [float(title.split("\n")[1]) for title in titles]
     assert agreements == sorted(agreements, reverse=True)
-    for axes, value in zip(figure.axes, agreements, strict=False):
-        assert axes.lines[0].get_marker() == ("o" if value >= 0 else "^")
+    lines = [axes.lines[0] for axes in figure.axes if axes.axison]
+    assert [line.get_color() == style.BLUE for line in lines] == [value >= 0 for value in agreements]
+    second_hand = sum(line.get_marker() == "s" for line in lines)
+    assert second_hand == sum(row["figures"] != "read" for row in changed["rated"].values()) >= 8
 
 
 def test_titles_say_what_the_results_say(committed):
@@ -200,6 +202,15 @@ def test_titles_say_what_the_results_say(committed):
     assert title.endswith("noise and codec mp3 move this distance least")
 
 
+def test_laboratories_count_alike_in_the_map_of_agreement(committed):
+    """As in the table beside it: of this distance, the number in the frame."""
+    kept = committed["trials"]
+    each = trials.contrast.listeners(kept, trials.trials.THIS)
+    figure = listening.listeners_map(kept)
+    framed = next(text.get_text() for text in figure.axes[0].texts if text.get_fontweight() == "bold")
+    assert float(framed) == pytest.approx(trials.contrast.listeners_mean(kept, each)["mean"], abs=0.0051)
+
+
 def test_the_title_of_the_listening_trial_names_who_is_ahead(committed):
     changed = copy.deepcopy(committed["listening"])
     for row in changed["families"].values():
@@ -209,7 +220,10 @@ def test_the_title_of_the_listening_trial_names_who_is_ahead(committed):
     assert listening.listening(changed).get_suptitle().endswith(": (a) other windows")
     for row in changed["families"].values():
         row["lead_spearman"]["corrected"] = [0.1, 0.2]
-    assert_readable(laid_out(listening.listening(changed)))
+    changed["rival"] = {"name": "a_network / gaussian_mmd", "spearman": changed["shipped"]["spearman"]}
+    figure = laid_out(listening.listening(changed))
+    assert_readable(figure)
+    assert figure.axes[0].get_yticklabels()[1].get_text() == "a network / gaussian mmd"
 
 
 @pytest.mark.parametrize("scale", [-1.0, 0.0, 20.0])

@@ -255,9 +255,13 @@ def beside_ends(axes: Axes, ends: Mapping[str, tuple[float, str]], *, apart: flo
     steps = apart * np.arange(len(order))
     places = isotonic_regression(levels - steps) + steps
     for name, level, place in zip(order, levels, places, strict=True):
+        colour = ends[name][1]
         axes.annotate(
-            name, (1, level), (1.05, place), "axes fraction", va="center", color=ends[name][1],
-            arrowprops={"arrowstyle": "-", "color": ends[name][1], "lw": 0.8, "shrinkA": 0, "shrinkB": 0},
+            name, (1, level), (1.06, place), "axes fraction", va="center", color=colour,
+            # From the edge, and a sign that lies on it, to the left of the name.
+            arrowprops={
+                "arrowstyle": "-", "color": colour, "lw": 0.8, "relpos": (0, 0.5), "shrinkA": 2, "shrinkB": 4
+            },
         )  # fmt: skip
 
 

@@ -261,7 +261,16 @@ def bias_curves(results: Mapping) -> Figure:
             continue
         colour, marker, style = ZEROS[name]
         this = name == trials.THIS[1]
-        axes.plot(sizes, means, style, color=colour, marker=marker, lw=2.5 if this else 1.5, zorder=3)
+        axes.plot(
+            sizes,
+            means,
+            style,
+            color=colour,
+            marker=marker,
+            lw=2.5 if this else 1.5,
+            zorder=4 if this else 3,
+            clip_on=False,
+        )
         ends["this distance" if this else DISTANCES[name]] = (means[-1], colour)
     beside_ends(axes, ends, apart=0.06)
     axes.set_xscale("log")

@@ -43,14 +43,25 @@ def cache_or_none(cache: bool | str | os.PathLike[str]) -> Path | None:
 
 
 def entry_of(
-    folder: Path, data: bytes | mmap.mmap, *, bandwidth_rate: int, minimum_bits: int, peak_limit: float
+    folder: Path,
+    data: bytes | mmap.mmap,
+    *,
+    bandwidth_rate: int,
+    minimum_bits: int,
+    peak_limit: float,
+    quality: str = "",
 ) -> Path:
-    """Where a file of this content is kept: by content, recipe, and what the reading would refuse."""
+    """Where a file of this content is kept: by content, recipe, and what the reading would refuse.
+
+    ``quality``: who predicts it, with a version; "" if nobody does.
+    """
     key = hashlib.sha256()
     for first in range(0, len(data), MAPPED_BYTES):
         key.update(data[first : first + MAPPED_BYTES])
         give_back(data)
     key.update(f"{constants()[1]} {bandwidth_rate} {minimum_bits} {peak_limit} {CHECKS} {FORMAT}".encode())
+    if quality:
+        key.update(f" {quality}".encode())
     return folder / f"{key.hexdigest()}.npz"
 
 
@@ -69,6 +80,8 @@ def load_entry(entry: Path, name: str) -> Sound | None:
 def save_entry(entry: Path, sound: Sound) -> str:
     """Keep a sound; "" or why that failed."""
     facts = {key: getattr(sound, key) for key in _FACTS}
+    if sound.quality is not None:
+        facts["quality"] = sound.quality
     try:
         write_npz(entry, vectors=sound.vectors, facts=json.dumps(facts))
     except OSError as error:

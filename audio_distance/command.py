@@ -23,6 +23,7 @@ from audio_distance.distance import compare_described, described_each, differenc
 from audio_distance.errors import AudioError
 from audio_distance.features import RECIPE_VERSION
 from audio_distance.output import complain, printable, say
+from audio_distance.quality import NAMES
 from audio_distance.reading import Reading
 from audio_distance.views import keep_freed_memory
 
@@ -75,6 +76,12 @@ def _parser(prog: str) -> argparse.ArgumentParser:
         default="auto",
         help="files of the same name are two versions of one thing (default: if all match; yes: all must, "
         "but for those whose partner --skip leaves out)",
+    )
+    parser.add_argument(
+        "--quality",
+        choices=NAMES,
+        help="also say which set sounds better, to a network trained on ratings of speech; no part of the "
+        "distance (the extra quality: PyTorch)",
     )
     parser.add_argument("--permutations", type=int, default=999, metavar="N", help="default 999")
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="of the permutations, default 0")
@@ -176,6 +183,7 @@ def _results(arguments: argparse.Namespace) -> dict[str, Comparison]:
         embedding=None,
         permutations=arguments.permutations,
         seed=arguments.seed,
+        quality=arguments.quality,
         reading=reading,
     )
     results = compare_described(
@@ -187,6 +195,7 @@ def _results(arguments: argparse.Namespace) -> dict[str, Comparison]:
         own=False,
         permutations=arguments.permutations,
         seed=arguments.seed,
+        quality=arguments.quality,
         progress=None,
     )
     if arguments.page:

@@ -23,6 +23,7 @@ from audio_distance.display import Listening, cell_of, listening_to, plot_on
 from audio_distance.energy import Contribution
 from audio_distance.features import WINDOW_SECONDS
 from audio_distance.intervals import Moments
+from audio_distance.quality import NAMES, Quality
 from audio_distance.reading import Reading, with_fields
 from audio_distance.resampling import PermutationTest
 from audio_distance.transforms import RATE
@@ -95,6 +96,8 @@ class Comparison:
     recipe : str
         Version of the recipe and checksum of its constants; only values of one recipe may be compared.
     warnings : tuple of str
+    quality : Quality or None
+        Which set sounds better to a predictor; None, and not in ``to_dict``, unless it was asked for.
     statistic : float
         Of the test: the largest of four statistics, each as a normal score.
     null_distribution : array, (arrangements,)
@@ -135,6 +138,7 @@ class Comparison:
     seed: int
     recipe: str
     warnings: tuple[str, ...]
+    quality: Quality | None = None
     statistic: float = field(default=0.0, repr=False, compare=False)
     null_distribution: NDArray[np.float64] = field(default_factory=_none, repr=False, compare=False)
     null_values: NDArray[np.float64] = field(default_factory=_none, repr=False, compare=False)
@@ -152,6 +156,8 @@ class Comparison:
         result = asdict(self)
         for name in EVIDENCE:
             del result[name]
+        if self.quality is None:
+            del result["quality"]
         return {**result, "verdict": self.verdict}
 
     def to_html(
@@ -232,7 +238,8 @@ class Comparison:
 
     def _repr_html_(self) -> str:
         """What a notebook shows of a cell that ends with a comparison."""
-        return cell_of(self, interval=interval_text(self.interval), p=p_text(self))
+        quality = "" if self.quality is None else quality_text(self.quality)
+        return cell_of(self, interval=interval_text(self.interval), p=p_text(self), quality=quality)
 
     def __str__(self) -> str:
         return text_of(self)
@@ -399,9 +406,26 @@ def interval_text(interval: tuple[float, float] | None, digits: int = 3) -> str:
     return f"{low:.{digits}f} to {high:.{digits}f}"
 
 
-def p_text(result: Comparison) -> str:
+def p_text(result: Comparison | Quality) -> str:
     """The p-value with the digits that it has: two, and one below .001, which few rearrangements resolve."""
     return f"{result.p_value:.2g}" if result.p_value >= 0.001 else f"{result.p_value:.1g}"
+
+
+def quality_text(quality: Quality) -> str:
+    """Which set sounds better, to whom, and how sure that is, in one line."""
+    if quality.by in NAMES:
+        whom = f"a network trained on ratings of speech ({quality.by})"
+    else:
+        whom = f"the function {quality.by}"
+    if quality.p_value > SIGNIFICANCE_LEVEL:
+        words = f"no difference shown to {whom}"
+    else:
+        words = f"sounds {'better' if quality.difference > 0 else 'worse'} than the reference to {whom}"
+    interval = f" ({interval_text(quality.interval, 2)})" if quality.interval else ""
+    return (
+        f"{words}: {quality.candidate:.2f} against {quality.reference:.2f}, difference "
+        f"{round(quality.difference, 2) + 0.0:+.2f}{interval}, p = {p_text(quality)}"
+    )
 
 
 def _regions(bands: Sequence[Contribution], width: int = 8) -> str:
@@ -440,6 +464,8 @@ def text_of(result: Comparison) -> str:
     lines.append(
         f"  level, not part of the distance: {round(r.level_difference_db, 1) + 0.0:+.1f} dB{interval}"
     )
+    if r.quality is not None:
+        lines.append(f"  quality, not part of the distance: {quality_text(r.quality)}")
     return "\n".join(lines + [f"  note: {line}" for line in r.warnings])
 
 

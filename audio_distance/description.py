@@ -39,6 +39,7 @@ class Sound:
     level_db: float  # of the sounding part, relative to full scale
     vectors: NDArray[np.float32]  # (windows, numbers)
     notes: tuple[str, ...] = ()  # what to know of its file, though it was read; no part of ``content``
+    quality: float | None = None  # predicted, if asked for: see ``quality``
 
 
 @dataclass(frozen=True)
@@ -83,6 +84,8 @@ def fault_of_sound(sound: Sound) -> str:
         return "NaN or infinite numbers in its vectors"
     if (largest := float(np.abs(sound.vectors).max())) > LARGEST_NUMBER:
         return f"numbers up to {largest:.3g} in its vectors, and the limit is {LARGEST_NUMBER:g}"
+    if sound.quality is not None and not math.isfinite(sound.quality):
+        return f"a predicted quality of {sound.quality}"
     return ""
 
 
@@ -105,6 +108,7 @@ class Description:
     recipe: str  # constants()[1]
     skipped: tuple[str, ...]  # one line a file that was left out with on_error="skip"
     sounds: tuple[Sound, ...] = field(repr=False)
+    quality: str = ""  # who predicted that of each sound; often nobody
 
     def __post_init__(self) -> None:
         """Raise ``AudioError`` for what never was a sound."""
@@ -117,6 +121,9 @@ class Description:
         for sound in self.sounds:
             if fault := fault_of_sound(sound):
                 raise AudioError(f"{sound.name!r} has {fault}; likely damaged, or made by hand")
+            if (sound.quality is None) == bool(self.quality):
+                said = f"predicted by {self.quality!r}" if self.quality else "predicted by nobody"
+                raise AudioError(f"{sound.name!r} has the quality {sound.quality}, {said}; likely damaged")
 
     def __len__(self) -> int:
         return len(self.sounds)
@@ -135,7 +142,7 @@ class Description:
         one value a sound: ``names``, ``contents`` (digests), ``rates`` (Hz), ``seconds`` (of the file),
         ``sounding_seconds`` (without its silent ends), ``levels`` (dB relative to full scale) and, if there
         are any, ``notes`` (a line each); ``skipped`` (files,); 0-d: ``bandwidth_rate`` (Hz), ``recipe``,
-        ``name``.
+        ``name``. With predicted quality: ``scores``, one a sound, and 0-d ``quality``, who predicted them.
         """
         rows = [(s.name, s.content, s.rate, s.seconds, s.sounding_seconds, s.level_db) for s in self.sounds]
         columns = zip(_COLUMNS.items(), zip(*rows, strict=True), strict=True)
@@ -145,13 +152,20 @@ class Description:
             "owners": np.repeat(np.arange(len(self)), [len(sound.vectors) for sound in self.sounds]),
             **{key: np.array(column, kind) for (key, kind), column in columns},
             **({"notes": np.array(notes, str)} if any(notes) else {}),
+            **(
+                {"scores": np.array([s.quality for s in self.sounds], float), "quality": np.array(self.quality)}
+                if self.quality
+                else {}
+            ),
             "skipped": np.array(self.skipped, str),
             **{key: np.array(getattr(self, key)) for key in ("bandwidth_rate", "recipe", "name")},
         }
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, Any]) -> Description:
-        """From what ``to_arrays`` gives; ``skipped``, ``notes`` and ``sounding_seconds`` may be missing.
+        """From what ``to_arrays`` gives.
+
+        ``skipped``, ``notes``, ``sounding_seconds``, and ``scores`` with ``quality`` may be missing.
 
         Where sounds were described before ``sounding_seconds`` was kept, the length of the file stands for
         it: clips that are short but for their silence are then taken for long ones, as they were.
@@ -166,6 +180,8 @@ class Description:
             columns: list[NDArray[Any]] = [np.asarray(arrays[key], kind) for key, kind in _COLUMNS.items()]
             skipped = tuple(np.asarray(arrays.get("skipped", ()), str).tolist())
             notes = np.asarray(arrays.get("notes", [""] * len(columns[0])), str)
+            quality = str(arrays.get("quality", ""))
+            scores = np.asarray(arrays["scores"] if quality else [None] * len(columns[0]), object)
         except (KeyError, TypeError, ValueError) as error:
             raise AudioError(f"not a described set, or a damaged one ({error!r})") from None
         refuse_other_recipe(recipe)
@@ -174,15 +190,17 @@ class Description:
         if bad := int((~np.isfinite(vectors)).any(axis=1).sum()):
             raise AudioError(f"{bad} of {len(vectors)} windows hold NaN or infinite numbers; likely damaged")
         starts = np.flatnonzero(np.diff(owners.ravel(), prepend=-1))
-        fitting = owners.shape == vectors.shape[:1] and {c.shape for c in [*columns, notes]} == {starts.shape}
+        fitting = owners.shape == vectors.shape[:1] and {c.shape for c in [*columns, notes, scores]} == {starts.shape}
         if not fitting or not starts.size or not np.array_equal(owners[starts], np.arange(len(starts))):
             raise AudioError(
                 f"arrays that do not fit: {len(vectors)} windows, {owners.size} owners, and "
                 f"{', '.join(f'{c.size} {key}' for key, c in zip(_COLUMNS, columns, strict=True))}"
             )
         lines = [tuple(text.split("\n")) if text else () for text in notes.tolist()]
-        rows = zip(*(c.tolist() for c in columns), np.split(vectors, starts[1:]), lines, strict=True)
-        return cls(name, rate, recipe, skipped, tuple(Sound(*row) for row in rows))
+        rows = zip(
+            *(c.tolist() for c in columns), np.split(vectors, starts[1:]), lines, scores.tolist(), strict=True
+        )
+        return cls(name, rate, recipe, skipped, tuple(Sound(*row) for row in rows), quality)
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write ``to_arrays`` as a ``.npz`` file, whole or not at all; the same bytes every time."""
@@ -206,7 +224,7 @@ def join(parts: Mapping[str, Description] | Iterable[Description], *, name: str 
     Parameters
     ----------
     parts : mapping or iterable of Descriptions, or paths of saved ones
-        Described with one ``bandwidth_rate``. The keys of a mapping are the folders of the parts and go
+        Described with one ``bandwidth_rate`` and ``quality``. The keys of a mapping are the folders of the parts and go
         before the names of their sounds: ``join({"a": describe("set/a"), "b": describe("set/b")})`` is
         ``describe("set")``. Without keys, names are those of one folder.
     name : str, optional
@@ -215,7 +233,7 @@ def join(parts: Mapping[str, Description] | Iterable[Description], *, name: str 
     Raises
     ------
     AudioError
-        No parts; parts of different recipes or bandwidths; a name that two parts have.
+        No parts; parts of different recipes, bandwidths or predictors of quality; a name that two parts have.
 
     Examples
     --------
@@ -228,12 +246,16 @@ def join(parts: Mapping[str, Description] | Iterable[Description], *, name: str 
         raise AudioError("join: no parts are given")
     (first, whole), *others = opened.items()
     for key, part in others:
-        for what, advice in (("recipe", "with one release"), ("bandwidth_rate", "with one bandwidth_rate=")):
+        for what, advice in (
+            ("recipe", "with one release"),
+            ("bandwidth_rate", "with one bandwidth_rate="),
+            ("quality", "with one quality="),
+        ):
             one, other = getattr(whole, what), getattr(part, what)
             if one != other:
                 raise AudioError(
-                    f"join: part {key!r} ({part.name}) has the {what} {other}, and part {first!r} "
-                    f"({whole.name}) {one}; describe all parts {advice}"
+                    f"join: part {key!r} ({part.name}) has the {what} {other or 'None'}, and part {first!r} "
+                    f"({whole.name}) {one or 'None'}; describe all parts {advice}"
                 )
     owner: dict[str, str | int] = {}
     sounds, skipped = [], []
@@ -256,6 +278,7 @@ def join(parts: Mapping[str, Description] | Iterable[Description], *, name: str 
         recipe=whole.recipe,
         skipped=tuple(sorted(skipped)),
         sounds=tuple(sorted(sounds, key=lambda sound: PurePosixPath(sound.name))),  # as files are listed
+        quality=whole.quality,
     )
 
 

@@ -47,10 +47,11 @@ def decimals(value: float, digits: int = 3) -> str:
     return f"{round(value, digits) + 0.0:.{digits}f}"
 
 
-def cell_of(result: Comparison, *, interval: str, p: str) -> str:
+def cell_of(result: Comparison, *, interval: str, p: str, quality: str = "") -> str:
     """HTML for a cell: the verdict, the scale, the views, the nearest and the farthest units, the warnings.
 
-    Without sounds, which a comparison does not keep, and without a script.
+    Without sounds, which a comparison does not keep, and without a script. ``quality``: what is said of it,
+    if it was asked for.
     """
     name = printable(result.candidate.name)
     views = "".join(
@@ -66,6 +67,7 @@ def cell_of(result: Comparison, *, interval: str, p: str) -> str:
         f"<p><b>{html.escape(sentence(name, result, interval=interval, p=p))}</b></p>"
         f"<p>{result.reference.files:,} files of the reference ({result.reference.seconds:,.1f} s), "
         f"{result.candidate.files:,} of the candidate ({result.candidate.seconds:,.1f} s).</p>"
+        + (f"<p>Quality, not part of the distance: {html.escape(printable(quality))}.</p>" if quality else "")
         + _scale(result)
         + f"<table><thead><tr><th>view</th><th>distance</th></tr></thead><tbody>{views}</tbody></table>"
         "<table><thead><tr><th></th><th>candidate's</th><th>contribution</th></tr></thead>"

@@ -31,6 +31,7 @@ from audio_distance.errors import AudioError
 from audio_distance.features import Described, describe_signal, prepare_trimmed, resample, trimmed
 from audio_distance.output import printable
 from audio_distance.progress import counted
+from audio_distance.quality import Predictor, predicted, refuse_missing, stamp_of
 from audio_distance.reading import Reading
 from audio_distance.sources import Listing, Source, list_set
 from audio_distance.streaming import describe_blocks
@@ -51,6 +52,12 @@ class _Job:
     cache: Path | None
     minimum_bits: int
     peak_limit: float
+    quality: str | Predictor | None = None
+
+    @property
+    def own(self) -> bool:
+        """A function of the caller's takes part, which may not be able to travel, and may be another next time."""
+        return self.embedding is not None or callable(self.quality)
 
 
 class _Outcome(NamedTuple):
@@ -67,6 +74,7 @@ def load_sets(
     reading: Reading,
     embedding: Embedding | None = None,
     bandwidth_rate: int | None = None,
+    quality: str | Predictor | None = None,
 ) -> tuple[list[SoundSet], int]:
     """Read and describe every set that is not a Description already.
 
@@ -80,6 +88,8 @@ def load_sets(
         In place of the three views.
     bandwidth_rate : int, optional
         The common rate in Hz; by default that of the Descriptions, else the lowest found in all sets.
+    quality : str or callable, optional
+        Who predicts the quality of each sound: see ``quality``.
 
     Returns
     -------
@@ -89,7 +99,10 @@ def load_sets(
     ------
     AudioError
         Names every bad file of every set, unless they are skipped; sets of fewer than two sounds;
-        Descriptions whose bandwidths differ, or beside an ``embedding``.
+        Descriptions whose bandwidths differ, or beside an ``embedding``, or without the ``quality`` asked
+        for; a predictor that is not installed, or gives what is no score.
+    ValueError
+        A predictor of a name that is none.
 
     Warns
     -----
@@ -98,6 +111,7 @@ def load_sets(
     """
     sources = {role: _opened(source, role) for role, source in sources.items()}
     fixed = _fixed_rates(sources, embedding, bandwidth_rate)
+    _refuse_unscored(sources, quality)
     rates = reading.rate if isinstance(reading.rate, (tuple, list)) else [reading.rate] * len(sources)
     if len(rates) != len(sources):
         raise ValueError(f"{len(rates)} rates for {len(sources)} sets")
@@ -118,7 +132,7 @@ def load_sets(
                 problems[index].append(f"{item.name}: {printable(str(error))}")
     common = next(iter(fixed.values()), min(header_rates, default=RATE))
     cache = cache_or_none(reading.cache)
-    job = _Job(common, embedding, cache, reading.minimum_bits, reading.peak_limit)
+    job = _Job(common, embedding, cache, reading.minimum_bits, reading.peak_limit, quality)
     # One queue for all sets: a small set does not leave processes idle beside a large one.
     queue = [item for items in usable for item in items]
     described = list(_described(queue, job, workers=reading.workers, progress=reading.progress))
@@ -206,6 +220,23 @@ def _fixed_rates(
     return fixed
 
 
+def _refuse_unscored(sources: Mapping[str, Any], quality: str | Predictor | None) -> None:
+    """Raise unless each source has the scores that ``quality`` asks for, or can be given them."""
+    if quality is None:
+        return
+    read = [role for role, source in sources.items() if not isinstance(source, Description)]
+    refuse_missing(quality, needed=bool(read))
+    asked = quality if isinstance(quality, str) else "a function of one's own"
+    for role, source in sources.items():
+        if isinstance(source, Description) and (not isinstance(quality, str) or source.quality != quality):
+            has = f"the quality predicted by {source.quality}" if source.quality else "no predicted quality"
+            raise AudioError(
+                f"quality: {role} ({source.name}) is a Description with {has}, and without audio for {asked}; "
+                "give the audio"
+                + (f', or describe it again with quality="{quality}"' if isinstance(quality, str) else "")
+            )
+
+
 def _described(
     sources: Sequence[Source], job: _Job, *, workers: int | None, progress: bool | None
 ) -> Iterable[_Outcome]:
@@ -217,7 +248,7 @@ def _described(
     if workers is None:
         joblib = sys.modules.get("joblib")  # who has set a backend has imported it; for few files nobody does
         workers = int(joblib.effective_n_jobs(None)) if joblib else 1
-        if workers == 1 and _seconds_about(sources) >= PARALLEL_SECONDS and job.embedding is None:
+        if workers == 1 and _seconds_about(sources) >= PARALLEL_SECONDS and not job.own:
             workers = os.cpu_count() or 1
     workers = min(workers, max(1, len(sources)))
     results: Iterable[_Outcome]
@@ -292,13 +323,14 @@ def describe_source(source: Source, job: _Job) -> _Outcome:
     try:
         data = source.read()
         entry = None
-        if job.cache is not None and source.array is None and job.embedding is None:
+        if job.cache is not None and source.array is None and not job.own:
             entry = entry_of(
                 job.cache,
                 data,
                 bandwidth_rate=job.bandwidth_rate,
                 minimum_bits=job.minimum_bits,
                 peak_limit=job.peak_limit,
+                quality=stamp_of(job.quality) if isinstance(job.quality, str) else "",
             )
             if (kept := load_entry(entry, source.name)) is not None:
                 return _Outcome(kept)
@@ -307,7 +339,8 @@ def describe_source(source: Source, job: _Job) -> _Outcome:
             data,
             minimum_bits=job.minimum_bits,
             peak_limit=job.peak_limit,
-            most=HELD_BYTES if job.embedding is None else math.inf,  # it is given the whole sound
+            # An embedding and a predictor of quality are given the whole sound.
+            most=HELD_BYTES if job.embedding is None and job.quality is None else math.inf,
         )
         sound = _described_signal(source.name, signal, job)
         return _Outcome(sound, not_kept="" if entry is None else save_entry(entry, sound))
@@ -318,7 +351,7 @@ def describe_source(source: Source, job: _Job) -> _Outcome:
 def _described_signal(name: str, signal: Signal, job: _Job) -> Sound:
     """A sound that is open, described: as a whole, or a long one block by block."""
     rate, digest = signal.rate, hashlib.sha256()
-    notes = signal.notes
+    notes, quality = signal.notes, None
 
     def mono() -> Iterator[NDArray[np.float32]]:
         nonlocal notes
@@ -340,6 +373,8 @@ def _described_signal(name: str, signal: Signal, job: _Job) -> Sound:
             _, level = prepare_trimmed(sounding, rate, bandwidth_rate=job.bandwidth_rate)
             vectors = _embed_with(job.embedding, whole, rate, job.bandwidth_rate)
             described = Described(vectors, level, len(sounding) / rate)
+        if job.quality is not None:
+            quality = predicted(job.quality, trimmed(whole, rate), rate)
         digest.update(whole.data)
         samples = len(whole)
     digest.update(str(rate).encode())
@@ -352,6 +387,7 @@ def _described_signal(name: str, signal: Signal, job: _Job) -> Sound:
         level_db=described.level_db,
         vectors=described.vectors,
         notes=notes,
+        quality=quality,
     )
 
 

@@ -28,9 +28,11 @@ The network
 
 from __future__ import annotations
 
+import importlib.metadata
 import importlib.util
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -40,14 +42,19 @@ from numpy.typing import NDArray
 
 from audio_distance.errors import AudioError
 from audio_distance.features import TRIM, resample
+from audio_distance.intervals import jackknife_interval
+from audio_distance.resampling import arrangements
+from audio_distance.units import Pool
 
 Predictor = Callable[[NDArray[np.float32], int], float]
 
 NAMES = ("distillmos",)
+READ_AS = 1  # counts up when a network is read in another way: what a cache holds is then made again
 RATE = 16_000  # Hz
 SEGMENT = 122_880  # samples: 7.68 s
 HOP = 16_000  # samples: the widest step between segments
 MOST_SEGMENTS = 16
+TIE = 1e-9  # differences that are smaller are none up to rounding, and so are statistics
 AT_ONCE = 1  # segments; each takes 0.3 GB
 INSTALL = 'pip install --no-deps distillmos, and the extra quality: pip install "audio-distance[quality]"'
 
@@ -57,17 +64,47 @@ WIDTH, HEADS, LAYERS, FRAMES = 200, 8, 7, 384
 FFT, FFT_HOP = 320, 160  # samples
 
 
-def predictor_of(name: str) -> Predictor:
-    """The predictor of this name, weights in memory; the same object each time.
+def refuse_missing(quality: str | Predictor, *, needed: bool = True) -> None:
+    """Raise ``ValueError`` for a name that is none; ``AudioError`` for a network that is ``needed``, and not here.
 
-    ``ValueError`` for a name that is none, ``AudioError`` with what to install where it is not here.
+    Looks for packages, and imports none.
     """
-    if name not in NAMES:
-        raise ValueError(f"quality={name!r}; there is {', '.join(map(repr, NAMES))}, or give a function")
-    missing = [package for package in ("torch", name) if importlib.util.find_spec(package) is None]
-    if missing:
-        raise AudioError(f'quality="{name}" needs {" and ".join(missing)}, not installed: {INSTALL}')
-    return _loaded(name)
+    if callable(quality):
+        return
+    if quality not in NAMES:
+        known = ", ".join(map(repr, NAMES))
+        raise ValueError(f"quality={quality!r}; {known} is there, or a function (signal, rate) -> score")
+    missing = [name for name in ("torch", quality) if importlib.util.find_spec(name) is None]
+    if missing and needed:
+        raise AudioError(f'quality="{quality}" needs {" and ".join(missing)}, not installed: {INSTALL}')
+
+
+def stamp_of(name: str) -> str:
+    """What the scores of a network depend on, for a cache of them: its release, and how it is read here."""
+    return f"{name} {importlib.metadata.version(name)} {READ_AS}"
+
+
+def name_of(quality: str | Predictor) -> str:
+    """What results call a predictor."""
+    return quality if isinstance(quality, str) else str(getattr(quality, "__name__", "a function"))
+
+
+def predicted(quality: str | Predictor, signal: NDArray[np.float32], rate: int) -> float:
+    """The score of one sound, trimmed: mono float32, (samples,), at ``rate`` Hz.
+
+    Raises
+    ------
+    AudioError
+        A function that gives something else than one finite number.
+    """
+    given = (_loaded(quality) if isinstance(quality, str) else quality)(signal, rate)
+    try:
+        score = float(given)
+    except (TypeError, ValueError) as error:
+        raise AudioError(f"{name_of(quality)} gave no score ({error}); one number is needed") from None
+    if not math.isfinite(score):
+        raise AudioError(f"{name_of(quality)} gave the score {score}; a finite number is needed")
+    return score
 
 
 @cache
@@ -172,3 +209,134 @@ def _network() -> Any:
             return 1 + 4 * parts["pool"](x).sigmoid()
 
     return Network()
+
+
+# ------------------------------------------------------------------------------- what two sets differ by
+
+
+@dataclass(frozen=True)
+class Quality:
+    """How good two sets sound to a predictor, and how sure their difference is.
+
+    Attributes
+    ----------
+    by : str
+        The predictor: "distillmos", or the name of a function.
+    reference, candidate : float
+        Mean score of the units: files, or groups, each the mean of its files.
+    difference : float
+        Candidate minus reference: above zero the candidate sounds better to the predictor.
+    interval : (float, float) or None
+        95 %: t with the degrees of freedom of Welch, of pairs that of their differences; None with fewer than
+        3 units a side.
+    p_value : float
+        Permutation p-value of "no difference", two-sided, of the same rearrangements as the distance's.
+    """
+
+    by: str
+    reference: float
+    candidate: float
+    difference: float
+    interval: tuple[float, float] | None
+    p_value: float
+
+
+@dataclass(frozen=True)
+class Scored:
+    """The scores of one block of units, under every arrangement; the observed one first.
+
+    Attributes
+    ----------
+    means : (float, float)
+        Of the reference and of the candidate, as observed.
+    differences, variances : (arrangements,)
+        Candidate minus reference, and the variance of that.
+    without : tuple of arrays
+        The observed difference without each draw in turn, an array for each kind of draw that varies on its
+        own: units of the reference, of the candidate, pairs, units in both sets.
+    smaller : int
+        Units of the smaller set.
+    """
+
+    means: tuple[float, float]
+    differences: NDArray[np.float64]
+    variances: NDArray[np.float64]
+    without: tuple[NDArray[np.float64], ...]
+    smaller: int
+
+
+def scored(pool: Pool, *, permutations: int, seed: int, block: int | None = None) -> Scored:
+    """Difference of the mean scores of a block, and its variance, under the arrangements of its units.
+
+    ``pool`` has ``scores``; the other arguments are those of ``resampling.arrangements``. The variance is that
+    of leaving out one draw at a time (``intervals.jackknife_variance``): Welch's where nothing is paired, and
+    where all is, that of the mean of the differences.
+    """
+    assert pool.scores is not None
+    members = arrangements(pool, permutations, seed, block=block)[0].astype(float)
+    scores = pool.scores - pool.scores.mean()  # so that little is lost in the squares
+    both = pool.members == 3
+    inside = (members, np.where(both[:, None], 1.0, 1 - members))  # of either set
+    n, m = (int(part[:, 0].sum()) for part in inside)
+    reference, candidate = scores @ inside[0] / n, scores @ inside[1] / m
+    left = np.flatnonzero((pool.partner >= 0) & (pool.members == 1))
+    right = pool.partner[left]
+    swapped = members[left] == 0
+    first = np.where(swapped, scores[right, None], scores[left, None])  # of a pair, in the reference
+    second = np.where(swapped, scores[left, None], scores[right, None])
+    free = (pool.partner < 0) & ~both
+    variances = np.zeros(members.shape[1])
+    for part, size in zip(inside, (n, m), strict=True):
+        if count := int(part[free, 0].sum()):
+            mean, square = (scores[free] ** power @ part[free] / count for power in (1, 2))
+            variances += (count - 1) * (square - mean**2) / (size - 1) ** 2
+    joint = (second / (m - 1) - first / (n - 1), scores[both, None] * (1 / (m - 1) - 1 / (n - 1)))
+    variances += sum((len(part) - 1) * part.var(axis=0) for part in joint if len(part))
+    observed = candidate[0] - reference[0]
+    alone = [scores[free & (pool.members == member)] for member in (1, 2)]
+    without = (
+        observed + (alone[0] - reference[0]) / (n - 1),
+        observed - (alone[1] - candidate[0]) / (m - 1),
+        *(m * candidate[0] / (m - 1) - n * reference[0] / (n - 1) - part[:, 0] for part in joint),
+    )
+    centre = float(pool.scores.mean())
+    return Scored(
+        means=(centre + float(reference[0]), centre + float(candidate[0])),
+        differences=candidate - reference,
+        # What is left of equal scores is rounding.
+        variances=np.where(variances > 1e-18 * np.square(pool.scores).max(), variances, 0.0),
+        without=without,
+        smaller=min(n, m),
+    )
+
+
+def quality_of(by: str, blocks: Sequence[tuple[float, Scored]]) -> Quality:
+    """The result of all blocks; ``blocks`` are shares that add up to 1, and what ``scored`` gives.
+
+    Notes
+    -----
+    The statistic of the test is the difference over its standard error, in each arrangement its own
+    (Janssen 1997, doi:10.1016/S0167-7152(97)00043-6): exact where both sets are draws of one source, and in
+    large sets right where only their spread differs, which the difference alone would take for a shift when
+    the sets are of unequal size.
+    """
+    difference = sum(share * block.differences for share, block in blocks)
+    variance = sum(share**2 * block.variances for share, block in blocks)
+    assert isinstance(difference, np.ndarray) and isinstance(variance, np.ndarray)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        statistic = np.abs(difference) / np.sqrt(variance)
+    statistic[np.abs(difference) <= TIE] = 0.0  # also where nothing varies at all
+    # Arrangements that are equal up to rounding are ties, and ties count as reached.
+    reached = statistic >= statistic[0] * (1 - TIE) if np.isfinite(statistic[0]) else np.isinf(statistic)
+    value = float(difference[0])
+    without = [share * part for share, block in blocks for part in block.without]
+    known = min(block.smaller for _, block in blocks) >= 3
+    reference, candidate = (float(sum(share * block.means[i] for share, block in blocks)) for i in (0, 1))
+    return Quality(
+        by=by,
+        reference=reference,
+        candidate=candidate,
+        difference=value,
+        interval=jackknife_interval(value, without) if known else None,
+        p_value=float(reached.mean()),
+    )

@@ -87,6 +87,8 @@ class Pool:
         length changes nothing of what a window is.
     pairing : str
         A sentence on names that match and are no pair, or on units whose partner is missing; often none.
+    scores : (units,), optional
+        Predicted quality, mean over the files; None unless it was asked for.
     """
 
     vectors: NDArray[np.float32]
@@ -99,6 +101,7 @@ class Pool:
     levels: NDArray[np.float64]
     sounding: NDArray[np.float64]
     pairing: str = ""
+    scores: NDArray[np.float64] | None = None
 
     @property
     def size(self) -> int:
@@ -165,6 +168,7 @@ def taken(pool: Pool, units: NDArray[np.int_]) -> Pool:
         names=tuple(pool.names[unit] for unit in units),
         levels=pool.levels[units],
         sounding=pool.sounding[units],
+        scores=None if pool.scores is None else pool.scores[units],
     )
 
 
@@ -417,8 +421,17 @@ def make_pool(
             [np.mean([min(s.sounding_seconds, WINDOW_SECONDS) for s in unit.sounds]) for unit in units]
         ),
         pairing=pairing,
+        scores=_scores(units),
     )
     return pool, bool(pairs), sum(unit.member == 3 for unit in units)
+
+
+def _scores(units: Sequence[_Unit]) -> NDArray[np.float64] | None:
+    """Predicted quality of each unit, mean over its files; None where sounds have none."""
+    scores = [[sound.quality for sound in unit.sounds if sound.quality is not None] for unit in units]
+    if any(len(known) < len(unit.sounds) for known, unit in zip(scores, units, strict=True)):
+        return None
+    return np.array([np.mean(known) for known in scores])
 
 
 def _stacked(parts: Sequence[NDArray[Any]], units: int) -> NDArray[np.float32]:

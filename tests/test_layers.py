@@ -101,7 +101,8 @@ def test_what_an_experiment_imports_it_says_that_it_needs(path):
 ORDER = (  # of the package: each module imports only from those before it
     *("errors", "output", "storage", "containers", "sources", "audio"),
     *("transforms", "texture", "views", "features", "streaming", "description", "cache", "reading", "units"),
-    *("kernel", "progress", "extraction", "pooling", "intervals", "resampling", "matching", "energy"),
+    *("kernel", "progress", "pooling", "intervals", "resampling", "matching", "quality"),
+    *("extraction", "energy"),
     *("display", "comparison", "distance", "page", "command"),
 )
 ON_DEMAND = {

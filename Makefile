@@ -30,6 +30,7 @@ $(REPORT): requirements.txt constraints.txt
 
 $(ALL): pyproject.toml $(REPORT)
 	$(INSTALL) -e ".[all]"
+	$(INSTALL) --no-deps distillmos
 	@touch $@
 
 $(MUTANTS): $(ALL)

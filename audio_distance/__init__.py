@@ -12,6 +12,7 @@ Which way the modules build on each other::
     description -> cache -> extraction       of all files of a set, on all processors, or machines
     units -> kernel -> energy, intervals     from numbers to value and interval
     pooling -> resampling -> matching        and to the test
+    quality                                  how good it sounds, which is no part of the distance
     display -> comparison -> distance        what comes out; the functions that people call
     page                                     the same to look at and listen to, in one HTML file
     output -> command                        the same from a shell
@@ -33,6 +34,7 @@ from audio_distance.features import (
     split_views,
     windows,
 )
+from audio_distance.quality import Quality
 from audio_distance.reading import Reading
 from audio_distance.storage import cache_folder
 from audio_distance.transforms import RATE, mel_filters
@@ -49,6 +51,7 @@ __all__ = [
     "Contribution",
     "Description",
     "Difference",
+    "Quality",
     "Reading",
     "Side",
     "cache_folder",

@@ -152,11 +152,8 @@ class Description:
             "owners": np.repeat(np.arange(len(self)), [len(sound.vectors) for sound in self.sounds]),
             **{key: np.array(column, kind) for (key, kind), column in columns},
             **({"notes": np.array(notes, str)} if any(notes) else {}),
-            **(
-                {"scores": np.array([s.quality for s in self.sounds], float), "quality": np.array(self.quality)}
-                if self.quality
-                else {}
-            ),
+            **({"scores": np.array([s.quality for s in self.sounds], float)} if self.quality else {}),
+            **({"quality": np.array(self.quality)} if self.quality else {}),
             "skipped": np.array(self.skipped, str),
             **{key: np.array(getattr(self, key)) for key in ("bandwidth_rate", "recipe", "name")},
         }
@@ -190,7 +187,8 @@ class Description:
         if bad := int((~np.isfinite(vectors)).any(axis=1).sum()):
             raise AudioError(f"{bad} of {len(vectors)} windows hold NaN or infinite numbers; likely damaged")
         starts = np.flatnonzero(np.diff(owners.ravel(), prepend=-1))
-        fitting = owners.shape == vectors.shape[:1] and {c.shape for c in [*columns, notes, scores]} == {starts.shape}
+        shapes = {column.shape for column in [*columns, notes, scores]}
+        fitting = owners.shape == vectors.shape[:1] and shapes == {starts.shape}
         if not fitting or not starts.size or not np.array_equal(owners[starts], np.arange(len(starts))):
             raise AudioError(
                 f"arrays that do not fit: {len(vectors)} windows, {owners.size} owners, and "
@@ -224,9 +222,9 @@ def join(parts: Mapping[str, Description] | Iterable[Description], *, name: str 
     Parameters
     ----------
     parts : mapping or iterable of Descriptions, or paths of saved ones
-        Described with one ``bandwidth_rate`` and ``quality``. The keys of a mapping are the folders of the parts and go
-        before the names of their sounds: ``join({"a": describe("set/a"), "b": describe("set/b")})`` is
-        ``describe("set")``. Without keys, names are those of one folder.
+        Described with one ``bandwidth_rate`` and one ``quality``. The keys of a mapping are the folders of
+        the parts and go before the names of their sounds: ``join({"a": describe("set/a"), "b":
+        describe("set/b")})`` is ``describe("set")``. Without keys, names are those of one folder.
     name : str, optional
         By default that of the parts, or "set" if they differ.
 

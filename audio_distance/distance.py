@@ -146,11 +146,12 @@ def compare(
     seed : int
         Of the permutations, 0 to 2**63 - 1: the same p-value on every run.
     quality : str or callable, optional
-        Which set sounds better, beside the distance: "distillmos", a network trained on ratings of speech (the
-        extra ``quality``; ``quality`` has its licence and limits), or a function (signal, rate) -> score, high
-        for good, of the trimmed mono sound at its own rate. With a ``Description`` only the network's name
-        with which it was described. By default (None) not asked. About .3 s of processor time for a file of up
-        to 8 s, 5 s at most, and each sound is held as a whole.
+        Which set sounds better, beside the distance: "distillmos", a network trained on ratings of speech
+        (the extra ``quality``; ``audio_distance.quality`` tells its licence and limits), or a function
+        (signal, rate) -> score, high for good, of the trimmed mono sound at its own rate. With a
+        ``Description`` only the network with which it was described. By default (None) nobody is asked.
+        The network takes .3 s of processor time for a file of up to 7.68 s, 5 s for any at most. Each sound
+        is held as a whole.
     reading : Reading, optional
         How files and arrays are read: ``rate`` of arrays, ``on_error``, ``workers``, ``cache``, ``progress``,
         ``minimum_bits``, ``peak_limit``; see ``Reading``.
@@ -279,8 +280,8 @@ def compare_described(
 ) -> dict[str, Comparison]:
     """``compare_each`` of ``sets`` that are described at the ``common`` rate (Hz), the reference first.
 
-    ``names`` are the candidates'; ``own`` says that a caller's embedding described them; ``quality`` is who gave
-    their sounds scores.
+    ``names`` are the candidates'; ``own`` says that a caller's embedding described them; ``quality`` is who
+    gave their sounds scores.
     """
     scale = own_scale(sets[0]) if own else None
     return {
@@ -509,6 +510,4 @@ def describe(
         quality=quality,
     )
     name = loaded.name if name is None else str(name)
-    return Description(
-        name, min(common, RATE), constants()[1], loaded.skipped, loaded.sounds, quality or ""
-    )
+    return Description(name, min(common, RATE), constants()[1], loaded.skipped, loaded.sounds, quality or "")

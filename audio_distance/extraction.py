@@ -56,7 +56,7 @@ class _Job:
 
     @property
     def own(self) -> bool:
-        """A function of the caller's takes part, which may not be able to travel, and may be another next time."""
+        """A function of the caller's takes part: it may not be able to travel, and be another next time."""
         return self.embedding is not None or callable(self.quality)
 
 
@@ -231,8 +231,8 @@ def _refuse_unscored(sources: Mapping[str, Any], quality: str | Predictor | None
         if isinstance(source, Description) and (not isinstance(quality, str) or source.quality != quality):
             has = f"the quality predicted by {source.quality}" if source.quality else "no predicted quality"
             raise AudioError(
-                f"quality: {role} ({source.name}) is a Description with {has}, and without audio for {asked}; "
-                "give the audio"
+                f"quality: {role} ({source.name}) is a Description with {has}, and without audio for {asked}"
+                "; give the audio"
                 + (f', or describe it again with quality="{quality}"' if isinstance(quality, str) else "")
             )
 

@@ -76,6 +76,13 @@ def test_torch_is_only_imported_on_demand_outside_of_models():
             assert "torch" not in set(imported_at_once(path)), path
 
 
+def test_of_the_distance_only_quality_knows_torch():
+    """And no one imports the package whose weights it reads."""
+    for path in [*files("audio_distance"), *files("metrics")]:
+        assert "torch" not in imported(path) or path.name == "quality.py", path
+        assert "distillmos" not in imported(path), path
+
+
 def experiments():
     return [path for path in files("experiments") if not path.name.startswith("_")]
 

@@ -102,7 +102,7 @@ def test_the_wheel_s_metadata(wheel):
     lines = [Requirement(line) for line in content.get_all("Requires-Dist")]
     always = {line.name for line in lines if line.marker is None}
     assert always == {"numpy", "scipy", "soundfile", "soxr", "joblib", "tqdm"}
-    assert {"m4a", "page", "report", "gate", "models", "networks", "all"} <= {
+    assert {"m4a", "page", "quality", "report", "gate", "models", "networks", "all"} <= {
         *content.get_all("Provides-Extra")
     }
     assert dict(scripts["console_scripts"]) == {"audio-distance": "audio_distance.command:main"}
@@ -190,7 +190,7 @@ def started(names):
 
 def test_the_package_imports_what_it_asks_for():
     names = {name for path in (ROOT / "audio_distance").rglob("*.py") for name in imported(path)}
-    extras = {*extra("m4a"), *extra("page"), "matplotlib"}  # which is only there for who plots
+    extras = {*extra("m4a"), *extra("page"), *extra("quality")} | {"matplotlib"}  # there for who plots
     assert from_elsewhere(names) == {*by_name(PROJECT["dependencies"]), *extras}
 
 

@@ -74,7 +74,7 @@ class TestStatistics:
     def test_pairs(self):
         """The paired t interval, and scipy's exact test of swaps."""
         x = np.array([3.1, 4.0, 2.7, 3.3, 3.0, 4.2])
-        y = x + [0.5, 0.2, 0.9, -0.1, 0.4, 0.3]
+        y = x + np.array([0.5, 0.2, 0.9, -0.1, 0.4, 0.3])
         result = found(pool(x, y, paired=True))
         paired = scipy.stats.ttest_rel(y, x)
         assert result.interval == pytest.approx(paired.confidence_interval(0.95), abs=1e-12)
@@ -102,10 +102,11 @@ class TestStatistics:
         literal = []
         for swaps in product((0, 1), repeat=3):
             for dealt in combinations((3, 4, 9, 10), 2):
-                pairs = [(a, b)[:: 1 - 2 * s] for s, (a, b) in zip(swaps, ((0, 6), (1, 7), (2, 8)), strict=True)]
+                pairs = [(i, i + 6)[:: 1 - 2 * swap] for i, swap in enumerate(swaps)]
+                others = sorted({3, 4, 9, 10} - set(dealt))
                 reference = [5, *dealt, *(a for a, _ in pairs)]
-                candidate = [5, *({3, 4, 9, 10} - set(dealt)), *(b for _, b in pairs)]
-                kinds = [[(i,) for i in dealt], [(i,) for i in candidate if i in {3, 4, 9, 10}], pairs, [(5,)]]
+                candidate = [5, *others, *(b for _, b in pairs)]
+                kinds = [[(i,) for i in dealt], [(i,) for i in others], pairs, [(5,)]]
                 variance = 0.0
                 for kind in kinds:
                     values = [difference(reference, candidate, draw) for draw in kind]
@@ -130,7 +131,8 @@ class TestStatistics:
         assert both.reference == pytest.approx(np.mean([one.reference for one in single]))
         half = (both.interval[1] - both.interval[0]) / 2
         variance = sum(block.variances[0] for block in blocks) / 4
-        parts = [v for block in blocks for v in ((len(w) - 1) * np.var(w) / 4 for w in block.without if len(w))]
+        kinds = [values for block in blocks for values in block.without if len(values)]
+        parts = [(len(values) - 1) * np.var(values) / 4 for values in kinds]
         freedom = variance**2 / sum(v**2 / n for v, n in zip(parts, (4, 6, 4, 6), strict=True))
         assert half == pytest.approx(scipy.stats.t.ppf(0.975, freedom) * math.sqrt(variance))
 
@@ -148,15 +150,15 @@ class TestStatistics:
         assert found(pool(np.array([1.0, 2.0]), np.array([1.5, 2.5, 3.5]))).interval is None
 
     def test_other_spread_is_no_direction(self):
-        """40 against 10 of one mean, the few three times as spread: 5 % of 400 tests have p of 5 % or less.
-        More than 36 come with probability .0002; the difference alone, not over its error, has over 60."""
+        """40 against 10 of one mean, the few three times as spread: 5 % of 200 tests have p of 5 % or less.
+        More than 22 come with probability .0002; the difference alone, not over its error, has over 30."""
         rng = np.random.default_rng(5)
         small = alone = 0
-        for _ in range(400):
-            made = scored(pool(rng.normal(0, 1, 40), rng.normal(0, 3, 10)), permutations=199, seed=0)
+        for _ in range(200):
+            made = scored(pool(rng.normal(0, 1, 40), rng.normal(0, 3, 10)), permutations=99, seed=0)
             small += quality_of("scores", [(1.0, made)]).p_value <= 0.05
             alone += np.mean(np.abs(made.differences) >= np.abs(made.differences[0])) <= 0.05
-        assert small <= 36 and alone > 60
+        assert small <= 22 and alone > 30
 
 
 class TestCompare:
@@ -189,7 +191,7 @@ class TestCompare:
 
     def test_pairs_are_swapped(self, noises):
         lengths = np.array([0.3, 0.9, 0.5, 0.7])
-        x, y = noises(lengths), noises(lengths + [0.05, 0.06, 0.055, 0.052], seed=10)
+        x, y = noises(lengths), noises(lengths + np.array([0.05, 0.06, 0.055, 0.052]), seed=10)
         paired = metrics.compare(x, y, rate=RATE, quality=length, paired=True).quality
         loose = metrics.compare(x, y, rate=RATE, quality=length, paired=False).quality
         assert paired.p_value == pytest.approx(2 / 16) and loose.p_value > 0.5
@@ -222,7 +224,9 @@ class TestCompare:
     @pytest.mark.parametrize("missing", ["torch", "distillmos"])
     def test_without_the_package(self, noises, monkeypatch, missing):
         """Said before anything is described, and what brings it."""
-        monkeypatch.setattr(quality.importlib.util, "find_spec", lambda name: None if name == missing else name)
+        monkeypatch.setattr(
+            quality.importlib.util, "find_spec", {"torch": 1, "distillmos": 1, missing: None}.get
+        )
         monkeypatch.setattr(extraction, "_described", None)
         with pytest.raises(metrics.AudioError) as error:
             metrics.compare(noises([0.3, 0.4]), noises([0.3, 0.4], 10), rate=RATE, quality="distillmos")
@@ -289,15 +293,15 @@ class TestDescribed:
         joined = metrics.join(dict(zip("ab", parts, strict=True)))
         assert joined.quality == "distillmos" and len(joined) == 4
         plain = metrics.describe(noises([0.3, 0.4], 9), rate=RATE)
-        with pytest.raises(metrics.AudioError, match="has the quality None, and part 'a' .* distillmos"):
+        with pytest.raises(metrics.AudioError, match=r"has the quality None, and part 'a' .* distillmos"):
             metrics.join({"a": parts[0], "b": plain})
 
     def test_half_scored_is_damaged(self, noises, network):
         whole = metrics.describe(noises([0.3, 0.4]), rate=RATE, quality="distillmos")
         for sounds, who, message in (
-            ((whole.sounds[0], replace(whole.sounds[1], quality=None)), "distillmos", "quality None, predicted"),
+            ((whole.sounds[0], replace(whole.sounds[1], quality=None)), "distillmos", "has the quality None"),
             (whole.sounds, "", "predicted by nobody; likely damaged"),
-            ((whole.sounds[0], replace(whole.sounds[1], quality=math.inf)), "distillmos", "quality of inf"),
+            ((replace(whole.sounds[0], quality=math.inf), whole.sounds[1]), "distillmos", "quality of inf"),
         ):
             with pytest.raises(metrics.AudioError, match=message):
                 replace(whole, sounds=sounds, quality=who)
@@ -362,7 +366,8 @@ class TestWords:
 
     def test_command_without_the_package(self, folder_of, monkeypatch, capsys):
         monkeypatch.setattr(quality.importlib.util, "find_spec", lambda name: None)
-        assert main([str(folder_of("x", range(3))), str(folder_of("y", range(3))), "--quality", "distillmos"]) == 1
+        sets = [str(folder_of(name, range(3))) for name in ("x", "y")]
+        assert main([*sets, "--quality", "distillmos"]) == 1
         assert 'error: quality="distillmos" needs torch and distillmos' in capsys.readouterr().err
 
 
@@ -373,7 +378,7 @@ class TestSegments:
         assert segment[:100] == pytest.approx(1)
 
     @pytest.mark.parametrize(
-        ("seconds", "count"), [(7.68, 1), (7.7, 2), (8.68, 2), (8.7, 3), (20, 14), (22.68, 16), (600, 16)]
+        ("seconds", "count"), [(7.68, 1), (7.7, 2), (8.68, 2), (8.7, 3), (20, 14), (22.68, 16), (60, 16)]
     )
     def test_what_is_long_is_looked_at_from_end_to_end(self, seconds, count):
         signal = np.linspace(0.5, 1, round(seconds * 16_000), dtype=np.float32)
@@ -406,10 +411,10 @@ def clips():
 @HERE
 class TestNetwork:
     # What the package's own class gives for ``clips`` (distillmos 0.9.1, torch 2.13.0, CPU).
-    THEIRS = (0.0, 0.0)
+    THEIRS = (2.311733, 1.149083)
 
     def test_scores_are_those_of_the_package(self, monkeypatch):
-        """To .01, which no processor comes near (see ``quality``); and without a network."""
+        """On every processor, of which those looked at differ by less than 1e-5; and without a network."""
 
         def no_network(*_):
             raise AssertionError("the network was asked for")
@@ -418,11 +423,11 @@ class TestNetwork:
         monkeypatch.setattr(socket, "getaddrinfo", no_network)
         quality._loaded.cache_clear()
         given = [quality.predicted("distillmos", clip, RATE) for clip in clips()]
-        assert given == pytest.approx(self.THEIRS, abs=0.01)
+        assert given == pytest.approx(self.THEIRS, abs=1e-3)
         assert given == [quality.predicted("distillmos", clip, RATE) for clip in clips()]
 
     def test_the_package_s_own_class_agrees(self, monkeypatch, capsys):
-        """Where its other half, xls-r-sqa, is here; torchaudio, which only its command needs, is stood in for."""
+        """Where its other half, xls-r-sqa, is here; torchaudio, for its command alone, is stood in for."""
         pytest.importorskip("xls_r_sqa")
         import torch
 

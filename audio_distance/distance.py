@@ -40,7 +40,7 @@ from audio_distance.kernel import Kernel
 from audio_distance.matching import matched, short_clips_differ
 from audio_distance.pooling import usable_numbers
 from audio_distance.progress import comparing
-from audio_distance.quality import Predictor, Scored, name_of, quality_of, scored
+from audio_distance.quality import Predictor, Scored, doubt_of, name_of, quality_of, scored
 from audio_distance.reading import Reading, ReadingFields, with_fields
 from audio_distance.resampling import (
     Arranged,
@@ -352,6 +352,8 @@ def _compare_loaded(
     with comparing(len(blocks) * (_views_of(own) + _tested(own)), stage, progress=progress) as kernel:
         test = permutation_test(rearranged_blocks(kernel))
     observed = mean_of_blocks(shares, observed_blocks)
+    heard = None if quality is None else quality_of(name_of(quality), scored_blocks)
+    doubt = "" if heard is None else doubt_of(heard)
     level, level_interval = level_difference(pool)
     # Of very many units one block tells it: they are dealt to it at random.
     short_clips = own is None and short_clips_differ(taken(pool, blocks[0]), seed=seed)
@@ -378,18 +380,21 @@ def _compare_loaded(
         bandwidth_hz=min(common, RATE) / 2,
         seed=seed,
         recipe=constants()[1] if own is None else "own embedding, scaled on the reference",
-        warnings=warnings_of(
-            reference,
-            candidate,
-            common,
-            pool,
-            shared=shared,
-            short_clips=short_clips,
-            test=test,
-            grouped=groups is not None,
-            taking_part=np.concatenate(blocks),
+        warnings=(
+            *warnings_of(
+                reference,
+                candidate,
+                common,
+                pool,
+                shared=shared,
+                short_clips=short_clips,
+                test=test,
+                grouped=groups is not None,
+                taking_part=np.concatenate(blocks),
+            ),
+            *([doubt] if doubt else []),
         ),
-        quality=None if quality is None else quality_of(name_of(quality), scored_blocks),
+        quality=heard,
         statistic=test.statistic,
         null_distribution=test.null_distribution,
         null_values=test.null_values,

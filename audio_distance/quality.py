@@ -56,6 +56,7 @@ RATE = 16_000  # Hz
 SEGMENT = 122_880  # samples: 7.68 s
 HOP = 16_000  # samples: the widest step between segments
 MOST_SEGMENTS = 16
+SPEECH_LEAST = 2.2  # mean score: if no set has it, they may not be speech
 TIE = 1e-9  # differences that are smaller are none up to rounding, and so are statistics
 AT_ONCE = 1  # segments; each takes 0.3 GB
 INSTALL = 'pip install --no-deps distillmos, and the extra quality: pip install "audio-distance[quality]"'
@@ -341,4 +342,19 @@ def quality_of(by: str, blocks: Sequence[tuple[float, Scored]]) -> Quality:
         difference=value,
         interval=jackknife_interval(value, without) if known else None,
         p_value=float(reached.mean()),
+    )
+
+
+def doubt_of(quality: Quality) -> str:
+    """A sentence where the network may have been given something else than speech, "" where it was not seen.
+
+    It gives rain, engines, most music and single notes less than 2, and speech more, unless that is badly
+    damaged; recordings of short words through 8 kHz lie about 2.5. So the note is given if neither set
+    reaches ``SPEECH_LEAST``. results/quality.json has how often that errs: crying babies pass for speech.
+    """
+    if quality.by not in NAMES or max(quality.reference, quality.candidate) >= SPEECH_LEAST:
+        return ""
+    return (
+        f"quality: these sounds may not be speech, and {quality.by} was trained on speech only: it gives both "
+        f"sets less than {SPEECH_LEAST:g} of 5, as it does music and noises; which sounds better is then not told"
     )

@@ -341,16 +341,28 @@ class TestWords:
         assert "difference -0.40, p" in self.of(interval=None)
         assert "to the function mine:" in self.of(by="mine")
 
-    def test_in_text_notebook_and_page(self, folder_of, tmp_path):
-        pytest.importorskip("bokeh")
-        x, y = folder_of("x", range(4)), folder_of("y", range(9, 13), seconds=0.5)
-        result = metrics.compare(x, y, quality=length)
+    def test_in_text_and_notebook(self, noises):
+        sets = noises([0.3, 0.32, 0.34, 0.36]), noises([0.5, 0.52, 0.54, 0.56], 10)
+        result = metrics.compare(*sets, rate=RATE, quality=length)
         line = comparison.quality_text(result.quality)
         assert f"\n  quality, not part of the distance: {line}\n" in f"{result}\n"
         assert f"<p>Quality, not part of the distance: {line}.</p>" in result._repr_html_()
-        result.to_html(tmp_path / "page.html", x, y)
-        page = (tmp_path / "page.html").read_text(encoding="utf-8")
-        assert "quality, as length predicts it (0.50 against 0.30)" in page and "+0.20" in page
+
+    def test_a_note_where_they_may_not_be_speech(self, noises, network, monkeypatch):
+        """If neither set reaches the limit, and of the network only."""
+        x, y = noises([0.3, 0.4, 0.5]), noises([0.6, 0.7, 0.8], 10)
+        note = "may not be speech, and distillmos was trained on speech only"
+        plain = metrics.compare(x, y, rate=RATE, quality="distillmos")  # 3.4 and 3.7
+        assert not any(note in line for line in plain.warnings)
+        monkeypatch.setattr(quality, "SPEECH_LEAST", 3.8)
+        noted = metrics.compare(x, y, rate=RATE, quality="distillmos")
+        assert (
+            noted.warnings == (*plain.warnings, quality.doubt_of(noted.quality))
+            and note in noted.warnings[-1]
+        )
+        monkeypatch.setattr(quality, "SPEECH_LEAST", 3.5)
+        assert metrics.compare(x, y, rate=RATE, quality="distillmos").warnings == plain.warnings
+        assert metrics.compare(x, y, rate=RATE, quality=length).warnings == plain.warnings
 
     def test_command(self, folder_of, network, capsys):
         x, y = folder_of("x", range(4)), folder_of("y", range(9, 13), seconds=0.5)

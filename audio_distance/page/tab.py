@@ -176,12 +176,6 @@ def _apart(
     """Level, bandwidth (of the files listed, which are those read again), durations: difference, interval."""
     level = f"{round(result.level_difference_db, 1) + 0.0:+.1f} dB"
     rows = [("level", level, interval_text(result.level_interval_db, 1))]
-    if (quality := result.quality) is not None:
-        means = f"{quality.candidate:.2f} against {quality.reference:.2f}"
-        apart = f"{round(quality.difference, 2) + 0.0:+.2f}"
-        rows.append(
-            (f"quality, as {quality.by} predicts it ({means})", apart, interval_text(quality.interval, 2))
-        )
     widths = [np.array([width for width in side if width is not None]) for side in bandwidths]
     whole = sum(map(len, widths)) == sum(map(len, sides))
     if all(len(side) for side in widths):

@@ -20,6 +20,7 @@ from report.tables.combinations import what_each_adds
 from report.tables.coverage import claims_of_closer, coverage_of_intervals
 from report.tables.lengths import unequal_lengths
 from report.tables.listening import chosen, families, laboratories, listeners, rated
+from report.tables.quality import direction, no_speech
 from report.tables.regressions import (
     alarms,
     caught,
@@ -82,6 +83,7 @@ __all__ = [
     "collections_of_songs",
     "copies",
     "coverage_of_intervals",
+    "direction",
     "divisions",
     "false_alarms",
     "families",
@@ -98,6 +100,7 @@ __all__ = [
     "members",
     "models",
     "new_folders",
+    "no_speech",
     "order_of_tones",
     "own_test",
     "parts",

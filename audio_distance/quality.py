@@ -77,8 +77,12 @@ def refuse_missing(quality: str | Predictor, *, needed: bool = True) -> None:
     if quality not in NAMES:
         known = ", ".join(map(repr, NAMES))
         raise ValueError(f"quality={quality!r}; {known} is there, or a function (signal, rate) -> score")
+    if not needed:
+        return
     missing = [name for name in ("torch", quality) if importlib.util.find_spec(name) is None]
-    if missing and needed:
+    if not missing and not _weights(quality).is_file():
+        missing.append(f"{_weights(quality).name}, which another release of {quality} has,")
+    if missing:
         raise AudioError(f'quality="{quality}" needs {" and ".join(missing)}, not installed: {INSTALL}')
 
 
@@ -110,16 +114,20 @@ def predicted(quality: str | Predictor, signal: NDArray[np.float32], rate: int) 
     return score
 
 
+def _weights(name: str) -> Path:
+    """The file of weights inside the installed package, which is not imported."""
+    place = importlib.util.find_spec(name)
+    assert place is not None and place.submodule_search_locations is not None
+    return Path(place.submodule_search_locations[0], "weights", "distill_mos_v7.pt")
+
+
 @cache
 def _loaded(name: str) -> Predictor:
     """``score`` of the network, built here; its weights are read as data, which runs no code of theirs."""
     import torch
 
-    place = importlib.util.find_spec(name)
-    assert place is not None and place.submodule_search_locations is not None
-    file = Path(place.submodule_search_locations[0], "weights", "distill_mos_v7.pt")
     network = _network()
-    network.load_state_dict(torch.load(file, map_location="cpu", weights_only=True)["model"])
+    network.load_state_dict(torch.load(_weights(name), map_location="cpu", weights_only=True)["model"])
     network.eval().to(memory_format=torch.channels_last)  # a seventh faster on a processor
 
     def score(signal: NDArray[np.float32], rate: int) -> float:

@@ -241,6 +241,15 @@ class TestCompare:
         assert "pip install --no-deps distillmos" in str(error.value)
         assert "audio-distance[quality]" in str(error.value)
 
+    def test_another_release_of_the_package(self, tmp_path, monkeypatch):
+        spec = types.SimpleNamespace(submodule_search_locations=[str(tmp_path)])
+        monkeypatch.setattr(quality.importlib.util, "find_spec", lambda name: spec)
+        with pytest.raises(metrics.AudioError, match=r"needs distill_mos_v7\.pt, which another release of"):
+            quality.refuse_missing("distillmos")
+        (tmp_path / "weights").mkdir()
+        (tmp_path / "weights" / "distill_mos_v7.pt").touch()
+        quality.refuse_missing("distillmos")
+
 
 @pytest.fixture
 def network(monkeypatch):

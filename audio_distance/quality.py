@@ -13,11 +13,12 @@ Conventions
 
 The network
     "distillmos" is Distill-MOS (Stahl and Gamper 2025, arXiv:2502.05356; MIT licence, weights included), for
-    speech: trained on ratings of English telephone calls, noise suppression, codecs and synthesis. Its
-    authors warn of other sounds, languages and tasks, and so does this package. The weights, 17 MB, lie in
-    the package ``distillmos``, which is not imported: it wants torchaudio, and prints. They are read as data,
-    and nothing is downloaded. PyTorch is imported with the first score. On processors with and without
-    AVX2 and AVX512, scores differ by less than 1e-5; results are told to .01.
+    speech: made from a larger network that was trained on ratings of English speech in calls, conferences,
+    noise suppression and synthesis. Its authors warn of other sounds, languages and tasks, and so does this
+    package. The weights, 17 MB, lie in the package ``distillmos``, which is not imported: it wants
+    torchaudio, and prints. They are read as data, and nothing is downloaded. PyTorch is imported with the
+    first score. On processors with and without AVX2 and AVX512, and with one thread or two, scores differ by
+    less than 1e-5; ``print`` tells them to .01.
 
     A sound is read as the distance reads it: mean of the channels, offset and rumble removed, silence cut at
     both ends; then soxr brings it to 16 kHz, whatever the bandwidth of the comparison is. As in the authors'
@@ -58,7 +59,7 @@ HOP = 16_000  # samples: the widest step between segments
 MOST_SEGMENTS = 16
 SPEECH_LEAST = 2.2  # mean score: if no set has it, they may not be speech
 TIE = 1e-9  # differences that are smaller are none up to rounding, and so are statistics
-AT_ONCE = 1  # segments; each takes 0.3 GB
+AT_ONCE = 1  # segments; each takes 0.1 GB
 INSTALL = 'pip install --no-deps distillmos, and the extra quality: pip install "audio-distance[quality]"'
 
 # Of the network: channels of its convolutions, and its transformer.

@@ -76,6 +76,7 @@ study: $(ALL)  ## results on real audio: known sounds, all candidates (needs AUD
 	$(RUN) -m experiments scenes
 	$(RUN) -m experiments trials
 	$(RUN) -m experiments listening
+	$(RUN) -m experiments quality
 
 bench: $(ALL)  ## bias, false alarms, power, coverage, soundness, speed (needs AUDIO_DATA; about ten minutes)
 	$(RUN) -m experiments statistics

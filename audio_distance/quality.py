@@ -13,11 +13,12 @@ Conventions
 
 The network
     "distillmos" is Distill-MOS (Stahl and Gamper 2025, arXiv:2502.05356; MIT licence, weights included), for
-    speech: trained on ratings of English telephone calls, noise suppression, codecs and synthesis. Its
-    authors warn of other sounds, languages and tasks, and so does this package. The weights, 17 MB, lie in
-    the package ``distillmos``, which is not imported: it wants torchaudio, and prints. They are read as data,
-    and nothing is downloaded. PyTorch is imported with the first score. On processors with and without
-    AVX2 and AVX512, scores differ by less than 1e-5; results are told to .01.
+    speech: made from a larger network that was trained on ratings of English speech in calls, conferences,
+    noise suppression and synthesis. Its authors warn of other sounds, languages and tasks, and so does this
+    package. The weights, 17 MB, lie in the package ``distillmos``, which is not imported: it wants
+    torchaudio, and prints. They are read as data, and nothing is downloaded. PyTorch is imported with the
+    first score. On processors with and without AVX2 and AVX512, and with one thread or two, scores differ by
+    less than 1e-5; ``print`` tells them to .01.
 
     A sound is read as the distance reads it: mean of the channels, offset and rumble removed, silence cut at
     both ends; then soxr brings it to 16 kHz, whatever the bandwidth of the comparison is. As in the authors'
@@ -58,7 +59,7 @@ HOP = 16_000  # samples: the widest step between segments
 MOST_SEGMENTS = 16
 SPEECH_LEAST = 2.2  # mean score: if no set has it, they may not be speech
 TIE = 1e-9  # differences that are smaller are none up to rounding, and so are statistics
-AT_ONCE = 1  # segments; each takes 0.3 GB
+AT_ONCE = 1  # segments; each takes 0.1 GB
 INSTALL = 'pip install --no-deps distillmos, and the extra quality: pip install "audio-distance[quality]"'
 
 # Of the network: channels of its convolutions, and its transformer.
@@ -77,8 +78,12 @@ def refuse_missing(quality: str | Predictor, *, needed: bool = True) -> None:
     if quality not in NAMES:
         known = ", ".join(map(repr, NAMES))
         raise ValueError(f"quality={quality!r}; {known} is there, or a function (signal, rate) -> score")
+    if not needed:
+        return
     missing = [name for name in ("torch", quality) if importlib.util.find_spec(name) is None]
-    if missing and needed:
+    if not missing and not _weights(quality).is_file():
+        missing.append(f"{_weights(quality).name}, which another release of {quality} has,")
+    if missing:
         raise AudioError(f'quality="{quality}" needs {" and ".join(missing)}, not installed: {INSTALL}')
 
 
@@ -110,16 +115,20 @@ def predicted(quality: str | Predictor, signal: NDArray[np.float32], rate: int) 
     return score
 
 
+def _weights(name: str) -> Path:
+    """The file of weights inside the installed package, which is not imported."""
+    place = importlib.util.find_spec(name)
+    assert place is not None and place.submodule_search_locations is not None
+    return Path(place.submodule_search_locations[0], "weights", "distill_mos_v7.pt")
+
+
 @cache
 def _loaded(name: str) -> Predictor:
     """``score`` of the network, built here; its weights are read as data, which runs no code of theirs."""
     import torch
 
-    place = importlib.util.find_spec(name)
-    assert place is not None and place.submodule_search_locations is not None
-    file = Path(place.submodule_search_locations[0], "weights", "distill_mos_v7.pt")
     network = _network()
-    network.load_state_dict(torch.load(file, map_location="cpu", weights_only=True)["model"])
+    network.load_state_dict(torch.load(_weights(name), map_location="cpu", weights_only=True)["model"])
     network.eval().to(memory_format=torch.channels_last)  # a seventh faster on a processor
 
     def score(signal: NDArray[np.float32], rate: int) -> float:

@@ -37,7 +37,7 @@ FILES = 5
 KINDS = {"bigvgan_music": "music", "tta_clotho": "effects"}  # all other rated sets are of speech
 FAMILIES = 4  # of instruments
 OUTSIDE = {  # Spearman correlations with listeners, as they were told
-    "source": "values of single sets and the code were not kept: quoted, and not to be made again",
+    "source": "values of single sets and the code were not kept, so they can be quoted and not made again",
     "spearman": {
         "the score on sets that were at hand": 0.47,
         "the score on further sets of speech": 0.86,

@@ -156,6 +156,7 @@ class TestExitCodes:
             "--json",
             "--page",
             "--groups",
+            "--quality",
             "--workers",
             "--seed",
             "--skip",

@@ -1,4 +1,4 @@
-"""Direction beside the distance: statistics of predicted scores, what is said of them, and the network."""
+"""Direction beside the distance: statistics of predicted scores, their words, the network, the experiment."""
 
 import json
 import math
@@ -19,6 +19,13 @@ from audio_distance import comparison, extraction, quality
 from audio_distance.command import main
 from audio_distance.quality import Quality, quality_of, scored, segments
 from audio_distance.units import pool_of_vectors
+from experiments import quality as experiment
+from report import tables
+from report.numbers import mean_text
+from report.tables import quality as measures
+from study import results
+from study.agreement import laboratory_mean
+from study.embeddings import MissingNetwork
 
 RATE = 16_000
 HERE = pytest.mark.skipif(
@@ -233,6 +240,15 @@ class TestCompare:
         assert f"needs {missing}, not installed" in str(error.value)
         assert "pip install --no-deps distillmos" in str(error.value)
         assert "audio-distance[quality]" in str(error.value)
+
+    def test_another_release_of_the_package(self, tmp_path, monkeypatch):
+        spec = types.SimpleNamespace(submodule_search_locations=[str(tmp_path)])
+        monkeypatch.setattr(quality.importlib.util, "find_spec", lambda name: spec)
+        with pytest.raises(metrics.AudioError, match=r"needs distill_mos_v7\.pt, which another release of"):
+            quality.refuse_missing("distillmos")
+        (tmp_path / "weights").mkdir()
+        (tmp_path / "weights" / "distill_mos_v7.pt").touch()
+        quality.refuse_missing("distillmos")
 
 
 @pytest.fixture
@@ -460,3 +476,109 @@ class TestNetwork:
         result = metrics.compare(tmp_path / "x", tmp_path / "y", quality="distillmos", paired=False)
         assert 1 <= result.quality.reference <= 5
         assert abs(result.quality.difference) < 0.05  # a gain is no quality: each segment has a peak of 1
+
+
+class TestExperiment:
+    @pytest.fixture
+    def found(self):
+        """Two laboratories of speech, one set of music; scores that order systems as listeners do, but for
+        one set, which they order the other way round."""
+        rows = {
+            "a": ("speech", "L1", "read", (3.0, 4.0, 4.5)),
+            "b": ("speech", "L1", "recalled", (4.5, 4.0, 3.0)),
+            "c": ("speech", "L2", "read", (2.5, 3.5, 4.0)),
+            "d": ("music", "L3", "second-hand", (1.2, 1.1, 1.3)),
+        }
+        rated = {
+            name: {
+                "kind": kind,
+                "laboratory": laboratory,
+                "figures": figures,
+                "ratings": {"x": 1.0, "y": 2.0, "z": 3.0},
+                "reference": [means[2] + 0.5],
+                "systems": {s: [mean - 0.1, mean + 0.1] for s, mean in zip("xyz", means, strict=True)},
+            }
+            for name, (kind, laboratory, figures, means) in rows.items()
+        }
+        unlike = {
+            "digits": {"ann": [2.0, 3.0], "bob": [2.0, 2.2]},
+            "sounds": {"rain": [1.2], "baby": [2.6]},
+            "instruments": {"organ": [2.3, 1.9]},
+        }
+        return {"by": "distillmos", "limit": 2.2, "rated": rated, "unlike": unlike, "outside": {}}
+
+    @pytest.fixture
+    def trials(self):
+        values = {"x": 3.0, "y": 2.0, "z": 1.0}
+        return {
+            "shipped": {name: values for name in "abcd"},
+            "ratings": {"aisfx": {name: {"frechet": values} for name in "abcd"}},
+        }
+
+    def test_agreement_by_kind_and_laboratory(self, found, trials):
+        """Of sets with correlations of 1 and -1 in one laboratory, and 1 in another."""
+        table = tables.direction(found, trials)
+        assert list(table.index) == [
+            "predicted quality",
+            "its difference from the recordings', without sign",
+            "this distance",
+            "Frechet on aisfx",
+            "mean of the ranks of predicted quality and Frechet on aisfx",
+        ]
+        speech = next(name for name in table.columns if name.startswith("speech (3 sets, 2 lab"))
+        means = {"a": 1.0, "b": -1.0, "c": 1.0}
+        laboratories = {"a": "L1", "b": "L1", "c": "L2"}
+        row = laboratory_mean({s: {"spearman": m} for s, m in means.items()}, laboratories, "spearman")
+        assert table[speech]["predicted quality"] == mean_text(row, 2)
+        assert table[speech]["this distance"] == "1.00 (1.00 to 1.00)"
+        assert table["speech, ratings recalled or second-hand (1 set)"]["predicted quality"] == "-1.00"
+        assert table["music (1 set)"]["predicted quality"] == "0.50"
+        assert table["effects (0 sets)"]["this distance"] == "–"
+        ranks = measures.values(found, trials, "d")[measures.RANKS]  # ranks 2, 3, 1 and 3, 2, 1
+        assert ranks == {"x": 2.5, "y": 2.5, "z": 1.0}
+
+    def test_a_set_without_distances_is_left_out_of_all(self, found, trials):
+        del trials["shipped"]["c"]
+        assert all(set(row) == {"a", "b", "d"} for row in measures.agreements(found, trials).values())
+
+    def test_the_note_is_counted_as_it_is_given(self, found):
+        table = tables.no_speech(found)
+        assert table["noted"].to_dict() == {
+            "spoken digits, 5 of a speaker": 1,
+            "rated speech, a system beside recordings": 0,
+            "environmental sounds, 5 of a class": 1,
+            "rendered notes, 5 of a family": 1,
+            "rated music, a system beside recordings": 3,
+        }
+        assert table["wrong"].tolist() == [1, 0, 1, 0, 0]
+        assert table["mean scores"].iloc[0] == "2.10 to 2.50"
+
+    def test_scores_are_of_the_first_files_of_each_system(self, monkeypatch, noise):
+        def audio(name, seconds):
+            signals = tuple(noise(i, seconds, RATE).astype(np.float32) for i in range(7))
+            return types.SimpleNamespace(signals=signals, rate=RATE, name=name)
+
+        rated = types.SimpleNamespace(
+            reference=audio("r", 0.3), systems={"x": audio("x", 0.5)}, ratings={"x": 3.0}, laboratory="L",
+            figures="read",
+        )  # fmt: skip
+        monkeypatch.setattr(experiment.datasets, "rated", lambda which: rated)
+        monkeypatch.setattr(quality, "_loaded", lambda name: length)
+        row = experiment.rated_set("bigvgan_music")
+        assert row["kind"] == "music" and experiment.rated_set("other")["kind"] == "speech"
+        assert row["reference"] == pytest.approx([0.3] * 5, abs=1e-3)
+        assert row["systems"]["x"] == pytest.approx([0.5] * 5, abs=1e-3)
+
+    def test_without_the_network_it_says_what_is_needed(self, monkeypatch):
+        monkeypatch.setattr(quality.importlib.util, "find_spec", lambda name: None)
+        with pytest.raises(MissingNetwork, match="pip install --no-deps distillmos"):
+            experiment.run()
+
+    def test_words_of_the_report_hold(self):
+        """What is no speech gets low scores, whatever it is; rated speech never has the note."""
+        measured = results.read("quality")
+        assert measured["limit"] == quality.SPEECH_LEAST and measured["by"] in quality.NAMES
+        noted = measures.noted(measured)
+        assert noted["rated speech, a system beside recordings"]["noted"] == 0
+        for row in noted.values():
+            assert row["speech"] or row["noted"] > 0.8 * row["sets"]

@@ -30,6 +30,8 @@ from ablations.seeds import ALPHA
 from ablations.statistics import TESTS, Verdict, judge, together
 
 MARGIN = "5%"  # of the family: with none nothing is ever no worse
+# Of what runs measure; of the numbers of a model of one's own nothing is known.
+HIGHER_IS_BETTER = (*family.HIGHER_IS_BETTER, "accuracy", "balanced_accuracy")
 
 
 def compare(
@@ -190,7 +192,7 @@ def _judged(baseline: RunSet, candidate: RunSet, *, paired: bool, **settings) ->
     return judge(
         *sides,
         paired=paired,
-        resolution=baseline.step if baseline.step == candidate.step else None,
+        resolution=None if None in (baseline.step, candidate.step) else max(baseline.step, candidate.step),
         files_variance=_files_variance(baseline, candidate, common)
         if paired
         else _files_variances(baseline, candidate),
@@ -252,6 +254,11 @@ def absolute(amount: float | str, mean: float, *, name: str = "margin") -> float
     return value / 100 * abs(mean) if text.endswith("%") else value
 
 
+def is_higher_better(metric: str) -> bool:
+    """Whether more of a metric is known to be better, now or as ``curve:STEP:NAME`` after an earlier step."""
+    return metric.rsplit(":", 1)[-1] in HIGHER_IS_BETTER
+
+
 def add_run_options(parser: argparse.ArgumentParser) -> None:
     """What ``compare`` and ``plan`` ask alike: which number of which runs, at which level."""
     parser.add_argument("--metric", help="a number of metrics.json, or curve:STEP:NAME, alone")
@@ -279,7 +286,11 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--floor", default="0", help="smallest effect called worse or better (a number or a share)"
     )
-    parser.add_argument("--higher-is-better", action="store_true", help="of the --metric, as of an accuracy")
+    parser.add_argument(
+        "--higher-is-better",
+        action="store_true",
+        help=f"of the --metric; known of {', '.join(HIGHER_IS_BETTER)}",
+    )
     parser.add_argument("--unpaired", action="store_true", help="do not pair the runs of equal seeds")
     parser.add_argument("--look", default="1/1", help="2/3: the second of three looks planned beforehand")
     parser.add_argument("--test", choices=TESTS, default="t", help="where p is from (default %(default)s)")
@@ -332,7 +343,7 @@ def main(arguments: Sequence[str]) -> int:
             sides[0],
             sides[1:],
             margin=general[0] if general else 0.0,
-            higher_is_better=options.higher_is_better or options.metric in family.HIGHER_IS_BETTER,
+            higher_is_better=options.higher_is_better or is_higher_better(options.metric),
             **settings,
         )
         pairs = {name: verdict.paired for name, verdict in verdicts.items()}

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import math
+import zipfile
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -129,8 +130,11 @@ def _of(metric: str, side: RunSet, tables: Mapping[int, Mapping]) -> RunSet:
     for seed in tables:
         path = side.folder / str(seed) / jackknife.FILE
         if path.exists():
-            with np.load(path) as arrays:
-                without |= {seed: arrays[metric]} if metric in arrays else {}
+            try:
+                with path.open("rb") as file, np.load(file) as arrays:
+                    without |= {seed: arrays[metric]} if metric in arrays else {}
+            except (OSError, EOFError, ValueError, zipfile.BadZipFile) as error:
+                raise RunError(f"{path} is damaged ({error}); delete the run and make it again") from None
     steps = {table.get("steps", {}).get(metric) for table in tables.values()}
     return replace(
         side,

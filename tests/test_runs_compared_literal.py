@@ -14,6 +14,7 @@ from scipy import integrate, optimize, stats
 
 pytest.importorskip("hydra", reason='pip install -e ".[gate]"')
 
+from ablations import __main__ as command
 from ablations import compare, jackknife, plan, run_sets
 from ablations.run import RunError
 from ablations.run_sets import RunSet
@@ -43,7 +44,11 @@ def write_runs(
         table = {
             "distance": value,
             "accuracy": 1 - value,
-            "curve": [{"step": 10, "distance": value + 1}, {"step": 20, "distance": value}],
+            "balanced_accuracy": 1 - value / 2,
+            "curve": [
+                {"step": 10, "distance": value + 1},
+                {"step": 20, "distance": value, "accuracy": 1 - value},
+            ],
             "label": "a",
             "none": None,
         }
@@ -102,7 +107,7 @@ def test_all_seeds_of_a_name_are_read(write, tmp_path):
             r"good/2: distance is nan, not a finite number; did the model div",
         ),
         ({"metrics": {"distance": None}}, r"good/2: distance is None, not a finite number"),
-        ({"metrics": {"distance": "0.1"}}, r"good/2: no metric 'distance'; there are accuracy$"),
+        ({"metrics": {"distance": "0.1"}}, r"good/2: no metric 'distance'; there are accuracy, balanced_acc"),
     ],
 )
 def test_a_run_unlike_its_neighbours_is_an_error(write, changed, message):
@@ -124,7 +129,7 @@ def test_messages_of_reading(write, tmp_path):
     with pytest.raises(RunError, match=r"/god: no such runs; below .* there are good$"):
         compare.load("god", runs=tmp_path)
     for metric in ("label", "curve"):
-        with pytest.raises(RunError, match=f"no metric '{metric}'; there are distance, accuracy$"):
+        with pytest.raises(RunError, match=f"no metric '{metric}'; there are distance, accuracy, bal"):
             compare.load(place, metric=metric)
     with pytest.raises(RunError, match=r"good/0: nothing was measured after step 15; there are 10, 20$"):
         compare.load(place, metric="curve:15:distance")
@@ -302,8 +307,11 @@ def gate(runs, capsys):
         (("good", "bad", "same", "--margin", "0.1"), 1),
         (("good", "better", "same"), 3),  # undecided before better
         (("good", "bad", "--higher-is-better"), 0),
-        (("good", "bad", "--metric", "accuracy"), 0),
+        (("good", "bad", "--metric", "accuracy"), 1),  # of which more is better, said or not
         (("good", "bad", "--metric", "accuracy", "--higher-is-better"), 1),
+        (("good", "bad", "--metric", "curve:20:accuracy"), 1),
+        (("good", "better", "--metric", "balanced_accuracy"), 0),
+        (("better", "good", "--metric", "balanced_accuracy"), 1),
         (("good", "bad", "--floor", "5"), 3),
         (("good", "bad", "--floor", "500%"), 3),
         (("good", "bad", "--level", "0.001"), 3),
@@ -316,6 +324,15 @@ def gate(runs, capsys):
 )
 def test_exit_codes(gate, arguments, code):
     assert gate(*arguments)[0] == code
+
+
+def test_a_mistake_of_the_program_is_not_worse(runs, monkeypatch, capsys):
+    """Python's exit code for what nobody caught is 1, which here is a verdict."""
+    arguments = ["compare", "good", "same", "--runs", str(runs), "--metric", "distance"]
+    assert command.main(arguments) == 3
+    monkeypatch.setattr(compare, "compare", lambda *_, **__: {}["same"])
+    assert command.main(arguments) == 2
+    assert "Traceback" in (said := capsys.readouterr().err) and said.endswith("KeyError: 'same'\n")
 
 
 def test_a_line_a_candidate_and_a_note_of_what_is_left_out(gate):

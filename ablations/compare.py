@@ -20,12 +20,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-import numpy as np
-
-from ablations import family, jackknife, summary
+from ablations import family, summary
 from ablations.family import FamilyVerdict
 from ablations.run import RunError
-from ablations.run_sets import Runs, RunSet, file_variance, load, load_family
+from ablations.run_sets import (
+    Runs,
+    RunSet,
+    file_variance,
+    file_variance_in_pairs,
+    load,
+    load_family,
+)
 from ablations.seeds import ALPHA
 from ablations.statistics import TESTS, Verdict, judge, together
 
@@ -193,27 +198,11 @@ def _judged(baseline: RunSet, candidate: RunSet, *, paired: bool, **settings) ->
         *sides,
         paired=paired,
         resolution=None if None in (baseline.step, candidate.step) else max(baseline.step, candidate.step),
-        files_variance=_files_variance(baseline, candidate, common)
+        files_variance=file_variance_in_pairs(baseline, candidate, common) or 0.0
         if paired
         else _files_variances(baseline, candidate),
         **settings,
     )
-
-
-def _files_variance(baseline: RunSet, candidate: RunSet, seeds: Sequence[int]) -> float:
-    """Of the difference in a pair, by the choice of files; 0 where the runs do not tell.
-
-    File i of either side was made from the same noise, and where this makes them alike, as after a
-    refactoring, leaving both out moves the difference little.
-    """
-    known = []
-    for seed in seeds:
-        a, b = baseline.without.get(seed), candidate.without.get(seed)
-        if a is None or b is None:
-            return 0.0
-        alike = len(a) == len(b)
-        known.append(jackknife.variance(b - a) if alike else jackknife.variance(a) + jackknife.variance(b))
-    return float(np.mean(known))
 
 
 def _files_variances(baseline: RunSet, candidate: RunSet) -> tuple[float, float]:

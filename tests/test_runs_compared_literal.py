@@ -429,15 +429,15 @@ def test_a_plan_by_its_formulas(write):
 
 
 def test_a_plan_for_pairs(write):
-    """The differences of the seeds in common; the files of both sides add their share."""
-    good, bad = compare.load(write("good", GOOD)), compare.load(write("bad", BAD, files=10))
+    """The differences of the seeds in common, and what a file does to these: 0 and .5 is left of the one."""
+    good, bad = compare.load(write("good", GOOD)), compare.load(write("bad", BAD, files=10, without=0.75))
     found = plan.plan(good, bad, margin=0.25)
     differences = np.array([BAD[s] - GOOD[s] for s in COMMON])
     spread = differences.std(ddof=1)
     assert found.paired and (found.files, found.pilot_seeds, found.effect) == (10, 4, 0.25)
     assert (found.power, found.level) == (0.8, 0.05)
     assert found.spread == pytest.approx(spread)
-    share = 2 / 64 / spread**2
+    share = 0.5**2 / 4 / spread**2
     assert found.file_share == pytest.approx(share)
     assert found.now == pytest.approx(averaged(4, 0.25, spread, degrees=3, paired=True), abs=1e-6)
     assert list(found.seeds) == [5, 10, 20, 40]
@@ -469,9 +469,33 @@ def test_a_plan_where_the_files_share_is_not_known(write):
     # Files farther apart than the runs: all of the variance is the files', and no more than that.
     far = compare.load(write("far", GOOD, without=5.0))
     assert plan.plan(far, margin=0.25).file_share == 1.0
-    # Runs all alike have no variance to share out.
-    alike = plan.plan(compare.load(write("alike", dict.fromkeys(GOOD, 0.5))), margin=0.25)
+    # Runs all alike have no variance to share out, where nothing else is known of it.
+    alike = plan.plan(compare.load(write("alike", dict.fromkeys(GOOD, 0.5), without=0)), margin=0.25)
     assert alike.file_share is None and alike.seeds == {12: 2} and alike.now == 1.0
+
+
+def test_a_plan_takes_no_less_spread_than_files_alone_give(write):
+    """As a verdict does: runs that happen to be alike are luck."""
+    alike = dict.fromkeys(GOOD, 0.5)
+    pilot, other = compare.load(write("one", alike)), compare.load(write("two", alike, without=0.75))
+    found = plan.plan(pilot, margin=0.25)
+    assert (found.spread, found.file_share) == (1 / 8, 1.0)
+    assert is_fewest(found.seeds[12], 0.25, 1 / 8, degrees=4, paired=False)
+    assert plan.plan(pilot, other, margin=0.25).spread == 1 / 4
+    # Files that do the same to both sides of a pair do nothing to the difference.
+    same = plan.plan(pilot, compare.load(write("same", alike)), margin=0.25)
+    assert (same.spread, same.file_share, same.now) == (0.0, None, 1.0)
+
+
+def test_a_plan_is_of_models_that_make_sounds(write):
+    place = write("good", GOOD)
+    for file in (place / "3" / "audio").iterdir():
+        file.unlink()
+    (place / "3" / "audio").rmdir()
+    (place / "3" / "record.json").write_text((place / "3" / "record.json").read_text().replace("audio", ""))
+    message = r"good/3/audio: no such folder; a plan is of models that make sounds$"
+    with pytest.raises(RunError, match=message):
+        plan.plan(compare.load(place), margin=0.25)
 
 
 def test_a_run_has_two_files_at_least(write):
@@ -563,8 +587,8 @@ def test_what_a_plan_says(write, tmp_path, capsys):
 
 def test_a_plan_that_only_more_files_make_possible_is_one(write, tmp_path, capsys):
     """Exit code 2 is for where no number of files helps."""
-    write("good", GOOD, without=5.0)
     spread = np.std([*GOOD.values()], ddof=1)
+    write("good", GOOD, without=2 * spread)
     # Of many seeds the assurance is the noncentral t of the pilot's degrees of freedom, 4. With all variance
     # by files, four times the files halve the spread: just enough at 10,000 seeds.
     critical = stats.norm.isf(0.025)

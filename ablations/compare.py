@@ -313,8 +313,11 @@ def main(arguments: Sequence[str]) -> int:
         parser.error(f"--look: {options.look!r} is not like 2/3")
     general = [text for text in options.margin if "=" not in text]
     single = [text.split("=", 1) for text in options.margin if "=" in text]
-    if len(general) > 1 or (options.metric and single):
-        parser.error("--margin: one for all, and with --metric no other; for one of the family METRIC=NUMBER")
+    twice = len({metric for metric, _ in single}) < len(single)
+    if len(general) > 1 or twice or (options.metric and single):
+        parser.error(
+            "--margin: one for all, and with --metric no other; for one of the family METRIC=NUMBER, once"
+        )
     if options.higher_is_better and not options.metric:
         parser.error("--higher-is-better is of one --metric; of the family it is known")
     settings = {
@@ -347,6 +350,8 @@ def main(arguments: Sequence[str]) -> int:
         )
         sides = [runs.distance for runs in families]
         pairs = {name: verdict.members["distance"].paired for name, verdict in verdicts.items()}
+    if itself := [side.name for side in sides[1:] if side.folder.resolve() == sides[0].folder.resolve()]:
+        raise RunError(f"{itself[0]} is the baseline itself, and no worse than that it always is")
     for side in sides[1:]:
         alone = sorted(set(sides[0].values) ^ set(side.values))
         if pairs[side.name] and alone:

@@ -332,7 +332,12 @@ def test_runs_are_judged_by_all_metrics(tmp_path, capsys):
         ValueError, match=r"^margin of attack 'much' is neither a number nor a share like 5%$"
     ):
         compare.main([*arguments, "attack=much"])
-    for wrong in (["7%"], ["attack=1", "--metric", "distance"], ["attack=1", "--higher-is-better"]):
+    for wrong in (
+        ["7%"],
+        ["attack=1", "--metric", "distance"],
+        ["attack=1", "--higher-is-better"],
+        ["attack=1", "--margin", "attack=2"],
+    ):
         with pytest.raises(SystemExit):
             compare.main([*arguments, *wrong])
 

@@ -335,6 +335,15 @@ def test_a_mistake_of_the_program_is_not_worse(runs, monkeypatch, capsys):
     assert "Traceback" in (said := capsys.readouterr().err) and said.endswith("KeyError: 'same'\n")
 
 
+def test_a_baseline_is_not_its_own_candidate(runs, capsys):
+    """A path that was copied wrongly would pass for ever."""
+    for name in ("good", str(runs / "good")):
+        arguments = ["compare", "good", "same", name, "--runs", str(runs), "--metric", "distance"]
+        assert command.main(arguments) == 2
+        message = "error: good is the baseline itself, and no worse than that it always is\n"
+        assert capsys.readouterr() == ("", message)
+
+
 def test_a_line_a_candidate_and_a_note_of_what_is_left_out(gate):
     _, out, err = gate("good", "bad", "same")
     said, rows = ([line for line in out.splitlines() if line.startswith("  ") == table] for table in (0, 1))

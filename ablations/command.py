@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import traceback
 from collections.abc import Callable, Mapping, Sequence
 
 from ablations.config import ConfigError
@@ -16,8 +17,9 @@ def answer(
 ) -> int:
     """Call the command that the first argument names with the others; return its exit code.
 
-    ``usage`` is printed where help is asked for, or no command is named. Exit code 2 for an unknown command
-    and for input that cannot be used, 130 for an interrupt. None takes the arguments of the process.
+    ``usage`` is printed where help is asked for, or no command is named. Exit code 2 for an unknown command,
+    for input that cannot be used and for a mistake of this program, 130 for an interrupt. None takes the
+    arguments of the process.
     """
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     if not arguments or arguments[0] not in commands:
@@ -34,3 +36,6 @@ def answer(
     except KeyboardInterrupt:
         print("interrupted; the same command goes on from here", file=sys.stderr)
         return 130
+    except Exception:  # a mistake of this program; Python's own exit code would be 1, "worse"
+        traceback.print_exc()
+        return 2

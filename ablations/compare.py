@@ -20,16 +20,23 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-import numpy as np
-
-from ablations import family, jackknife, summary
+from ablations import family, summary
 from ablations.family import FamilyVerdict
 from ablations.run import RunError
-from ablations.run_sets import Runs, RunSet, file_variance, load, load_family
+from ablations.run_sets import (
+    Runs,
+    RunSet,
+    file_variance,
+    file_variance_in_pairs,
+    load,
+    load_family,
+)
 from ablations.seeds import ALPHA
 from ablations.statistics import TESTS, Verdict, judge, together
 
 MARGIN = "5%"  # of the family: with none nothing is ever no worse
+# Of what runs measure; of the numbers of a model of one's own nothing is known.
+HIGHER_IS_BETTER = (*family.HIGHER_IS_BETTER, "accuracy", "balanced_accuracy")
 
 
 def compare(
@@ -190,28 +197,12 @@ def _judged(baseline: RunSet, candidate: RunSet, *, paired: bool, **settings) ->
     return judge(
         *sides,
         paired=paired,
-        resolution=baseline.step if baseline.step == candidate.step else None,
-        files_variance=_files_variance(baseline, candidate, common)
+        resolution=None if None in (baseline.step, candidate.step) else max(baseline.step, candidate.step),
+        files_variance=file_variance_in_pairs(baseline, candidate, common) or 0.0
         if paired
         else _files_variances(baseline, candidate),
         **settings,
     )
-
-
-def _files_variance(baseline: RunSet, candidate: RunSet, seeds: Sequence[int]) -> float:
-    """Of the difference in a pair, by the choice of files; 0 where the runs do not tell.
-
-    File i of either side was made from the same noise, and where this makes them alike, as after a
-    refactoring, leaving both out moves the difference little.
-    """
-    known = []
-    for seed in seeds:
-        a, b = baseline.without.get(seed), candidate.without.get(seed)
-        if a is None or b is None:
-            return 0.0
-        alike = len(a) == len(b)
-        known.append(jackknife.variance(b - a) if alike else jackknife.variance(a) + jackknife.variance(b))
-    return float(np.mean(known))
 
 
 def _files_variances(baseline: RunSet, candidate: RunSet) -> tuple[float, float]:
@@ -252,6 +243,11 @@ def absolute(amount: float | str, mean: float, *, name: str = "margin") -> float
     return value / 100 * abs(mean) if text.endswith("%") else value
 
 
+def is_higher_better(metric: str) -> bool:
+    """Whether more of a metric is known to be better, now or as ``curve:STEP:NAME`` after an earlier step."""
+    return metric.rsplit(":", 1)[-1] in HIGHER_IS_BETTER
+
+
 def add_run_options(parser: argparse.ArgumentParser) -> None:
     """What ``compare`` and ``plan`` ask alike: which number of which runs, at which level."""
     parser.add_argument("--metric", help="a number of metrics.json, or curve:STEP:NAME, alone")
@@ -279,7 +275,11 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--floor", default="0", help="smallest effect called worse or better (a number or a share)"
     )
-    parser.add_argument("--higher-is-better", action="store_true", help="of the --metric, as of an accuracy")
+    parser.add_argument(
+        "--higher-is-better",
+        action="store_true",
+        help=f"of the --metric; known of {', '.join(HIGHER_IS_BETTER)}",
+    )
     parser.add_argument("--unpaired", action="store_true", help="do not pair the runs of equal seeds")
     parser.add_argument("--look", default="1/1", help="2/3: the second of three looks planned beforehand")
     parser.add_argument("--test", choices=TESTS, default="t", help="where p is from (default %(default)s)")
@@ -313,8 +313,11 @@ def main(arguments: Sequence[str]) -> int:
         parser.error(f"--look: {options.look!r} is not like 2/3")
     general = [text for text in options.margin if "=" not in text]
     single = [text.split("=", 1) for text in options.margin if "=" in text]
-    if len(general) > 1 or (options.metric and single):
-        parser.error("--margin: one for all, and with --metric no other; for one of the family METRIC=NUMBER")
+    twice = len({metric for metric, _ in single}) < len(single)
+    if len(general) > 1 or twice or (options.metric and single):
+        parser.error(
+            "--margin: one for all, and with --metric no other; for one of the family METRIC=NUMBER, once"
+        )
     if options.higher_is_better and not options.metric:
         parser.error("--higher-is-better is of one --metric; of the family it is known")
     settings = {
@@ -332,7 +335,7 @@ def main(arguments: Sequence[str]) -> int:
             sides[0],
             sides[1:],
             margin=general[0] if general else 0.0,
-            higher_is_better=options.higher_is_better or options.metric in family.HIGHER_IS_BETTER,
+            higher_is_better=options.higher_is_better or is_higher_better(options.metric),
             **settings,
         )
         pairs = {name: verdict.paired for name, verdict in verdicts.items()}
@@ -347,6 +350,8 @@ def main(arguments: Sequence[str]) -> int:
         )
         sides = [runs.distance for runs in families]
         pairs = {name: verdict.members["distance"].paired for name, verdict in verdicts.items()}
+    if itself := [side.name for side in sides[1:] if side.folder.resolve() == sides[0].folder.resolve()]:
+        raise RunError(f"{itself[0]} is the baseline itself, and no worse than that it always is")
     for side in sides[1:]:
         alone = sorted(set(sides[0].values) ^ set(side.values))
         if pairs[side.name] and alone:

@@ -71,14 +71,21 @@ class FamilyVerdict:
     def more(self) -> int | None:
         """Seeds a side that would decide it in 4 of 5 cases, were effects and spreads as seen.
 
-        Either for one member to be worse, or for all to be no worse. None where it is decided, and where it
-        would take over 10,000.
+        Either for one member to be worse, of those that are not shown to be no worse, nor would be sooner; or
+        for all to be no worse. None where it is decided, and where it would take over 10,000.
         """
         if self.verdict != "undecided":
             return None
-        worse = [member.seeds_to("worse") for member in self.members.values()]
-        passed = [m.seeds_to("no worse") for m in self.members.values() if m.verdict not in PASSED]
-        counts = [count for count in worse if count is not None]
+        unsettled = [member for member in self.members.values() if member.verdict not in PASSED]
+        passed = [member.seeds_to("no worse") for member in unsettled]
+        # Within the margin more seeds show "no worse" sooner, and then a worsening is tolerated.
+        counts = [
+            worse
+            for worse, no_worse in (
+                (member.seeds_to("worse"), member.seeds_to("no worse")) for member in unsettled
+            )
+            if worse is not None and (no_worse is None or worse < no_worse)
+        ]
         if None not in passed:
             counts.append(max(count for count in passed if count is not None))
         return min(counts, default=None)

@@ -6,12 +6,14 @@ Conventions
                  they leave open that is wanted (``seeds.assurance``).
     effect       the worsening that must not be missed: the margin.
     files        the more files a run generates, the less of the spread is sampling: spread^2 = model^2 +
-                 file^2 / files. The second part is the pilot's jackknife.
+                 file^2 / files. The second part is the pilot's jackknife, of the differences if paired, and
+                 the spread is never taken to be smaller than it.
 """
 
 from __future__ import annotations
 
 import argparse
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -20,7 +22,8 @@ from scipy import stats
 
 from ablations import family
 from ablations.compare import absolute, add_run_options
-from ablations.run_sets import RunSet, file_variance, load
+from ablations.run import RunError
+from ablations.run_sets import RunSet, file_variance, file_variance_in_pairs, load
 from ablations.seeds import ALPHA, POWER, assurance, seeds_needed, smallest_p
 
 Count = int | None  # of seeds; None: over 10,000
@@ -98,7 +101,8 @@ def plan(
     Raises
     ------
     ValueError
-        For a margin of 0, and for a single seed, which tells nothing of the spread.
+        For a margin of 0, and for a single seed, which tells nothing of the spread. RunError, which is one,
+        for runs that made no sounds.
     """
     values = np.array(list(pilot.values.values()))
     effect = absolute(margin, float(values.mean()))
@@ -110,14 +114,16 @@ def plan(
         values = np.array([other.values[s] - pilot.values[s] for s in common])
     if len(values) < 2:
         raise ValueError(f"{len(values)} pilot seeds tell nothing of the spread; run 2 or more")
-    spread, degrees = float(values.std(ddof=1)), len(values) - 1
+    of_files = file_variance(pilot) if other is None else file_variance_in_pairs(pilot, other, common)
+    # Seeds that happen to be alike are luck: as ``compare``, it takes no less than what files alone give.
+    spread = max(float(values.std(ddof=1)), math.sqrt(of_files or 0.0))
+    degrees = len(values) - 1
     # Chi-squared: (n - 1) s^2 / sigma^2 of normal values.
     bounds = spread * np.sqrt(degrees / stats.chi2.ppf([0.975, 0.025], degrees))
     sides = [pilot] if other is None else [pilot, other]
     count = min(_files(side) for side in sides)
-    parts = [file_variance(side) for side in sides]
-    known = None not in parts and spread > 0
-    share_of_files = min(1.0, sum(parts) / spread**2) if known else None
+    known = of_files is not None and spread > 0
+    share_of_files = of_files / spread**2 if known else None
     asked = {"paired": paired, "level": level * share}
     wanted = asked | {"power_wanted": power_wanted}
     spreads = _spreads(spread, count, share_of_files)
@@ -156,8 +162,11 @@ def _spreads(spread: float, count: int, share: float | None) -> dict[int, float]
 
 
 def _files(side: RunSet) -> int:
-    """Generated files of the run that has fewest."""
-    return min(len(list((side.folder / str(seed) / "audio").iterdir())) for seed in side.values)
+    """Generated files of the run that has fewest. RunError where there are none to count."""
+    folders = [side.folder / str(seed) / "audio" for seed in side.values]
+    if missing := [str(folder) for folder in folders if not folder.is_dir()]:
+        raise RunError(f"{missing[0]}: no such folder; a plan is of models that make sounds")
+    return min(len(list(folder.iterdir())) for folder in folders)
 
 
 def main(arguments: Sequence[str]) -> int:

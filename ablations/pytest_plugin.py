@@ -28,7 +28,7 @@ from pathlib import Path
 
 import pytest
 
-from ablations.compare import MARGIN, compare, compare_family
+from ablations.compare import MARGIN, compare, compare_family, is_higher_better
 from ablations.family import FamilyVerdict
 from ablations.run_sets import RunSet, load, load_family
 from ablations.statistics import Verdict
@@ -87,6 +87,7 @@ def regression(request: pytest.FixtureRequest) -> Callable[..., Verdict | Family
         if single:
             options = dict(settings)
             metric = options.pop("metric", "distance")
+            options.setdefault("higher_is_better", is_higher_better(metric))
             sides = [_runs(side, role, metric) for side, role in zip(both, ROLES, strict=True)]
             (verdict,) = compare(sides[0], sides[1:], **options).values()
         else:

@@ -136,3 +136,11 @@ def smallest_p(baselines: int, candidates: int, *, paired: bool) -> float:
     count = 2**baselines if paired else math.comb(baselines + candidates, baselines)
     # What was seen is as extreme as itself: one rearrangement at least, and the rarer side counts twice.
     return min(1.0, 2 / count)
+
+
+def fewest_to_permute(level: float, *, paired: bool) -> int:
+    """Fewest seeds a side with which a permutation test can give a p of ``level``, above 0, or less."""
+    seeds = 2
+    while smallest_p(seeds, seeds, paired=paired) > level:
+        seeds += 1
+    return seeds

@@ -36,7 +36,7 @@ from functools import lru_cache
 import numpy as np
 from scipy import stats
 
-from ablations.seeds import ALPHA, MOST_SEEDS, seeds_needed, smallest_p
+from ablations.seeds import ALPHA, MOST_SEEDS, fewest_to_permute, seeds_needed, smallest_p
 
 TESTS = ("t", "permutation")
 EXIT_CODES = {"better": 0, "no worse": 0, "worse": 1, "undecided": 3}  # 2 is for wrong use
@@ -51,7 +51,7 @@ class Verdict:
     verdict: str  # better, no worse, worse or undecided
     effect: float
     interval: tuple[float, float]
-    level: float  # of the interval, after sequential looks and the number of comparisons
+    level: float  # after sequential looks; that of the interval is it over ``comparisons``
     p_value: float  # two-sided, of no difference; after Holm's correction where several are judged
     p_margin: float  # one-sided, times two: of a worsening by the margin or more; corrected likewise
     baseline: tuple[float, ...]
@@ -94,7 +94,10 @@ class Verdict:
             return None
         n, m = len(self.baseline), len(self.candidate)
         spread = self.error / math.sqrt(1 / n if self.paired else 1 / n + 1 / m)
-        return seeds_needed(gap, spread, paired=self.paired, level=level)
+        count = seeds_needed(gap, spread, paired=self.paired, level=level)
+        if count is None or verdict == "no worse" or self.test != "permutation":
+            return count
+        return max(count, fewest_to_permute(level, paired=self.paired))
 
     def to_dict(self) -> dict:
         """What a result keeps of it, in plain types."""

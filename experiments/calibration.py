@@ -12,6 +12,9 @@ Conventions
     pilot     seeds whose spread is all that is known where the number of seeds is planned.
     planted   the candidate is worse by the margin; the number of seeds is what ``seeds_needed`` gives.
     at the margin   the candidate is worse by exactly the margin: "no worse" is then the error.
+    failing   the same, but all of it is a share of seeds that fail, of the candidate alone: the only cell in
+              which the two sides have other distributions.
+    unequal   A/A of a few seeds against many, not paired.
 
 As every comparison has its own seed, a cell does not depend on the others or on workers.
 """
@@ -51,6 +54,9 @@ LATENT = 6  # dimensions in which clips differ
 FEW = (2, 3)  # seeds
 FEW_METRICS = ("accuracy", "coverage", "distance")
 PILOTS = (2, 3, 5, 10)
+FAILURES = 0.2  # share of the candidate's seeds
+QUIET = 0.3  # spread over seeds of either side but for failures, in margins: as of pairs that go along
+UNEQUAL = ((2, 10), (3, 10))  # seeds of baseline and candidate
 SPREADS = 200  # that a pilot may see: the middles of as many equally likely parts
 
 
@@ -270,6 +276,32 @@ def at_the_margin(metric: str, size: int, trials: int) -> dict:
     return _share(hits, trials)
 
 
+def failing(size: int, trials: int) -> dict:
+    """The candidate is worse by exactly the margin, because some of its seeds fail: the share "no worse".
+
+    Paired. ``FAILURES`` of its seeds are worse by the margin over this share, the others are as the
+    baseline's. At most 2.5 % were promised; but a few seeds often hold no failure (``unseen``, the chance of
+    that), and then nothing in them tells of one.
+    """
+    hits = 0
+    for t in range(trials):
+        rng = seeded("failing", size, t)
+        a, b = QUIET * rng.standard_normal((2, size))
+        b += (rng.random(size) < FAILURES) / FAILURES
+        hits += judge(a, b, paired=True, margin=1.0, resolution=0.0).verdict == "no worse"
+    return _share(hits, trials) | {"unseen": (1 - FAILURES) ** size}
+
+
+def unequal(metric: str, sizes: tuple[int, int], trials: int) -> dict:
+    """A/A of ``sizes`` seeds, not paired: the share called worse or better (nominal: 5 %)."""
+    hits = 0
+    for t in range(trials):
+        rng = seeded("unequal", metric, *sizes, t)
+        verdict = judge(*(draw(metric, size, rng) for size in sizes), paired=False).verdict
+        hits += verdict in ("worse", "better")
+    return _share(hits, trials)
+
+
 def planted(metric: str, paired: bool, effect: float, trials: int) -> dict:
     """A regression of ``effect`` spreads, with as many seeds as ``seeds_needed`` asks for.
 
@@ -311,7 +343,8 @@ def run(*, trials: int = TRIALS, workers: int = -1) -> dict:
     dict
         ``level`` (0.05) and ``trials``; then a table by name, of what the function of that name returns:
         false_alarms["paired" or "unpaired"][metric][seeds], looks[seeds], several[seeds],
-        margin[metric][seeds] (``at_the_margin``), planted["paired" or "unpaired"][metric][effect],
+        margin[metric][seeds] (``at_the_margin``), failing[seeds], unequal[metric]["2 / 10"],
+        planted["paired" or "unpaired"][metric][effect],
         family["paired" or "unpaired"][seeds] (``judged_as_family``), few[metric][seeds],
         pilots["paired" or "unpaired"][effect][seeds] (``piloted``). Keys are texts.
     """
@@ -330,6 +363,12 @@ def run(*, trials: int = TRIALS, workers: int = -1) -> dict:
             ("margin", metric, str(size)): delayed(at_the_margin)(metric, size, trials)
             for metric in METRICS
             for size in SEEDS
+        },
+        **{("failing", str(size)): delayed(failing)(size, trials) for size in SEEDS},
+        **{
+            ("unequal", metric, " / ".join(map(str, sizes))): delayed(unequal)(metric, sizes, trials)
+            for metric in METRICS
+            for sizes in UNEQUAL
         },
         **{
             ("planted", kind, metric, f"{effect:g}"): delayed(planted)(

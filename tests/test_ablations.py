@@ -851,6 +851,16 @@ def test_plugin_takes_values(suite):
     suite("'RUNS/good'", {0: 0.9, 1: 0.92, 2: 0.9, 3: 0.91}).assert_outcomes(failed=1)
 
 
+def test_plugin_knows_where_more_is_better(suite):
+    """Values of a metric whose direction is known: a loss fails, whether or not it is told."""
+    less, more = {0: 0.1, 1: 0.12, 2: 0.1, 3: 0.11}, {0: 0.9, 1: 0.92, 2: 0.9, 3: 0.91}
+    table = "{0: .30, 1: .31, 2: .29, 3: .30}"
+    for metric in ("coverage", "balanced_accuracy", "curve:3:coverage"):
+        suite(f"{table}, metric={metric!r}", less).assert_outcomes(failed=1)
+    suite(f"{table}, metric='coverage'", more).assert_outcomes(passed=1)
+    suite(f"{table}, metric='coverage', higher_is_better=False", more).assert_outcomes(failed=1)
+
+
 @pytest.mark.parametrize(
     ("marker", "message"),
     [

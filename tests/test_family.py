@@ -176,6 +176,31 @@ def test_more_is_the_nearer_of_one_worse_and_all_no_worse():
     assert found.more == max(seeds_needed(gap, spread, paired=True) for gap in (0.9, 1.0))
 
 
+def test_more_is_not_of_what_the_margin_tolerates():
+    """A worsening that is small and sure is no worse with any number of seeds: it decides nothing."""
+    candidate = columns(attack=0.1) | {"coverage": np.array([3.0, -3.0, 2.0, -2.0])}
+    found = family.judge_family(ZEROS, candidate, paired=True, margins=MARGINS)
+    assert found.called("undecided") == ["coverage"] and found.members["attack"].seeds_to("worse") == 4
+    assert found.more == found.members["coverage"].seeds_to("no worse") > 4
+    # Not yet shown to be no worse, but sooner so than worse.
+    candidate |= {"attack": 0.2 + np.array([2.0, -2.0, 1.0, -1.0])}
+    found = family.judge_family(ZEROS, candidate, paired=True, margins=MARGINS)
+    assert found.called("undecided") == ["attack", "coverage"]
+    assert found.more == max(found.members[m].seeds_to("no worse") for m in ("attack", "coverage"))
+
+
+def test_more_by_permutations_is_what_these_can_reach():
+    def judged(seeds):
+        far = 5 + 0.1 * (np.arange(seeds) % 3)
+        baseline = dict.fromkeys(METRICS, np.zeros(seeds))
+        candidate = {m: -far if m in family.HIGHER_IS_BETTER else far for m in METRICS}
+        return family.judge_family(baseline, candidate, paired=True, margins=MARGINS, test="permutation")
+
+    # 2 / 2^7 is the first within the half of 5 % that is the distance's.
+    assert judged(4).more == 7
+    assert judged(6).verdict == "undecided" and judged(7).verdict == "worse"
+
+
 def test_refused():
     message = "^metrics are distance and envelope; both sides need the same, of distance, envelope, attack, "
     with pytest.raises(ValueError, match=message):
@@ -307,7 +332,12 @@ def test_runs_are_judged_by_all_metrics(tmp_path, capsys):
         ValueError, match=r"^margin of attack 'much' is neither a number nor a share like 5%$"
     ):
         compare.main([*arguments, "attack=much"])
-    for wrong in (["7%"], ["attack=1", "--metric", "distance"], ["attack=1", "--higher-is-better"]):
+    for wrong in (
+        ["7%"],
+        ["attack=1", "--metric", "distance"],
+        ["attack=1", "--higher-is-better"],
+        ["attack=1", "--margin", "attack=2"],
+    ):
         with pytest.raises(SystemExit):
             compare.main([*arguments, *wrong])
 
@@ -324,6 +354,30 @@ def test_what_files_alone_do_is_part_of_the_spread(tmp_path):
     (apart,) = compare.compare_family(sides[0], sides[1:], paired=False).values()
     own = np.var(list(sides[0].distance.values.values()), ddof=1)
     assert apart.members["distance"].error == pytest.approx(math.sqrt((own + 0.04) / 4))
+
+
+def test_the_coarser_steps_count(tmp_path):
+    """Sides of other numbers of files: the values alone would not show the steps of either."""
+    write(tmp_path, "base", {})
+    write(tmp_path, "fewer", {"coverage": -0.001})
+    for name, step in (("base", 0.125), ("fewer", 0.5)):
+        for place in (tmp_path / name).iterdir():
+            table = json.loads((place / "metrics.json").read_text())
+            table["steps"]["coverage"] = step
+            (place / "metrics.json").write_text(json.dumps(table))
+    sides = [run_sets.load_family(name, runs=tmp_path) for name in ("base", "fewer")]
+    for both in (sides, sides[::-1]):
+        (found,) = compare.compare_family(both[0], both[1:]).values()
+        assert found.members["coverage"].error == pytest.approx(math.sqrt(0.5**2 / 6 / 4))
+
+
+@pytest.mark.parametrize("content", [b"", b"PK\x03\x04cut", b"nothing"])
+def test_a_damaged_jackknife_is_named(tmp_path, content):
+    (write(tmp_path, "base", {}) / "2" / jackknife.FILE).write_bytes(content)
+    with pytest.raises(
+        RunError, match=r"2/jackknife\.npz is damaged \(.*\); delete the run and make it again$"
+    ):
+        run_sets.load_family("base", runs=tmp_path)
 
 
 def test_runs_that_were_measured_before(tmp_path):

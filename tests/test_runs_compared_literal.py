@@ -14,6 +14,7 @@ from scipy import integrate, optimize, stats
 
 pytest.importorskip("hydra", reason='pip install -e ".[gate]"')
 
+from ablations import __main__ as command
 from ablations import compare, jackknife, plan, run_sets
 from ablations.run import RunError
 from ablations.run_sets import RunSet
@@ -43,7 +44,11 @@ def write_runs(
         table = {
             "distance": value,
             "accuracy": 1 - value,
-            "curve": [{"step": 10, "distance": value + 1}, {"step": 20, "distance": value}],
+            "balanced_accuracy": 1 - value / 2,
+            "curve": [
+                {"step": 10, "distance": value + 1},
+                {"step": 20, "distance": value, "accuracy": 1 - value},
+            ],
             "label": "a",
             "none": None,
         }
@@ -102,7 +107,7 @@ def test_all_seeds_of_a_name_are_read(write, tmp_path):
             r"good/2: distance is nan, not a finite number; did the model div",
         ),
         ({"metrics": {"distance": None}}, r"good/2: distance is None, not a finite number"),
-        ({"metrics": {"distance": "0.1"}}, r"good/2: no metric 'distance'; there are accuracy$"),
+        ({"metrics": {"distance": "0.1"}}, r"good/2: no metric 'distance'; there are accuracy, balanced_acc"),
     ],
 )
 def test_a_run_unlike_its_neighbours_is_an_error(write, changed, message):
@@ -124,7 +129,7 @@ def test_messages_of_reading(write, tmp_path):
     with pytest.raises(RunError, match=r"/god: no such runs; below .* there are good$"):
         compare.load("god", runs=tmp_path)
     for metric in ("label", "curve"):
-        with pytest.raises(RunError, match=f"no metric '{metric}'; there are distance, accuracy$"):
+        with pytest.raises(RunError, match=f"no metric '{metric}'; there are distance, accuracy, bal"):
             compare.load(place, metric=metric)
     with pytest.raises(RunError, match=r"good/0: nothing was measured after step 15; there are 10, 20$"):
         compare.load(place, metric="curve:15:distance")
@@ -302,8 +307,11 @@ def gate(runs, capsys):
         (("good", "bad", "same", "--margin", "0.1"), 1),
         (("good", "better", "same"), 3),  # undecided before better
         (("good", "bad", "--higher-is-better"), 0),
-        (("good", "bad", "--metric", "accuracy"), 0),
+        (("good", "bad", "--metric", "accuracy"), 1),  # of which more is better, said or not
         (("good", "bad", "--metric", "accuracy", "--higher-is-better"), 1),
+        (("good", "bad", "--metric", "curve:20:accuracy"), 1),
+        (("good", "better", "--metric", "balanced_accuracy"), 0),
+        (("better", "good", "--metric", "balanced_accuracy"), 1),
         (("good", "bad", "--floor", "5"), 3),
         (("good", "bad", "--floor", "500%"), 3),
         (("good", "bad", "--level", "0.001"), 3),
@@ -316,6 +324,24 @@ def gate(runs, capsys):
 )
 def test_exit_codes(gate, arguments, code):
     assert gate(*arguments)[0] == code
+
+
+def test_a_mistake_of_the_program_is_not_worse(runs, monkeypatch, capsys):
+    """Python's exit code for what nobody caught is 1, which here is a verdict."""
+    arguments = ["compare", "good", "same", "--runs", str(runs), "--metric", "distance"]
+    assert command.main(arguments) == 3
+    monkeypatch.setattr(compare, "compare", lambda *_, **__: {}["same"])
+    assert command.main(arguments) == 2
+    assert "Traceback" in (said := capsys.readouterr().err) and said.endswith("KeyError: 'same'\n")
+
+
+def test_a_baseline_is_not_its_own_candidate(runs, capsys):
+    """A path that was copied wrongly would pass for ever."""
+    for name in ("good", str(runs / "good")):
+        arguments = ["compare", "good", "same", name, "--runs", str(runs), "--metric", "distance"]
+        assert command.main(arguments) == 2
+        message = "error: good is the baseline itself, and no worse than that it always is\n"
+        assert capsys.readouterr() == ("", message)
 
 
 def test_a_line_a_candidate_and_a_note_of_what_is_left_out(gate):
@@ -412,15 +438,15 @@ def test_a_plan_by_its_formulas(write):
 
 
 def test_a_plan_for_pairs(write):
-    """The differences of the seeds in common; the files of both sides add their share."""
-    good, bad = compare.load(write("good", GOOD)), compare.load(write("bad", BAD, files=10))
+    """The differences of the seeds in common, and what a file does to these: 0 and .5 is left of the one."""
+    good, bad = compare.load(write("good", GOOD)), compare.load(write("bad", BAD, files=10, without=0.75))
     found = plan.plan(good, bad, margin=0.25)
     differences = np.array([BAD[s] - GOOD[s] for s in COMMON])
     spread = differences.std(ddof=1)
     assert found.paired and (found.files, found.pilot_seeds, found.effect) == (10, 4, 0.25)
     assert (found.power, found.level) == (0.8, 0.05)
     assert found.spread == pytest.approx(spread)
-    share = 2 / 64 / spread**2
+    share = 0.5**2 / 4 / spread**2
     assert found.file_share == pytest.approx(share)
     assert found.now == pytest.approx(averaged(4, 0.25, spread, degrees=3, paired=True), abs=1e-6)
     assert list(found.seeds) == [5, 10, 20, 40]
@@ -452,9 +478,33 @@ def test_a_plan_where_the_files_share_is_not_known(write):
     # Files farther apart than the runs: all of the variance is the files', and no more than that.
     far = compare.load(write("far", GOOD, without=5.0))
     assert plan.plan(far, margin=0.25).file_share == 1.0
-    # Runs all alike have no variance to share out.
-    alike = plan.plan(compare.load(write("alike", dict.fromkeys(GOOD, 0.5))), margin=0.25)
+    # Runs all alike have no variance to share out, where nothing else is known of it.
+    alike = plan.plan(compare.load(write("alike", dict.fromkeys(GOOD, 0.5), without=0)), margin=0.25)
     assert alike.file_share is None and alike.seeds == {12: 2} and alike.now == 1.0
+
+
+def test_a_plan_takes_no_less_spread_than_files_alone_give(write):
+    """As a verdict does: runs that happen to be alike are luck."""
+    alike = dict.fromkeys(GOOD, 0.5)
+    pilot, other = compare.load(write("one", alike)), compare.load(write("two", alike, without=0.75))
+    found = plan.plan(pilot, margin=0.25)
+    assert (found.spread, found.file_share) == (1 / 8, 1.0)
+    assert is_fewest(found.seeds[12], 0.25, 1 / 8, degrees=4, paired=False)
+    assert plan.plan(pilot, other, margin=0.25).spread == 1 / 4
+    # Files that do the same to both sides of a pair do nothing to the difference.
+    same = plan.plan(pilot, compare.load(write("same", alike)), margin=0.25)
+    assert (same.spread, same.file_share, same.now) == (0.0, None, 1.0)
+
+
+def test_a_plan_is_of_models_that_make_sounds(write):
+    place = write("good", GOOD)
+    for file in (place / "3" / "audio").iterdir():
+        file.unlink()
+    (place / "3" / "audio").rmdir()
+    (place / "3" / "record.json").write_text((place / "3" / "record.json").read_text().replace("audio", ""))
+    message = r"good/3/audio: no such folder; a plan is of models that make sounds$"
+    with pytest.raises(RunError, match=message):
+        plan.plan(compare.load(place), margin=0.25)
 
 
 def test_a_run_has_two_files_at_least(write):
@@ -546,8 +596,8 @@ def test_what_a_plan_says(write, tmp_path, capsys):
 
 def test_a_plan_that_only_more_files_make_possible_is_one(write, tmp_path, capsys):
     """Exit code 2 is for where no number of files helps."""
-    write("good", GOOD, without=5.0)
     spread = np.std([*GOOD.values()], ddof=1)
+    write("good", GOOD, without=2 * spread)
     # Of many seeds the assurance is the noncentral t of the pilot's degrees of freedom, 4. With all variance
     # by files, four times the files halve the spread: just enough at 10,000 seeds.
     critical = stats.norm.isf(0.025)

@@ -272,6 +272,22 @@ def test_looks_and_families_keep_the_level():
     assert calibration.looked(5, 400)["uncorrected"] > calibration.looked(5, 400)["share"]
 
 
+def test_failures_that_few_seeds_do_not_hold_are_not_promised():
+    """Half of all samples of 3 hold none, and more than half of these are "no worse".
+
+    300 of them: fewer than 45 or more than half, where 29 % are to be expected, has probability below 1e-6.
+    """
+    found = calibration.failing(3, 300)
+    assert found["unseen"] == pytest.approx(0.8**3)
+    assert 45 / 300 <= found["share"] <= found["unseen"]
+    assert calibration.failing(30, 100)["share"] < 20 / 100  # of 6 %: below 1e-6 too
+
+
+def test_few_against_many_are_called_too_often():
+    """Of 2 seeds against 10 a tenth, by Welch's test: fewer than 62 or more than 140 has below 1e-4."""
+    assert 62 <= 1000 * calibration.unequal("normal", (2, 10), 1000)["share"] <= 140
+
+
 def test_calibration_does_not_depend_on_workers():
     one, two = (calibration.run(trials=3, workers=w) for w in (1, 2))
     assert one == two

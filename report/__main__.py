@@ -41,7 +41,9 @@ def main(argv: list[str] | None = None) -> int:
     commands.add_parser("picture", help="draw README's picture of a page (Playwright, Chromium)")
     built = commands.add_parser("site", help="build one static site of all this (the extra site)")
     built.add_argument("--out", type=Path, default=Path("site"), metavar="DIR", help="default: site")
-    built.add_argument("--external", action="store_true", help="list the addresses elsewhere that it links to")
+    built.add_argument(
+        "--external", action="store_true", help="list the addresses elsewhere that it links to"
+    )
     arguments = parser.parse_args(argv)
     if arguments.command == "notebooks":
         return notebooks.run(arguments.names)
@@ -70,7 +72,8 @@ def _site(out: Path, *, external: bool) -> int:
         if (error.name or "").split(".")[0] == "report":
             raise
         print(
-            f"error: {error.name} is missing; run: pip install -e '.[site]' -c constraints.txt", file=sys.stderr
+            f"error: {error.name} is missing; run: pip install -e '.[site]' -c constraints.txt",
+            file=sys.stderr,
         )
         return 1
     return site.run(out, external=external)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import html
 import pkgutil
+import re
+import warnings
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
@@ -31,14 +33,17 @@ def names() -> list[str]:
 
 def pages() -> Iterator[tuple[PurePosixPath, Body]]:
     """Each module's page, after the page that lists them: where it is, relative to the top, and what it shows."""
-    pdoc.render.configure(docformat="numpy", search=False, template_directory=TEMPLATES)
+    pdoc.render.configure(docformat="numpy", search=False, show_source=False, template_directory=TEMPLATES)
     modules = {name: pdoc.doc.Module.from_name(name) for name in names()}
     index = PurePosixPath(FOLDER, "index.html")
     yield index, prepared(_list(modules), title="Functions and classes", page=index)
     for name, module in modules.items():
         page = PurePosixPath(FOLDER, *name.split(".")).with_suffix(".html")
-        soup = BeautifulSoup(pdoc.render.html_module(module, modules), "html.parser")
-        yield page, _body(soup, name, page)
+        with warnings.catch_warnings():
+            # Types that are imported for mypy alone: pdoc shows them as they are written, and says so.
+            warnings.filterwarnings("ignore", "Error parsing type annotation", UserWarning)
+            text = pdoc.render.html_module(module, modules)
+        yield page, _body(BeautifulSoup(text, "html.parser"), name, page)
 
 
 def _list(modules: dict[str, pdoc.doc.Module]) -> BeautifulSoup:
@@ -55,6 +60,9 @@ def _body(soup: BeautifulSoup, name: str, page: PurePosixPath) -> Body:
     for link in soup.select("a.headerlink"):
         link["aria-label"] = f"Link to {link['href'].removeprefix('#')}"
         link.string = "#"
+    for text in soup.find_all(string=re.compile("::\\s*$")):  # where code follows, in reStructuredText
+        if text.find_parent("pre") is None:
+            text.replace_with(text.rstrip()[:-1])
     body = prepared(soup, title=name, page=page)
     defined = tuple(Heading(section["id"], section["id"], 2) for section in soup.select("section[id]"))
     return replace(body, headings=defined)

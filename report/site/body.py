@@ -131,7 +131,10 @@ def _notebook(text: str) -> str:
     exporter = HTMLExporter(
         extra_template_basedirs=[str(TEMPLATES)],
         template_name="notebook",
-        filters={"markdown2html": markdown, "highlight_code": lambda source, metadata=None: _code(source, "python")},
+        filters={
+            "markdown2html": markdown,
+            "highlight_code": lambda source, metadata=None: _code(source, "python"),
+        },
     )
     html, _ = exporter.from_notebook_node(_described(nbformat.reads(text, as_version=4)))
     return html

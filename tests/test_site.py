@@ -1,8 +1,8 @@
-"""The site: every source has its page, every link leads somewhere, and Markdown is read as GitHub reads it."""
+"""The site: every source has its page, every link leads somewhere, Markdown is read as GitHub reads it."""
 
 import re
 import sys
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 
 import pytest
 
@@ -124,8 +124,9 @@ def test_the_functions_are_there(soups):
 
 def test_markdown_is_github_s():
     html = body.markdown(
-        "| a | b |\n|---|---|\n| 1 | x &#124; y |\n\n> [!NOTE]\n> Mind.\n\n- [x] done\n\n~~old~~ https://a.org "
-        "report.md x@y.org 2<sup>15</sup>\n\n```python\nimport os\n```\n\n    as it is\n\n```unheard\nof\n```\n"
+        "| a | b |\n|---|---|\n| 1 | x &#124; y |\n\n> [!NOTE]\n> Mind.\n\n- [x] done\n\n"
+        "~~old~~ https://a.org report.md x@y.org 2<sup>15</sup>\n\n"
+        "```python\nimport os\n```\n\n    as it is\n\n```unheard\nof\n```\n"
     )
     soup = BeautifulSoup(html, "html.parser")
     assert [td.get_text() for td in soup.find_all("td")] == ["1", "x | y"]

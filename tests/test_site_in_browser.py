@@ -1,7 +1,7 @@
 """The site in a browser: axe-core finds nothing in either theme, nothing overflows, nothing is fetched.
 
-Skipped without Playwright, axe-core or Chromium (Debian's package; another one by ``CHROMIUM``). ``PAGE_SHOTS``,
-a folder, keeps what the pages looked like.
+Skipped without Playwright, axe-core or Chromium (Debian's package; another one by ``CHROMIUM``).
+``PAGE_SHOTS``, a folder, keeps what the pages looked like.
 """
 
 import os

@@ -5,15 +5,15 @@
 Conventions
     sources    by folder, so nothing is listed by hand: ``*.md``, ``chapters/*.md``, ``notebooks/*.ipynb``,
                ``figures/pages/*.html``, and every file that one of these links to.
-    names      a page lies where its source lies: ``chapters/x.md`` is ``chapters/x.html``; README is the index.
-               What is HTML already, and pictures, are copied as they are; text of another kind is shown as text.
+    names      a page lies where its source lies: ``chapters/x.md`` is ``chapters/x.html``; README is the
+               index. What is HTML already, and pictures, are copied as they are; other text is shown as text.
     Markdown   as GitHub reads it: the same files are read there. Anchors are GitHub's.
     offline    a page asks for nothing outside of the folder, and works from the disk.
     strict     a link or anchor that leads nowhere ends the build; what was there before stays.
 
-Why no site generator: of those tried, Material for MkDocs reads another Markdown than GitHub, has links that
-only colour tells and overflows on a phone; furo (Sphinx, MyST-NB) has code that no key can scroll, turns links
-to HTML pages into downloads, and needs two dozen packages more. This needs none that was not pinned here.
+Why no site generator: two were tried on these very files. Material for MkDocs reads another Markdown than
+GitHub, has links that only colour tells and is wider than a phone. furo (Sphinx with MyST-NB) has code that no
+key scrolls, makes downloads of links to HTML pages, and needs twenty packages more. This needs none more.
 """
 
 from __future__ import annotations

@@ -32,7 +32,7 @@ def names() -> list[str]:
 
 
 def pages() -> Iterator[tuple[PurePosixPath, Body]]:
-    """Each module's page, after the page that lists them: where it is, relative to the top, and what it shows."""
+    """The page that lists the modules, then each module's: where it is in the site, and what it shows."""
     pdoc.render.configure(docformat="numpy", search=False, show_source=False, template_directory=TEMPLATES)
     modules = {name: pdoc.doc.Module.from_name(name) for name in names()}
     index = PurePosixPath(FOLDER, "index.html")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import html
 import io
 import re
 from dataclasses import dataclass
@@ -108,7 +109,7 @@ def _html(path: Path) -> str:
         lexer = get_lexer_for_filename(path.name)
     except ClassNotFound:
         lexer = TextLexer()
-    return highlight(text, lexer, HtmlFormatter())
+    return f"<h1>{html.escape(path.name)}</h1>" + highlight(text, lexer, HtmlFormatter())
 
 
 def markdown(text: str) -> str:
@@ -136,8 +137,8 @@ def _notebook(text: str) -> str:
             "highlight_code": lambda source, metadata=None: _code(source, "python"),
         },
     )
-    html, _ = exporter.from_notebook_node(_described(nbformat.reads(text, as_version=4)))
-    return html
+    shown, _ = exporter.from_notebook_node(_described(nbformat.reads(text, as_version=4)))
+    return shown
 
 
 def _described(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:

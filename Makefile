@@ -10,15 +10,11 @@ PAGE := $(VENV)/.page
 # Processes that share the tests file by file; 0: no others.
 WORKERS ?= auto
 
-# Of the package, by name: pdoc shows of a package with __all__ what that names, and so one module, distance.
-MODULES := $(filter-out audio_distance.distance,$(subst /,.,$(basename $(wildcard audio_distance/[a-z]*.py audio_distance/*/[a-z]*.py))))
-MODULES += audio_distance.containers audio_distance.page
-
 # Processors that lack instructions, stood in for by variables that the libraries read (experiments/processors.py).
 WITHOUT_AVX512 := OPENBLAS_CORETYPE=Haswell NPY_DISABLE_CPU_FEATURES=X86_V4,AVX512_ICL,AVX512_SPR ATEN_CPU_CAPABILITY=avx2
 WITHOUT_AVX2 := OPENBLAS_CORETYPE=Prescott NPY_DISABLE_CPU_FEATURES=X86_V3,X86_V4,AVX512_ICL,AVX512_SPR ATEN_CPU_CAPABILITY=default
 
-.PHONY: help report test test-processors page-test page-picture mutants study bench gate models songs wavenet fuzz distance constants lint docs clean
+.PHONY: help report test test-processors page-test page-picture mutants study bench gate models songs wavenet fuzz distance constants lint site clean
 
 help:  ## print this map
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -58,9 +54,10 @@ test-processors: $(ALL)  ## all tests as this processor is, without AVX512 and w
 	        $(RUN) -m pytest -n $(WORKERS) --dist loadfile || exit 1; \
 	done
 
-page-test: $(PAGE)  ## the page in Debian's chromium: it draws, plays, lists, and fetches nothing (a minute)
+page-test: $(PAGE)  ## page and site in Debian's chromium: they draw, play, list, and fetch nothing (minutes)
 	@command -v chromium >/dev/null || { echo "page-test needs chromium: apt-get install chromium" >&2; exit 2; }
-	$(RUN) -m pytest -s tests/test_page_in_browser.py tests/test_report_pages.py::test_they_open_in_a_browser
+	$(RUN) -m pytest -s tests/test_page_in_browser.py tests/test_report_pages.py::test_they_open_in_a_browser \
+	    tests/test_site_in_browser.py
 
 page-picture: $(PAGE)  ## figures/listening_page.png, the page at the top of README (needs chromium)
 	$(RUN) -m report picture
@@ -122,9 +119,9 @@ lint: $(ALL)  ## ruff, and mypy on the package
 	$(RUN) -m ruff format --check .
 	$(RUN) -m mypy
 
-docs: $(ALL)  ## docs/api: the functions of the package, as pages
-	$(RUN) -m pdoc --docformat numpy --output-directory docs/api metrics audio_distance $(MODULES)
+site: $(ALL)  ## site/: report, chapters, notebooks, functions as one static site, every link followed
+	$(RUN) -m report site
 
 clean:  ## remove the environment, the test sets and caches
-	rm -rf $(VENV) build mutants docs/api *.egg-info test_audio .pytest_cache .ruff_cache .mypy_cache .hypothesis notebooks/.ipynb_checkpoints notebooks/*.part
+	rm -rf $(VENV) build mutants site *.egg-info test_audio .pytest_cache .ruff_cache .mypy_cache .hypothesis notebooks/.ipynb_checkpoints notebooks/*.part
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

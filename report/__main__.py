@@ -5,9 +5,10 @@
     $ python -m report notebooks [NAME ...]    # executes these notebooks, or all, in place
     $ python -m report pages [NAME ...]        # figures/pages: makes what does not fit code and sounds
     $ python -m report picture                 # figures/listening_page.png, of such a page, in Chromium
+    $ python -m report site [--out DIR]        # all of it as one static site, in site/
 
-Exit codes: 1 for a missing result, a report that differs, a notebook or page that fails; 2 for an unknown
-name.
+Exit codes: 1 for a missing result, a report that differs, a notebook, page or site that fails; 2 for an
+unknown name.
 """
 
 from __future__ import annotations
@@ -26,7 +27,8 @@ from study import results
 def main(argv: list[str] | None = None) -> int:
     """Run the command, by default with the arguments of this process; return its exit code.
 
-    0; 1 for a missing result, a report that differs, a notebook or page that fails; 2 for an unknown name.
+    0; 1 for a missing result, a report that differs, a notebook, page or site that fails; 2 for an unknown
+    name.
     """
     parser = argparse.ArgumentParser(prog="python -m report", description=__doc__.splitlines()[0])
     parser.add_argument("--check", action="store_true", help="compare with what is there, write nothing")
@@ -37,6 +39,11 @@ def main(argv: list[str] | None = None) -> int:
     made.add_argument("names", nargs="*", help="names or paths; default: all")
     made.add_argument("--fresh", action="store_true", help="make those that fit, too")
     commands.add_parser("picture", help="draw README's picture of a page (Playwright, Chromium)")
+    built = commands.add_parser("site", help="build one static site of all this (the extra site)")
+    built.add_argument("--out", type=Path, default=Path("site"), metavar="DIR", help="default: site")
+    built.add_argument(
+        "--external", action="store_true", help="list the addresses elsewhere that it links to"
+    )
     arguments = parser.parse_args(argv)
     if arguments.command == "notebooks":
         return notebooks.run(arguments.names)
@@ -44,6 +51,8 @@ def main(argv: list[str] | None = None) -> int:
         return pages.run(arguments.names, fresh=arguments.fresh)
     if arguments.command == "picture":
         return picture.run()
+    if arguments.command == "site":
+        return _site(arguments.out, external=arguments.external)
     measured = results.read_all()
     if "challenge" not in measured:
         print(
@@ -53,6 +62,21 @@ def main(argv: list[str] | None = None) -> int:
     # First: a template that fails leaves pages and figures as they were.
     texts = {page: rendering.render(measured, page) for page in rendering.PAGES}
     return _check(texts) if arguments.check else _write(texts, measured)
+
+
+def _site(out: Path, *, external: bool) -> int:
+    """Build the site; 1 without what the extra ``site`` holds."""
+    try:
+        from report import site
+    except ModuleNotFoundError as error:
+        if (error.name or "").split(".")[0] == "report":
+            raise
+        print(
+            f"error: {error.name} is missing; run: pip install -e '.[site]' -c constraints.txt",
+            file=sys.stderr,
+        )
+        return 1
+    return site.run(out, external=external)
 
 
 def _check(texts: dict[Path, str]) -> int:

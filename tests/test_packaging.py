@@ -23,6 +23,8 @@ RECIPE = f"recipe version {audio_distance.RECIPE_VERSION}"
 # What a module is called where that is not the name of its package.
 PACKAGES = {
     "av": "av",
+    "bs4": "beautifulsoup4",
+    "markdown_it": "markdown-it-py",
     "PIL": "pillow",
     "IPython": "ipykernel",
     "hydra": "hydra-core",
@@ -216,6 +218,7 @@ def test_make_report_imports_nothing_else():
     ("command", "extras", "some"),
     [
         ("ablations.__main__", ("gate",), {"hydra-core", "scikit-learn"}),
+        ("report.site", ("site",), {"markdown-it-py", "pdoc"}),
         ("models.train", ("models",), {"torch"}),
         ("models.release", ("models", "gate"), {"torch", "hydra-core"}),
     ],

@@ -445,13 +445,20 @@ def _comparison(results: Mapping) -> dict:
 def _rank(results: Mapping) -> dict:
     """The place of this distance by score, and how far it depends on the weights."""
     table = scores(results)
-    ranked = [c for c, _ in ranking(table)]
+    order = ranking(table)
+    ranked, totals = [c for c, _ in order], dict(order)
+    own = totals.pop(trials.THIS)
+    others = [c for c in ranked if c != trials.THIS]
     places = sensitivity(table, draws=WEIGHT_DRAWS)
     often = max((c for c in places if c != trials.THIS), key=lambda c: places[c]["first"])
     return {
         "rank": ranked.index(trials.THIS) + 1,
         "scored": len(ranked),
+        "score": own,
         "first": label(ranked[0]),
+        "behind": max(totals.values()) - own,  # what the best other one is ahead; below 0 where this is first
+        "next": label(others[0]),
+        "next_behind": own - totals[others[0]],
         "weight_draws": f"{WEIGHT_DRAWS:,}",
         "first_share": places[trials.THIS]["first"],
         "often_first": label(often),

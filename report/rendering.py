@@ -32,6 +32,7 @@ from report.figures import style
 from report.figures.index import FIGURES
 from report.numbers import interval, num, p_text, percent, signed
 from report.references import references
+from report.trainings import heard, said, understood
 
 ROOT = Path(__file__).parents[1]
 TEMPLATE = Path(__file__).with_name("template.md")
@@ -123,6 +124,9 @@ FILTERS = {  # what the template may call; the rest of its words are results
     "markdown": tables.markdown,
     "ahead": ahead,
     "hints": hints,
+    "heard": heard,
+    "said": said,
+    "understood": understood,
     "signed": signed,
     "by_embedding": contrast.by_embedding,
     "of_kind": of_kind,

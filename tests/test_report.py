@@ -14,7 +14,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 import gen_audio
 import metrics
 from report import __main__ as command
-from report import rendering, tables
+from report import rendering, tables, trainings
 from report.figures import style
 from report.figures.index import FIGURES
 from report.tables.table import table_of
@@ -154,18 +154,76 @@ def test_another_class_is_farther_than_a_class_from_itself(committed):
         assert off_diagonal.min() > table["split_largest"]
 
 
+def test_an_interval_that_no_distance_can_have_is_marked(committed):
+    """A distance between two sources is never below zero; the sentence goes when no interval is."""
+    star = "test2, clean: this interval holds no value that a distance between two sources can have"
+    assert tables.impossible(committed["challenge"]) == ["test2, clean"]
+    assert star in rendering.render(committed)
+    assert tables.answer(committed["challenge"]).loc["test2, clean", "95 % interval"].endswith(" *")
+    changed = json.loads(json.dumps(committed))
+    changed["challenge"]["sets"]["clean"]["test2"]["interval"][1] = 0.01
+    assert "this interval holds no value" not in rendering.render(changed)
+    assert not tables.answer(changed["challenge"])["95 % interval"].str.contains("*", regex=False).any()
+
+
+@pytest.mark.parametrize(
+    ("contrasted", "words"),
+    [
+        (
+            {"rank": 1, "behind": -0.012, "next": "b / c", "next_behind": 0.012},
+            "second is b / c, 0.012 behind.",
+        ),
+        ({"rank": 2, "behind": 0.034, "first": "a / d"}, "first is a / d, 0.034 ahead."),
+    ],
+)
+def test_the_decision_says_who_else_and_by_how_much(committed, monkeypatch, contrasted, words):
+    found = {**rendering.contrast.summary(committed["trials"]), **contrasted}
+    monkeypatch.setattr(rendering.contrast, "summary", lambda trials: found)
+    text = rendering.render(committed)
+    assert words in text and f"number {contrasted['rank']} of" in text
+
+
+def test_second_place_is_counted_without_this_distance(committed):
+    found = rendering.contrast.summary(committed["trials"])
+    assert found["next"] != rendering.contrast.label(rendering.contrast.trials.THIS)
+    assert found["next_behind"] == pytest.approx(-found["behind"])
+    assert (found["rank"] == 1) == (found["behind"] <= 0)
+
+
+def test_a_verdict_is_said_only_where_its_interval_says_so():
+    judged = {"verdict": "worse", "interval": [-0.0001, 0.04]}
+    assert trainings.said(judged) == "undecided"
+    assert trainings.said({**judged, "interval": [0.0001, 0.04]}) == "worse"
+    assert trainings.said({"verdict": "better", "interval": [-0.1, 0.005]}) == "undecided"
+    assert trainings.said({"verdict": "no worse", "interval": [-0.1, 0.005]}) == "no worse"
+
+
+def test_who_is_understood_best_is_told_over_seeds():
+    def model(*shares):
+        return {"recognised": {"samples": [{"right": share} for share in shares]}}
+
+    silent = {"recognised": {"samples": [{"sure": 0.1}, {"sure": 0.1}]}}
+    models = {"a": model(0.7, 0.8), "b": model(0.79, 0.72), "c": model(0.5, 0.6), "d": silent}
+    assert trainings.understood({"models": models}) == ["b", "a"]
+    assert trainings.heard(models["a"]["recognised"]["samples"]) == pytest.approx(
+        {"mean": 0.75, "least": 0.7, "most": 0.8}
+    )
+    assert trainings.heard(silent["recognised"]["samples"]) is None
+
+
 def test_words_of_the_autoencoders_hold(committed):
-    """The bands and not the phases; half of it back; little beside what the models lose; training helps."""
+    """The bands and not the phases; half of it back; each model loses more than the way; training helps."""
     a = committed["autoencoders"]
     linear, uniform, regression = (a["ceiling"][n]["value"] for n in ("linear", "uniform", "regression"))
     assert linear - a["floor"]["value"] < 0.5 * (regression - linear) and regression < 0.5 * uniform
     for row in a["models"].values():
-        assert row["samples"]["mean"] > row["reconstructions"]["mean"] > 1.5 * regression
+        assert row["samples"]["mean"] > row["reconstructions"]["mean"] > 2 * regression
         curves = np.array(row["curves"])[:, :, 1]
         assert (curves[:, 0] > curves[:, -1]).all()
     assert a["recognised"]["real"]["right"] > 0.95
-    understood = {n: row["recognised"]["samples"][0].get("right", 0) for n, row in a["models"].items()}
-    assert a["best"] == "vector_quantised" and understood[a["best"]] < 0.5 * understood["residual"]
+    shares = {n: trainings.heard(row["recognised"]["samples"]) for n, row in a["models"].items()}
+    assert a["best"] == "vector_quantised" and shares[a["best"]]["most"] < 0.5 * shares["residual"]["least"]
+    assert trainings.understood(a) == ["residual", "hierarchical"]  # "which these seeds do not tell apart"
 
 
 # Results
@@ -314,15 +372,20 @@ def test_readme_table_is_the_measured_one(committed):
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     tables = [committed["real_audio"][name] for name in ("sounds", "speakers")]
     measured = {
-        f"{a} / {b}": table["value"][i][j]
+        f"{a} / {b}": (f"{table['value'][i][j]:.2f}", f"{table['bandwidth_hz'] / 1000:.0f} kHz")
         for table in tables
         for (i, a), (j, b) in itertools.product(enumerate(table["names"]), repeat=2)
     }
-    rows = re.findall(r"^\| (.+ / .+) \| (\d\.\d\d) \|$", text, flags=re.MULTILINE)
+    rows = re.findall(r"^\| (.+ / .+) \| (\d\.\d\d) \| (\d+ kHz) \|$", text, flags=re.MULTILINE)
     assert len(rows) >= 5
-    for pair, value in rows:
-        assert f"{measured[pair]:.2f}" == value, pair
+    for pair, *numbers in rows:
+        assert measured[pair] == tuple(numbers), pair
+    # "the last row is no place on the ruler of the others"
+    *others, last = [bandwidth for *_, bandwidth in rows]
+    assert set(others) == {"11 kHz"} and last != "11 kHz"
     sounds = committed["real_audio"]["sounds"]
+    halves = re.search(r"^\| two halves of one class \| (\S+) \| 11 kHz \|$", text, flags=re.MULTILINE)
+    assert halves[1] == f"{abs(sounds['split_mean']):.2f}"
     i, j = (sounds["names"].index(name) for name in ("Rain", "Sea waves"))
     value, half, p = (sounds[key][i][j] for key in ("value", "interval_half_width", "p_value"))
     assert f'"{value:.2f} ({value - half:.2f} to {value + half:.2f}), p = {p:.3f}' in text

@@ -14,7 +14,7 @@ Conventions
 from __future__ import annotations
 
 from report.tables.autoencoders import faults, ladder, models, recognised, verdicts_of_models
-from report.tables.challenge import answer, clicks, incumbents, parts, published
+from report.tables.challenge import answer, clicks, impossible, incumbents, parts, published
 from report.tables.classifier import divisions, new_folders, predictions, rungs, trained_embeddings, warned
 from report.tables.combinations import what_each_adds
 from report.tables.coverage import claims_of_closer, coverage_of_intervals
@@ -89,6 +89,7 @@ __all__ = [
     "faults",
     "few_clips",
     "harmless",
+    "impossible",
     "incumbents",
     "laboratories",
     "ladder",

@@ -30,6 +30,7 @@ from report.figures.style import (
     training_curves,
     words,
 )
+from report.trainings import said
 
 SEEN_DB = 60  # below the loudest point, to which spectrograms of words are shaded: recordings have noise
 SHADES = LinearSegmentedColormap.from_list("blues", ["white", BLUE, BLACK])
@@ -52,7 +53,11 @@ def ladder(results: Mapping) -> Figure:
     Reads ``floor``, ``ceiling`` (value, interval) and ``models``: ``reconstructions`` and ``samples`` (mean,
     interval, and ``values``, (seeds,)).
     """
-    figure, axes = new_figure(6.6, "The way back from a spectrogram loses less than any model does")
+    way = results["ceiling"]["regression"]["value"]
+    nearest = min(model["reconstructions"]["mean"] for model in results["models"].values())
+    figure, axes = new_figure(
+        6.6, f"The way back from a spectrogram alone is at {way:.3f}, the nearest model at {nearest:.3f}"
+    )
     rungs = {"recordings (floor)": (results["floor"], BLACK, "D")}
     for name, trip in results["ceiling"].items():
         rungs[f"round trip, {CEILINGS[name]}"] = (trip, DARK_GREY, "s")
@@ -60,7 +65,7 @@ def ladder(results: Mapping) -> Figure:
         for name, model in results["models"].items():
             rungs[f"{words(name)}: {kind}"] = (model[kind], colour, marker)
     axes.grid(axis="x", color="#EEEEEE")
-    axes.axvline(results["ceiling"]["regression"]["value"], color=DARK_GREY, ls=":", lw=1)
+    axes.axvline(way, color=DARK_GREY, ls=":", lw=1)
     # Of models the mean over seeds, of anything else one value.
     for place, (row, colour, marker) in enumerate(rungs.values()):
         value = row["mean"] if "mean" in row else row["value"]
@@ -309,7 +314,7 @@ def faults(results: Mapping) -> Figure:
     # As the gate measures the faults: the last evaluation of every run.
     base = [curve[-1][1] for curve in results["models"]["simple"]["curves"]]
     values = {"the model itself": base} | {name: row["values"] for name, row in results["faults"].items()}
-    verdicts = {"the model itself": ""} | {name: row["verdict"] for name, row in results["faults"].items()}
+    verdicts = {"the model itself": ""} | {name: said(row) for name, row in results["faults"].items()}
     axes.axvline(np.mean(base), color=BLACK, ls=":", lw=1)
     seed_rows(axes, values, verdicts)
     axes.set_xlim(0, 1.25 * max(map(max, values.values())))

@@ -38,7 +38,7 @@ from study.parts import Part, computed
 from study.sources import Rows, Source, seeded
 
 DATA = ("digits", "sounds")
-TAKES = "five minutes"
+TAKES = "a quarter of an hour"
 
 SIZES = {20: 120, 50: 60}  # files a side: draws
 NOTHING_DRAWS = {20: 300, 50: 150}

@@ -205,6 +205,24 @@ def test_words_of_the_report_hold(challenge):
     assert sum(challenge["sets"]["historic"]["beyond_16_bits"]["background"].values()) == 0
 
 
+def test_words_of_the_contrast_hold(committed):
+    """Each line is a sentence of chapters/contrast.md, some of the report: false when it fails."""
+    found = rendering.contrast.summary(committed["trials"])
+    level, own = found["level"], found["level"]["own"]
+    assert level["whitening"] > 0  # "Whitening gives power"
+    shares = level["pairs_by_embedding"]
+    assert shares["three_views"] > shares["mean_spectrum"]  # "The three views give soundness"
+    rows = rendering.contrast.level(committed["trials"])
+    most = max(rows, key=lambda row: row["power"])
+    assert most["embedding"] == "mean_spectrum"  # "which finds most"
+    assert {"forward / reversed speech", "resampled there and back"} <= set(most["wrong"])
+    assert level["more"] and all(row["right"] < own["right"] for row in level["more"])  # "None is as sound"
+    assert level["ahead"] == [] and own["sound"]
+    zero = {row["label"]: row["zero"]["mean"] for row in found["side_by_side"]}
+    assert max(zero, key=zero.get).endswith("frechet")  # "Frechet's at up to"
+    assert abs(zero["this distance"]) < 0.05
+
+
 def test_another_class_is_farther_than_a_class_from_itself(committed):
     for table in (committed["real_audio"][name] for name in ("sounds", "speakers")):
         value = np.array(table["value"])

@@ -12,7 +12,7 @@ Conventions
     strict     a link or anchor that leads nowhere ends the build; what was there before stays.
 
 Why no site generator: two were tried on these very files. Material for MkDocs reads another Markdown than
-GitHub, has links that only colour tells and is wider than a phone. furo (Sphinx with MyST-NB) has code that no
+GitHub, has links that only colour tells, is wider than a phone. furo (Sphinx with MyST-NB) has code that no
 key scrolls, makes downloads of links to HTML pages, and needs twenty packages more. This needs none more.
 """
 

@@ -115,6 +115,6 @@ def listening(results: Mapping) -> Figure:
     axes.plot([], [], "o-", color=BLUE, label="nested: chosen on other laboratories, 95 % interval")
     axes.plot([], [], "D", color=ORANGE, fillstyle="none", label="best in hindsight")
     rows(axes, names)
-    axes.set_xlabel("Spearman correlation with listeners, mean over laboratories (1 is perfect, 0 chance)")
+    axes.set_xlabel("mean Spearman correlation with listeners (1 is perfect, 0 chance)")
     figure.legend(loc="outside lower right", ncols=2)
     return figure

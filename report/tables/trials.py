@@ -21,11 +21,11 @@ from study.level import WHITENED
 from study.trials import ALPHA, BAD_SHARES, NUISANCES, THIS
 
 KIND_RIVALS = {  # tests that are shown kind by kind, in words
-    "Frechet, aisfx (as FAD)": ("aisfx", "frechet"),
-    "MMD, aisfx (as KAD)": ("aisfx", "gaussian_mmd"),
-    "MMD, three views whitened": (THIS[0], "whitened gaussian_mmd"),
-    "classifier, three views whitened": (THIS[0], "whitened ridge_classifier"),
-    "MMD, mean spectrum whitened": ("mean_spectrum", "whitened gaussian_mmd"),
+    "Frechet, aisfx": ("aisfx", "frechet"),
+    "MMD, aisfx": ("aisfx", "gaussian_mmd"),
+    "MMD, views": (THIS[0], "whitened gaussian_mmd"),
+    "classifier, views": (THIS[0], "whitened ridge_classifier"),
+    "MMD, spectrum": ("mean_spectrum", "whitened gaussian_mmd"),
 }
 PLAIN_DAMAGE = (
     "5 labels dropped",
@@ -208,7 +208,7 @@ def level(trials: Mapping) -> pd.DataFrame:
     rows: dict[tuple[str, bool], dict[str, str]] = {}
     for row in contrast.level(trials)[1:]:
         whitened = row["test"].startswith(WHITENED)
-        cell = f"{percent(row['power'], 1)} ({row['right']} of {row['pairs']})"
+        cell = f"{percent(row['power'], 1)} ({row['right']})"
         rows.setdefault((row["embedding"], whitened), {})[row["test"].removeprefix(WHITENED)] = cell
     return table_of(
         {
@@ -229,8 +229,7 @@ def level_by_kind(trials: Mapping) -> pd.DataFrame:
     return table_of(
         {
             "damage": words(row["kind"]),
-            "effects": row["effects"],
-            "draws": row["draws"],
+            "effects, draws": f"{row['effects']}, {row['draws']}",
             **{name: percent(share) for name, share in zip(tests, row["found"], strict=True)},
             "oracle": NONE if row["oracle"] is None else percent(row["oracle"]),
         }

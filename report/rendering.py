@@ -29,7 +29,7 @@ from audio_distance.texture import TEXTURE
 from audio_distance.units import BLOCK_UNITS
 from experiments.listening import FAMILIES
 from experiments.statistics import ALPHA
-from experiments.unseen import NOTHING
+from experiments.unseen import NOTHING, TESTS
 from report import contrast, tables
 from report.candidates import NOTES
 from report.figures import style
@@ -131,20 +131,20 @@ def of_kind(classifier: Mapping, kind: str) -> dict[str, float]:
 def by_whom(unseen: Mapping) -> dict[str, list[str]]:
     """Effects by who finds them, in half of the draws or more, with the larger number of files.
 
-    ``test``: the test does; ``oracle``: the oracle alone; ``nobody``. Each an effect with its source.
+    ``test``: the test does; ``oracle``: the oracle alone; ``nobody``. Each an effect with its sources.
     """
-    told: dict[str, list[str]] = {"test": [], "oracle": [], "nobody": []}
+    told: dict[str, dict[str, list[str]]] = {"test": {}, "oracle": {}, "nobody": {}}
     for row in unseen["rows"]:
         if row["effect"] == NOTHING:
             continue
         found = list(row["found"].values())[-1]
-        whose = {
-            name: 2 * found[test] >= found["draws"]
-            for name, test in (("test", "distance"), ("oracle", "oracle"))
-        }
-        who = next((name for name, enough in whose.items() if enough), "nobody")
-        told[who].append(f"{row['effect']} ({row['source']})")
-    return told
+        enough = {name: 2 * found[test] >= found["draws"] for name, test in zip(told, TESTS, strict=False)}
+        who = next((name for name in enough if enough[name]), "nobody")
+        told[who].setdefault(row["effect"], []).append(row["source"])
+    return {
+        who: [f"{effect} ({', '.join(sources)})" for effect, sources in effects.items()]
+        for who, effects in told.items()
+    }
 
 
 def quoted(text: str) -> str:

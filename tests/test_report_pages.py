@@ -164,6 +164,24 @@ def test_what_is_played_of_what_is_not_seen(tmp_path):
     assert not {tuple(one) for one in spoken[exchanged][0]} & {tuple(one) for one in spoken[exchanged][1]}
 
 
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_nothing_in_what_is_not_seen(scheme):
+    """And every sound can be played."""
+    playwright = pytest.importorskip("playwright.sync_api", reason="the extra page-test")
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe-core")
+    chromium = os.environ.get("CHROMIUM") or shutil.which("chromium") or pytest.skip("no Chromium")
+    with playwright.sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        page = browser.new_context(color_scheme=scheme, bypass_csp=True).new_page()
+        page.goto((pages.FOLDER / "not_seen.html").as_uri())
+        page.wait_for_function(
+            "[...document.querySelectorAll('audio')].every((sound) => sound.duration > 0.1)", timeout=120_000
+        )
+        found = axe.Axe().run(page, options={"runOnly": ["wcag2a", "wcag2aa", "wcag21aa"]})
+        browser.close()
+    assert found.violations_count == 0, found.generate_report()
+
+
 def test_clips_of_freesound_may_be_passed_on():
     """One clip of each recording, twenty of each class, and a licence that lets them be shown here."""
     listed = [line for line in freesound_credits() if ".ogg: " in line]

@@ -321,14 +321,20 @@ def test_where_nothing_differs_neither_test_finds_more_than_it_may(kept):
                     assert unseen.interval(found[test], found["draws"])[0] <= unseen.ALPHA, row
 
 
+def told(kept, who):
+    """Every effect of a list of the report with one source: "hum (digits, sounds)" are two."""
+    names = [name[:-1].split(" (") for name in rendering.by_whom(kept)[who]]
+    return [f"{effect} ({source})" for effect, sources in names for source in sources.split(", ")]
+
+
 def test_every_effect_is_told_once(kept):
     """Each stands in one of the three lists; what the box shows is what the oracle is ahead in."""
-    whom = rendering.by_whom(kept)
-    told = [name for names in whom.values() for name in names]
-    assert len(told) == len(set(told)) == sum(row["effect"] != unseen.NOTHING for row in kept["rows"])
-    assert all(whom.values())  # the sentences of the report name some of each
+    lists = {who: told(kept, who) for who in ("test", "oracle", "nobody")}
+    names = [name for each in lists.values() for name in each]
+    assert len(names) == len(set(names)) == sum(row["effect"] != unseen.NOTHING for row in kept["rows"])
+    assert all(lists.values())  # the sentences of the report name some of each
     box = tables.most_missed(kept)
-    assert len(box) == 4 and set(box.index) <= set(whom["oracle"])
+    assert len(box) == 4 and set(box.index) <= set(lists["oracle"])
     whole = tables.not_seen(kept)
     assert len(whole) == len(kept["rows"]) and not whole.isna().any().any()
 
@@ -349,6 +355,9 @@ def test_a_table_shows_what_was_found():
         *("100.0 % (69 % to 100 %)", "40 / 10"),
     ]
     assert tables.most_missed(content, count=1).iloc[0].tolist() == ["0 %", "50 %", "50 %", "100 %"]
+    found = {"draws": 10, "distance": 4, "oracle": 5}
+    content["rows"] += [{**row, "source": "notes"}, {**row, "effect": "echo", "found": {"50": found}}]
+    content["rows"].append({**row, "effect": "cut", "found": {"50": {**found, "oracle": 4}}})
     assert rendering.by_whom(content) == {
         "test": ["hum (digits)", "mute (sounds)"],
         "oracle": [],
@@ -364,8 +373,8 @@ def test_words_of_the_chapter_and_the_page_hold(kept):
     """The order of seconds is no part of the test; the vocoder is found, and no pitch."""
     for (_, test), share in shares(kept, "seconds in another order", "long sounds").items():
         assert share <= 0.1 if test == "distance" else share >= 0.9
-    whom = rendering.by_whom(kept)
-    assert "a quarter tone higher (digits)" in whom["test"] and "3 % faster (digits)" in whom["nobody"]
+    assert "a quarter tone higher (digits)" in told(kept, "test")
+    assert "3 % faster (digits)" in told(kept, "nobody")
     for effect in ("a quarter tone higher", "3 % faster"):
         assert shares(kept, effect, "digits")["50", "oracle"] < 0.5
 
@@ -382,4 +391,4 @@ def test_readme_names_what_the_oracle_alone_finds(kept):
         "half of ten words missing": ["half of the classes missing (digits)"],
     }
     assert all(words in text for words in names)
-    assert {name for each in names.values() for name in each} <= set(rendering.by_whom(kept)["oracle"])
+    assert {name for each in names.values() for name in each} <= set(told(kept, "oracle"))

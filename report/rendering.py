@@ -30,8 +30,9 @@ from report import contrast, tables
 from report.candidates import NOTES
 from report.figures import style
 from report.figures.index import FIGURES
-from report.numbers import interval, num, p_text, percent, signed
+from report.numbers import interval, lead_text, num, p_text, percent, signed
 from report.references import references
+from report.tables.quality import lead
 
 ROOT = Path(__file__).parents[1]
 TEMPLATE = Path(__file__).with_name("template.md")
@@ -124,6 +125,7 @@ FILTERS = {  # what the template may call; the rest of its words are results
     "ahead": ahead,
     "hints": hints,
     "signed": signed,
+    "lead": functools.partial(lead_text, digits=2),
     "by_embedding": contrast.by_embedding,
     "of_kind": of_kind,
     "num": num,
@@ -156,6 +158,11 @@ def context(results: Mapping[str, Mapping]) -> dict:
         **results,
         # What takes seconds, only where the result is there.
         **({"contrasted": contrast.summary(results["trials"])} if "trials" in results else {}),
+        **(
+            {"quality_lead": lead(results["quality"], results["trials"])}
+            if {"quality", "trials"} <= set(results)
+            else {}
+        ),
         "older": functools.partial(older, results),
         "tables": tables,
         "notes": NOTES,

@@ -8,7 +8,7 @@ Conventions
     kind       of a rated set: "speech", "music" or "effects".
     unlike     sets of 5 files of one speaker (digits), class (sounds) or family (instruments): what the
                note "may not be speech" says of them, which looks at the mean score of a set. Its limit was
-               chosen on other files of the same sets, so the shares of errors flatter a little.
+               chosen by looking at these sources, in part at the same files: shares of errors flatter.
     outside    figures that were measured by others or before, outside this repository, as they were told.
 
 How the scores agree with listeners, and beside what, is worked out where it is shown (``report.tables``): the
@@ -37,7 +37,7 @@ FILES = 5
 KINDS = {"bigvgan_music": "music", "tta_clotho": "effects"}  # all other rated sets are of speech
 FAMILIES = 4  # of instruments
 OUTSIDE = {  # Spearman correlations with listeners, as they were told
-    "source": "values of single sets and the code were not kept, so they can be quoted and not made again",
+    "source": "told; neither the code nor the values of single sets were kept",
     "spearman": {
         "the score on sets that were at hand": 0.47,
         "the score on further sets of speech": 0.86,

@@ -34,8 +34,9 @@ from report import contrast, tables
 from report.candidates import NOTES
 from report.figures import style
 from report.figures.index import FIGURES
-from report.numbers import interval, num, p_text, percent, signed
+from report.numbers import interval, lead_text, num, p_text, percent, signed
 from report.references import references
+from report.tables.quality import lead
 from report.trainings import heard, said, understood
 
 ROOT = Path(__file__).parents[1]
@@ -160,6 +161,7 @@ FILTERS = {  # what the template may call; the rest of its words are results
     "said": said,
     "understood": understood,
     "signed": signed,
+    "lead": functools.partial(lead_text, digits=2),
     "by_embedding": contrast.by_embedding,
     "of_kind": of_kind,
     "by_whom": by_whom,
@@ -198,6 +200,7 @@ def context(results: Mapping[str, Mapping], page: Path = REPORT) -> dict:
         "clean": sets["clean"],
         # What takes a second, only for a page that asks.
         "contrasted": functools.cache(lambda: contrast.summary(results["trials"])),
+        "quality_lead": functools.cache(lambda: lead(results["quality"], results["trials"])),
         "older": functools.partial(older, results),
         "figure": functools.partial(figure, results, page.parent),
         "tables": tables,

@@ -537,9 +537,19 @@ class TestExperiment:
         ranks = measures.values(found, trials, "d")[measures.RANKS]  # ranks 2, 3, 1 and 3, 2, 1
         assert ranks == {"x": 2.5, "y": 2.5, "z": 1.0}
 
+    def test_the_lead_is_of_speech_and_paired(self, found, trials):
+        """0 and -2 in one laboratory, 0 in the other."""
+        assert measures.lead(found, trials)["mean"] == pytest.approx(-0.5)
+        assert measures.lead(found, trials)["sets"] == 3
+
     def test_a_set_without_distances_is_left_out_of_all(self, found, trials):
         del trials["shipped"]["c"]
         assert all(set(row) == {"a", "b", "d"} for row in measures.agreements(found, trials).values())
+        alone = measures.agreements(found)
+        assert set(alone) == {measures.SIGNED, measures.UNSIGNED} and set(alone[measures.SIGNED]) == set(
+            "abcd"
+        )
+        assert alone[measures.SIGNED]["b"]["spearman"] == pytest.approx(-1)
 
     def test_the_note_is_counted_as_it_is_given(self, found):
         table = tables.no_speech(found)
@@ -582,3 +592,6 @@ class TestExperiment:
         assert noted["rated speech, a system beside recordings"]["noted"] == 0
         for row in noted.values():
             assert row["speech"] or row["noted"] > 0.8 * row["sets"]
+        agreed = measures.agreements(measured)[measures.SIGNED]
+        other = [row["spearman"] for s, row in agreed.items() if measured["rated"][s]["kind"] != "speech"]
+        assert max(other) < 0.3 < np.mean([row["spearman"] for row in agreed.values()])

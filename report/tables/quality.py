@@ -50,24 +50,25 @@ def values(quality: Mapping, trials: Mapping, which: str) -> dict[str, dict[str,
     return found
 
 
-def agreements(quality: Mapping, trials: Mapping) -> dict[str, dict[str, dict]]:
+def agreements(quality: Mapping, trials: Mapping | None = None) -> dict[str, dict[str, dict]]:
     """Measure -> rated set -> ``study.agreement.agreement``; all measures on the same sets.
 
-    Those are the sets that results/trials.json has, too.
+    Those are the sets that results/trials.json has, too. Without ``trials``: all sets, and the predicted
+    quality alone.
     """
     table: dict[str, dict[str, dict]] = {}
     for which, row in quality["rated"].items():
-        measured = values(quality, trials, which)
-        if len(measured) == 5:
+        measured = values(quality, trials or {"shipped": {}, "ratings": {}}, which)
+        if trials is None or FRECHET in measured:
             for measure, of_systems in measured.items():
                 table.setdefault(measure, {})[which] = agreement(of_systems, row["ratings"])
     return table
 
 
-def direction(quality: Mapping, trials: Mapping) -> pd.DataFrame:
+def direction(quality: Mapping, trials: Mapping | None = None) -> pd.DataFrame:
     """Spearman correlation with listeners, mean over laboratories with interval: a measure a row.
 
-    Of one laboratory no interval is known.
+    On which sets, ``agreements`` tells. Of one laboratory no interval is known.
     """
     table = agreements(quality, trials)
     rows = []
@@ -78,6 +79,21 @@ def direction(quality: Mapping, trials: Mapping) -> pd.DataFrame:
             cells[_head(group, quality, chosen)] = _mean(chosen, quality)
         rows.append(cells)
     return table_of(rows)
+
+
+def lead(quality: Mapping, trials: Mapping) -> dict:
+    """Lead of the predicted quality over this distance on sets of speech: Spearman, paired by set.
+
+    Mean over laboratories with its interval; see ``agreements`` for the sets.
+    """
+    table = agreements(quality, trials)
+    leads = {
+        which: {"spearman": row["spearman"] - table[DISTANCE][which]["spearman"]}
+        for which, row in table[SIGNED].items()
+        if GROUPS["speech"](quality["rated"][which])
+    }
+    laboratories = {which: quality["rated"][which]["laboratory"] for which in leads}
+    return laboratory_mean(leads, laboratories, "spearman")
 
 
 def _head(group: str, quality: Mapping, chosen: Mapping) -> str:

@@ -111,6 +111,8 @@ def test_notebooks_show_what_is_kept_in_them(soups):
 def test_the_functions_are_there(soups):
     page = soups[PurePosixPath("api/audio_distance.html")]
     assert page.find(id="compare") and page.find(id="Comparison")
+    conventions = soups[PurePosixPath("api/audio_distance/comparison.html")].main.find("pre").get_text()
+    assert re.match(r"value +signed, no unit", conventions) and len(conventions.splitlines()) >= 4
     listed = {a.get_text() for a in soups[PurePosixPath("api/index.html")].main.find_all("a")}
     modules = {
         path.relative_to(ROOT).with_suffix("") for path in (ROOT / "audio_distance").rglob("[a-z]*.py")

@@ -4,7 +4,8 @@
 
 Conventions
     sources    by folder, so nothing is listed by hand: ``*.md``, ``chapters/*.md``, ``notebooks/*.ipynb``,
-               ``figures/pages/*.html``, and every file that one of these links to.
+               ``figures/pages/*.html``, and every file that one of these links to. The navigation has them in
+               the order of the report's links.
     names      a page lies where its source lies: ``chapters/x.md`` is ``chapters/x.html``; README is the
                index. What is HTML already, and pictures, are copied as they are; other text is shown as text.
     Markdown   as GitHub reads it: the same files are read there. Anchors are GitHub's.
@@ -12,8 +13,8 @@ Conventions
     strict     a link or anchor that leads nowhere ends the build; what was there before stays.
 
 Why no site generator: two were tried on these very files. Material for MkDocs reads another Markdown than
-GitHub, has links that only colour tells, is wider than a phone. furo (Sphinx with MyST-NB) has code that no
-key scrolls, makes downloads of links to HTML pages, and needs twenty packages more. This needs none more.
+GitHub, has links that only colour tells and is wider than a phone. furo (Sphinx with MyST-NB) has code that
+no key scrolls, makes downloads of links to HTML pages, and needs twenty packages more. This needs none more.
 """
 
 from __future__ import annotations
@@ -108,10 +109,13 @@ def _write(out: Path, root: Path) -> None:
 
 
 def _sources(root: Path, patterns: tuple[str, ...]) -> Iterator[PurePosixPath]:
-    """Files of the patterns, in their order and by name within one."""
+    """Files of the patterns, in their order; within one, as the report first links to them, then by name."""
+    report = root / "report.md"
+    text = report.read_text(encoding="utf-8") if report.exists() else ""
     for pattern in patterns:
-        for path in sorted(root.glob(pattern)):
-            yield PurePosixPath(path.relative_to(root).as_posix())
+        found = [PurePosixPath(path.relative_to(root).as_posix()) for path in sorted(root.glob(pattern))]
+        places = {source: text.find(f"]({source}") for source in found}
+        yield from sorted(found, key=lambda source: places[source] % (len(text) + 1))  # -1, not there: last
 
 
 def run(out: Path, *, external: bool = False) -> int:

@@ -35,6 +35,10 @@ def pages() -> Iterator[tuple[PurePosixPath, Body]]:
     """The page that lists the modules, then each module's: where it is in the site, and what it shows."""
     pdoc.render.configure(docformat="numpy", search=False, show_source=False, template_directory=TEMPLATES)
     modules = {name: pdoc.doc.Module.from_name(name) for name in names()}
+    for module in modules.values():
+        # A line and what stands indented below it is kept as it is: Markdown
+        # would make one paragraph of both.
+        module.docstring = re.sub(r"^(\S.*)\n(?= {4}\S)", r"\1\n\n", module.docstring, flags=re.M)
     index = PurePosixPath(FOLDER, "index.html")
     yield index, prepared(_list(modules), title="Functions and classes", page=index)
     for name, module in modules.items():

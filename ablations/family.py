@@ -13,7 +13,8 @@ Conventions
     worse       any member is worse: corrected, for of many members one is always the worst
     no worse    every member is no worse: not corrected, for all have to show it (the intersection-union
                 test, Berger 1982, doi:10.1080/00401706.1982.10487790)
-    better      the same, and any member is better (corrected)
+    better      the same, and any member is better (corrected), and none has lost what is within its margin
+                and still sure: a gain in one number does not pay for a loss in another
     undecided   everything else
 
 Resampling the seeds would know how the members hang together, and so lose less than Holm. But 3 pairs have 8
@@ -102,6 +103,8 @@ class FamilyVerdict:
             if (names := self.called(verdict))
         ]
         text = "; ".join(said)
+        if lost := [self.named(name) for name, member in self.members.items() if member.tolerated]:
+            text += f"; worse within the margin in {', '.join(lost)}"
         if not text.startswith(self.verdict):
             text = f"{self.verdict}: {text}"
         if self.verdict == "undecided":
@@ -207,7 +210,8 @@ def _overall(members: Mapping[str, Verdict]) -> str:
     if "worse" in said:
         return "worse"
     if said <= set(PASSED):
-        return "better" if "better" in said else "no worse"
+        lost = any(member.tolerated for member in members.values())
+        return "better" if "better" in said and not lost else "no worse"
     return "undecided"
 
 

@@ -72,6 +72,14 @@ class Verdict:
         return EXIT_CODES[self.verdict]
 
     @property
+    def tolerated(self) -> bool:
+        """A worsening that is sure, and within the margin: no worse by the rule, and still a loss."""
+        sure = self.p_value <= self.level and self.effect > 0 and self.effect >= self.floor
+        if self.test == "permutation":
+            sure = sure and self.interval[0] > 0
+        return self.verdict == "no worse" and sure
+
+    @property
     def more(self) -> int | None:
         """Seeds a side that would decide it in 4 of 5 cases, were effect and spread as seen.
 

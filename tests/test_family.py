@@ -80,8 +80,8 @@ def columns(**effects):
         # Of coverage less is worse.
         ({"coverage": -2.0}, "worse", ["coverage"], []),
         ({"coverage": 2.0, "density": 0.5}, "better", [], ["coverage", "density"]),
-        # Worse within the margin is no worse.
-        ({"attack": 0.5, "distance": -1.0}, "better", [], ["distance"]),
+        # Worse within the margin is no worse, and a gain elsewhere does not pay for it.
+        ({"attack": 0.5, "distance": -1.0}, "no worse", [], ["distance"]),
     ],
 )
 def test_rules(effects, verdict, worse, better):
@@ -90,6 +90,13 @@ def test_rules(effects, verdict, worse, better):
     assert found.called("worse") == worse and found.called("better") == better
     assert found.exit_code == {"worse": 1}.get(verdict, 0) and found.more is None
     assert str(found).startswith(verdict)
+
+
+def test_a_sure_loss_within_the_margin_is_named():
+    found = family.judge_family(ZEROS, columns(attack=0.5, distance=-1.0), paired=True, margins=MARGINS)
+    assert found.members["attack"].tolerated and not found.members["envelope"].tolerated
+    assert str(found).startswith("no worse: better in distance; ")
+    assert str(found).endswith("; worse within the margin in attack")
 
 
 def test_better_in_one_and_unknown_in_another_is_undecided():

@@ -10,8 +10,8 @@ Conventions
     must     of a pair: its sources differ, or no listener could name what is done to one. So few files may be
              unable to show that sources differ; the oracle says where.
     draw     two disjoint samples of a pool: of ``POOL`` files, each in both versions, where a pair must not
-             differ, and of ``SIDE`` files a side where it must; of more for "classes". Sets that have something
-             in common which is drawn (the noise of a room, a pair of digits), takes and tunings are made anew.
+             differ, and of ``SIDE`` files a side where it must; of more for "classes". What has something in
+             common that is drawn (the noise of a room, a pair of digits), takes and tunings are made anew.
     test     "compare", which sees the windows of every file, and those of ``study.level``, which see their
              mean: the same draws and rearrangements for all. "oracle" is told what each file is (its label,
              the pitch of a tone) and nothing of its sound: where it finds nothing, no test can be blamed.

@@ -28,7 +28,7 @@ from report.tables.listening import (
     outside,
     rated,
 )
-from report.tables.pairs import judged_right, judged_wrong, unfamiliar_pairs
+from report.tables.pairs import judged_right, judged_wrong, told_by_labels, unfamiliar_pairs
 from report.tables.quality import direction, no_speech
 from report.tables.regressions import (
     alarms,
@@ -144,6 +144,7 @@ __all__ = [
     "tastes",
     "tempo_and_key",
     "time_of_comparing",
+    "told_by_labels",
     "told_the_digit",
     "trained_embeddings",
     "unequal_lengths",

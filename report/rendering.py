@@ -32,6 +32,7 @@ from report.figures import style
 from report.figures.index import FIGURES
 from report.numbers import interval, num, p_text, percent, signed
 from report.references import references
+from report.tables.classifier import chosen_folds
 from report.trainings import heard, said, understood
 
 ROOT = Path(__file__).parents[1]
@@ -129,6 +130,7 @@ FILTERS = {  # what the template may call; the rest of its words are results
     "understood": understood,
     "signed": signed,
     "by_embedding": contrast.by_embedding,
+    "chosen": chosen_folds,
     "of_kind": of_kind,
     "num": num,
     "p": p_text,

@@ -217,6 +217,20 @@ def test_members_are_averaged_and_differ():
     assert np.abs(both - first).max() > 1e-3
 
 
+def test_a_member_is_the_network_of_its_own_seed():
+    """To the bit; and the mean of the members is the whole, but for the order of rounding."""
+    signals, labels = tones(14, 12)
+    whole, one = (Classifier(**SMALL | {"steps": 5, "members": n}) for n in (3, 1))
+    for each, seed in ((whole, 7), (one, 7 + 2 * classifier.SEEDS_APART)):
+        for _ in each.train(signals, RATE, labels=labels, seed=seed):
+            pass
+    members = [whole.alone(number).probabilities(signals, RATE) for number in range(3)]
+    np.testing.assert_array_equal(members[2], one.probabilities(signals, RATE))
+    np.testing.assert_allclose(np.mean(members, axis=0), whole.probabilities(signals, RATE), atol=1e-6)
+    with pytest.raises(IndexError, match="member 3 of a classifier of 3"):
+        whole.alone(3)
+
+
 @pytest.mark.parametrize("changed", [{"front_end": "mfcc_deltas"}, {"focal": 2.0}, {"members": 2}])
 def test_a_model_file_gives_the_same_probabilities(changed, tmp_path):
     """Focal loss too: what a file lacks is the loss, and prediction does not need it."""

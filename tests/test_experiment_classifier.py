@@ -243,9 +243,10 @@ def test_it_is_drawn(measured):
     folders = tables.new_folders(content)
     # as they are, noise twice, a rate, classes missing, and the two kinds of unknown
     assert folders.shape == (7, 2 * 4) and folders.loc["held out", ("sounds", "lost")] == "0.000"
-    assert list(tables.warned(content)["folders"]) == [
-        row["folders"] for row in content["prediction"]["warnings"]
+    assert list(tables.warned(content)["warned of, all"]) == [
+        f"{row['warned']} of {row['folders']}" for row in content["prediction"]["warnings"]
     ]
+    assert tables.warned(content).shape[1] == 1 + 4  # and each set
     rungs = tables.rungs(content)
     assert len(rungs) == len(content["ladder"]) and set(rungs["networks a fold"]) >= {
         "1",

@@ -5,10 +5,15 @@ unseen speakers) and rendered instruments (by unseen programs) for the whole cla
 
 Conventions
     ladder      configs that differ in one thing from the one before, each run on every fold; the gate judges
-                the step, paired by fold. ``repeats`` seeds a fold are averaged first: they test the same
-                recordings and are no further draws.
+                the step, paired by fold and seed. ``repeats`` seeds a fold are averaged first: they test the
+                same recordings and are no further draws.
+    committees  ``NETWORKS`` networks a fold, alike but for their seed, k + ``SEEDS_APART`` j of fold k. Of
+                these one alone, and every set of ``MEMBERS`` whose probabilities are averaged: the whole
+                classifier is the set of the first three, to the bit.
+    chosen on   the folds on which length of the window, steps and members were chosen; what was chosen is
+                flattered there, and was not looked at on the last one.
     divisions   the whole classifier on every set of recordings, held out as ``configs/folds`` says; and the
-                same recordings held out without a look at their groups, which flatters.
+                same files in as many folds of the same sizes, dealt without a look at groups, which flatters.
     condition   a new folder: recordings that were not trained on, as they are or changed. ``drop`` is the
                 accuracy on held-out recordings of the kind that was trained on ("held out": the same
                 sources, speakers, programs) minus the accuracy there.
@@ -24,14 +29,20 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache, partial
+from itertools import combinations
 from pathlib import Path
 
 import joblib
 import numpy as np
 import soxr
 from joblib import delayed
+from omegaconf import OmegaConf
 from scipy import stats
+from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import confusion_matrix
+from sklearn.model_selection import GridSearchCV, LeaveOneGroupOut
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 
 import metrics
 from ablations import run as gate
@@ -40,14 +51,14 @@ from ablations.config import load, replicates
 from ablations.cross_validation import Predictions, accuracy, predictions
 from ablations.run import MODEL
 from ablations.statistics import judge, mean_interval
-from models.classifier import DESCRIBED, Classifier, temperature
+from models.classifier import DESCRIBED, SEEDS_APART, Classifier, temperature
 from models.predict import Far
 from models.release import calibrated
-from study import datasets
+from study import datasets, embeddings
 from study.datasets.distortions import DISTORTIONS, SEVERITIES
 
 DATA = ("digits", "sounds")
-NEEDS = ("PyTorch", "Hydra")
+NEEDS = ("PyTorch", "Hydra", "aisfx")
 TAKES = "an hour and a half"
 
 LADDER = ("majority", "cepstral", "plain", "crop", "masks", "mixup", "single", "")  # "": the whole
@@ -55,12 +66,13 @@ VARIANTS = ("mfcc", "mfcc_deltas", "focal", "unnormalised")  # against SINGLE
 SINGLE = "single"
 LADDER_ON = "sounds"
 GOAL, LISTENERS = 0.9, 0.957  # set beforehand; of people on ESC-10 (Piczak 2015)
-CHOSEN_ON = "folds 1 to 4"  # length of the window, steps, members
+CHOSEN = 4  # folds on which length of the window, steps and members were chosen: the first ones
+NETWORKS = 5  # a fold, of which committees are made
+MEMBERS = 3  # of the whole classifier on the sounds
+EMBEDDING = "aisfx"  # trained by others on sound effects; a rival that begins with more than 400 sounds
+STRENGTHS = tuple(np.logspace(-5, 1, 7))  # C of its logistic regression, chosen inside the training folds
 DIVISIONS = ("sounds", "digits", "speakers", "families")
-FLATTERED = {  # of the same kind, held out without a look at groups: a division, or overrides of the own one
-    "speakers": "digits",
-    "families": ("folds=families", "data.split_by=file"),
-}
+FLATTERED = ("speakers", "families")  # held out without a look at groups too, the same files
 HELD_OUT = "held out"
 NEW = {"speakers": "unknown speaker", "families": "unknown programs"}  # what their test folds are
 REPEATS = 1
@@ -70,6 +82,8 @@ RATES = (4000, 16000)  # Hz, at which the recordings are kept
 KEPT = 3  # labels that are left where classes are missing
 PERMUTATIONS = 999
 DRAWS = 2000  # of the bootstrap
+COSTLY = 0.1  # accuracy lost: folders that a warning should tell from the others
+FEWEST = 3  # conditions a side, for which it is asked whether they are told apart
 
 
 def name_of(rung: str) -> str:
@@ -110,54 +124,66 @@ def run(*, runs: str = "runs", workers: int = -1, repeats: int = REPEATS) -> dic
     Returns
     -------
     dict
-        ladder      rung -> accuracy, interval, ``values`` by fold; from the second on ``against`` the rung
-                    before, ``gain``, ``gain_interval``, ``p_value`` and ``verdict``
+        ladder      rung -> accuracy, interval, ``values`` by fold, ``networks`` a fold that these are means
+                    of; from the second on ``against`` the rung before, ``gain``, ``gain_interval``,
+                    ``p_value`` and ``verdict``, and ``gains`` by fold, between runs of the same seeds
+        committees  ``alone`` (folds, networks) and ``together`` (folds, sets of networks): accuracy;
+                    ``steps``: the gain of a set over one network, its interval, p-value and verdict, on
+                    the folds chosen on, on the last one and on all; ``difference``: how far probabilities
+                    of networks trained alone and as members lie apart at most
+        pretrained  accuracy and interval of logistic regression on ``EMBEDDING``; ``strengths`` chosen
         divisions   division -> accuracy and interval, files, groups, recall by label, ``confusion`` (rows
                     true, columns taken for), ``raw`` and ``calibrated`` (log loss in nats, calibration
                     error, reliability bins), ``temperature``, ``baselines``, ``flattered``, seconds,
                     parameters
         folders     a row each condition of each fold: data, fold, kind, grade, files, accuracy, confidence,
                     drop, less_sure, distance with interval and p_value
-        prediction  division or "all" -> rank correlation of the drop with the distance and with the loss of
-                    confidence; ``warnings``: folders by drop, and how many of them were warned of
-        goal, listeners, chosen_on, kept, changes, grades, compared, ladder_on, repeats
+        prediction  division -> rank correlation of the drop with the distance and with the loss of
+                    confidence, and the area under the ROC curve by which they tell costly conditions
+                    (``COSTLY`` or more lost) from others; "within": means over the divisions; "all": of all
+                    conditions in one heap; ``warnings``: folders by drop, how many of them were warned of,
+                    and both ``by_set``
+        goal, chosen, members, costly, fewest, kept, changes, grades, compared, ladder_on, repeats
                     the settings above, for the report's text
 
     Raises
     ------
-    datasets.MissingData
-        Without the recordings.
+    datasets.MissingData, embeddings.MissingNetwork
+        Without the recordings, or without the network of ``EMBEDDING``.
     """
-    ladder = {
-        rung: configs(rung, [f"folds={LADDER_ON}"], runs=runs, repeats=repeats)
-        for rung in (*LADDER, *VARIANTS)
-    }
+    embeddings.load(EMBEDDING)  # first, since it takes no time to find out that it is missing
+    on = [f"folds={LADDER_ON}"]
+    ladder = {rung: configs(rung, on, runs=runs, repeats=repeats) for rung in (*LADDER, *VARIANTS)}
+    further = _further(on, runs)
     divisions = {name: configs("", [f"folds={name}"], runs=runs) for name in DIVISIONS}
     baselines = {
         (name, rung): configs(rung, [f"folds={name}"], runs=runs) for name in DIVISIONS for rung in LADDER[:2]
     }
-    flattered = {
-        name: divisions[other] if other in divisions else configs("", other, runs=runs)
-        for name, other in FLATTERED.items()
-    }
-    every = [*ladder.values(), *divisions.values(), *baselines.values(), *flattered.values()]
+    flattered = {name: configs("", [f"folds={name}", "data.split_by=file"], runs=runs) for name in FLATTERED}
+    every = [*ladder.values(), *divisions.values(), *baselines.values(), *flattered.values(), further]
     # Divisions, baselines and ladder share runs: each is made once.
     unique = {str(gate.folder(config)): config for group in every for config in group}
     gate.in_parallel([delayed(gate.run)(config) for config in unique.values()], workers=workers, what="runs")
+    committees = _committees(ladder[""], ladder[SINGLE], further, workers)
     measured = {name: _division(group) for name, group in divisions.items()}
     for (name, rung), group in baselines.items():
         measured[name].setdefault("baselines", {})[rung] = accuracy(predictions(group))
     for name, group in flattered.items():
-        measured[name]["flattered"] = accuracy(predictions(group))
+        predicted = predictions(group)
+        measured[name]["flattered"] = {**accuracy(predicted), "files": len(predicted.labels)}
     folders = _folders(divisions, flattered, measured, runs, workers)
     return {
-        "ladder": _ladder(ladder, repeats),
+        "ladder": _ladder(ladder, repeats, committees),
+        "committees": committees,
+        "pretrained": _pretrained(divisions[LADDER_ON], runs, workers),
         "ladder_on": LADDER_ON,
         "repeats": repeats,
         "goal": GOAL,
         "kept": KEPT,
-        "chosen_on": CHOSEN_ON,
-        "listeners": LISTENERS,
+        "chosen": CHOSEN,
+        "members": MEMBERS,
+        "costly": COSTLY,
+        "fewest": FEWEST,
         "divisions": measured,
         "folders": folders,
         "prediction": _prediction(folders),
@@ -170,21 +196,21 @@ def run(*, runs: str = "runs", workers: int = -1, repeats: int = REPEATS) -> dic
 # ------------------------------------------------------------------------------------------------ ladder
 
 
-def _ladder(ladder: dict[str, list], repeats: int) -> dict:
+def _ladder(ladder: dict[str, list], repeats: int, committees: dict) -> dict:
     """Accuracy of each fold by rung, and what the gate says of the step to it."""
     values = {rung: _by_fold(group, repeats) for rung, group in ladder.items()}
     table = {}
-    for i, rung in enumerate(LADDER):
-        table[rung or "whole"] = {"values": values[rung], **_mean(values[rung])}
+    for i, rung in enumerate((*LADDER, *VARIANTS)):
+        row = {"values": values[rung], "networks": repeats, **_mean(values[rung])}
         if i:  # the first rung has nothing below it
-            table[rung or "whole"] |= {"against": LADDER[i - 1], **_step(values[LADDER[i - 1]], values[rung])}
-    for rung in VARIANTS:
-        table[rung] = {
-            "values": values[rung],
-            **_mean(values[rung]),
-            "against": SINGLE,
-            **_step(values[SINGLE], values[rung]),
-        }
+            before = SINGLE if rung in VARIANTS else LADDER[i - 1]
+            row |= {"against": before, **_step(values[before], values[rung])}
+        table[rung or "whole"] = row
+    # Of these two there are more networks than one a fold, and the step between them is judged by all.
+    for rung, kind in ((SINGLE, "alone"), ("whole", "together")):
+        means = np.mean(committees[kind], axis=1).tolist()
+        table[rung] |= {"values": means, "networks": len(committees[kind][0]), **_mean(means)}
+    table["whole"] |= _step(table[SINGLE]["values"], table["whole"]["values"])
     return table
 
 
@@ -206,7 +232,129 @@ def _step(before: Sequence[float], after: Sequence[float]) -> dict:
         "gain": -verdict.effect,
         "gain_interval": [low, high],
         "p_value": verdict.p_value,
+        "gains": (np.array(after) - before).tolist(),
     }
+
+
+# -------------------------------------------------------------------------------------------- committees
+
+
+def _further(overrides: Sequence[str], runs: str) -> list:
+    """One network a fold and seed beyond the members of the whole: k + ``SEEDS_APART`` j of fold k.
+
+    A member learns as one network of its own seed does, so these and the members are alike.
+    """
+    count = _folds(tuple(overrides))
+    if SEEDS_APART % count:  # the seed says which fold is held out
+        raise ValueError(f"{count} folds do not divide {SEEDS_APART}: members' seeds are of other folds")
+    first = configs(SINGLE, overrides, runs=runs)
+    return [
+        OmegaConf.merge(config, {"seed": config.seed + SEEDS_APART * number})
+        for number in range(MEMBERS, NETWORKS)
+        for config in first
+    ]
+
+
+def _committees(whole: Sequence, single: Sequence, further: Sequence, workers: int) -> dict:
+    """Accuracy of one network and of sets of ``MEMBERS``, by fold, and what the gate says of the step.
+
+    Over folds the step is paired, each side averaged over its networks or sets first. Sets share networks,
+    and of one fold there is nothing else to draw but trainings: there the interval is a jackknife over the
+    networks, its pseudo-values being what the gate judges.
+    """
+    folds = _folds((f"folds={LADDER_ON}",))
+    whole, single = whole[:folds], single[:folds]  # of the first repeat
+    jobs = [delayed(_by_member)(config) for config in whole]
+    members = gate.in_parallel(jobs, workers=workers, what="members")
+    kept, first, others = predictions(whole), predictions(single), predictions(further)
+    alone, together, jackknifed, apart = [], [], [], 0.0
+    for fold, by_member in enumerate(members):
+        here = kept.folds == fold
+        # ``predictions`` numbers runs as they come: fold after fold, then the next seed.
+        rest = [others.probabilities[others.folds == fold + folds * i] for i in range(NETWORKS - MEMBERS)]
+        every = np.stack([*by_member, *rest])
+        for a, b in ((by_member.mean(axis=0), kept), (by_member[0], first)):
+            apart = max(apart, float(np.abs(a - b.probabilities[here]).max()))
+        truth = kept.true_columns[here]
+        alone.append(_accuracies(every, truth, size=1))
+        together.append(_accuracies(every, truth, size=MEMBERS))
+        jackknifed.append(_pseudo_values(every, truth))
+    means = [np.mean(kind, axis=1) for kind in (alone, together)]
+    return {
+        "alone": alone,
+        "together": together,
+        "difference": apart,
+        "steps": {
+            "chosen on": _step(*(mean[:CHOSEN] for mean in means)),
+            "last": _step([0.0] * NETWORKS, jackknifed[-1]),
+            "all": _step(*means),
+        },
+    }
+
+
+def _by_member(config) -> np.ndarray:
+    """Probabilities by each member of a run's model, (members, sounds, names), of what it was tested on."""
+    model, test = Classifier.load(gate.find(config) / MODEL), splits.fold(config).test
+    alone = [model.alone(number) for number in range(model.members)]
+    return np.stack([one.probabilities(test.signals, test.rate) for one in alone])
+
+
+def _accuracies(networks: np.ndarray, truth: np.ndarray, *, size: int) -> list[float]:
+    """Of every set of ``size`` networks whose ``networks``, (networks, sounds, names), are averaged."""
+    chosen = [list(some) for some in combinations(range(len(networks)), size)]
+    return [float((networks[some].mean(axis=0).argmax(axis=1) == truth).mean()) for some in chosen]
+
+
+def _pseudo_values(networks: np.ndarray, truth: np.ndarray) -> list[float]:
+    """Jackknife over networks of: mean accuracy of sets of ``MEMBERS`` less that of one network."""
+
+    def gain(some: np.ndarray) -> float:
+        sets, ones = (_accuracies(some, truth, size=size) for size in (MEMBERS, 1))
+        return float(np.mean(sets) - np.mean(ones))
+
+    count = len(networks)
+    left = [gain(np.delete(networks, i, axis=0)) for i in range(count)]
+    return [count * gain(networks) - (count - 1) * value for value in left]
+
+
+# -------------------------------------------------------------------------------------------- pretrained
+
+
+def _pretrained(group: Sequence, runs: str, workers: int) -> dict:
+    """Logistic regression on an embedding that others have trained, on the same folds.
+
+    Standardised; the strength of its penalty is chosen inside the training folds, each of which is held out
+    in turn.
+    """
+    data = splits.whole(group[0])
+    vectors = joblib.Memory(Path(runs) / ".vectors", verbose=0).cache(_vectors, ignore=["config"])
+    x = vectors(EMBEDDING, splits.checksum(data.signals), group[0])
+    labels, folds = np.array(data.labels), np.array(data.folds)
+    accuracies, strengths = [], []
+    for fold in sorted(set(data.folds)):
+        train = folds != fold
+        search = GridSearchCV(
+            make_pipeline(StandardScaler(), LogisticRegression(max_iter=2000)),
+            {"logisticregression__C": STRENGTHS},
+            cv=LeaveOneGroupOut(),
+            n_jobs=workers,
+        )
+        search.fit(x[train], labels[train], groups=folds[train])
+        accuracies.append(float((search.predict(x[~train]) == labels[~train]).mean()))
+        strengths.append(float(search.best_params_["logisticregression__C"]))
+    return {
+        "embedding": EMBEDDING,
+        "source": embeddings.facts(EMBEDDING)["source"],
+        "values": accuracies,
+        **_mean(accuracies),
+        "strengths": strengths,
+    }
+
+
+def _vectors(name: str, checksum: str, config) -> np.ndarray:
+    """(sounds, dimension) of a config's recordings; ``checksum``, of these, is the cache's key."""
+    embedding, data = embeddings.load(name), splits.whole(config)
+    return np.stack([embeddings.file_vector(embedding, s, data.rate) for s in data.signals])
 
 
 # --------------------------------------------------------------------------------------------- divisions
@@ -335,41 +483,52 @@ def _each(change: Callable, test: datasets.AudioSet) -> list[np.ndarray]:
 def _prediction(folders: Sequence[dict], divisions: Sequence[str] = DIVISIONS) -> dict:
     """How well the distance, and the loss of confidence, put the folders in the order of their drop.
 
-    Spearman's rank correlation, over the conditions averaged over folds; the interval is a bootstrap that
-    draws kinds of change, for grades of one change are no independent draws.
+    By Spearman's rank correlation, and by the area under the ROC curve, over the conditions averaged over
+    folds.
     """
     averaged: dict[tuple, list[dict]] = {}
     for row in folders:
         fold = f" {row['fold']}" if row["kind"] in NEW.values() else ""  # each fold is others
         averaged.setdefault((row["data"], row["kind"] + fold, row["grade"]), []).append(row)
     table = [
-        {"data": key[0], "kind": key[1], **{n: float(np.mean([r[n] for r in rows])) for n in NUMBERS}}
+        {"data": key[0], "kind": key[1], **{n: _mean_of(rows, n) for n in NUMBERS}}
         for key, rows in averaged.items()
     ]
     predicted = {}
     for data in (*divisions, "all"):
         rows = [row for row in table if data in (row["data"], "all")]
-        predicted[data] = {measure: _correlation(rows, measure) for measure in ("distance", "less_sure")} | {
-            "conditions": len(rows)
-        }
+        predicted[data] = _agreement([rows])
+    # Sets differ in how far and how costly their conditions are: a heap of all also ranks the sets.
+    predicted["within"] = _agreement([[row for row in table if row["data"] == data] for data in divisions])
     # As ``predict`` would judge, without the interval and number of files, which it only prints.
     far = [
         Far(row["distance"], None, row["p_value"], _near(folders, row["data"]), 0).is_far for row in folders
     ]
-    predicted["warnings"] = [
-        {
-            "least_drop": low,
-            "most_drop": high,
-            "folders": sum(low <= row["drop"] < high for row in folders),
-            "warned": sum(w for w, row in zip(far, folders, strict=True) if low <= row["drop"] < high),
-        }
-        # Steps that a user would tell apart: nothing, a little, much, useless. -1 and 1.01 leave none out.
-        for low, high in ((-1.0, 0.02), (0.02, 0.1), (0.1, 0.3), (0.3, 1.01))
-    ]
+    predicted["warnings"] = []
+    # Steps that a user would tell apart: nothing, a little, much, useless. -1 and 1.01 leave none out.
+    for low, high in ((-1.0, 0.02), (0.02, 0.1), (0.1, 0.3), (0.3, 1.01)):
+        lost = [(row["data"], w) for w, row in zip(far, folders, strict=True) if low <= row["drop"] < high]
+        predicted["warnings"].append(
+            {
+                "least_drop": low,
+                "most_drop": high,
+                "folders": len(lost),
+                "warned": sum(w for _, w in lost),
+                "by_set": {
+                    data: [sum(d == data for d, _ in lost), sum(w for d, w in lost if d == data)]
+                    for data in divisions
+                },
+            }
+        )
     return predicted
 
 
 NUMBERS = ("drop", "distance", "less_sure")
+
+
+def _mean_of(rows: Sequence[dict], number: str) -> float:
+    """Rounded, since what is equal but for the order of a sum must not have an order of its own."""
+    return round(float(np.mean([row[number] for row in rows])), 9)
 
 
 def _near(folders: Sequence[dict], data: str) -> float:
@@ -377,21 +536,69 @@ def _near(folders: Sequence[dict], data: str) -> float:
     return max(r["distance"] for r in folders if r["data"] == data and r["kind"] == HELD_OUT)
 
 
-def _correlation(rows: Sequence[dict], measure: str) -> dict:
-    kinds = sorted({(row["data"], row["kind"]) for row in rows})  # what the bootstrap draws
-    by_kind = {kind: [row for row in rows if (row["data"], row["kind"]) == kind] for kind in kinds}
-    rng = np.random.default_rng(0)
-    draws = []
-    for _ in range(DRAWS):
-        drawn = [row for k in rng.integers(len(kinds), size=len(kinds)) for row in by_kind[kinds[k]]]
-        draws.append(_spearman(drawn, measure))
-    # A draw of one kind alone may have no order; it is left out.
-    low, high = np.nanpercentile(draws, [2.5, 97.5])
-    return {"spearman": _spearman(rows, measure), "interval": [float(low), float(high)]}
+def _agreement(sets: Sequence[Sequence[dict]]) -> dict:
+    """How the two measures go with the drop in each of ``sets`` of conditions, averaged over these."""
+    return {
+        **{measure: _intervals(sets, measure) for measure in ("distance", "less_sure")},
+        "conditions": sum(map(len, sets)),
+        "costly": sum(map(_costly, sets)),
+    }
+
+
+def _intervals(sets: Sequence[Sequence[dict]], measure: str) -> dict:
+    """``spearman`` with ``interval``, ``area`` with ``area_interval``: by a bootstrap over kinds in each set.
+
+    None for what is not defined: an order of equal numbers, an area of fewer than ``FEWEST`` conditions that
+    are costly, or that are not. Such a set is left out of a mean.
+    """
+    divided = [rows for rows in sets if min(_costly(rows), len(rows) - _costly(rows)) >= FEWEST]
+    found = {}
+    for name, ends, statistic, chosen in (
+        ("spearman", "interval", _spearman, sets),
+        ("area", "area_interval", _area, divided),
+    ):
+        rng = np.random.default_rng(0)
+        value = _averaged(statistic, chosen, measure)
+        draws = [
+            _averaged(statistic, [_drawn(rows, rng) for rows in chosen], measure)
+            for _ in range(DRAWS if np.isfinite(value) else 0)
+        ]
+        # A draw of one kind alone may have no order; it is left out.
+        found |= {
+            name: value if draws else None,
+            ends: np.nanpercentile(draws, [2.5, 97.5]).tolist() if draws else None,
+        }
+    return found
+
+
+def _costly(rows: Sequence[dict]) -> int:
+    return sum(row["drop"] >= COSTLY for row in rows)
+
+
+def _averaged(statistic: Callable, sets: Sequence[Sequence[dict]], measure: str) -> float:
+    return float(np.mean([statistic(rows, measure) for rows in sets])) if sets else float("nan")
+
+
+def _drawn(rows: Sequence[dict], rng) -> list[dict]:
+    """As many kinds as there are, with replacement; grades of one change are no independent draws."""
+    by_kind: dict[tuple, list[dict]] = {}
+    for row in rows:
+        by_kind.setdefault((row["data"], row["kind"]), []).append(row)
+    kinds = sorted(by_kind)
+    return [row for k in rng.integers(len(kinds), size=len(kinds)) for row in by_kind[kinds[k]]]
 
 
 def _spearman(rows: Sequence[dict], measure: str) -> float:
     columns = [[row[name] for row in rows] for name in (measure, "drop")]
-    if any(len(set(column)) < 2 for column in columns):  # no order; scipy would warn
+    if any(len(set(column)) < 2 for column in columns):  # no order
         return float("nan")
-    return float(stats.spearmanr(*columns).statistic)
+    return float(np.corrcoef(stats.rankdata(columns, axis=1))[0, 1])
+
+
+def _area(rows: Sequence[dict], measure: str) -> float:
+    """Area under the ROC curve: how often a costly condition has more of ``measure`` than another one."""
+    costly, value = np.array([[row["drop"] >= COSTLY, row[measure]] for row in rows]).T
+    more, less = value[costly > 0][:, None], value[costly == 0]
+    if not more.size or not less.size:
+        return float("nan")
+    return float(np.mean((more > less) + 0.5 * (more == less)))

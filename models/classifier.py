@@ -269,6 +269,20 @@ class Classifier:
         """What the last layers see, averaged over windows, (sounds, features of all members) float32."""
         return self._forward(signals, rate)[1]
 
+    def alone(self, number: int) -> Classifier:
+        """Member ``number``, from 0, as a classifier of its own; the weights are shared, not copied.
+
+        It is what training one network gives with the seed ``seed + SEEDS_APART * number``, to the bit: a
+        member learns from nothing that another one draws. Its temperature is 1, for that of the whole was
+        fitted to the mean of all. IndexError for a member that there is not.
+        """
+        if not 0 <= number < self.members:
+            raise IndexError(f"member {number} of a classifier of {self.members}; they count from 0")
+        one = Classifier(**{**self.options, "members": 1})
+        one.rate_, one.names, one.front_end_ = self.rate_, self.names, self.front_end_
+        one.networks = torch.nn.ModuleList([self.networks[number]])
+        return one
+
     def predict(self, signals: Sequence[np.ndarray], rate: int) -> list[str]:
         """The likeliest label of each sound."""
         return [self.names[i] for i in self.probabilities(signals, rate).argmax(axis=1)]

@@ -288,8 +288,11 @@ def _tell(far: Far | None, model) -> None:
         if far is not None:
             complain(f"near the training set: {far}")
         return
-    accuracy = model.facts.get("accuracy")
-    known = f" Its accuracy on those was {accuracy:.1%}; expect less here." if accuracy else ""
+    known = ""
+    if "accuracy" in model.facts:
+        known = " Its accuracy on those was {:.1%} ({:.1%} to {:.1%}); expect less here.".format(
+            model.facts["accuracy"], *model.facts["interval"]
+        )
     complain(f"warning: far from what the model was trained on: {far}.{known}")
 
 

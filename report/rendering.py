@@ -36,6 +36,7 @@ from report.figures import style
 from report.figures.index import FIGURES
 from report.numbers import interval, lead_text, num, p_text, percent, signed
 from report.references import references
+from report.tables.classifier import chosen_folds
 from report.tables.quality import lead
 from report.trainings import heard, said, understood
 
@@ -163,6 +164,7 @@ FILTERS = {  # what the template may call; the rest of its words are results
     "signed": signed,
     "lead": functools.partial(lead_text, digits=2),
     "by_embedding": contrast.by_embedding,
+    "chosen": chosen_folds,
     "of_kind": of_kind,
     "by_whom": by_whom,
     "quoted": quoted,

@@ -288,6 +288,83 @@ def test_who_is_understood_best_is_told_over_seeds():
     assert trainings.heard(silent["recognised"]["samples"]) is None
 
 
+def alone(committed):
+    """A copy of what the classifier's section is made of; the trials take a second to sum up."""
+    return json.loads(json.dumps({name: committed[name] for name in ("challenge", "classifier")}))
+
+
+@pytest.mark.parametrize(
+    ("interval", "words"),
+    [
+        ([0.85, 0.97], "85.0 to 97.0 %, holds it: whether other recordings would reach it is open"),
+        ([0.91, 0.97], "the whole interval lies above it"),
+        ([0.80, 0.89], "the whole interval lies below it: **it is missed**"),
+    ],
+)
+def test_whether_the_goal_is_reached_is_told_by_the_interval(committed, interval, words):
+    changed = alone(committed)
+    changed["classifier"]["divisions"]["sounds"]["interval"] = interval
+    assert words in rendering.render(changed)
+
+
+def test_the_fold_that_no_choice_saw_stands_apart(committed):
+    changed = alone(committed)
+    changed["classifier"]["divisions"]["sounds"]["folds"] = [0.9, 0.9, 0.9, 0.9, 0.7]
+    changed["classifier"]["ladder"]["single"]["values"] = [0.8, 0.8, 0.8, 0.8, 0.65]
+    changed["classifier"]["ladder"]["whole"]["values"] = [0.81, 0.81, 0.81, 0.81, 0.7]
+    text = rendering.render(changed)
+    assert "Accuracy there is 90.0 %, on fold 5, which served no choice, 70.0 %" in text
+    assert "the gain is +1.0 points on folds 1 to 4 and +5.0 on fold 5" in text
+
+
+def test_where_a_temperature_spoils_is_said(committed):
+    changed = alone(committed)
+    for name, row in changed["classifier"]["divisions"].items():
+        if row["calibrated"]:
+            row["calibrated"] |= {"log_loss": 0.5, "error": 0.05}
+            row["raw"] |= {"log_loss": 0.4 if name == "families" else 0.6, "error": 0.06}
+    text = rendering.render(changed)
+    assert "of unknown programs the log loss is worse with it. What" in text
+    changed["classifier"]["divisions"]["families"]["raw"]["log_loss"] = 0.6
+    assert "The temperature does not always help" not in rendering.render(changed)
+
+
+def test_figures_of_others_are_quoted_beside(committed):
+    beside = tables.beside(committed["classifier"])
+    assert beside.loc["ESResNet", "source"] == "quoted: Guzhov and others 2020"
+    assert all(source.startswith(("measured here", "quoted: ")) for source in beside["source"])
+    whole = committed["classifier"]["divisions"]["sounds"]["accuracy"]
+    assert beside.loc["three networks, as shipped", "accuracy"].startswith(f"{100 * whole:.1f} % (")
+
+
+@pytest.mark.parametrize(
+    ("chosen", "last", "words"),
+    [
+        ("better", "better", "on the folds where that was chosen, and on the fold that was left out."),
+        ("better", "undecided", "on the fold that was left out it does not show."),
+        (
+            "undecided",
+            "better",
+            "they cannot be told from one. On the fold that was left out they are better",
+        ),
+        ("undecided", "undecided", "does not show on either part."),
+    ],
+)
+def test_what_committees_say(committed, chosen, last, words):
+    changed = alone(committed)
+    step = {"gain": 0.01, "gain_interval": [-0.01, 0.03], "p_value": 0.2, "verdict": "undecided"}
+    changed["classifier"]["committees"] = {
+        "alone": [[0.8] * 5] * 5,
+        "together": [[0.85] * 10] * 5,
+        "steps": {"chosen on": step | {"verdict": chosen}, "last": step | {"verdict": last}, "all": step},
+    }
+    changed["classifier"]["members"] = 3
+    changed["classifier"]["ladder"]["single"]["networks"] = 5
+    text = rendering.render(changed)
+    assert words in text
+    assert "| fold 5, which no choice saw | 80.0 % | 85.0 % | +1.0 (-1.0 to +3.0) | trainings |" in text
+
+
 def test_words_of_the_autoencoders_hold(committed):
     """The bands and not the phases; half of it back; each model loses more than the way; training helps."""
     a = committed["autoencoders"]

@@ -127,10 +127,11 @@ def _confusion(division: Mapping, held_out: str) -> Figure:
     recalls = [f"{name}  {100 * division['recall'][name]:.0f} %" for name in division["names"]]
     # Shades are shares of a row: labels have different numbers of files.
     shares = pd.DataFrame(counts / counts.sum(axis=1, keepdims=True), recalls, division["names"])
+    right, low, high = (100 * share for share in (division["accuracy"], *division["interval"]))
     figure, axes = new_figure(
         6,
         f"{held_out[0].upper()}{held_out[1:]}: "
-        f"{100 * division['accuracy']:.1f} % of {division['files']} files are named rightly",
+        f"{right:.1f} % ({low:.0f} to {high:.0f} %) of {division['files']} files are right",
     )
     heat_map(axes, shares, texts=np.where(counts, counts.astype(str), ""))
     slanted(axes)

@@ -15,7 +15,17 @@ from __future__ import annotations
 
 from report.tables.autoencoders import faults, ladder, models, recognised, verdicts_of_models
 from report.tables.challenge import answer, clicks, impossible, incumbents, parts, published
-from report.tables.classifier import divisions, new_folders, predictions, rungs, trained_embeddings, warned
+from report.tables.classifier import (
+    beside,
+    calibrations,
+    divisions,
+    new_folders,
+    one_or_three,
+    predictions,
+    rungs,
+    trained_embeddings,
+    warned,
+)
 from report.tables.combinations import what_each_adds
 from report.tables.coverage import claims_of_closer, coverage_of_intervals
 from report.tables.lengths import unequal_lengths
@@ -85,8 +95,10 @@ __all__ = [
     "answer",
     "bad_files",
     "benchmark",
+    "beside",
     "bits_of_digits",
     "bits_of_songs",
+    "calibrations",
     "candidates",
     "caught",
     "chosen",
@@ -122,6 +134,7 @@ __all__ = [
     "new_folders",
     "no_speech",
     "not_seen",
+    "one_or_three",
     "order_of_tones",
     "outside",
     "own_test",

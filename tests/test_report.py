@@ -17,6 +17,7 @@ from report.tables.table import table_of
 from study import results
 
 ROOT = Path(__file__).parents[1]
+CLASSIFIER = rendering.CHAPTERS / "classifier.md"
 PAGES = [*rendering.PAGES, ROOT / "README.md", *sorted((ROOT / "notebooks").glob("*.ipynb"))]
 DECIMAL = re.compile(r"(?<![\w.])\d*\.\d+")
 # Decimals the template may hold; everything else that looks like a result must be one.
@@ -304,7 +305,7 @@ def alone(committed):
 def test_whether_the_goal_is_reached_is_told_by_the_interval(committed, interval, words):
     changed = alone(committed)
     changed["classifier"]["divisions"]["sounds"]["interval"] = interval
-    assert words in rendering.render(changed)
+    assert words in rendering.render(changed, CLASSIFIER)
 
 
 def test_the_fold_that_no_choice_saw_stands_apart(committed):
@@ -312,7 +313,7 @@ def test_the_fold_that_no_choice_saw_stands_apart(committed):
     changed["classifier"]["divisions"]["sounds"]["folds"] = [0.9, 0.9, 0.9, 0.9, 0.7]
     changed["classifier"]["ladder"]["single"]["values"] = [0.8, 0.8, 0.8, 0.8, 0.65]
     changed["classifier"]["ladder"]["whole"]["values"] = [0.81, 0.81, 0.81, 0.81, 0.7]
-    text = rendering.render(changed)
+    text = rendering.render(changed, CLASSIFIER)
     assert "Accuracy there is 90.0 %, on fold 5, which served no choice, 70.0 %" in text
     assert "the gain is +1.0 points on folds 1 to 4 and +5.0 on fold 5" in text
 
@@ -323,10 +324,10 @@ def test_where_a_temperature_spoils_is_said(committed):
         if row["calibrated"]:
             row["calibrated"] |= {"log_loss": 0.5, "error": 0.05}
             row["raw"] |= {"log_loss": 0.4 if name == "families" else 0.6, "error": 0.06}
-    text = rendering.render(changed)
+    text = rendering.render(changed, CLASSIFIER)
     assert "of unknown programs the log loss is worse with it. What" in text
     changed["classifier"]["divisions"]["families"]["raw"]["log_loss"] = 0.6
-    assert "The temperature does not always help" not in rendering.render(changed)
+    assert "The temperature does not always help" not in rendering.render(changed, CLASSIFIER)
 
 
 def test_figures_of_others_are_quoted_beside(committed):
@@ -360,7 +361,7 @@ def test_what_committees_say(committed, chosen, last, words):
     }
     changed["classifier"]["members"] = 3
     changed["classifier"]["ladder"]["single"]["networks"] = 5
-    text = rendering.render(changed)
+    text = rendering.render(changed, CLASSIFIER)
     assert words in text
     assert "| fold 5, which no choice saw | 80.0 % | 85.0 % | +1.0 (-1.0 to +3.0) | trainings |" in text
 

@@ -57,7 +57,7 @@ test-processors: $(ALL)  ## all tests as this processor is, without AVX512 and w
 page-test: $(PAGE)  ## page and site in Debian's chromium: they draw, play, list, and fetch nothing (minutes)
 	@command -v chromium >/dev/null || { echo "page-test needs chromium: apt-get install chromium" >&2; exit 2; }
 	$(RUN) -m pytest -s tests/test_page_in_browser.py tests/test_report_pages.py::test_they_open_in_a_browser \
-	    tests/test_site_in_browser.py
+	    tests/test_report_pages.py::test_axe_finds_nothing_in_what_is_not_seen tests/test_site_in_browser.py
 
 page-picture: $(PAGE)  ## figures/listening_page.png, the page at the top of README (needs chromium)
 	$(RUN) -m report picture

@@ -359,9 +359,9 @@ def test_a_table_shows_what_was_found():
     content["rows"] += [{**row, "source": "notes"}, {**row, "effect": "echo", "found": {"50": found}}]
     content["rows"].append({**row, "effect": "cut", "found": {"50": {**found, "oracle": 4}}})
     assert rendering.by_whom(content) == {
-        "test": ["hum (digits)", "mute (sounds)"],
-        "oracle": [],
-        "nobody": [],
+        "test": ["hum (digits, notes)", "mute (sounds)"],
+        "oracle": ["echo (digits)"],
+        "nobody": ["cut (digits)"],
     }
 
 

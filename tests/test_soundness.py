@@ -180,9 +180,15 @@ def test_tables_say_who_is_right_and_where():
         made({"compare": 9, "oracle": 8}, must_differ=True, group="classes", pair="e / f"),
     ]
     table = tables.unfamiliar_pairs({"rows": rows})
-    assert table.loc["a / b", "`compare`"] == "15 %" and table.loc["a / b", "aisfx / frechet"] == "**20 %**"
-    assert table.loc["e / f", "`compare`"] == "**45 %**" and table.loc["e / f", "oracle"] == "**40 %**"
-    assert table.loc["c / d", "oracle"] == "–"
+    assert (
+        table.loc["a / b (noise)", "`compare`"] == "15 %"
+        and table.loc["a / b (noise)", "Frechet, aisfx"] == "**20 %**"
+    )
+    assert (
+        table.loc["e / f (noise)", "`compare`"] == "**45 %**"
+        and table.loc["e / f (noise)", "oracle"] == "**40 %**"
+    )
+    assert table.loc["c / d (noise)", "oracle"] == "–"
     assert table.loc["judged right", "`compare`"] == "2 of 3"
     assert table.loc["judged right", "oracle"] == "0 of 1"
     right = tables.judged_right({"rows": rows})

@@ -189,8 +189,8 @@ def test_tables_say_who_is_right_and_where():
         and table.loc["e / f (noise)", "oracle"] == "**40 %**"
     )
     assert table.loc["c / d (noise)", "oracle"] == "–"
-    assert table.loc["judged right", "`compare`"] == "2 of 3"
-    assert table.loc["judged right", "oracle"] == "0 of 1"
+    assert table.loc["judged right, of 3", "`compare`"] == "2"
+    assert table.loc["judged right, of 3", "oracle"] == "0 of 1"
     right = tables.judged_right({"rows": rows})
     assert right.loc["`compare`"].tolist() == [2, 1, 0, 0, 0, 2]
     assert right.columns[0] == "all, of 3" and right.columns[1] == "must not differ, of 1"

@@ -55,11 +55,11 @@ def unfamiliar_pairs(soundness: Mapping) -> pd.DataFrame:
         }
         for row in rows
     ]
-    last = {in_words(test): f"{_right(rows, test)} of {len(rows)}" for test in TESTS}
+    last = {in_words(test): str(_right(rows, test)) for test in TESTS}
     told = [row for row in rows if ORACLE in row["found"]]
     last[ORACLE] = f"{_right(told, ORACLE)} of {len(told)}"
     empty = dict.fromkeys(("N, draws", "differ"), "")
-    return table_of([*table, {"pair (source)": "judged right", **empty, **last}])
+    return table_of([*table, {"pair (source)": f"judged right, of {len(rows)}", **empty, **last}])
 
 
 def judged_right(soundness: Mapping) -> pd.DataFrame:

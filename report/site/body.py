@@ -124,7 +124,7 @@ def _code(text: str, language: str, _attributes: str = "") -> str:
         lexer = get_lexer_by_name(language)
     except ClassNotFound:
         return ""  # as it is
-    return highlight(text, lexer, HtmlFormatter())
+    return highlight(text, lexer, HtmlFormatter(nowrap=True))
 
 
 def _notebook(text: str) -> str:
@@ -134,7 +134,7 @@ def _notebook(text: str) -> str:
         template_name="notebook",
         filters={
             "markdown2html": markdown,
-            "highlight_code": lambda source, metadata=None: _code(source, "python"),
+            "highlight_code": lambda source, metadata=None: f"<pre>{_code(source, 'python')}</pre>",
         },
     )
     shown, _ = exporter.from_notebook_node(_described(nbformat.reads(text, as_version=4)))

@@ -9,8 +9,9 @@ Conventions
              twenty pairs of ``study.further_pairs``, written without looking at the recipe.
     must     of a pair: its sources differ, or no listener could name what is done to one. So few files may be
              unable to show that sources differ; the oracle says where.
-    draw     of "harmless" and "classes" two disjoint samples of 100 files or more, each changed once; of the
-             others files that are drawn and changed, or made, anew.
+    draw     two disjoint samples of a pool: of ``POOL`` files, each in both versions, where a pair must not
+             differ, and of ``SIDE`` files a side where it must; of more for "classes". What has something in
+             common that is drawn (the noise of a room, a pair of digits), takes and tunings are made anew.
     test     "compare", which sees the windows of every file, and those of ``study.level``, which see their
              mean: the same draws and rearrangements for all. "oracle" is told what each file is (its label,
              the pitch of a tone) and nothing of its sound: where it finds nothing, no test can be blamed.
@@ -45,8 +46,9 @@ TAKES = "a quarter of an hour"
 
 FILES, ALPHA, MOST_ALARMS = 20, 0.05, 0.15
 DRAWS = {True: 10, False: 20}  # of a pair that must differ, and of one that must not
-POOL = 100  # files, of which a draw takes two times FILES
-LABELLED = {"digits": 300, "sounds": 240}  # files, of which classes are left out
+POOL = 80  # files, of which a draw takes two times FILES
+SIDE = 40  # files a side, of which a draw takes FILES: there are no more of one class of sounds
+LABELLED = {"digits": 240, "sounds": 240}  # files, of which classes are left out
 MISSING, SIZES = (1, 2, 3, 5), (20, 50)  # labels of ten; files a side
 RATES = (8_000, 16_000, 22_050, 44_100)  # Hz, of environmental sounds
 TONES = (200.0, 4000.0)  # Hz, the lowest and the highest
@@ -133,34 +135,43 @@ def _harmless(name: str, files: int, draws: int) -> list[dict]:
         other = clean
         if change != SPLIT:
             other = heard([_changed(change, name, i, s, rate) for i, s in enumerate(signals)], rate)
-        found: Counter = Counter()
-        for index in range(draws):
-            order = seeded("soundness", name, change, index).permutation(len(signals))
-            found.update(_found(clean.some(order[:FILES]), other.some(order[FILES : 2 * FILES]), index))
+        found = _of_a_pool(clean, other, (name, change), draws)
         rows.append(_row("harmless", change, name, False, FILES, draws, found))
     return rows
+
+
+def _of_a_pool(clean: Heard, changed: Heard, key: tuple[str, ...], draws: int) -> Counter:
+    """Two disjoint samples of the same files, the second in another version."""
+    found: Counter = Counter()
+    for index in range(draws):
+        order = seeded("soundness", *key, index).permutation(len(clean.sounds))
+        found.update(_found(clean.some(order[:FILES]), changed.some(order[FILES : 2 * FILES]), index))
+    return found
+
+
+def _of_two_sides(
+    reference: Heard, candidate: Heard, key: tuple[str, ...], draws: int, truth: Truth = None
+) -> Counter:
+    """A sample of each of two pools of other files."""
+    found: Counter = Counter()
+    for index in range(draws):
+        rng = seeded("soundness", *key, index)
+        i, j = (rng.permutation(len(side.sounds))[:FILES] for side in (reference, candidate))
+        of_some = None if truth is None else (truth[0][i], truth[1][j])
+        found.update(_found(reference.some(i), candidate.some(j), index, of_some))
+    return found
 
 
 # ------------------------------------------------------------------------------------------ few files
 
 
-def _known(name: str) -> Callable:
-    def make(rng: np.random.Generator) -> tuple[Signals, Signals, int, Truth]:
-        return *known_pairs.PAIRS[name][2](FILES, rng), None
-
-    return make
-
-
-def _two_digits(rng: np.random.Generator) -> tuple[Signals, Signals, int, Truth]:
-    """The pair of the list; an oracle is told which of the two a file is."""
-    x, y, rate = known_pairs.PAIRS["two digits 50/50 / 90/10"][2](FILES, rng)
-    one, other = FILES // 2, round(0.9 * FILES)
-    return x, y, rate, (np.arange(FILES) >= one, np.arange(FILES) >= other)
+def _griffin_lim(rng: np.random.Generator) -> tuple[Signals, Signals, int, Truth]:
+    return *known_pairs.PAIRS["speech / Griffin-Lim round trip"][2](SIDE, rng), None
 
 
 def _tones(rng: np.random.Generator) -> tuple[Signals, Signals, int, Truth]:
     """Tones of a second, spread evenly over octaves, and others 5 % higher; an oracle is told the pitch."""
-    hz = TONES[0] * (TONES[1] / TONES[0]) ** rng.uniform(size=(2, FILES))
+    hz = TONES[0] * (TONES[1] / TONES[0]) ** rng.uniform(size=(2, SIDE))
     hz[1] *= SHIFT
     time = np.arange(metrics.RATE) / metrics.RATE
     x, y = ([0.5 * np.sin(2 * np.pi * (f * time + rng.uniform())) for f in side] for side in hz)
@@ -169,16 +180,16 @@ def _tones(rng: np.random.Generator) -> tuple[Signals, Signals, int, Truth]:
 
 def _mixtures(rng: np.random.Generator) -> tuple[Signals, Signals, int, Truth]:
     """Synthetic mixtures of every kind, and others 3 dB an octave brighter."""
-    made = [synthetic.window(int(i), seed=77) for i in rng.choice(2**31, 2 * FILES)]
+    made = [synthetic.window(int(i), seed=77) for i in rng.choice(2**31, 2 * SIDE)]
     hz = np.maximum(np.fft.rfftfreq(len(made[0]), 1 / synthetic.RATE), 50)
     slope = (hz / 1000) ** (TILT / (20 * np.log10(2)))
-    brighter = [np.fft.irfft(np.fft.rfft(signal) * slope, len(signal)) for signal in made[FILES:]]
-    return made[:FILES], brighter, synthetic.RATE, None
+    brighter = [np.fft.irfft(np.fft.rfft(signal) * slope, len(signal)) for signal in made[SIDE:]]
+    return made[:SIDE], brighter, synthetic.RATE, None
 
 
+TWO_DIGITS = "two digits 50/50 / 90/10"
 FEW_FILES = {
-    "speech / Griffin-Lim round trip": ("digits", _known("speech / Griffin-Lim round trip")),
-    "two digits 50/50 / 90/10": ("digits", _two_digits),
+    "speech / Griffin-Lim round trip": ("digits", _griffin_lim),
     "tones / 5 % higher": ("tones", _tones),
     "mixtures / tilted 3 dB per octave": ("synthetic mixtures", _mixtures),
 }
@@ -186,11 +197,20 @@ FEW_FILES = {
 
 def _few_files(name: str, draws: int) -> list[dict]:
     source, make = FEW_FILES[name]
+    x, y, rate, truth = make(seeded("soundness", name))
+    found = _of_two_sides(heard(x, rate), heard(y, rate), (name,), draws, truth)
+    return [_row("few files", name, source, True, FILES, draws, found)]
+
+
+def _two_digits(draws: int) -> list[dict]:
+    """Which two digits is drawn each time; an oracle is told which of the two a file is."""
+    one, other = FILES // 2, round(0.9 * FILES)
+    truth = np.arange(FILES) >= one, np.arange(FILES) >= other
     found: Counter = Counter()
     for index in range(draws):
-        x, y, rate, truth = make(seeded("soundness", name, index))
+        x, y, rate = known_pairs.PAIRS[TWO_DIGITS][2](FILES, seeded("soundness", TWO_DIGITS, index))
         found.update(_found(heard(x, rate), heard(y, rate), index, truth))
-    return [_row("few files", name, source, True, FILES, draws, found)]
+    return [_row("few files", TWO_DIGITS, "digits", True, FILES, draws, found)]
 
 
 # -------------------------------------------------------------------------------------------- classes
@@ -218,13 +238,68 @@ def _classes(name: str, files: int, draws: int) -> list[dict]:
 # -------------------------------------------------------------------------------------------- further
 
 
-def _further(name: str, draws: int) -> list[dict]:
+MADE_ANEW = ("another take", "another time in one noisy room", "tuned to 440 / to 441 Hz")
+DRAWN_FROM = {
+    "speech": further_pairs.speech,
+    "sounds": further_pairs.sounds,
+    "instruments": further_pairs.instruments,
+    "music": further_pairs.music,
+}
+
+
+def harmless_changes(source: str) -> tuple[str, ...]:
+    """The further pairs that must not differ and are one change of a source's sounds."""
+    return tuple(
+        name
+        for name, pair in further_pairs.PAIRS.items()
+        if pair.source == source and not pair.must_differ and name not in MADE_ANEW
+    )
+
+
+def in_both_versions(name: str, files: int) -> tuple[Signals, Signals, int]:
+    """So many files before and after the change of a pair, and their rate in Hz.
+
+    A pair changes the second half of what it draws, and the generator draws that half again.
+    """
+    pair = further_pairs.PAIRS[name]
+
+    def make(size: int, rng: np.random.Generator) -> tuple[Signals, Signals, int]:
+        signals, rate = DRAWN_FROM[pair.source](2 * size, rng)
+        return signals[:size], signals[size:], rate
+
+    unchanged = further_pairs.Pair(pair.source, False, make)
+    (_, before, _), (_, after, rate) = (
+        dataclasses.replace(each, files=files).draw(seeded("soundness", "further", pair.source))
+        for each in (unchanged, pair)
+    )
+    return before, after, rate
+
+
+def _further_changes(source: str, files: int, draws: int) -> list[dict]:
+    """Rows of one source, one a harmless change: the sounds before it are the same for all."""
+    clean, rows = None, []
+    for name in harmless_changes(source):
+        before, after, rate = in_both_versions(name, files)
+        clean = clean or heard(before, rate)
+        found = _of_a_pool(clean, heard(after, rate), (name,), draws)
+        rows.append(_row("further", name, source, False, FILES, draws, found))
+    return rows
+
+
+def _further_differences(name: str, draws: int) -> list[dict]:
+    pair = further_pairs.PAIRS[name]
+    x, y, rate = dataclasses.replace(pair, files=SIDE).draw(seeded("soundness", name))
+    found = _of_two_sides(heard(x, rate), heard(y, rate), (name,), draws)
+    return [_row("further", name, pair.source, True, FILES, draws, found)]
+
+
+def _further_anew(name: str, draws: int) -> list[dict]:
     pair = further_pairs.PAIRS[name]
     found: Counter = Counter()
     for index in range(draws):
         x, y, rate = pair.draw(seeded("soundness", name, index))
         found.update(_found(heard(x, rate), heard(y, rate), index))
-    return [_row("further", name, pair.source, pair.must_differ, pair.files, draws, found)]
+    return [_row("further", name, pair.source, False, pair.files, draws, found)]
 
 
 # ------------------------------------------------------------------------------------------- the tests
@@ -355,18 +430,18 @@ def _parts(*, quick: bool) -> dict[Key, Part]:
     )
     code += sources.code_stamp(draw, sys.modules[__name__])
     planned: dict[Key, tuple[Callable, tuple]] = {}
+    for name, pair in further_pairs.PAIRS.items():
+        if pair.must_differ:
+            planned["further", name] = _further_differences, (name, must)
+    for name in DRAWN_FROM:
+        planned["further", name] = _further_changes, (name, pool, must_not)
+    planned |= {("further", name): (_further_anew, (name, must_not)) for name in MADE_ANEW}
     planned |= {("harmless", name): (_harmless, (name, pool, must_not)) for name in POOLS}
     planned |= {("few files", name): (_few_files, (name, must)) for name in FEW_FILES}
-    planned |= {
-        ("classes", name): (_classes, (name, 210 if quick else files, must))
-        for name, files in LABELLED.items()
-    }
-    planned |= {
-        ("further", name): (_further, (name, must if pair.must_differ else must_not))
-        for name, pair in further_pairs.PAIRS.items()
-    }
+    planned["few files", TWO_DIGITS] = _two_digits, (must,)
+    planned |= {("classes", name): (_classes, (name, files, must)) for name, files in LABELLED.items()}
     if quick:
-        quick_ones = ("digits", "two digits 50/50 / 90/10", "polarity inverted", "one talker / two at once")
+        quick_ones = ("digits", "speech", TWO_DIGITS, "one talker / two at once")
         planned = {key: part for key, part in planned.items() if key[1] in quick_ones}
     return {
         key: Part(function, arguments, [code, list(arguments)])

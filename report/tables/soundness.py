@@ -1,0 +1,103 @@
+"""Pairs of sets that the distance was not developed with. All of results/soundness.json.
+
+Conventions
+    row      of the result: a pair on a source, with the draws that each test found (``experiments.soundness``).
+    tests    "compare" and ``RIVALS``, the best known or best preparations of each kind; ``judged_right`` adds
+             the best of all others.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import pandas as pd
+
+from experiments.soundness import COMPARE, ORACLE, is_right
+from report import contrast
+from report.numbers import percent
+from report.tables.table import NONE, table_of
+
+RIVALS = (
+    "aisfx / frechet",
+    "aisfx / gaussian_mmd",
+    "three_views / whitened gaussian_mmd",
+    "mean_spectrum / whitened gaussian_mmd",
+    "three_views / whitened ridge_classifier",
+)
+TESTS = (COMPARE, *RIVALS)
+GROUPS = {
+    "harmless": "the list's harmless changes",
+    "few files": "twenty files",
+    "classes": "classes missing",
+    "further": "twenty further pairs",
+}
+
+
+def in_words(test: str) -> str:
+    """A test as a table heads its column: "aisfx / gaussian mmd"."""
+    return "`compare`" if test == COMPARE else contrast.label(tuple(test.split(" / ")))
+
+
+def unfamiliar_pairs(soundness: Mapping) -> pd.DataFrame:
+    """Per cent of draws with p of 5 % or less, a row a pair and source; bold where that is judged wrong.
+
+    The last row says how many are judged right. ``oracle``, which is told labels, judges only where there are
+    any.
+    """
+    rows = soundness["rows"]
+    table = [
+        {
+            "pair": row["pair"],
+            "source": row["source"],
+            "N": row["files"],
+            "draws": row["draws"],
+            "must differ": "yes" if row["must_differ"] else "no",
+            **{in_words(test): _cell(row, test) for test in TESTS},
+            ORACLE: _cell(row, ORACLE) if ORACLE in row["found"] else NONE,
+        }
+        for row in rows
+    ]
+    last = {in_words(test): f"{_right(rows, test)} of {len(rows)}" for test in TESTS}
+    told = [row for row in rows if ORACLE in row["found"]]
+    last[ORACLE] = f"{_right(told, ORACLE)} of {len(told)}"
+    empty = dict.fromkeys(("source", "N", "draws", "must differ"), "")
+    return table_of([*table, {"pair": "judged right", **empty, **last}])
+
+
+def judged_right(soundness: Mapping) -> pd.DataFrame:
+    """How many rows each test judges right, a row a test: all, those that must not differ, then by group.
+
+    Below the tests of the other table the best of all others.
+    """
+    rows = soundness["rows"]
+    others = sorted(set(rows[0]["found"]) - {*TESTS, ORACLE})
+    best = max(others, key=lambda test: _right(rows, test))
+    chosen = {in_words(test): test for test in TESTS}
+    chosen[f"the best of {len(others)} others: {in_words(best)}"] = best
+    parts = {"all": rows, "must not differ": [row for row in rows if not row["must_differ"]]}
+    parts |= {name: [row for row in rows if row["group"] == group] for group, name in GROUPS.items()}
+    return table_of(
+        {
+            "judged right": words,
+            **{f"{name}, of {len(part)}": _right(part, test) for name, part in parts.items()},
+        }
+        for words, test in chosen.items()
+    )
+
+
+def judged_wrong(soundness: Mapping, *, must_differ: bool, test: str = COMPARE) -> list[str]:
+    """The rows that a test judges wrong, in words: "polarity inverted (speech, N = 20, 4 of 20)"."""
+    return [
+        f"{row['pair']} ({row['source']}, N = {row['files']}: {row['found'][test]} of {row['draws']} draws)"
+        for row in soundness["rows"]
+        if row["must_differ"] == must_differ and not is_right(row, test)
+    ]
+
+
+def _right(rows: Sequence[Mapping], test: str) -> int:
+    return sum(is_right(row, test) for row in rows)
+
+
+def _cell(row: Mapping, test: str) -> str:
+    share = percent(row["found"][test] / row["draws"])
+    return share if is_right(row, test) else f"**{share}**"

@@ -20,6 +20,7 @@ from report.tables.combinations import what_each_adds
 from report.tables.coverage import claims_of_closer, coverage_of_intervals
 from report.tables.lengths import unequal_lengths
 from report.tables.listening import chosen, families, laboratories, listeners, rated
+from report.tables.pairs import judged_right, judged_wrong, unfamiliar_pairs
 from report.tables.regressions import (
     alarms,
     caught,
@@ -90,6 +91,8 @@ __all__ = [
     "few_clips",
     "harmless",
     "incumbents",
+    "judged_right",
+    "judged_wrong",
     "laboratories",
     "ladder",
     "leaks",
@@ -122,6 +125,7 @@ __all__ = [
     "told_the_digit",
     "trained_embeddings",
     "unequal_lengths",
+    "unfamiliar_pairs",
     "verdicts",
     "verdicts_of_models",
     "versions_beside",

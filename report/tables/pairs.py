@@ -1,7 +1,7 @@
 """Pairs of sets that the distance was not developed with. All of results/soundness.json.
 
 Conventions
-    row      of the result: a pair on a source, with the draws that each test found (``experiments.soundness``).
+    row      of the result: a pair on a source, with the draws that each test found.
     tests    "compare" and ``RIVALS``, the best known or best preparations of each kind; ``judged_right`` adds
              the best of all others.
 """
@@ -86,7 +86,7 @@ def judged_right(soundness: Mapping) -> pd.DataFrame:
 
 
 def judged_wrong(soundness: Mapping, *, must_differ: bool, test: str = COMPARE) -> list[str]:
-    """The rows that a test judges wrong, in words: "polarity inverted (speech, N = 20, 4 of 20)"."""
+    """The rows that a test judges wrong: "polarity inverted (speech, N = 20: 4 of 20 draws)"."""
     return [
         f"{row['pair']} ({row['source']}, N = {row['files']}: {row['found'][test]} of {row['draws']} draws)"
         for row in soundness["rows"]

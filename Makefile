@@ -74,6 +74,7 @@ study: $(ALL)  ## results on real audio: known sounds, all candidates (needs AUD
 	$(RUN) -m experiments real_waveforms
 	$(RUN) -m experiments scenes
 	$(RUN) -m experiments trials
+	$(RUN) -m experiments soundness
 	$(RUN) -m experiments listening
 
 bench: $(ALL)  ## bias, false alarms, power, coverage, soundness, speed (needs AUDIO_DATA; about ten minutes)

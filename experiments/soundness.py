@@ -42,7 +42,7 @@ from study.sources import Rows, seeded
 
 DATA = ("digits", "sounds")
 NEEDS = ("the extra networks",)
-TAKES = "a quarter of an hour"
+TAKES = "five minutes"
 
 FILES, ALPHA, MOST_ALARMS = 20, 0.05, 0.15
 DRAWS = {True: 10, False: 20}  # of a pair that must differ, and of one that must not

@@ -227,3 +227,9 @@ def test_the_report_names_every_pair_that_compare_judges_wrong(kept):
     for must_differ in (True, False):
         for words in tables.judged_wrong(kept, must_differ=must_differ):
             assert words in section
+
+
+def test_what_the_report_says_in_words(kept):
+    """That it hardly notices a missing class."""
+    ones = [row for row in kept["rows"] if row["pair"].startswith("1 of")]
+    assert len(ones) == 4 and not any(soundness.is_right(row, "compare") for row in ones)

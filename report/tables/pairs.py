@@ -85,12 +85,17 @@ def judged_right(soundness: Mapping) -> pd.DataFrame:
     )
 
 
-def judged_wrong(soundness: Mapping, *, must_differ: bool, test: str = COMPARE) -> list[str]:
-    """The rows that a test judges wrong: "polarity inverted (speech, N = 20: 4 of 20 draws)"."""
+def judged_wrong(
+    soundness: Mapping, *, must_differ: bool, test: str = COMPARE, group: str | None = None
+) -> list[str]:
+    """The rows that a test judges wrong: "polarity inverted (speech, N = 20: 4 of 20 draws)".
+
+    ``group``: of this one alone.
+    """
     return [
         f"{row['pair']} ({row['source']}, N = {row['files']}: {row['found'][test]} of {row['draws']} draws)"
         for row in soundness["rows"]
-        if row["must_differ"] == must_differ and not is_right(row, test)
+        if row["must_differ"] == must_differ and not is_right(row, test) and group in (None, row["group"])
     ]
 
 

@@ -187,8 +187,12 @@ def test_tables_say_who_is_right_and_where():
     assert right.loc["`compare`"].tolist() == [2, 1, 0, 0, 0, 2]
     assert right.columns[0] == "all, of 3" and right.columns[1] == "must not differ, of 1"
     assert right.loc["the best of 1 others: log mel / frechet", "all, of 3"] == 2
-    assert tables.judged_wrong({"rows": rows}, must_differ=True) == ["e / f (noise, N = 20: 9 of 20 draws)"]
+    assert tables.judged_wrong({"rows": rows}, must_differ=True) == ["e / f (noise, N = 20, 9 of 20)"]
+    assert tables.judged_wrong({"rows": rows}, must_differ=True, group="further") == []
     assert tables.judged_wrong({"rows": rows}, must_differ=False) == []
+    assert tables.told_by_labels({"rows": rows}) == 0
+    rows[2]["found"]["oracle"] = 10
+    assert tables.told_by_labels({"rows": rows}) == 1
 
 
 def test_the_kept_result_is_whole(kept):

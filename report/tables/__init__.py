@@ -20,7 +20,7 @@ from report.tables.combinations import what_each_adds
 from report.tables.coverage import claims_of_closer, coverage_of_intervals
 from report.tables.lengths import unequal_lengths
 from report.tables.listening import chosen, families, laboratories, listeners, rated
-from report.tables.pairs import judged_right, judged_wrong, unfamiliar_pairs
+from report.tables.pairs import judged_right, judged_wrong, told_by_labels, unfamiliar_pairs
 from report.tables.regressions import (
     alarms,
     caught,
@@ -122,6 +122,7 @@ __all__ = [
     "tastes",
     "tempo_and_key",
     "time_of_comparing",
+    "told_by_labels",
     "told_the_digit",
     "trained_embeddings",
     "unequal_lengths",

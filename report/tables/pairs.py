@@ -27,7 +27,7 @@ RIVALS = (
 TESTS = (COMPARE, *RIVALS)
 GROUPS = {
     "harmless": "the list's harmless changes",
-    "few files": "twenty files",
+    "few files": "said to need over 20 files",
     "classes": "classes missing",
     "further": "twenty further pairs",
 }
@@ -88,15 +88,23 @@ def judged_right(soundness: Mapping) -> pd.DataFrame:
 def judged_wrong(
     soundness: Mapping, *, must_differ: bool, test: str = COMPARE, group: str | None = None
 ) -> list[str]:
-    """The rows that a test judges wrong: "polarity inverted (speech, N = 20: 4 of 20 draws)".
+    """The rows that a test judges wrong: "polarity inverted (speech, N = 20, 4 of 20)".
 
     ``group``: of this one alone.
     """
     return [
-        f"{row['pair']} ({row['source']}, N = {row['files']}: {row['found'][test]} of {row['draws']} draws)"
+        f"{row['pair']} ({row['source']}, N = {row['files']}, {row['found'][test]} of {row['draws']})"
         for row in soundness["rows"]
         if row["must_differ"] == must_differ and not is_right(row, test) and group in (None, row["group"])
     ]
+
+
+def told_by_labels(soundness: Mapping) -> int:
+    """How many differences ``compare`` misses that the oracle finds in the labels of as many files."""
+    return sum(
+        row["must_differ"] and not is_right(row, COMPARE) and ORACLE in row["found"] and is_right(row, ORACLE)
+        for row in soundness["rows"]
+    )
 
 
 def _right(rows: Sequence[Mapping], test: str) -> int:

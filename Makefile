@@ -67,12 +67,13 @@ mutants: $(MUTANTS)  ## changes of the statistics that no test notices (half an 
 	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(RUN) -m mutmut run
 	$(RUN) tests/mutants.py
 
-study: $(ALL)  ## results on real audio: known sounds, all candidates (needs AUDIO_DATA, under an hour)
+study: $(ALL)  ## results on real audio: known sounds, all candidates (needs AUDIO_DATA, about an hour)
 	$(RUN) -m experiments real_audio
 	$(RUN) -m experiments real_waveforms
 	$(RUN) -m experiments scenes
 	$(RUN) -m experiments trials
 	$(RUN) -m experiments soundness
+	$(RUN) -m experiments unseen
 	$(RUN) -m experiments listening
 	$(RUN) -m experiments quality
 

@@ -15,6 +15,7 @@ Conventions
 from __future__ import annotations
 
 import json
+import re
 import resource
 import subprocess
 import sys
@@ -209,9 +210,9 @@ def print_many(number: int, folder: str) -> None:
     timed("nearest", lambda: nearest(vectors, vectors[0], k=10, songs=songs, columns=columns))
     _drawn_features(place / "tables", songs, rng)
     timed("reading features", lambda: samples_of_songs(place / "tables", DEFAULT))
-    own, child = (
-        resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
-    )
+    # Not ru_maxrss, which starts at what the parent had when it forked.
+    own = int(re.search(r"VmHWM:\s+(\d+)", Path("/proc/self/status").read_text(encoding="utf-8"))[1])
+    child = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
     found |= {"peak": own / 1024, "peak of a worker": child / 1024}
     print(json.dumps(found))
 

@@ -90,7 +90,8 @@ def test_lists_open_on_a_phone_and_close_when_a_line_is_chosen(page, built):
     assert found.violations_count == 0, found.generate_report()
     contents.get_by_role("link", name="The chapters").click()
     assert not contents.is_visible() and page.url.endswith("#the-chapters")
-    assert page.locator("#the-chapters").bounding_box()["y"] >= page.locator("header").bounding_box()["height"]
+    header = page.locator("header").bounding_box()
+    assert page.locator("#the-chapters").bounding_box()["y"] >= header["height"]
     page.get_by_role("button", name="All pages").click()
     page.keyboard.press("Escape")
     assert not page.locator("#site-pages").is_visible()

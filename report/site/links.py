@@ -11,6 +11,7 @@ from pathlib import Path, PurePosixPath
 from urllib.parse import unquote, urlsplit
 
 COPIED = {".html", ".png", ".jpg", ".jpeg", ".gif", ".svg", ".webp", ".wav", ".flac", ".ogg", ".mp3", ".pdf"}
+COPIED |= {".json", ".csv"}  # a browser shows results by itself, and as a coloured page they are 17 MB
 ADDRESSES = ("href", "src", "poster", "data", "action")  # attributes that hold one
 _STYLE = re.compile(r"""(?:@import\s+|url\()\s*["']?(?!data:)([^"')\s]+)""")
 

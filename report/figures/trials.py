@@ -117,30 +117,38 @@ def candidate_map(values: Mapping[contrast.Candidate, float], title: str, quanti
 
 @styled
 def effects_map(results: Mapping) -> Figure:
-    """Share found of each kind of small damage (a row), for the contrasted candidates (a column).
+    """Share found of each kind of small damage (a row), by test and by the contrasted values (a column).
 
     A panel a sort of damage: sounds are distorted, cut up or chosen otherwise; within it what is found most
-    is on top. Draws of all severities and sources count alike; the best of a row is bold unless chance alone
-    reaches as many in 5 % of rows.
+    is on top. First the test of this distance, then values, and last an oracle that reads labels, where there
+    are any. Draws of all severities and sources count alike; the best value of a row is bold unless chance
+    alone reaches as many in 5 % of rows.
 
-    Reads ``power``: source -> embedding -> distance -> ``found`` and ``draws``, in the order of ``effects``.
+    Reads ``power``: source -> embedding -> distance -> ``found`` and ``draws``, in the order of ``effects``;
+    and ``permutation``: source -> embedding -> test -> effect -> [found, draws].
     """
     drawn = [c for c in CONTRASTED if c in contrast.candidates(results)]
     found, draws = (_counts(results, drawn, key) for key in ("found", "draws"))
     shares = found / draws
     by_chance = draws.map(lambda count: binom.isf(trials.ALPHA, count, trials.ALPHA))
     best = shares.eq(shares.max(axis=1), axis=0) & (found > by_chance)
+    # Tests are no values: a value above most undamaged draws is not a p-value.
+    for place, test in ((0, "compare"), (len(drawn) + 1, "oracle")):
+        counts = _test_counts(results, test).reindex(found.index)
+        shares.insert(place, test, counts["found"] / counts["draws"])
+        best.insert(place, test, False)
     panels = {title: [kind for kind in shares.index if sort(kind)] for title, sort in SORTS.items()}
     figure, axes = new_figure(
-        1.9 + 0.27 * len(shares),
-        f"Which small damage is found by whom (share found, N = {results['settings']['size']}; bold: best)",
+        2.7 + 0.27 * len(shares),
+        "Which small damage is found by the test, by values, and by who knows the labels\n"
+        f"(share found, N = {results['settings']['size']}; bold: the best value)",
         len(panels),
         1,
         sharex=True,
         height_ratios=[len(kinds) for kinds in panels.values()],
     )
     for panel, (title, kinds) in zip(axes, panels.items(), strict=True):
-        rows = shares.loc[kinds].assign(mean=lambda table: table.mean(axis=1))
+        rows = shares.loc[kinds].assign(mean=lambda table: table.drop(columns="oracle").mean(axis=1))
         rows = rows.sort_values("mean", ascending=False, kind="stable").drop(columns="mean")
         bold = best.loc[rows.index].to_numpy()
         heat_map(panel, rows.rename(lambda kind: KINDS.get(kind, words(kind))), bold=bold)
@@ -148,11 +156,15 @@ def effects_map(results: Mapping) -> Figure:
         panel.set_title(title)
         for column in range(1, len(drawn)):
             if drawn[column][0] != drawn[column - 1][0]:  # another embedding
-                panel.axvline(column, color="white", lw=5)
+                panel.axvline(column + 1, color="white", lw=5)
+        for column in (1, len(drawn) + 1):  # a test, values, and the oracle
+            panel.axvline(column, color="white", lw=5)
         panel.tick_params(labelbottom=False)
-    names = [f"{_short(candidate)}\n{words(candidate[0])}" for candidate in drawn]
-    axes[-1].set_xticks(axes[-1].get_xticks(), names, rotation=0)
+    names = [f"{_short(candidate)}, {words(candidate[0])}" for candidate in drawn]
+    names = ["this distance, its test", *names, "oracle: labels"]
     axes[-1].tick_params(labelbottom=True)
+    axes[-1].set_xticks(axes[-1].get_xticks(), names)
+    slanted(axes[-1], 30)
     return figure
 
 
@@ -168,6 +180,18 @@ def _counts(results: Mapping, candidates: Sequence[contrast.Candidate], key: str
     ]
     table = pd.DataFrame(counts)
     return table.pivot_table("count", "kind", "candidate", aggfunc="sum", sort=False)
+
+
+def _test_counts(results: Mapping, test: str) -> pd.DataFrame:
+    """Sums over sources and severities of what a permutation test found, kinds of small effects by
+    ``found`` and ``draws``: "compare", or "oracle", which has the kinds that change labels alone."""
+    counts = [
+        {"kind": contrast.kind(effect), "found": hits, "draws": count}
+        for tables in results["permutation"].values()
+        for effect, (hits, count) in tables[trials.THIS[0]][test].items()
+        if effect != "clean"
+    ]
+    return pd.DataFrame(counts).groupby("kind", sort=False).sum()
 
 
 def _short(candidate: contrast.Candidate) -> str:

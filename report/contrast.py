@@ -522,7 +522,6 @@ def _comparison(results: Mapping) -> dict:
             "behind": sum(r["lead"]["interval"][0] > 0 for r in others),
             "ahead": [r for r in others if r["lead"]["interval"][1] < 0],
             "more": [r for r in others if r["power"] > own["power"]],
-            "sounder": [r for r in others if r["right"] > own["right"]],
             "next": _next(own, others),
             # What whitening brings each statistic on each embedding, mean.
             "whitening": _mean(

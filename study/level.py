@@ -26,7 +26,7 @@ import metrics
 from audio_distance.pooling import standardise, whitened
 from audio_distance.resampling import arrangements
 from audio_distance.units import pool_of_vectors
-from study import arranged, embeddings
+from study import arranged
 from study.incumbents import PERMUTATIONS, own_p_value
 from study.sources import Rows
 
@@ -62,31 +62,6 @@ def p_values(
     return table
 
 
-def of_signals(
-    reference: Sequence[np.ndarray],
-    candidate: Sequence[np.ndarray],
-    rate: int,
-    *,
-    seed: int,
-    names: Sequence[str] = EMBEDDINGS,
-    tests: Sequence[str] = TESTS,
-) -> dict[str, float]:
-    """ "compare" and every "EMBEDDING / TEST" for two sets of mono signals, (samples,) each, at ``rate`` Hz.
-
-    ``names`` are embeddings; where one is not installed it is left out by the caller. One vector a file, the
-    mean of its windows, for all tests alike.
-    """
-    table = {}
-    for name in names:
-        network = embeddings.load(name)
-        x, y = (
-            np.stack([embeddings.file_vector(network, signal, rate) for signal in side])
-            for side in (reference, candidate)
-        )
-        table |= of_rows(x, y, name, rate=rate, seed=seed, tests=tests)
-    return table
-
-
 def of_rows(
     reference: np.ndarray,
     candidate: np.ndarray,
@@ -96,9 +71,10 @@ def of_rows(
     seed: int,
     tests: Sequence[str] = TESTS,
 ) -> dict[str, float]:
-    """As ``of_signals``, of rows in one embedding; of "described" with "compare" and the three views.
+    """Every "EMBEDDING / TEST" for rows of two sets in one embedding, (n, d) and (m, d).
 
-    ``rate``, Hz, says up to where "compare" looks; no other test needs it.
+    Of "described" those of the three views, and "compare"; ``rate``, Hz, says up to where "compare" looks,
+    and no other test needs it.
     """
     table = {}
     if embedding == "described":

@@ -7,7 +7,7 @@ import pytest
 from sklearn.linear_model import Ridge
 
 from audio_distance import pooling
-from study import arranged, distances, level
+from study import arranged, distances, embeddings, level
 from study.draws import draw
 from study.sources import Rows, seeded
 
@@ -126,17 +126,18 @@ def test_the_oracle_reads_the_labels_of_the_files_that_were_drawn():
     assert level.oracle_p_value(x[:, 0], y[:, 0], seed=0) <= 0.05
 
 
-def test_signals_are_told_of_by_embedding_and_test():
+def test_rows_are_told_of_by_embedding_and_test():
+    """White against brown noise, six of each: whitened, and by ``compare``, they are told apart."""
     rng = np.random.default_rng(0)
-    x = [rng.normal(0, 0.1, 4000) for _ in range(6)]
-    y = [np.cumsum(rng.normal(0, 0.1, 4000)) for _ in range(6)]
-    p_values = level.of_signals(x, y, 8000, seed=0, names=("described", "mean_spectrum"), tests=("energy",))
-    assert list(p_values) == [
-        "compare",
-        "three_views / energy",
-        "three_views / whitened energy",
-        "mean_spectrum / energy",
-        "mean_spectrum / whitened energy",
+    network = embeddings.load("described")
+    x, y = (
+        np.stack([embeddings.file_vector(network, make(rng.normal(0, 0.1, 4000)), 8000) for _ in range(6)])
+        for make in (np.asarray, np.cumsum)
+    )
+    p_values = level.of_rows(x, y, "described", rate=8000, seed=0, tests=("energy",))
+    assert list(p_values) == ["compare", "three_views / energy", "three_views / whitened energy"]
+    assert max(p_values["compare"], p_values["three_views / whitened energy"]) <= 0.01
+    assert list(level.of_rows(x, y, "log_mel", seed=0, tests=("energy",))) == [
+        "log_mel / energy",
+        "log_mel / whitened energy",
     ]
-    # White against brown noise, six of each: as they come, the views' scatter hides it from an energy.
-    assert max(p for name, p in p_values.items() if name != "three_views / energy") <= 0.01

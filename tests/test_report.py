@@ -224,6 +224,19 @@ def test_words_of_the_contrast_hold(committed):
     assert abs(zero["this distance"]) < 0.05
 
 
+def test_words_of_the_guide_hold(committed):
+    """The paragraph below the table of the numbers of files, and the line on listeners in the report."""
+    table = tables.files_needed(committed["statistics"])
+    share = table.map(lambda cell: float(cell.split()[0]) / 100 if cell[0].isdigit() else np.nan)
+    damage = share[share.index.str.contains("every file")]
+    assert (damage["10 matched pairs"] > damage["50 files"]).all()  # "more of it than fifty strangers"
+    assert damage["20 files"].mean() < 0.5 < damage["50 files"].mean()  # "in part", "most of it"
+    assert share["50 files"].idxmin() == "one to three of ten words missing"  # "needs the most"
+    listening = committed["listening"]
+    tried = [row["spearman"]["mean"] for row in listening["families"].values()]
+    assert max(*tried, listening["shipped"]["spearman"]["mean"]) < 0.75  # "mediocre, as it is for everything"
+
+
 def test_another_class_is_farther_than_a_class_from_itself(committed):
     for table in (committed["real_audio"][name] for name in ("sounds", "speakers")):
         value = np.array(table["value"])

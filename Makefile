@@ -44,7 +44,7 @@ report: $(REPORT)  ## test sets, results of the challenge, notebooks, pages, fig
 	$(RUN) -m report pages
 	$(RUN) -m report
 
-test: $(ALL)  ## all tests (under 10 minutes)
+test: $(ALL)  ## all tests (about 10 minutes on two cores)
 	$(RUN) -m pytest -n $(WORKERS) --dist loadfile
 
 test-processors: $(ALL)  ## all tests as this processor is, without AVX512 and without AVX2 (under half an hour)

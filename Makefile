@@ -7,8 +7,10 @@ REPORT := $(VENV)/.report
 ALL := $(VENV)/.all
 MUTANTS := $(VENV)/.mutants
 PAGE := $(VENV)/.page
-# Processes that share the tests file by file; 0: no others.
+# Processes that share the tests file by file; 0: no others. One thread each: of more, the ones that wait for others
+# take the cores of those that work.
 WORKERS ?= auto
+TESTS := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(RUN) -m pytest -n $(WORKERS) --dist loadfile
 
 # Processors that lack instructions, stood in for by variables that the libraries read (experiments/processors.py).
 WITHOUT_AVX512 := OPENBLAS_CORETYPE=Haswell NPY_DISABLE_CPU_FEATURES=X86_V4,AVX512_ICL,AVX512_SPR ATEN_CPU_CAPABILITY=avx2
@@ -45,13 +47,13 @@ report: $(REPORT)  ## test sets, results of the challenge, notebooks, pages, fig
 	$(RUN) -m report
 
 test: $(ALL)  ## all tests (about 10 minutes on two cores)
-	$(RUN) -m pytest -n $(WORKERS) --dist loadfile
+	$(TESTS)
 
 test-processors: $(ALL)  ## all tests as this processor is, without AVX512 and without AVX2 (under half an hour)
 	@for setting in "" "$(WITHOUT_AVX512)" "$(WITHOUT_AVX2)"; do \
 	    echo "processor: $${setting:-as it is}"; \
 	    env -u OPENBLAS_CORETYPE -u NPY_DISABLE_CPU_FEATURES -u ATEN_CPU_CAPABILITY $$setting \
-	        $(RUN) -m pytest -n $(WORKERS) --dist loadfile || exit 1; \
+	        $(TESTS) || exit 1; \
 	done
 
 page-test: $(PAGE)  ## page and site in Debian's chromium: they draw, play, list, and fetch nothing (minutes)

@@ -35,6 +35,7 @@ from audio_distance import pooling
 from audio_distance.texture import TEXTURE
 from study import datasets
 from study.datasets import synthetic
+from study.incumbents import first_version
 from study.sources import seeded, source
 
 DATA = ("digits", "sounds")
@@ -405,7 +406,7 @@ def _p_values(first: np.ndarray, second: np.ndarray, rate: int, rng: np.random.G
     views = {part: columns for part, columns in parts.items() if part in metrics.VIEWS}
     combinations["views alone"] = _scores(vectors, members, views)
     combinations |= {f"only {name}": {name: scores} for name, scores in whole.items()}
-    combinations["version 1"] = _first_version(vectors, members, rate)
+    combinations["version 1"] = {"": first_version(vectors, members.T > 0, rate=rate)}
     return {name: _p_value(np.max(list(scores.values()), axis=0)) for name, scores in combinations.items()}
 
 
@@ -421,21 +422,6 @@ def _scores(
         changes = pooling.differences(pooled.numbers[name], members, sets=sets, partner=np.full(units, -1))
         values[name] = pooling.largest(changes, count)
     return {name: pooling.normal_scores(arranged) for name, arranged in values.items()}
-
-
-def _first_version(vectors: np.ndarray, members: np.ndarray, rate: int) -> dict[str, np.ndarray]:
-    """Studentised energies as the recipe's first version had them."""
-    weights = np.full(len(vectors), 1 / len(vectors))
-    views = metrics.split_views(vectors.astype(float))
-    heard = np.tile(pooling.mel_edges(24)[2:] <= rate / 2 + 1e-6, 18)
-    views["fine structure"] = views["fine structure"][:, heard]
-    standard = {name: pooling.standardise(view, weights) for name, view in views.items()}
-    whitened = [
-        [pooling.whiten(family[name], weights, ridge=0.1)[0] for name in ("envelope", "fine structure")]
-        for family in (views, standard)
-    ]
-    energies = [_energies(family, members) for family in (list(standard.values()), *whitened)]
-    return {str(i): (e - e.mean()) / max(e.std(), 1e-12) for i, e in enumerate(energies)}
 
 
 def _energies(views: list[np.ndarray], members: np.ndarray) -> np.ndarray:

@@ -10,6 +10,7 @@ Conventions
                  two lengths, reversal) or to a set (1 or 2 of 6 speakers left out, 1, 2 or 3 of 10
                  digits left out): 32 in all. Severity 3 is "mid".
     trial        two disjoint random samples of the digits, the candidate damaged; one test at 5 %.
+    version 1    its test was chosen on these digits, and on effects that are among these: it is flattered here.
     incumbents   Frechet distance and Gaussian-kernel MMD (``study.incumbents``) on the same 1032 numbers,
                  scaled by the same constants, with the same permutations.
 
@@ -36,7 +37,15 @@ import gen_audio
 import metrics
 from study import datasets, sources
 from study.draws import draw, draw_groups
-from study.incumbents import VALUES, incumbent_p_values, own_interval, own_p_value, own_value, scaled
+from study.incumbents import (
+    VALUES,
+    first_version_p_value,
+    incumbent_p_values,
+    own_interval,
+    own_p_value,
+    own_value,
+    scaled,
+)
 from study.soundness import PAIRS
 from study.sources import Rows, damaged
 
@@ -77,6 +86,7 @@ VERSIONS = (
     *SHUFFLED,
     *(f"{kind} {severity}" for kind in KINDS for severity in (1, 2, MID)),
 )
+FIRST_VERSION = "version 1's test"
 DIGITS_RATE = 8000  # Hz: numbers of bands above half of it are left out of the test
 
 
@@ -179,7 +189,8 @@ def bias(digits: Rows, *, sizes: Sequence[int] = (10, 20, 50, 100, 300), trials:
 def power(digits: Rows, size: int, *, trials: int, frechet_trials: int) -> dict:
     """How often each test finds each of ``EFFECTS`` at N = ``size``: effect -> test -> [p <= 5 %, trials].
 
-    Tests: "this distance", "Gaussian MMD", "Frechet"; 199 rearrangements each. Frechet's is slow, so it gets
+    Tests: "this distance", ``FIRST_VERSION`` on the same numbers, "Gaussian MMD", "Frechet"; 199
+    rearrangements each. Frechet's is slow, so it gets
     the first ``frechet_trials`` of the ``trials`` only: of the same draws.
     """
 
@@ -210,6 +221,8 @@ def _rejections(effects, pair, *, trials: int, frechet_trials: int, paired: bool
             x, y = pair(effect, trial)
             p = own_p_value(x, y, seed=trial, rate=DIGITS_RATE, paired=paired)
             rejected["this distance"].append(p <= ALPHA)
+            p = first_version_p_value(x, y, seed=trial, rate=DIGITS_RATE, paired=paired)
+            rejected[FIRST_VERSION].append(p <= ALPHA)
             others = incumbent_p_values(
                 scaled(x), scaled(y), seed=trial, paired=paired, frechet_too=trial < frechet_trials
             )

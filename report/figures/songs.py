@@ -124,16 +124,17 @@ def songs_leaks(results: Mapping) -> Figure:
                 axes, place, score["value"], ends,
                 colour=BLUE if honest else ORANGE, marker="o" if honest else "^",
             )  # fmt: skip
+            # Beside the bar or the sign, whichever ends further right; above it a number would cross the dotted line.
             axes.annotate(
-                f"{score['value']:.2f}", (score["value"], place), xytext=(0, 6), textcoords="offset points",
-                ha="center", fontsize=NOTE,
+                f"{score['value']:.2f}", (max(ends[1], score["value"]), place), xytext=(7, 0),
+                textcoords="offset points", va="center", fontsize=NOTE,
             )  # fmt: skip
-        axes.set_xlim(0.3, 1.06)
+        axes.set_xlim(0.3, 1.16)
         axes.set_xlabel("AUC per sample")
         axes.set_title(COLLECTIONS[name])
     divisions = next(iter(leaks.values()))
     rows(panels[0][0], [DIVISIONS.get(row, row) for row in divisions])
-    panels[0][0].set_ylim(len(divisions) - 0.5, -0.8)  # room for the number above the first row
+    panels[0][0].set_ylim(len(divisions) - 0.5, -0.5)
     panels[0][0].set_ylabel("kept whole")
     return figure
 

@@ -1,6 +1,6 @@
 """What several trainings of a model say together: verdicts, and shares of digits that are recognised.
 
-All of results/autoencoders.json, whose figures, tables and prose read it through this.
+All of results/autoencoders.json, whose figures and tables read it through this.
 """
 
 from __future__ import annotations
@@ -27,15 +27,3 @@ def heard(rows: Sequence[Mapping]) -> dict | None:
     """
     shares = [row["right"] for row in rows if "right" in row]
     return {"mean": float(np.mean(shares)), "least": min(shares), "most": max(shares)} if shares else None
-
-
-def understood(autoencoders: Mapping) -> list[str]:
-    """The models whose samples are recognised best: the first by its mean, and all whose range reaches its.
-
-    Three trainings a model cannot tell these apart.
-    """
-    shares = {name: heard(row["recognised"]["samples"]) for name, row in autoencoders["models"].items()}
-    known = {name: share for name, share in shares.items() if share}
-    first = max(known.values(), key=lambda share: share["mean"])
-    order = sorted(known, key=lambda name: -known[name]["mean"])
-    return [name for name in order if known[name]["most"] >= first["least"]]

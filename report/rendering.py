@@ -38,6 +38,7 @@ from report.numbers import interval, lead_text, num, p_text, percent, signed
 from report.references import references
 from report.tables.classifier import chosen_folds
 from report.tables.quality import lead
+from report.trainings import by_speaker
 
 ROOT = Path(__file__).parents[1]
 TEMPLATE = Path(__file__).with_name("template.md")
@@ -160,6 +161,7 @@ FILTERS = {  # what the template may call; the rest of its words are results
     "signed": signed,
     "lead": functools.partial(lead_text, digits=2),
     "by_embedding": contrast.by_embedding,
+    "by_speaker": by_speaker,
     "chosen": chosen_folds,
     "of_kind": of_kind,
     "by_whom": by_whom,

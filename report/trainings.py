@@ -1,6 +1,6 @@
-"""What several trainings of a model say together: verdicts, and shares of digits that are recognised.
+"""What several trainings of a model say together, and what a recogniser hears in what they make.
 
-All of results/autoencoders.json, whose figures and tables read it through this.
+Of results/autoencoders.json and wavenet.json, whose figures, tables and pages read it through this.
 """
 
 from __future__ import annotations
@@ -27,3 +27,11 @@ def heard(rows: Sequence[Mapping]) -> dict | None:
     """
     shares = [row["right"] for row in rows if "right" in row]
     return {"mean": float(np.mean(shares)), "least": min(shares), "most": max(shares)} if shares else None
+
+
+def by_speaker(recognised: Mapping) -> list[int]:
+    """How many sounds a recogniser gives to each of ``recognised["speakers"]``, of its ``cells``.
+
+    ``cells`` are counts, (digits, speakers).
+    """
+    return np.sum(recognised["cells"], axis=0).tolist()

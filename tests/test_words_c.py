@@ -355,12 +355,12 @@ BASELINES = ("majority", "always yes")
 LEARNERS = ("songs", "taste", "rendered", "learners")
 SONGS = [
     (
-        "of artists that it has not heard, every learner ranks better than chance;",
+        "every learner ranks the songs of unknown artists better than chance;",
         ranks_better_than_chance,
         ((*LEARNERS, "neighbours", "songs", "auc", "low"), 0.49),
     ),
     (
-        "but none is shown to decide better than who calls every song good.",
+        "none is shown to decide better than who calls every song good.",
         none_decides_better,
         ((*LEARNERS, "network", "songs", "f05", "low"), 0.4),
     ),

@@ -413,7 +413,7 @@ SONGS = [
         (("songs", "leaks", "packages", "codec and rate", "songs", "low"), 0.5),
     ),
     (
-        "Copies that are played faster or slower are found too,",
+        "Copies that are played faster or slower are found too;",
         lambda found: all(
             all_found(kind)
             for collection in found["songs"]["duplicates"].values()
@@ -426,6 +426,13 @@ SONGS = [
         "Of the originals themselves, none is taken for another,",
         lambda found: not any(row["alike"] for row in found["songs"]["duplicates"].values()),
         (("songs", "duplicates", "rendered", "alike"), [["a.flac", "b.flac", 0.9, 1.0, 0.0]]),
+    ),
+    (
+        "All pairs are told apart, at a false discovery rate of 5 %;",
+        lambda found: all(
+            pair["q"] <= 0.05 for sets in found["songs"]["distances"].values() for pair in sets["pairs"]
+        ),
+        (("songs", "distances", "packages", "pairs", 0, "q"), 0.2),
     ),
     (
         "For a value within a quarter of that of all songs, in 95 % of draws,",

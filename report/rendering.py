@@ -38,7 +38,7 @@ from report.numbers import interval, lead_text, num, p_text, percent, signed
 from report.references import references
 from report.tables.classifier import chosen_folds
 from report.tables.quality import lead
-from report.trainings import heard, said, understood
+from report.trainings import by_speaker
 
 ROOT = Path(__file__).parents[1]
 TEMPLATE = Path(__file__).with_name("template.md")
@@ -158,12 +158,10 @@ FILTERS = {  # what the template may call; the rest of its words are results
     "markdown": tables.markdown,
     "ahead": ahead,
     "hints": hints,
-    "heard": heard,
-    "said": said,
-    "understood": understood,
     "signed": signed,
     "lead": functools.partial(lead_text, digits=2),
     "by_embedding": contrast.by_embedding,
+    "by_speaker": by_speaker,
     "chosen": chosen_folds,
     "of_kind": of_kind,
     "by_whom": by_whom,

@@ -1,6 +1,6 @@
-"""What several trainings of a model say together: verdicts, and shares of digits that are recognised.
+"""What several trainings of a model say together, and what a recogniser hears in what they make.
 
-All of results/autoencoders.json, whose figures, tables and prose read it through this.
+Of results/autoencoders.json and wavenet.json, whose figures, tables and pages read it through this.
 """
 
 from __future__ import annotations
@@ -29,13 +29,9 @@ def heard(rows: Sequence[Mapping]) -> dict | None:
     return {"mean": float(np.mean(shares)), "least": min(shares), "most": max(shares)} if shares else None
 
 
-def understood(autoencoders: Mapping) -> list[str]:
-    """The models whose samples are recognised best: the first by its mean, and all whose range reaches its.
+def by_speaker(recognised: Mapping) -> list[int]:
+    """How many sounds a recogniser gives to each of ``recognised["speakers"]``, of its ``cells``.
 
-    Three trainings a model cannot tell these apart.
+    ``cells`` are counts, (digits, speakers).
     """
-    shares = {name: heard(row["recognised"]["samples"]) for name, row in autoencoders["models"].items()}
-    known = {name: share for name, share in shares.items() if share}
-    first = max(known.values(), key=lambda share: share["mean"])
-    order = sorted(known, key=lambda name: -known[name]["mean"])
-    return [name for name in order if known[name]["most"] >= first["least"]]
+    return np.sum(recognised["cells"], axis=0).tolist()

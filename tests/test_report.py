@@ -289,17 +289,10 @@ def test_a_verdict_is_said_only_where_its_interval_says_so():
     assert trainings.said({"verdict": "no worse", "interval": [-0.1, 0.005]}) == "no worse"
 
 
-def test_who_is_understood_best_is_told_over_seeds():
-    def model(*shares):
-        return {"recognised": {"samples": [{"right": share} for share in shares]}}
-
-    silent = {"recognised": {"samples": [{"sure": 0.1}, {"sure": 0.1}]}}
-    models = {"a": model(0.7, 0.8), "b": model(0.79, 0.72), "c": model(0.5, 0.6), "d": silent}
-    assert trainings.understood({"models": models}) == ["b", "a"]
-    assert trainings.heard(models["a"]["recognised"]["samples"]) == pytest.approx(
-        {"mean": 0.75, "least": 0.7, "most": 0.8}
-    )
-    assert trainings.heard(silent["recognised"]["samples"]) is None
+def test_shares_recognised_are_told_over_seeds():
+    rows = [{"right": 0.7}, {"right": 0.8}]
+    assert trainings.heard(rows) == pytest.approx({"mean": 0.75, "least": 0.7, "most": 0.8})
+    assert trainings.heard([{"sure": 0.1}, {"sure": 0.1}]) is None  # meant to be of no digit
 
 
 def alone(committed):
@@ -377,21 +370,6 @@ def test_what_committees_say(committed, chosen, last, words):
     text = rendering.render(changed, CLASSIFIER)
     assert words in text
     assert "| fold 5, which no choice saw | 80.0 % | 85.0 % | +1.0 (-1.0 to +3.0) | trainings |" in text
-
-
-def test_words_of_the_autoencoders_hold(committed):
-    """The bands and not the phases; half of it back; each model loses more than the way; training helps."""
-    a = committed["autoencoders"]
-    linear, uniform, regression = (a["ceiling"][n]["value"] for n in ("linear", "uniform", "regression"))
-    assert linear - a["floor"]["value"] < 0.5 * (regression - linear) and regression < 0.5 * uniform
-    for row in a["models"].values():
-        assert row["samples"]["mean"] > row["reconstructions"]["mean"] > 2 * regression
-        curves = np.array(row["curves"])[:, :, 1]
-        assert (curves[:, 0] > curves[:, -1]).all()
-    assert a["recognised"]["real"]["right"] > 0.95
-    shares = {n: trainings.heard(row["recognised"]["samples"]) for n, row in a["models"].items()}
-    assert a["best"] == "vector_quantised" and shares[a["best"]]["most"] < 0.5 * shares["residual"]["least"]
-    assert trainings.understood(a) == ["residual", "hierarchical"]  # "which these seeds do not tell apart"
 
 
 # Results

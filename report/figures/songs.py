@@ -108,7 +108,7 @@ def songs_leaks(results: Mapping) -> Figure:
     leaks = results["leaks"]
     figure, panels = new_figure(
         3.6,
-        "The same songs, the same learner: what is not kept whole leaks",
+        "The same songs, the same learner, by what is kept whole between learning and test",
         1,
         len(leaks),
         squeeze=False,

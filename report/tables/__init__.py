@@ -77,7 +77,7 @@ from report.tables.trials import (
     side_by_side,
     soundness_of_tests,
 )
-from report.tables.unseen import most_missed, not_seen
+from report.tables.unseen import most_missed, not_seen, who_finds
 from report.tables.versions import versions_beside
 from report.tables.wavenet import (
     bits_of_digits,
@@ -171,4 +171,5 @@ __all__ = [
     "wavenet_speed",
     "wavenet_training",
     "what_each_adds",
+    "who_finds",
 ]

@@ -40,8 +40,8 @@ def verdicts(regressions: Mapping) -> pd.DataFrame:
 def bugs(regressions: Mapping) -> dict[str, int]:
     """How many bugs are planted, and what is said of them with all seeds, each tried alone.
 
-    ``planted``; by all metrics ``worse``, ``passed`` (no worse or better) and ``undecided``; ``alone``: called
-    worse by the distance alone.
+    ``planted``; by all metrics ``worse``, ``passed`` (no worse or better) and ``undecided``; ``alone``: worse
+    by the distance alone.
     """
     rows = [row for row in _planted(regressions).values() if row["why"].startswith("A bug")]
     said = [row["family"]["verdict"] for row in rows]

@@ -50,7 +50,9 @@ def who_finds(unseen: Mapping) -> pd.DataFrame:
         found = list(row["found"].values())[-1]
         enough = [2 * found[test] >= found["draws"] for test in TESTS]
         cells = table.setdefault(row["effect"], dict.fromkeys(sources, NONE))
-        cells[row["source"]] = next((who for who, is_enough in zip(FINDERS, [*enough, True], strict=True) if is_enough))
+        cells[row["source"]] = next(
+            (who for who, is_enough in zip(FINDERS, [*enough, True], strict=True) if is_enough)
+        )
     return table_of({"the second set": effect, **cells} for effect, cells in table.items())
 
 

@@ -243,9 +243,7 @@ def test_the_report_names_every_pair_that_compare_judges_wrong(kept):
     cells = [line.split(" | ") for line in lines if line.startswith("| ") and " | must" in line]
     bold = {(row[0].removeprefix("| "), row[1]) for row in cells if row[3].startswith("**")}
     wrong = [row for row in kept["rows"] if not soundness.is_right(row, "compare")]
-    assert bold == {
-        (f"{row['pair']} ({row['source']})", f"{row['files']}, {row['draws']}") for row in wrong
-    }
+    assert bold == {(f"{row['pair']} ({row['source']})", f"{row['files']}, {row['draws']}") for row in wrong}
 
 
 def test_what_the_report_says_in_words(kept):

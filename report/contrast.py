@@ -512,7 +512,6 @@ def _robustness(results: Mapping) -> dict:
 
 def _comparison(results: Mapping) -> dict:
     """Where this distance is not ahead: side by side with Frechet and MMD, and with the same tools."""
-    this, *rivals = table = side_by_side(results)
     own, *others = level(results)
     as_they_come = {(r["embedding"], r["test"]): r["power"] for r in others}
     return {
@@ -536,11 +535,7 @@ def _comparison(results: Mapping) -> dict:
                 for e in results["soundness"]
             },
         },
-        "side_by_side": table,
-        "calmer": [row["label"] for row in rivals if row["harmless"] < this["harmless"]],
-        "heard_better": [
-            row["label"] for row in rivals if row.get("ahead") and row["ahead"]["interval"][1] < 0
-        ],
+        "side_by_side": side_by_side(results),
     }
 
 

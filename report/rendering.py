@@ -29,7 +29,6 @@ from audio_distance.texture import TEXTURE
 from audio_distance.units import BLOCK_UNITS
 from experiments.listening import FAMILIES
 from experiments.statistics import ALPHA
-from experiments.unseen import NOTHING, TESTS
 from report import contrast, tables
 from report.candidates import NOTES
 from report.figures import style
@@ -130,25 +129,6 @@ def of_kind(classifier: Mapping, kind: str) -> dict[str, float]:
     return {**means, "seen": float(np.mean(seen)), "folders": len(rows)}
 
 
-def by_whom(unseen: Mapping) -> dict[str, list[str]]:
-    """Effects by who finds them, in half of the draws or more, with the larger number of files.
-
-    ``test``: the test does; ``oracle``: the oracle alone; ``nobody``. Each an effect with its sources.
-    """
-    told: dict[str, dict[str, list[str]]] = {"test": {}, "oracle": {}, "nobody": {}}
-    for row in unseen["rows"]:
-        if row["effect"] == NOTHING:
-            continue
-        found = list(row["found"].values())[-1]
-        enough = {name: 2 * found[test] >= found["draws"] for name, test in zip(told, TESTS, strict=False)}
-        who = next((name for name in enough if enough[name]), "nobody")
-        told[who].setdefault(row["effect"], []).append(row["source"])
-    return {
-        who: [f"{effect} ({', '.join(sources)})" for effect, sources in effects.items()]
-        for who, effects in told.items()
-    }
-
-
 def quoted(text: str) -> str:
     """Every line of a text as a line of a quotation in Markdown."""
     return "\n".join(f"> {line}".rstrip() for line in text.splitlines())
@@ -164,7 +144,6 @@ FILTERS = {  # what the template may call; the rest of its words are results
     "by_speaker": by_speaker,
     "chosen": chosen_folds,
     "of_kind": of_kind,
-    "by_whom": by_whom,
     "quoted": quoted,
     "num": num,
     "p": p_text,

@@ -9,6 +9,7 @@ import scipy.stats
 
 from experiments import unseen
 from report import rendering, tables
+from report.tables import unseen as unseen_tables
 from study import oracles, results
 from study.datasets import synthetic
 from study.sources import Source
@@ -322,19 +323,23 @@ def test_where_nothing_differs_neither_test_finds_more_than_it_may(kept):
 
 
 def told(kept, who):
-    """Every effect of a list of the report with one source: "hum (digits, sounds)" are two."""
-    names = [name[:-1].split(" (") for name in rendering.by_whom(kept)[who]]
-    return [f"{effect} ({source})" for effect, sources in names for source in sources.split(", ")]
+    """Every effect with its source that the report says is found by ``who``: "hum of 100 Hz (digits)"."""
+    return [
+        f"{effect} ({source})"
+        for effect, cells in tables.who_finds(kept).iterrows()
+        for source, cell in cells.items()
+        if cell == who
+    ]
 
 
 def test_every_effect_is_told_once(kept):
     """Each stands in one of the three lists; what the box shows is what the oracle is ahead in."""
-    lists = {who: told(kept, who) for who in ("test", "oracle", "nobody")}
+    lists = {who: told(kept, who) for who in unseen_tables.FINDERS}
     names = [name for each in lists.values() for name in each]
     assert len(names) == len(set(names)) == sum(row["effect"] != unseen.NOTHING for row in kept["rows"])
     assert all(lists.values())  # the sentences of the report name some of each
     box = tables.most_missed(kept)
-    assert len(box) == 4 and set(box.index) <= set(lists["oracle"])
+    assert len(box) == 4 and set(box.index) <= set(lists["the oracle alone"])
     whole = tables.not_seen(kept)
     assert len(whole) == len(kept["rows"]) and not whole.isna().any().any()
 
@@ -358,11 +363,11 @@ def test_a_table_shows_what_was_found():
     found = {"draws": 10, "distance": 4, "oracle": 5}
     content["rows"] += [{**row, "source": "notes"}, {**row, "effect": "echo", "found": {"50": found}}]
     content["rows"].append({**row, "effect": "cut", "found": {"50": {**found, "oracle": 4}}})
-    assert rendering.by_whom(content) == {
-        "test": ["hum (digits, notes)", "mute (sounds)"],
-        "oracle": ["echo (digits)"],
-        "nobody": ["cut (digits)"],
-    }
+    who = tables.who_finds(content)
+    assert who.columns.tolist() == ["digits", "sounds", "notes"]
+    assert who.loc["hum"].tolist() == ["the test", "–", "the test"]
+    assert who.loc["mute"].tolist() == ["–", "the test", "–"]
+    assert who.loc[["echo", "cut"], "digits"].tolist() == ["the oracle alone", "nobody"]
 
 
 def test_a_quotation_is_one_in_every_line():
@@ -373,7 +378,7 @@ def test_words_of_the_chapter_and_the_page_hold(kept):
     """The order of seconds is no part of the test; the vocoder is found, and no pitch."""
     for (_, test), share in shares(kept, "seconds in another order", "long sounds").items():
         assert share <= 0.1 if test == "distance" else share >= 0.9
-    assert "a quarter tone higher (digits)" in told(kept, "test")
+    assert "a quarter tone higher (digits)" in told(kept, "the test")
     assert "3 % faster (digits)" in told(kept, "nobody")
     for effect in ("a quarter tone higher", "3 % faster"):
         assert shares(kept, effect, "digits")["50", "oracle"] < 0.5
@@ -391,4 +396,4 @@ def test_readme_names_what_the_oracle_alone_finds(kept):
         "half of ten words missing": ["half of the classes missing (digits)"],
     }
     assert all(words in text for words in names)
-    assert {name for each in names.values() for name in each} <= set(told(kept, "oracle"))
+    assert {name for each in names.values() for name in each} <= set(told(kept, "the oracle alone"))

@@ -42,12 +42,15 @@ from report.tables.pairs import judged_right, judged_wrong, told_by_labels, unfa
 from report.tables.quality import direction, no_speech
 from report.tables.regressions import (
     alarms,
+    bugs,
     caught,
     family_alarms,
     few_clips,
     members,
     plans,
     promises,
+    promises_of_like_sides,
+    promises_of_unlike_sides,
     verdicts,
 )
 from report.tables.songs import (
@@ -66,6 +69,7 @@ from report.tables.trials import (
     against,
     bad_files,
     candidates,
+    embeddings,
     harmless,
     level,
     level_by_kind,
@@ -76,8 +80,9 @@ from report.tables.trials import (
     rivals,
     side_by_side,
     soundness_of_tests,
+    wrong_pairs,
 )
-from report.tables.unseen import most_missed, not_seen
+from report.tables.unseen import most_missed, not_seen, who_finds
 from report.tables.versions import versions_beside
 from report.tables.wavenet import (
     bits_of_digits,
@@ -98,6 +103,7 @@ __all__ = [
     "beside",
     "bits_of_digits",
     "bits_of_songs",
+    "bugs",
     "calibrations",
     "candidates",
     "caught",
@@ -109,6 +115,7 @@ __all__ = [
     "coverage_of_intervals",
     "direction",
     "divisions",
+    "embeddings",
     "false_alarms",
     "families",
     "families_apart",
@@ -144,6 +151,8 @@ __all__ = [
     "power",
     "predictions",
     "promises",
+    "promises_of_like_sides",
+    "promises_of_unlike_sides",
     "published",
     "rated",
     "recognised",
@@ -171,4 +180,6 @@ __all__ = [
     "wavenet_speed",
     "wavenet_training",
     "what_each_adds",
+    "who_finds",
+    "wrong_pairs",
 ]

@@ -11,7 +11,7 @@ import pandas as pd
 
 from report.figures.style import words
 from report.numbers import effect_text, percent
-from report.tables.table import table_of
+from report.tables.table import NONE, table_of
 
 
 def verdicts(regressions: Mapping) -> pd.DataFrame:
@@ -35,6 +35,23 @@ def verdicts(regressions: Mapping) -> pd.DataFrame:
             }
         )
     return table_of(rows)
+
+
+def bugs(regressions: Mapping) -> dict[str, int]:
+    """How many bugs are planted, and what is said of them with all seeds, each tried alone.
+
+    ``planted``; by all metrics ``worse``, ``passed`` (no worse or better) and ``undecided``; ``alone``: worse
+    by the distance alone.
+    """
+    rows = [row for row in _planted(regressions).values() if row["why"].startswith("A bug")]
+    said = [row["family"]["verdict"] for row in rows]
+    return {
+        "planted": len(rows),
+        "worse": said.count("worse"),
+        "passed": said.count("no worse") + said.count("better"),
+        "undecided": said.count("undecided"),
+        "alone": sum(row["verdicts"]["distance"]["verdict"] == "worse" for row in rows),
+    }
 
 
 def caught(regressions: Mapping) -> pd.DataFrame:
@@ -110,6 +127,88 @@ def promises(calibration: Mapping) -> pd.DataFrame:
         for metric, row in table.items()
     }
     return pd.DataFrame(rows).T
+
+
+def promises_of_like_sides(calibration: Mapping) -> pd.DataFrame:
+    """What the verdicts promise and the worst of all cells: both sides of one shape, and equally many seeds.
+
+    A row a promise, over all numbers of seeds, metrics and pairings: the largest share of wrong verdicts, the
+    smallest of regressions caught. Where there is a correction, the largest share without it too.
+    """
+    level = calibration["level"]
+    planted = [
+        cell for table in calibration["planted"].values() for row in table.values() for cell in row.values()
+    ]
+    alarms = [
+        cell["share"]
+        for table in calibration["false_alarms"].values()
+        for row in table.values()
+        for cell in row.values()
+    ]
+    margin = [cell["share"] for row in calibration["margin"].values() for cell in row.values()]
+    rows = [
+        ("nothing changed", "worse or better", f"at most {percent(level)}", max(alarms), NONE),
+        *(
+            (
+                f"nothing changed, {words}",
+                "worse or better",
+                f"at most {percent(level)}",
+                max(cell["share"] for cell in calibration[name].values()),
+                percent(max(cell["uncorrected"] for cell in calibration[name].values()), 1),
+            )
+            for name, words in (
+                ("looks", "looked at three times while seeds come in"),
+                ("several", "five ablations judged at once"),
+            )
+        ),
+        ("worse by exactly the margin", "no worse", f"at most {percent(level / 2, 1)}", max(margin), NONE),
+        (
+            "worse, as many seeds as the true spread asks for",
+            "worse",
+            f"at least {percent(planted[0]['promised'])}",
+            min(cell["share"] for cell in planted),
+            NONE,
+        ),
+    ]
+    return table_of(
+        {
+            "simulated": what,
+            "called": called,
+            "promised": promised,
+            "the worst case": percent(worst, 1),
+            "without correction": without,
+        }
+        for what, called, promised, worst, without in rows
+    )
+
+
+def promises_of_unlike_sides(calibration: Mapping) -> pd.DataFrame:
+    """The same where the two sides differ in shape or in number of seeds, and promises are not kept.
+
+    A row a number of seeds where one seed in five fails, of the candidate alone; then a row a pair of unequal
+    numbers, not paired, the largest share over the metrics.
+    """
+    level = calibration["level"]
+    failing = [
+        {
+            "simulated": f"one training in five fails, {seeds} seeds",
+            "called": "no worse",
+            "promised": f"at most {percent(level / 2, 1)}",
+            "the worst case": percent(cell["share"], 1),
+        }
+        for seeds, cell in calibration["failing"].items()
+    ]
+    metrics = list(calibration["unequal"].values())
+    unequal = [
+        {
+            "simulated": f"nothing changed, {sizes.replace(' / ', ' seeds against ')}, not paired",
+            "called": "worse or better",
+            "promised": f"at most {percent(level)}",
+            "the worst case": percent(max(row[sizes]["share"] for row in metrics), 1),
+        }
+        for sizes in metrics[0]
+    ]
+    return table_of([*failing, *unequal])
 
 
 def family_alarms(calibration: Mapping) -> pd.DataFrame:

@@ -14,7 +14,7 @@ import pandas as pd
 from report import contrast
 from report.candidates import NOTES
 from report.figures.style import words
-from report.figures.trials import CONTRASTED
+from report.figures.trials import CONTRASTED, KINDS
 from report.numbers import lead_text, mean_text, num, percent, points, share_text
 from report.tables.table import NONE, table_of
 from study.level import WHITENED
@@ -26,6 +26,16 @@ KIND_RIVALS = {  # tests that are shown kind by kind, in words
     "MMD, views": (THIS[0], "whitened gaussian_mmd"),
     "classifier, views": (THIS[0], "whitened ridge_classifier"),
     "MMD, spectrum": ("mean_spectrum", "whitened gaussian_mmd"),
+}
+EMBEDDINGS = {  # what their numbers are, in words
+    "three_views": "envelope, attack and fine structure: what the value of this distance sees",
+    "envelope": "the first of them: timbre, noise floor, rhythm",
+    "fine_structure": "the last of them: tone against noise",
+    "log_mel": "mean and spread over time of the log power in 80 mel bands",
+    "mfcc": "mean and spread over time of 20 cepstral coefficients, their slopes and curvatures",
+    "mean_spectrum": "the spectrum, averaged over time",
+    "aisfx": "a network trained on sound effects",
+    "resemblyzer": "a network trained on voices",
 }
 PLAIN_DAMAGE = (
     "5 labels dropped",
@@ -52,6 +62,21 @@ def candidates() -> pd.DataFrame:
             "zero at zero": "no" if note["biased"] else "yes",
         }
         for name, note in NOTES.items()
+    )
+
+
+def embeddings(trials: Mapping) -> pd.DataFrame:
+    """What the numbers of each embedding are, and what a second of audio costs, in milliseconds of one CPU.
+
+    A view costs what all three do, as they are computed together.
+    """
+    return table_of(
+        {
+            "embedding": words(name),
+            "its numbers": EMBEDDINGS.get(name, NONE),
+            "CPU, ms a second of audio": num(trials["cost"][name]["embedding_ms_per_second"], 1),
+        }
+        for name in trials["settings"]["embeddings"]
     )
 
 
@@ -195,6 +220,33 @@ def side_by_side(trials: Mapping) -> pd.DataFrame:
     return table_of(rows)
 
 
+def wrong_pairs(trials: Mapping) -> pd.DataFrame:
+    """On which embeddings Frechet and Gaussian MMD, as they come, judge a pair of sets wrong: a row a pair.
+
+    The pairs that both judge right on every embedding are left out.
+    """
+    judged = {
+        (test, embedding): contrast.sound(trials, embedding, test)
+        for test in ("frechet", "gaussian_mmd")
+        for embedding in trials["soundness"]
+    }
+    rows = []
+    for pair in next(iter(judged.values())):
+        wrong = {
+            test: ", ".join(words(e) for (t, e), right in judged.items() if t == test and not right[pair])
+            for test in ("frechet", "gaussian_mmd")
+        }
+        if any(wrong.values()):
+            rows.append(
+                {
+                    "judged wrong": pair,
+                    "by Frechet on": wrong["frechet"] or NONE,
+                    "by Gaussian MMD on": wrong["gaussian_mmd"] or NONE,
+                }
+            )
+    return table_of(rows)
+
+
 def level(trials: Mapping) -> pd.DataFrame:
     """Rival tests with the same tools: a row an embedding and preparation, a column a statistic.
 
@@ -224,7 +276,7 @@ def level_by_kind(trials: Mapping) -> pd.DataFrame:
     tests = {"`compare`": (THIS[0], "compare"), **KIND_RIVALS}
     return table_of(
         {
-            "damage": words(row["kind"]),
+            "damage": KINDS.get(row["kind"], words(row["kind"])),
             "effects, draws": f"{row['effects']}, {row['draws']}",
             **{name: percent(share) for name, share in zip(tests, row["found"], strict=True)},
             "oracle": NONE if row["oracle"] is None else percent(row["oracle"]),

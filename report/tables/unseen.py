@@ -8,9 +8,10 @@ import pandas as pd
 
 from experiments.unseen import NOTHING, TESTS, interval
 from report.numbers import percent, share_text
-from report.tables.table import table_of
+from report.tables.table import NONE, table_of
 
 TITLES = dict(zip(TESTS, ("the test", "the oracle"), strict=True))
+FINDERS = ("the test", "the oracle alone", "nobody")
 
 
 def not_seen(unseen: Mapping) -> pd.DataFrame:
@@ -35,6 +36,24 @@ def not_seen(unseen: Mapping) -> pd.DataFrame:
         }
         for row in [*effects, *nothing]
     )
+
+
+def who_finds(unseen: Mapping) -> pd.DataFrame:
+    """Who finds an effect in half of the draws or more, of the larger number of files: one of ``FINDERS``.
+
+    A row an effect, a column a source; what was not measured of a source has no entry.
+    """
+    effects = [row for row in unseen["rows"] if row["effect"] != NOTHING]
+    sources = dict.fromkeys(row["source"] for row in effects)
+    table: dict[str, dict[str, str]] = {}
+    for row in effects:
+        found = list(row["found"].values())[-1]
+        enough = [2 * found[test] >= found["draws"] for test in TESTS]
+        cells = table.setdefault(row["effect"], dict.fromkeys(sources, NONE))
+        cells[row["source"]] = next(
+            (who for who, is_enough in zip(FINDERS, [*enough, True], strict=True) if is_enough)
+        )
+    return table_of({"the second set": effect, **cells} for effect, cells in table.items())
 
 
 def most_missed(unseen: Mapping, *, count: int = 4) -> pd.DataFrame:

@@ -10,7 +10,7 @@ Conventions
                  two lengths, reversal) or to a set (1 or 2 of 6 speakers left out, 1, 2 or 3 of 10
                  digits left out): 32 in all. Severity 3 is "mid".
     trial        two disjoint random samples of the digits, the candidate damaged; one test at 5 %.
-    version 1    its test was chosen on these digits, and on effects that are among these: it is flattered here.
+    version 1    its test was chosen on these digits, and on effects that are among these, which flatters it.
     incumbents   Frechet distance and Gaussian-kernel MMD (``study.incumbents``) on the same 1032 numbers,
                  scaled by the same constants, with the same permutations.
 
@@ -18,9 +18,9 @@ Which data the choice was made on: the test's combination of statistics, its rid
 uses were chosen on these digits (other draws, partly these effects), so the power here flatters a
 little. The severities were fixed before any result, and the incumbents run on the same draws.
 
-Beside it stands ``experiments.trials``, which tries every candidate distance on sources that no choice was
-made on. Both draw with ``study.draws`` and test with ``study.incumbents``; they stay two experiments because
-a number of either hangs on its own seeds, names and files, and one list for both would change them all.
+Beside it stands ``experiments.trials``, which tries every candidate distance, on three sources. Both draw
+with ``study.draws`` and test with ``study.incumbents``; they stay two experiments because a number of either
+hangs on its own seeds, names and files, and one list for both would change them all.
 """
 
 from __future__ import annotations

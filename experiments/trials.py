@@ -1,8 +1,9 @@
 """What does every candidate distance find, order, overlook and cost, on every candidate embedding?
 
-Three sources that no choice of the recipe's test was made on (``study.sources``: 600 spoken digits, 240
-environmental sounds, 240 rendered notes, about a second each) and 19 rated sets; N = 20, 100 draws without an
-effect and 10 with each (``study.trials.Settings``). ``study.trials`` has the trials and their terms.
+Three sources (``study.sources``: 600 spoken digits that the benchmark does not use, 240 environmental sounds,
+240 rendered notes, about a second each) and 19 rated sets; N = 20, 100 draws without an effect and 10 with
+each (``study.trials.Settings``). The recipe's test was searched for on damage to sounds of these kinds, so
+its power here may flatter. ``study.trials`` has the trials and their terms.
 
 Each trial is kept as a part (``study.parts``) under what it depends on: rows, code, settings.
 ``experiments.statistics`` says why the benchmark of the shipped test is not a part of this.

@@ -124,7 +124,7 @@ def songs_leaks(results: Mapping) -> Figure:
                 axes, place, score["value"], ends,
                 colour=BLUE if honest else ORANGE, marker="o" if honest else "^",
             )  # fmt: skip
-            # Beside the bar or the sign, whichever ends further right; above it a number would cross the dotted line.
+            # At the right end of the bar or the sign: above it a number would cross the dotted line.
             axes.annotate(
                 f"{score['value']:.2f}", (max(ends[1], score["value"]), place), xytext=(7, 0),
                 textcoords="offset points", va="center", fontsize=NOTE,

@@ -89,8 +89,8 @@ def examples() -> tuple[Example, ...]:
             title="What the test does not see",
             about="Small changes of recordings, to listen to. How often did the test of this distance find "
             "them between two sets of so many files, and how often did an oracle, which is told what to look "
-            "at? Where the oracle seldom finds a change too, so few files hardly hold it. The sets share no file: "
-            "much that is plain here, one heard against the other, is lost among different recordings.",
+            "at? Where the oracle seldom finds a change too, so few files hardly hold it. The sets share no "
+            "file: much that is plain here, one heard against the other, is lost among different recordings.",
             credits=(*DIGITS, *freesound_credits(not_seen.LONG)),
             sounds=not_seen.sets,
             document=not_seen.document,

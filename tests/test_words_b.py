@@ -233,7 +233,7 @@ OF_DIRECTION = [
 
 
 def reversal_seen(f):
-    """Share of draws in which the fine structure alone, by its energy distance, tells digits from reversed."""
+    """Share of draws in which the energy distance on the fine structure tells digits from reversed ones."""
     return contrast.shares(f["trials"], ("fine_structure", "energy"), {"reversed"})["digits", "reversed"]
 
 
@@ -252,7 +252,7 @@ OF_DECISION = [
     ),
     Claim(
         DECISION,
-        "It does not rest on a single view of a sound, which can give zero for sets that plainly differ",
+        "It does not rest on a single view, which can give zero for sets that plainly differ",
         lambda f: reversal_seen(f) <= 0.1,
         (("trials", "power", "digits", "fine_structure", "energy", "found"), [10] * 43),
     ),
@@ -473,7 +473,7 @@ UNEQUAL = "false alarms, unequal lengths, mean"
 OF_VERSIONS = [
     Claim(
         VERSIONS,
-        "With files of unequal length the test of version 1 raised a false alarm in",
+        "of a second or more, the test of version 1 raised a false alarm in",
         lambda f: gains(f, UNEQUAL)[UNEQUAL] < -0.2,
         (("versions", "versions", "2-f9c4e617", UNEQUAL, "value"), 0.4),
     ),

@@ -258,7 +258,7 @@ def test_an_interval_that_no_distance_can_have_is_marked(committed):
 
 
 def test_second_place_is_counted_without_this_distance(committed):
-    found = rendering.contrast.summary(committed["trials"])
+    found = rendering.contrast._rank(committed["trials"])
     assert found["next"] != rendering.contrast.label(rendering.contrast.trials.THIS)
     assert (found["rank"] == 1) == (found["next_behind"] >= 0)
 

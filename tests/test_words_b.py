@@ -254,7 +254,7 @@ OF_DECISION = [
         DECISION,
         "It does not rest on a single view, which can give zero for sets that plainly differ",
         lambda f: reversal_seen(f) <= 0.1,
-        (("trials", "power", "digits", "fine_structure", "energy", "found"), [10] * 43),
+        (("trials", "power", "digits", "fine_structure", "energy", "found"), [10] * 87),
     ),
 ]
 

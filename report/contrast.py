@@ -564,10 +564,8 @@ def _rank(results: Mapping) -> dict:
         "rank": ranked.index(trials.THIS) + 1,
         "scored": len(ranked),
         "score": own,
-        "first": label(ranked[0]),
-        "behind": max(totals.values()) - own,  # what the best other one is ahead; below 0 where this is first
         "next": label(others[0]),
-        "next_behind": own - totals[others[0]],
+        "next_behind": own - totals[others[0]],  # below 0 where that one is first
         "weight_draws": f"{WEIGHT_DRAWS:,}",
         "first_share": places[trials.THIS]["first"],
         "often_first": label(often),

@@ -102,21 +102,6 @@ def _extreme(table: Mapping, choose) -> dict:
     return {"names": names, "value": float(values[index])}
 
 
-def ahead(listening: Mapping) -> list[str]:
-    """Families of ideas whose nested lead is above zero with its whole corrected interval."""
-    return [name for name, row in _tries(listening) if row["lead_spearman"]["corrected"][0] > 0]
-
-
-def hints(listening: Mapping) -> list[str]:
-    """Families ahead by the interval that takes no account of how many were tried, and only by that."""
-    alone = [name for name, row in _tries(listening) if row["lead_spearman"]["interval"][0] > 0]
-    return [name for name in alone if name not in ahead(listening)]
-
-
-def _tries(listening: Mapping) -> list[tuple[str, Mapping]]:
-    return [(name, row) for name, row in listening["families"].items() if name != "incumbents"]
-
-
 def of_kind(classifier: Mapping, kind: str) -> dict[str, float]:
     """Means over the new folders of one kind, all sets together.
 
@@ -136,8 +121,6 @@ def quoted(text: str) -> str:
 
 FILTERS = {  # what the template may call; the rest of its words are results
     "markdown": tables.markdown,
-    "ahead": ahead,
-    "hints": hints,
     "signed": signed,
     "lead": functools.partial(lead_text, digits=2),
     "by_embedding": contrast.by_embedding,

@@ -239,28 +239,10 @@ def test_an_interval_that_no_distance_can_have_is_marked(committed):
     assert not tables.answer(changed["challenge"])["95 % interval"].str.contains("*", regex=False).any()
 
 
-@pytest.mark.parametrize(
-    ("contrasted", "words"),
-    [
-        (
-            {"rank": 1, "behind": -0.012, "next": "b / c", "next_behind": 0.012},
-            "second is b / c, 0.012 behind.",
-        ),
-        ({"rank": 2, "behind": 0.034, "first": "a / d"}, "first is a / d, 0.034 ahead."),
-    ],
-)
-def test_the_decision_says_who_else_and_by_how_much(committed, monkeypatch, contrasted, words):
-    found = {**rendering.contrast.summary(committed["trials"]), **contrasted}
-    monkeypatch.setattr(rendering.contrast, "summary", lambda trials: found)
-    text = rendering.render(committed, rendering.CHAPTERS / "decision.md")
-    assert words in text and f"number {contrasted['rank']} of" in text
-
-
 def test_second_place_is_counted_without_this_distance(committed):
-    found = rendering.contrast.summary(committed["trials"])
+    found = rendering.contrast._rank(committed["trials"])
     assert found["next"] != rendering.contrast.label(rendering.contrast.trials.THIS)
-    assert found["next_behind"] == pytest.approx(-found["behind"])
-    assert (found["rank"] == 1) == (found["behind"] <= 0)
+    assert (found["rank"] == 1) == (found["next_behind"] >= 0)
 
 
 def test_a_verdict_is_said_only_where_its_interval_says_so():

@@ -35,8 +35,8 @@ def unequal_lengths(lengths: Mapping) -> pd.DataFrame:
         {
             "both sets of one source": way,
             **{f"{s}, {trials} trials": percent(rows[s]["found"][0] / trials, 1) for s in sources},
-            "noted": percent(sum(row["noted"] for row in rows.values()) / len(rows)),
-            "in the verdict": percent(sum(row["short"] for row in rows.values()) / len(rows)),
+            "note: windows left out": percent(sum(row["noted"] for row in rows.values()) / len(rows)),
+            "verdict names the length": percent(sum(row["short"] for row in rows.values()) / len(rows)),
         }
         for way, rows in ways.items()
     )

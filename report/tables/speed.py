@@ -17,7 +17,7 @@ def time_of_comparing(speed: Mapping) -> pd.DataFrame:
         {
             "a side": f"{row['files']:,} files of {row['windows']:,} s",
             "CPU, s": num(row["seconds"], 2 if row["seconds"] < 10 else 0),
-            "of describing": percent(share_of_describing(row, speed)),
+            "share of describing": percent(share_of_describing(row, speed)),
             "peak, MiB": num(row["peak_mib"], 0),
         }
         for row in speed["comparing"]

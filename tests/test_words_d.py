@@ -192,7 +192,7 @@ REPORT = [
         (("coverage", "intervals", 2, "covered"), 0),
     ),
     (
-        "which is mediocre, as it is for everything else that was tried.",
+        "That is mediocre, as it is for everything else that was tried.",
         lambda facts: (
             max(
                 facts["listening"]["shipped"]["spearman"]["mean"],

@@ -161,6 +161,7 @@ def context(results: Mapping[str, Mapping], page: Path = REPORT) -> dict:
         "historic": sets["historic"],
         "clean": sets["clean"],
         # What takes a second, only for a page that asks.
+        "tested_alike": functools.cache(lambda: contrast.level(results["trials"])),
         "contrasted": functools.cache(lambda: contrast.summary(results["trials"])),
         "quality_lead": functools.cache(lambda: lead(results["quality"], results["trials"])),
         "older": functools.partial(older, results),

@@ -142,15 +142,15 @@ def test_a_changed_result_changes_the_report(committed):
     page = rendering.CHAPTERS / "clicks.md"
     text = rendering.render(changed, page)
     assert text != rendering.render(committed, page)
-    assert "test2 cannot be told from the background (p = 0.12)" in text
+    assert "for test1 and 0.12 for test2" in text
 
 
 def test_sections_of_missing_results_are_left_out(committed):
     alone = {"challenge": committed["challenge"]}
     texts = {page.name: rendering.render(alone, page) for page in rendering.PAGES}
     assert "spoken digits with known damage" not in texts["choice.md"]
-    assert "not measured here: `make study`" in texts["reading.md"]
-    assert "chapters/songs.md" not in texts["report.md"]
+    assert "nearest pair" not in texts["reading.md"]
+    assert "How sure it is" not in texts["report.md"] and "test mostly misses" not in texts["report.md"]
 
 
 @pytest.mark.parametrize("peer", [None, 18.0])
@@ -184,41 +184,6 @@ def test_check_tells_a_report_that_differs(tmp_path, monkeypatch, capsys):
     assert "-one more line" in capsys.readouterr().out
 
 
-def test_words_of_the_report_hold(challenge):
-    """What the template says in words, not in numbers; a change of the distance must not outdate it."""
-    historic, clean = challenge["sets"]["historic"], challenge["sets"]["clean"]
-    assert max(historic[t]["p_value"] for t in ("test1", "test2")) <= rendering.ALPHA
-    for test in ("test1", "test2"):  # "and yet ... is told from the background"
-        assert clean[test]["p_value"] <= rendering.ALPHA and clean[test]["value"] < 0
-        assert clean[test]["numbers"][0]["name"].startswith("smoothness")
-    assert historic["test1"]["interval"][0] < 0  # "reaches below zero although p is small"
-    assert all(challenge["clicks"][t]["share"] >= 1 for t in ("test1", "test2"))
-    assert clean["difference"]["value"] > 0
-    views = clean["test1"]["views"]
-    assert [name for name, value in views.items() if value > 0] == ["fine structure"]
-    split = challenge["split"]
-    assert split["interleaved"] == split["smallest"]
-    assert abs(split["interleaved"] - clean["test2"]["value"]) < split["sd"]  # "about where"
-    assert split["mean"] == 0
-    for kinds in challenge["incumbents"].values():  # "all three order the sets alike"
-        order = [kinds[k][t]["value"] for k in ("historic", "clean") for t in ("test1", "test2")]
-        assert order == sorted(order, reverse=True)
-    assert sum(challenge["sets"]["historic"]["beyond_16_bits"]["background"].values()) == 0
-
-
-def test_words_of_the_guide_hold(committed):
-    """The paragraph below the table of the numbers of files, and the line on listeners in the report."""
-    table = tables.files_needed(committed["statistics"])
-    share = table.map(lambda cell: float(cell.split()[0]) / 100 if cell[0].isdigit() else np.nan)
-    damage = share[share.index.str.contains("every file")]
-    assert (damage["10 matched pairs"] > damage["50 files"]).all()  # "more of it than fifty strangers"
-    assert damage["20 files"].mean() < 0.5 < damage["50 files"].mean()  # "in part", "most of it"
-    assert share["50 files"].idxmin() == "one to three of ten words missing"  # "needs the most"
-    listening = committed["listening"]
-    tried = [row["spearman"]["mean"] for row in listening["families"].values()]
-    assert max(*tried, listening["shipped"]["spearman"]["mean"]) < 0.75  # "mediocre, as it is for everything"
-
-
 def test_another_class_is_farther_than_a_class_from_itself(committed):
     for table in (committed["real_audio"][name] for name in ("sounds", "speakers")):
         value = np.array(table["value"])
@@ -228,15 +193,16 @@ def test_another_class_is_farther_than_a_class_from_itself(committed):
 
 
 def test_an_interval_that_no_distance_can_have_is_marked(committed):
-    """A distance between two sources is never below zero; the sentence goes when no interval is."""
-    star = "test2, clean: this interval holds no value that a distance between two sources can have"
-    assert tables.impossible(committed["challenge"]) == ["test2, clean"]
-    assert star in rendering.render(committed)
-    assert tables.answer(committed["challenge"]).loc["test2, clean", "95 % interval"].endswith(" *")
-    changed = json.loads(json.dumps(committed))
-    changed["challenge"]["sets"]["clean"]["test2"]["interval"][1] = 0.01
-    assert "this interval holds no value" not in rendering.render(changed)
-    assert not tables.answer(changed["challenge"])["95 % interval"].str.contains("*", regex=False).any()
+    """A distance between two sources is never below zero: the star leads to the sentence below the table."""
+
+    def marked(challenge):
+        column = tables.answer(challenge)["95 % interval"]
+        return list(column.index[column.str.endswith(" *")])
+
+    assert marked(committed["challenge"]) == ["test2, clean"]
+    changed = json.loads(json.dumps(committed["challenge"]))
+    changed["sets"]["clean"]["test2"]["interval"][1] = 0.01
+    assert marked(changed) == []
 
 
 def test_second_place_is_counted_without_this_distance(committed):
@@ -458,6 +424,3 @@ def test_what_readme_quotes_is_measured(committed):
         f"n = {sounds['files'][0]} clips a class, {committed['real_audio']['speakers']['files'][0]} digits"
         in text
     )
-    # "All of that is clicks", "neither set is above zero"
-    assert min(row["share"] for row in committed["challenge"]["clicks"].values()) >= 1
-    assert max(committed["challenge"]["sets"]["clean"][test]["value"] for test in ("test1", "test2")) < 0

@@ -21,14 +21,6 @@ HEARD, DIRECTION, DECISION, CHOICE = "listeners.md", "direction.md", "decision.m
 INTERVAL, LENGTHS, VERSIONS = "interval.md", "lengths.md", "versions.md"
 
 
-@dataclass(frozen=True)
-class Claim:
-    page: str
-    sentence: str  # as it stands on the page, its numbers left out
-    holds: Callable[[Mapping], bool]  # of all facts by name
-    spoilt: tuple[tuple, Any]  # a place in the facts, and what would stand there
-
-
 @pytest.fixture(scope="module")
 def facts():
     """All results by name, and what is summed up of them: ``contrasted`` and ``quality_lead``."""
@@ -50,16 +42,6 @@ def texts():
         page: " ".join((rendering.CHAPTERS / page).read_text(encoding="utf-8").split())
         for page in {claim.page for claim in CLAIMS}
     }
-
-
-def changed(content, place, value):
-    """A copy of nested mappings and lists with another ``value`` at ``place``, which has to exist."""
-    if not place:
-        return value
-    key, *rest = place
-    copy = dict(content) if isinstance(content, Mapping) else list(content)
-    copy[key] = changed(content[key], rest, value)
-    return copy
 
 
 # Listeners

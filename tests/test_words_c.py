@@ -16,14 +16,6 @@ from report import rendering, trainings
 from study import results
 
 
-@dataclass(frozen=True)
-class Claim:
-    page: str
-    sentence: str  # as it stands on the page, its numbers left out
-    holds: Callable[[Mapping], bool]  # of all results by name
-    spoilt: tuple[tuple, Any]  # a place in the results, and what would stand there
-
-
 @pytest.fixture(scope="module")
 def committed():
     return results.read_all()
@@ -36,16 +28,6 @@ def texts():
         page: " ".join((rendering.CHAPTERS / page).read_text(encoding="utf-8").split())
         for page in {claim.page for claim in CLAIMS}
     }
-
-
-def changed(content, place, value):
-    """A copy of nested mappings and lists with another ``value`` at ``place``, which has to exist."""
-    if not place:
-        return value
-    key, *rest = place
-    copy = dict(content) if isinstance(content, Mapping) else list(content)
-    copy[key] = changed(content[key], rest, value)
-    return copy
 
 
 # Autoencoders

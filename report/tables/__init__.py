@@ -14,7 +14,7 @@ Conventions
 from __future__ import annotations
 
 from report.tables.autoencoders import faults, ladder, models, recognised, verdicts_of_models
-from report.tables.challenge import answer, clicks, impossible, incumbents, parts, published
+from report.tables.challenge import answer, clicks, incumbents, parts, published
 from report.tables.classifier import (
     beside,
     calibrations,
@@ -124,7 +124,6 @@ __all__ = [
     "few_clips",
     "files_needed",
     "harmless",
-    "impossible",
     "incumbents",
     "judged_right",
     "judged_wrong",

@@ -72,7 +72,7 @@ def most_missed(unseen: Mapping, *, count: int = 4) -> pd.DataFrame:
         rows.setdefault(row["effect"], row)
     return table_of(
         {
-            "found in so many draws": f"{row['effect']} ({row['source']})",
+            "what was changed": f"{row['effect']} ({row['source']})",
             **{
                 f"{TITLES[test]}, {size} files": percent(found[test] / found["draws"])
                 for test in TESTS

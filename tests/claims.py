@@ -1,0 +1,42 @@
+"""Sentences of the pages that a new result would make false, and how one is shown to be able to fail."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parents[1]
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A sentence of a page, what must be true of the results, and a change of one that makes it false.
+
+    ``page`` is a path from the top; of the ``sentence`` a part that holds no number of a result; ``holds``
+    and ``spoilt`` are of all facts by name; ``spoilt`` is a place in them, and what would stand there, or a
+    function of what does.
+    """
+
+    page: str
+    sentence: str
+    holds: Callable[[Mapping], bool]
+    spoilt: tuple[tuple, Any]
+
+    def __str__(self):
+        return f"{self.page}: {self.sentence}"
+
+
+def in_one_line(page):
+    """The text of a page, line breaks and the marks of a quotation taken out."""
+    lines = (ROOT / page).read_text(encoding="utf-8").splitlines()
+    return " ".join(" ".join(line.removeprefix(">") for line in lines).split())
+
+
+def changed(content, place, value):
+    """A copy of nested mappings and lists with another ``value`` at ``place``, which has to exist."""
+    if not place:
+        return value(content) if callable(value) else value
+    key, *rest = place
+    copy = dict(content) if isinstance(content, Mapping) else list(content)
+    copy[key] = changed(content[key], rest, value)
+    return copy

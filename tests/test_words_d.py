@@ -1,0 +1,605 @@
+"""What the first page, README and the chapters on definition and use say in words holds for the results.
+
+A test that fails names the sentence that has to be written anew.
+"""
+
+import re
+
+import numpy as np
+import pytest
+from claims import ROOT, Claim, changed, in_one_line
+
+import metrics
+from audio_distance.comparison import Comparison
+from report import contrast, rendering, tables
+from report.numbers import percent
+from study import results
+
+SIGNIFICANT = rendering.ALPHA
+TESTS = ("test1", "test2")
+
+
+@pytest.fixture(scope="module")
+def facts():
+    """All results by name, and what ``compare`` and its rivals find in the trials: ``tests``."""
+    known = results.read_all()
+    return {**known, "tests": contrast.level(known["trials"])}
+
+
+# What is read of the results
+
+
+def lowest_coverage(facts, units):
+    """Of the interval, over the conditions that were tried with so many units a set."""
+    rows = [row["covered"] for row in facts["coverage"]["intervals"] if row["units"] == units]
+    return min(rows) / facts["coverage"]["trials"]
+
+
+def place_of(rows, **wanted):
+    """Where a list has its first row with these entries."""
+    return next(i for i, row in enumerate(rows) if all(row[key] == value for key, value in wanted.items()))
+
+
+def compared(facts, writing, key):
+    """One entry of the comparisons of both published tests."""
+    return [facts["challenge"]["sets"][writing][test][key] for test in TESTS]
+
+
+def mostly_missed(facts, effect, source):
+    """The oracle finds it with 50 files, the test does not."""
+    rows = facts["unseen"]["rows"]
+    found = rows[place_of(rows, effect=effect, source=source)]["found"]["50"]
+    return 2 * found["distance"] < found["draws"] <= 2 * found["oracle"]
+
+
+def found_by_both(rows):
+    """The same effects, which the test and the oracle find in every draw."""
+    found = {"draws": 1, "distance": 1, "oracle": 1}
+    return [{**row, "found": dict.fromkeys(row["found"], found)} for row in rows]
+
+
+def told_apart(difference):
+    """Whether a difference is shown, by p and by its interval."""
+    low, high = difference["interval"]
+    return difference["p_value"] <= SIGNIFICANT and not low <= 0 <= high
+
+
+def gains(facts, name):
+    """What a part of the test adds, mean and standard error over the effects, by number of files."""
+    power = facts["combinations"]["power"]
+    by_size = {}
+    for size in (20, 50):
+        each = [row["found"]["all"] - row["found"][name] for row in power if row["files"] == size]
+        by_size[size] = (np.mean(each), np.std(each, ddof=1) / np.sqrt(len(each)))
+    return by_size
+
+
+def adds(facts, name):
+    return all(mean > 2 * error for mean, error in gains(facts, name).values())
+
+
+def parts_of_the_test(facts):
+    """Combinations that lack one part; "without modulation, skewness" lacks several."""
+    return [
+        name
+        for name in facts["combinations"]["power"][0]["found"]
+        if name.startswith("without") and "," not in name
+    ]
+
+
+def shares_found(facts):
+    """The table of the guide as numbers, a row a kind of damage."""
+    table = tables.files_needed(facts["statistics"])
+    return table.map(lambda cell: float(cell.split()[0]) / 100 if cell[0].isdigit() else np.nan)
+
+
+MILD, VERY_MILD = "mild damage to every file (severity 2)", "very mild damage to every file (severity 1 of 5)"
+
+
+def none_found(table):
+    """The same effects, found in no draw."""
+    return {effect: {"this distance": [0, 1]} for effect in table}
+
+
+def all_found(table):
+    return {effect: {"this distance": [1, 1]} for effect in table}
+
+
+def missed_pairs(facts, group):
+    return [
+        row.split(" (")[0] for row in tables.judged_wrong(facts["soundness"], must_differ=True, group=group)
+    ]
+
+
+def sizes_of(facts, group):
+    return {row["files"] for row in facts["soundness"]["rows"] if row["group"] == group}
+
+
+def folders(facts, *, far, badly):
+    """New folders of the classifier that are far or near, and named badly or as well as before."""
+    return [
+        row
+        for row in facts["classifier"]["folders"]
+        if (row["distance"] > 0.2 if far else row["distance"] < 0.02)
+        and (row["drop"] > 0.2 if badly else row["drop"] < 0.02)
+    ]
+
+
+def babble_is_nearest(facts):
+    """The autoencoder whose samples are nearest is not the one whose words are understood."""
+    models = facts["autoencoders"]["models"]
+    nearest = min(models, key=lambda name: models[name]["samples"]["mean"])
+    right = {
+        name: np.mean([sample["right"] for sample in row["recognised"]["samples"]])
+        for name, row in models.items()
+        if all("right" in sample for sample in row["recognised"]["samples"])
+    }
+    return right[nearest] < 0.5 * max(right.values())
+
+
+def extrapolated_is_too_large(facts, embedding):
+    """Two samples of one source with 20 files by Frechet extrapolated: above zero by more than two errors."""
+    row = facts["trials"]["bias"]["digits"][embedding]["frechet_infinite"]["20"]
+    return row["mean"] > 2 * row["sd"] / row["draws"] ** 0.5
+
+
+def nearest_and_farthest(facts):
+    sounds = facts["real_audio"]["sounds"]
+    return rendering.nearest(sounds)["names"], rendering.farthest(sounds)["names"]
+
+
+def spread_over_seeds(facts, test):
+    values = [seed["historic"][test]["value"] for seed in facts["challenge"]["seeds"]]
+    return max(values) - min(values)
+
+
+# The claims
+
+CHALLENGE, CLEAN, HISTORIC = ("challenge",), ("challenge", "sets", "clean"), ("challenge", "sets", "historic")
+
+
+def all_is_clicks(facts):
+    return all(row["share"] >= 1 for row in facts["challenge"]["clicks"].values())
+
+
+def none_is_above_zero(facts):
+    return max(compared(facts, "clean", "value")) <= 0
+
+
+def clean_is_told(facts):
+    return max(compared(facts, "clean", "p_value")) <= SIGNIFICANT
+
+
+ONE_SHARE = ((*CHALLENGE, "clicks", "test2", "share"), 0.9)
+ONE_ABOVE = ((*CLEAN, "test1", "value"), 0.02)
+
+REPORT = [
+    (
+        "trials, and should in 5 %",
+        lambda facts: facts["statistics"]["false_alarms"]["files, N=20"]["share"] < 0.065,  # three errors
+        (("statistics", "false_alarms", "files, N=20", "share"), 0.08),
+    ),
+    (
+        "find more, but each of these is wrong on some pairs of sets whose answer is known",
+        lambda facts: all(
+            row["right"] < row["pairs"] for row in facts["tests"] if row["power"] > facts["tests"][0]["power"]
+        ),
+        (("tests",), lambda rows: [{**row, "right": row["pairs"]} for row in rows]),
+    ),
+    (
+        "with 5 files a set it is less sure",
+        lambda facts: lowest_coverage(facts, [5, 5]) < lowest_coverage(facts, [20, 20]),
+        (("coverage", "intervals", 2, "covered"), 0),
+    ),
+    (
+        "That is mediocre, as it is for everything else that was tried.",
+        lambda facts: (
+            max(
+                facts["listening"]["shipped"]["spearman"]["mean"],
+                *(row["spearman"]["mean"] for row in facts["listening"]["families"].values()),
+            )
+            < 0.75
+        ),
+        (("listening", "shipped", "spearman", "mean"), 0.8),
+    ),
+    (
+        "**Changes that the test mostly misses.**",
+        lambda facts: all(
+            mostly_missed(facts, *name.removesuffix(")").split(" ("))
+            for name in tables.most_missed(facts["unseen"]).index
+        ),
+        (("unseen", "rows"), found_by_both),
+    ),
+    (
+        "The interval of the clean test2 lies below zero,",
+        lambda facts: (
+            compared(facts, "clean", "interval")[1][1] < 0
+            and compared(facts, "clean", "interval")[0][1] >= 0
+            and min(high for _, high in compared(facts, "historic", "interval")) >= 0
+        ),
+        ((*CLEAN, "test2", "interval"), [-0.1, 0.01]),
+    ),
+    ("**All of that is clicks.**", all_is_clicks, ONE_SHARE),
+    ("and the distance of neither is above zero.", none_is_above_zero, ONE_ABOVE),
+    ("The test still tells them from the background,", clean_is_told, ((*CLEAN, "test2", "p_value"), 0.06)),
+    (
+        "apart on average, farther than the clean test1 is from it",
+        lambda facts: (
+            facts["challenge"]["incumbents"]["frechet"]["split"]["mean"]
+            > facts["challenge"]["incumbents"]["frechet"]["clean"]["test1"]["value"]
+        ),
+        ((*CHALLENGE, "incumbents", "frechet", "split", "mean"), 1.0),
+    ),
+]
+
+README = [
+    (
+        'its test says "different" in 4.4 % of trials, and should in 5 %.',
+        lambda facts: percent(facts["statistics"]["false_alarms"]["files, N=20"]["share"], 1) == "4.4 %",
+        (("statistics", "false_alarms", "files, N=20", "share"), 0.05),
+    ),
+    (
+        "Small damage it finds in 45 % of draws.",
+        lambda facts: percent(facts["tests"][0]["power"]) == "45 %",
+        (("tests", 0, "power"), 0.4),
+    ),
+    (
+        "the interval holds the true distance in 95.9 % of draws or more",
+        lambda facts: percent(lowest_coverage(facts, [20, 20]), 1) == "95.9 %",
+        (("coverage", "intervals", 2, "covered"), 940),
+    ),
+    (
+        "with a rank correlation of 0.63, which is mediocre",
+        lambda facts: f"{facts['listening']['shipped']['spearman']['mean']:.2f}" == "0.63",
+        (("listening", "shipped", "spearman", "mean"), 0.5),
+    ),
+    (
+        "and of 0.28 on speech that had no part in any choice",
+        lambda facts: f"{facts['listening']['outside']['rows']['three views']['unseen']:.2f}" == "0.28",
+        (("listening", "outside", "rows", "three views", "unseen"), 0.5),
+    ),
+    ("**All of that is clicks.**", all_is_clicks, ONE_SHARE),
+    ("without these clicks neither set is above zero", none_is_above_zero, ONE_ABOVE),
+    (
+        "Five files say much less.",
+        lambda facts: lowest_coverage(facts, [5, 5]) < lowest_coverage(facts, [20, 20]) - 0.05,
+        (("coverage", "intervals", 2, "covered"), 0),
+    ),
+    (
+        "hence the two rulers of the picture",
+        lambda facts: (
+            len({facts["real_audio"][kind]["bandwidth_hz"] for kind in ("sounds", "speakers")}) == 2
+        ),
+        (("real_audio", "speakers", "bandwidth_hz"), 11025.0),
+    ),
+]
+
+LIMITS = [
+    (
+        "and even there the intervals are wide",
+        lambda facts: np.ptp(facts["listening"]["shipped"]["spearman"]["interval"]) > 0.3,
+        (("listening", "shipped", "spearman", "interval"), [0.6, 0.7]),
+    ),
+    (
+        "Who needs the order that listeners would give should [take another measure]",
+        lambda facts: (
+            facts["listening"]["outside"]["rows"]["Frechet on aisfx"]["unseen"]
+            > facts["listening"]["outside"]["rows"]["three views"]["unseen"]
+        ),
+        (("listening", "outside", "rows", "three views", "unseen"), 0.7),
+    ),
+    (
+        "tones 5 % higher, mixtures tilted by 3 dB an octave, and two digits in shares of 90 and 10 %",
+        lambda facts: (
+            sizes_of(facts, "few files") == {20}
+            and missed_pairs(facts, "few files")
+            == ["tones / 5 % higher", "mixtures / tilted 3 dB per octave", "two digits 50/50 / 90/10"]
+        ),
+        (("soundness", "rows"), []),
+    ),
+    (
+        ", with 20 or 50 files ([all that it judges wrong](pairs.md))",
+        lambda facts: sizes_of(facts, "classes") == {20, 50},
+        (("soundness", "rows"), []),
+    ),
+    (
+        "Babble in the right voice can be nearer to the recordings than words that are a little blurred",
+        babble_is_nearest,
+        (("autoencoders", "models", "vector_quantised", "samples", "mean"), 1.0),
+    ),
+    (
+        "can name the sounds of a far folder as well as ever, and those of a near one badly",
+        lambda facts: folders(facts, far=True, badly=False) and folders(facts, far=False, badly=True),
+        (("classifier", "folders"), []),
+    ),
+]
+
+CLICKS = [
+    ("All of it. Two test sets,", all_is_clicks, ONE_SHARE),
+    ("Without the clicks neither distance is above zero,", none_is_above_zero, ONE_ABOVE),
+    (
+        "and test1 is the farther of the two.",
+        lambda facts: (
+            told_apart(facts["challenge"]["sets"]["clean"]["difference"])
+            and facts["challenge"]["sets"]["clean"]["difference"]["value"] > 0
+        ),
+        ((*CLEAN, "difference", "value"), -0.1),
+    ),
+    (
+        "each, and to none of the background.",
+        lambda facts: (
+            sum(facts["challenge"]["sets"]["historic"]["beyond_16_bits"]["background"].values()) == 0
+        ),
+        ((*HISTORIC, "beyond_16_bits", "background"), {"sin_100.wav": 1}),
+    ),
+    (
+        "Here both are, because the sets are more alike than random samples:",
+        lambda facts: max(compared(facts, "clean", "value")) < 0,
+        ONE_ABOVE,
+    ),
+    (
+        "The values of these splits are 0 on average by construction,",
+        lambda facts: facts["challenge"]["split"]["mean"] == 0,
+        ((*CHALLENGE, "split", "mean"), 0.1),
+    ),
+    (
+        "The most even split, every other tone, is at",
+        lambda facts: facts["challenge"]["split"]["interleaved"] == facts["challenge"]["split"]["smallest"],
+        ((*CHALLENGE, "split", "smallest"), -0.2),
+    ),
+    (
+        ", about where the clean test2 is.",
+        lambda facts: (
+            abs(facts["challenge"]["split"]["interleaved"] - compared(facts, "clean", "value")[1])
+            < facts["challenge"]["split"]["sd"]
+        ),
+        ((*CHALLENGE, "split", "interleaved"), 0.1),
+    ),
+    (
+        "Clicks fill the spectrum above the tones, and there the envelope differs:",
+        lambda facts: (
+            rendering.above(facts["challenge"]["clicks"]["test1"]["bands"], 1500)
+            > facts["challenge"]["clicks"]["test1"]["views"]["envelope"]
+            > 0
+        ),
+        ((*CHALLENGE, "clicks", "test1", "views", "envelope"), 2.0),
+    ),
+    (
+        "In the clean test1 the fine structure alone is above zero:",
+        lambda facts: (
+            [name for name, value in compared(facts, "clean", "views")[0].items() if value > 0]
+            == ["fine structure"]
+        ),
+        ((*CLEAN, "test1", "views", "attack"), 0.1),
+    ),
+    (
+        "both are told from the background.",
+        lambda facts: max(compared(facts, "historic", "p_value")) <= SIGNIFICANT,
+        ((*HISTORIC, "test1", "p_value"), 0.06),
+    ),
+    ("So they are without the clicks,", clean_is_told, ((*CLEAN, "test1", "p_value"), 0.06)),
+    ("although neither value is above zero.", none_is_above_zero, ONE_ABOVE),
+    (
+        'The verdict then reads "different in kind, though not in the value".',
+        lambda facts: (
+            {*compared(facts, "clean", "verdict")} == {"different in kind, though not in the value"}
+        ),
+        ((*CLEAN, "test1", "verdict"), "different"),
+    ),
+    (
+        "What differs most without the clicks is noise,",
+        lambda facts: all(
+            numbers[0]["name"].startswith("smoothness") for numbers in compared(facts, "clean", "numbers")
+        ),
+        ((*CLEAN, "test1", "numbers", 0, "name"), "level"),
+    ),
+    (
+        "so the interval is wide and reaches below zero although p is small.",
+        lambda facts: all(low < 0 for low, _ in compared(facts, "historic", "interval")),
+        ((*HISTORIC, "test2", "interval"), [0.1, 0.6]),
+    ),
+    (
+        "As published, that is open: test1 is farther than test2 by",
+        lambda facts: (
+            facts["challenge"]["sets"]["historic"]["difference"]["value"] > 0
+            and not told_apart(facts["challenge"]["sets"]["historic"]["difference"])
+        ),
+        ((*HISTORIC, "difference", "value"), -0.1),
+    ),
+    (
+        "but the interval of this difference holds zero",
+        lambda facts: np.prod(facts["challenge"]["sets"]["historic"]["difference"]["interval"]) < 0,
+        ((*HISTORIC, "difference", "interval"), [0.1, 0.6]),
+    ),
+    (
+        "Clean, test1 is farther by",
+        lambda facts: told_apart(facts["challenge"]["sets"]["clean"]["difference"]),
+        ((*CLEAN, "difference", "p_value"), 0.06),
+    ),
+    (
+        "Other noise over the same tones changes little:",
+        lambda facts: (
+            max(spread_over_seeds(facts, test) for test in TESTS) < facts["challenge"]["split"]["sd"]
+        ),
+        ((*CHALLENGE, "seeds", 0, "historic", "test1", "value"), 0.2),
+    ),
+]
+
+READING = [
+    (
+        "is the nearest pair, rain and sea waves.",
+        lambda facts: nearest_and_farthest(facts)[0] == ["Rain", "Sea waves"],
+        (("real_audio", "sounds", "names", 1), "Wind"),
+    ),
+    (
+        "is the farthest pair, rain and a person's sneeze.",
+        lambda facts: nearest_and_farthest(facts)[1] == ["Rain", "Person sneeze"],
+        (("real_audio", "sounds", "names", 1), "Wind"),
+    ),
+    (
+        "Two halves of one class of sounds are at about 0,",
+        lambda facts: abs(facts["real_audio"]["sounds"]["split_mean"]) < 0.001,
+        (("real_audio", "sounds", "split_mean"), 0.01),
+    ),
+    (
+        "There are two rulers here.",
+        lambda facts: (
+            facts["real_audio"]["speakers"]["bandwidth_hz"]
+            == facts["real_audio"]["digits_against_sounds"]["bandwidth_hz"]
+            < facts["real_audio"]["sounds"]["bandwidth_hz"]
+        ),
+        (("real_audio", "digits_against_sounds", "bandwidth_hz"), 8000.0),
+    ),
+]
+
+TEST = [
+    (
+        'Two of the four statistics do: "whitened", which shows small but consistent changes, and "freed",',
+        lambda facts: adds(facts, "without whitened") and adds(facts, "without freed"),
+        (
+            ("combinations", "power"),
+            [
+                {"files": n, "found": dict.fromkeys(["all", "without whitened", "without freed"], p)}
+                for n in (20, 50)
+                for p in (0.1, 0.2)
+            ],
+        ),
+    ),
+    (
+        'Without "standardised" or "plain" it finds as much.',
+        lambda facts: not adds(facts, "without standardised") and not adds(facts, "without plain"),
+        (
+            ("combinations", "power"),
+            [
+                {"files": n, "found": {"all": p, "without standardised": 0.1 * p}}
+                for n in (20, 50)
+                for p in (0.9, 1.0)
+            ],
+        ),
+    ),
+    (
+        "The further numbers together add more than any single part.",
+        lambda facts: all(
+            gains(facts, "views alone")[size][0] > gains(facts, part)[size][0]
+            for size in (20, 50)
+            for part in parts_of_the_test(facts)
+        ),
+        (
+            ("combinations", "power"),
+            [
+                {"files": n, "found": {"all": 1.0, "without freed": 0.0, "views alone": p}}
+                for n in (20, 50)
+                for p in (0.9, 1.0)
+            ],
+        ),
+    ),
+]
+
+RELATED = [
+    (
+        "With 20 files a set that does not cure it on the two networks of this report",
+        lambda facts: all(extrapolated_is_too_large(facts, name) for name in ("aisfx", "resemblyzer")),
+        (("trials", "bias", "digits", "aisfx", "frechet_infinite", "20", "mean"), 0.0),
+    ),
+]
+
+GUIDE = [
+    (
+        "With twenty files mild damage is found in about half of the draws",
+        lambda facts: 0.4 < shares_found(facts).loc[MILD, "20 files"] < 0.6,
+        (("statistics", "power_20"), none_found),
+    ),
+    (
+        "and very mild damage in about a quarter;",
+        lambda facts: 0.2 < shares_found(facts).loc[VERY_MILD, "20 files"] < 0.3,
+        (("statistics", "power_20"), all_found),
+    ),
+    (
+        "with fifty, most mild damage is found.",
+        lambda facts: shares_found(facts).loc[MILD, "50 files"] > 0.7,
+        (("statistics", "power_50"), none_found),
+    ),
+    (
+        "show more of it than fifty unmatched files.",
+        lambda facts: all(
+            shares_found(facts).loc[kind, "10 matched pairs"] > shares_found(facts).loc[kind, "50 files"]
+            for kind in (MILD, VERY_MILD)
+        ),
+        (("statistics", "paired_power_10"), none_found),
+    ),
+    (
+        "A missing class needs the most files;",
+        lambda facts: all(
+            shares_found(facts)[size].idxmin() == "one to three of ten words missing"
+            for size in ("20 files", "50 files")
+        ),
+        (("statistics", "power_50"), none_found),
+    ),
+]
+
+REPRODUCE = [
+    (
+        "three times: as it is, without AVX512 and without AVX2.",
+        lambda facts: [*facts["processors"]["settings"]] == ["as it is", "without AVX512", "without AVX2"],
+        (("processors", "settings"), {"as it is": {}}),
+    ),
+    (
+        "and the p-values are equal.",
+        lambda facts: facts["processors"]["same_p"],
+        (("processors", "same_p"), False),
+    ),
+]
+
+CLAIMS = [
+    Claim(page, *claim)
+    for page, claims in {
+        "report.md": REPORT,
+        "README.md": README,
+        "chapters/limits.md": LIMITS,
+        "chapters/clicks.md": CLICKS,
+        "chapters/reading.md": READING,
+        "chapters/test.md": TEST,
+        "chapters/related_work.md": RELATED,
+        "chapters/guide.md": GUIDE,
+        "chapters/reproduce.md": REPRODUCE,
+    }.items()
+    for claim in claims
+]
+
+
+@pytest.mark.parametrize("claim", CLAIMS, ids=str)
+def test_a_sentence_stands_on_its_page(claim):
+    assert claim.sentence in in_one_line(claim.page)
+
+
+@pytest.mark.parametrize("claim", CLAIMS, ids=str)
+def test_a_sentence_holds(facts, claim):
+    assert claim.holds(facts), str(claim)
+
+
+@pytest.mark.parametrize("claim", CLAIMS, ids=str)
+def test_another_result_makes_a_sentence_wrong(facts, claim):
+    assert not claim.holds(changed(facts, *claim.spoilt))
+
+
+# What the pages say of the code
+
+
+def test_what_the_guide_calls_is_there():
+    text = in_one_line("chapters/guide.md")
+    assert {*re.findall(r"metrics\.(\w+)\(", text)} == {"distance", "compare", "compare_each", "difference"}
+    assert all(callable(getattr(metrics, name)) for name in re.findall(r"metrics\.(\w+)\(", text))
+    (attribute,) = re.findall(r"compare\(\.\.\.\)\.(\w+)", text)
+    assert attribute in Comparison.__dataclass_fields__
+
+
+def test_what_is_made_and_how_long_it_takes_is_as_the_makefile_says():
+    page = (ROOT / "chapters" / "reproduce.md").read_text(encoding="utf-8")
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    helped = dict(re.findall(r"^([a-z]+):.*## (.*)$", makefile, flags=re.MULTILINE))
+    told = dict(re.findall(r"^    make ([a-z]+) +# (.*)$", page, flags=re.MULTILINE))
+    assert {"report", "test", "study", "bench", "gate", "models", "songs", "wavenet", "site"} == {*told}
+    for name in ("study", "bench", "gate", "models", "songs", "wavenet"):  # "..., about an hour"
+        takes = re.split(r"[,;] ", told[name])[-1]
+        assert takes in helped[name], f"chapters/reproduce.md says of make {name}: {takes}"
+    assert all(name in helped for name in told)

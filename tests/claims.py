@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ class Claim:
         return f"{self.page}: {self.sentence}"
 
 
+@cache
 def in_one_line(page):
     """The text of a page, line breaks and the marks of a quotation taken out."""
     lines = (ROOT / page).read_text(encoding="utf-8").splitlines()

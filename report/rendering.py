@@ -35,7 +35,6 @@ from report.figures import style
 from report.figures.index import FIGURES
 from report.numbers import interval, lead_text, num, p_text, percent, signed
 from report.references import references
-from report.tables.classifier import chosen_folds
 from report.tables.quality import lead
 from report.trainings import by_speaker
 
@@ -114,6 +113,11 @@ def of_kind(classifier: Mapping, kind: str) -> dict[str, float]:
     return {**means, "seen": float(np.mean(seen)), "folders": len(rows)}
 
 
+def between_seeds(classifier: Mapping) -> float:
+    """The most by which networks that differ in their seed differ in accuracy on one fold, a share."""
+    return max(max(fold) - min(fold) for fold in classifier["committees"]["alone"])
+
+
 def quoted(text: str) -> str:
     """Every line of a text as a line of a quotation in Markdown."""
     return "\n".join(f"> {line}".rstrip() for line in text.splitlines())
@@ -125,7 +129,7 @@ FILTERS = {  # what the template may call; the rest of its words are results
     "lead": functools.partial(lead_text, digits=2),
     "by_embedding": contrast.by_embedding,
     "by_speaker": by_speaker,
-    "chosen": chosen_folds,
+    "between_seeds": between_seeds,
     "of_kind": of_kind,
     "quoted": quoted,
     "num": num,

@@ -17,7 +17,6 @@ from report.tables.table import table_of
 from study import results
 
 ROOT = Path(__file__).parents[1]
-CLASSIFIER = rendering.CHAPTERS / "classifier.md"
 PAGES = [*rendering.PAGES, ROOT / "README.md", *sorted((ROOT / "notebooks").glob("*.ipynb"))]
 DECIMAL = re.compile(r"(?<![\w.])\d*\.\d+")
 # Decimals the template may hold; everything else that looks like a result must be one.
@@ -225,47 +224,6 @@ def test_shares_recognised_are_told_over_seeds():
     assert trainings.heard([{"sure": 0.1}, {"sure": 0.1}]) is None  # meant to be of no digit
 
 
-def alone(committed):
-    """A copy of what the classifier's section is made of; the trials take a second to sum up."""
-    return json.loads(json.dumps({name: committed[name] for name in ("challenge", "classifier")}))
-
-
-@pytest.mark.parametrize(
-    ("interval", "words"),
-    [
-        ([0.85, 0.97], "85.0 to 97.0 %, holds it: whether other recordings would reach it is open"),
-        ([0.91, 0.97], "the whole interval lies above it"),
-        ([0.80, 0.89], "the whole interval lies below it: **it is missed**"),
-    ],
-)
-def test_whether_the_goal_is_reached_is_told_by_the_interval(committed, interval, words):
-    changed = alone(committed)
-    changed["classifier"]["divisions"]["sounds"]["interval"] = interval
-    assert words in rendering.render(changed, CLASSIFIER)
-
-
-def test_the_fold_that_no_choice_saw_stands_apart(committed):
-    changed = alone(committed)
-    changed["classifier"]["divisions"]["sounds"]["folds"] = [0.9, 0.9, 0.9, 0.9, 0.7]
-    changed["classifier"]["ladder"]["single"]["values"] = [0.8, 0.8, 0.8, 0.8, 0.65]
-    changed["classifier"]["ladder"]["whole"]["values"] = [0.81, 0.81, 0.81, 0.81, 0.7]
-    text = rendering.render(changed, CLASSIFIER)
-    assert "Accuracy there is 90.0 %, on fold 5, which served no choice, 70.0 %" in text
-    assert "the gain is +1.0 points on folds 1 to 4 and +5.0 on fold 5" in text
-
-
-def test_where_a_temperature_spoils_is_said(committed):
-    changed = alone(committed)
-    for name, row in changed["classifier"]["divisions"].items():
-        if row["calibrated"]:
-            row["calibrated"] |= {"log_loss": 0.5, "error": 0.05}
-            row["raw"] |= {"log_loss": 0.4 if name == "families" else 0.6, "error": 0.06}
-    text = rendering.render(changed, CLASSIFIER)
-    assert "of unknown programs the log loss is worse with it. What" in text
-    changed["classifier"]["divisions"]["families"]["raw"]["log_loss"] = 0.6
-    assert "The temperature does not always help" not in rendering.render(changed, CLASSIFIER)
-
-
 def test_figures_of_others_are_quoted_beside(committed):
     beside = tables.beside(committed["classifier"])
     assert beside.loc["ESResNet", "source"] == "quoted: Guzhov and others 2020"
@@ -274,32 +232,19 @@ def test_figures_of_others_are_quoted_beside(committed):
     assert beside.loc["three networks, as shipped", "accuracy"].startswith(f"{100 * whole:.1f} % (")
 
 
-@pytest.mark.parametrize(
-    ("chosen", "last", "words"),
-    [
-        ("better", "better", "on the folds where that was chosen, and on the fold that was left out."),
-        ("better", "undecided", "on the fold that was left out it does not show."),
-        (
-            "undecided",
-            "better",
-            "they cannot be told from one. On the fold that was left out they are better",
-        ),
-        ("undecided", "undecided", "does not show on either part."),
-    ],
-)
-def test_what_committees_say(committed, chosen, last, words):
-    changed = alone(committed)
+def test_one_network_beside_three():
     step = {"gain": 0.01, "gain_interval": [-0.01, 0.03], "p_value": 0.2, "verdict": "undecided"}
-    changed["classifier"]["committees"] = {
-        "alone": [[0.8] * 5] * 5,
-        "together": [[0.85] * 10] * 5,
-        "steps": {"chosen on": step | {"verdict": chosen}, "last": step | {"verdict": last}, "all": step},
-    }
-    changed["classifier"]["members"] = 3
-    changed["classifier"]["ladder"]["single"]["networks"] = 5
-    text = rendering.render(changed, CLASSIFIER)
-    assert words in text
-    assert "| fold 5, which no choice saw | 80.0 % | 85.0 % | +1.0 (-1.0 to +3.0) | trainings |" in text
+    steps = dict.fromkeys(("chosen on", "last", "all"), step)
+    alone = [[0.8, 0.85]] * 4 + [[0.75, 0.875]]
+    committees = {"alone": alone, "together": [[0.85] * 10] * 5, "steps": steps}
+    table = tables.one_or_three({"chosen": 4, "committees": committees})
+    assert list(table.loc["fold 5, which no choice saw"])[:4] == [
+        "81.2 %",
+        "85.0 %",
+        "+1.0 (-1.0 to +3.0)",
+        "trainings",
+    ]
+    assert rendering.between_seeds({"committees": committees}) == 0.125
 
 
 # Results

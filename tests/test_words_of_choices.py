@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from claims import Claim, changed, in_one_line
 
-from experiments.statistics import mean_power
+from experiments.statistics import FIRST_VERSION, mean_power
 from report import contrast, rendering
 from report.tables import quality
 from study import results
@@ -440,6 +440,19 @@ def less_power(f):
     return (len(gained), fewer, min(gained, key=gained.get)) == (6, 4, "power, sounds, N = 20, trials")
 
 
+def found_by(f, table):
+    """By version 1, by its test on the numbers of version 2, by version 2."""
+    size = {"power_20": "N = 20", "power_50": "N = 50", "paired_power_10": "10 pairs"}[table]
+    first = next(iter(f["versions"]["versions"].values()))[f"power, digits, {size}"]["value"]
+    return first, *(mean_power(f["statistics"][table], name)[0] for name in (FIRST_VERSION, "this distance"))
+
+
+def more_of_other_damage(f):
+    gained = [row["found"]["all"] - row["found"]["version 1"] for row in f["combinations"]["power"]]
+    return np.mean(gained) > 2 * np.std(gained, ddof=1) / np.sqrt(len(gained))
+
+
+FOUND_NOTHING = {"all": 0.0, "version 1": 0.0}
 UNEQUAL = "false alarms, unequal lengths, mean"
 OF_VERSIONS = [
     Claim(
@@ -454,6 +467,21 @@ OF_VERSIONS = [
         "sounds",
         less_power,
         (("versions", "versions", "2-f9c4e617", "power, digits, 10 pairs", "value"), 0.9),
+    ),
+    Claim(
+        VERSIONS,
+        "With the test of version 1 on the numbers of version 2 the share lies between:",
+        lambda f: all(
+            list(found_by(f, table)) == sorted(found_by(f, table), reverse=True)
+            for table in ("power_50", "paired_power_10")
+        ),
+        (("versions", "versions", "1-952a9e7e", "power, digits, 10 pairs", "value"), 0.8),
+    ),
+    Claim(
+        VERSIONS,
+        "the test of version 2 finds more",
+        more_of_other_damage,
+        (("combinations", "power"), lambda rows: [{**row, "found": FOUND_NOTHING} for row in rows]),
     ),
 ]
 

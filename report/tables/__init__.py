@@ -83,7 +83,7 @@ from report.tables.trials import (
     wrong_pairs,
 )
 from report.tables.unseen import most_missed, not_seen, who_finds
-from report.tables.versions import versions_beside
+from report.tables.versions import power_of_versions, versions_beside
 from report.tables.wavenet import (
     bits_of_digits,
     bits_of_songs,
@@ -172,6 +172,7 @@ __all__ = [
     "unfamiliar_pairs",
     "verdicts",
     "verdicts_of_models",
+    "power_of_versions",
     "versions_beside",
     "warned",
     "wavenet_faults",

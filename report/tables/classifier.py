@@ -33,12 +33,6 @@ HELD_OUT = {  # the classifier's divisions, where space allows to say how
 }
 
 
-def chosen_folds(classifier: Mapping) -> int:
-    """How many of the first folds length of the window, steps and members were chosen on."""
-    # Until the number was kept by itself it stood at the end of a text, "folds 1 to 4".
-    return classifier["chosen"] if "chosen" in classifier else int(classifier["chosen_on"].split()[-1])
-
-
 def divisions(classifier: Mapping) -> pd.DataFrame:
     """Accuracy by what is held out, beside two baselines and beside a division that ignores groups.
 
@@ -72,8 +66,8 @@ def beside(classifier: Mapping) -> pd.DataFrame:
         ("one network", ladder["single"], "nothing"),
         ("three networks, as shipped", on, "nothing"),
     ]
-    if rival := classifier.get("pretrained"):
-        rows.append((f"{rival['embedding']}, logistic regression", rival, "sound effects"))
+    rival = classifier["pretrained"]
+    rows.append((f"{rival['embedding']}, logistic regression", rival, "sound effects"))
     with QUOTED.open(newline="", encoding="utf-8") as file:
         quoted = list(csv.DictReader(file))
     papers = references()
@@ -105,10 +99,10 @@ def rungs(classifier: Mapping) -> pd.DataFrame:
     Accuracy and gain stand apart for the folds that length, steps and members were chosen on and for the last
     one. The gain is over the rung named, between runs of the same seeds, paired by fold, in points.
     """
-    rows, count, ladder = {}, chosen_folds(classifier), classifier["ladder"]
+    rows, count, ladder = {}, classifier["chosen"], classifier["ladder"]
     chosen, last = f"folds 1 to {count}", f"fold {count + 1}"
     for name, row in ladder.items():
-        networks = row.get("networks", 1)  # a result without committees has one
+        networks = row["networks"]
         rows[RUNGS[name]] = {
             "networks a fold": f"{networks} sets of three" if networks > 5 else str(networks),
             "accuracy": share_text(row["accuracy"], row["interval"], 1),
@@ -116,8 +110,7 @@ def rungs(classifier: Mapping) -> pd.DataFrame:
             last: percent(_mean(row["values"][count:]), 1),
         }
         if "verdict" in row:
-            before = ladder[row["against"] or "whole"]["values"]
-            gains = row.get("gains") or [b - a for a, b in zip(before, row["values"], strict=True)]
+            gains = row["gains"]
             rows[RUNGS[name]] |= {
                 "gain, points": points({"mean": row["gain"], "interval": row["gain_interval"]}),
                 f"gain, {chosen}": signed(100 * _mean(gains[:count])),
@@ -135,7 +128,7 @@ def one_or_three(classifier: Mapping) -> pd.DataFrame:
     Accuracies are means over networks and over sets of three of them. Over folds the interval is of other
     recordings; on one fold it is of other trainings.
     """
-    count, committees = chosen_folds(classifier), classifier["committees"]
+    count, committees = classifier["chosen"], classifier["committees"]
     parts = {
         "chosen on": (f"folds 1 to {count}, where it was chosen", slice(None, count), "folds"),
         "last": (f"fold {count + 1}, which no choice saw", slice(count, None), "trainings"),
@@ -212,18 +205,16 @@ def predictions(classifier: Mapping) -> pd.DataFrame:
     """
     labels = {**DIVISIONS, "within": "within the sets, mean", "all": "all in one heap"}
     rows, prediction = [], classifier["prediction"]
-    for name in [name for name in labels if name in prediction]:
+    for name, label in labels.items():
         row, cells = prediction[name], {}
         for statistic, ends, title in STATISTICS:
-            if statistic not in row["distance"]:  # a result from before this one was asked for
-                continue
             for key, what in (("distance", "distance"), ("less_sure", "loss of confidence")):
                 value, ends_of = row[key][statistic], row[key][ends]
                 cells[f"{title}, {what}"] = (
                     NONE if value is None else f"{num(value, 2)} ({interval(ends_of, 2)})"
                 )
-        counts = f"{row['conditions']} ({row['costly']})" if "costly" in row else str(row["conditions"])
-        rows.append({"": labels[name], "conditions" + " (costly)" * ("costly" in row): counts, **cells})
+        counts = f"{row['conditions']} ({row['costly']})"
+        rows.append({"": label, "conditions (costly)": counts, **cells})
     return table_of(rows)
 
 
@@ -247,7 +238,7 @@ def warned(classifier: Mapping) -> pd.DataFrame:
                 "warned of, all": f"{row['warned']} of {row['folders']}",
                 **{
                     DIVISIONS[name]: f"{warned} of {folders}" if folders else NONE
-                    for name, (folders, warned) in row.get("by_set", {}).items()
+                    for name, (folders, warned) in row["by_set"].items()
                 },
             }
         )

@@ -342,6 +342,45 @@ def units_bars(results: Mapping) -> Figure:
 
 
 @styled
+def rearranged(statistics: Mapping[str, Sequence[float]]) -> Figure:
+    """A statistic of two sets as they are, among those of the same files dealt anew: a panel each.
+
+    ``statistics``: name -> (arrangements,), as observed first, as ``study.level.statistics`` gives them; an
+    even number of names, two a row.
+    """
+    figure, panels = new_figure(
+        1.4 + 1.7 * (len(statistics) / 2),
+        "One pair of sets: the observed statistic (orange) among rearrangements (blue)",
+        len(statistics) // 2,
+        2,
+    )
+    for axes, (name, values) in zip(panels.flat, statistics.items(), strict=True):
+        observed, *dealt = values
+        axes.hist(dealt, bins=20, color=BLUE)
+        axes.axvline(observed, color=ORANGE, lw=2, ls="--")
+        axes.axvline(0, color=BLACK, lw=0.8)
+        axes.set_title(f"{words(name)}, p = {np.mean(np.greater_equal(values, observed)):.3f}")
+        axes.set(xlabel="statistic (its own unit)", ylabel="rearrangements")
+    return figure
+
+
+@styled
+def around_zero(halvings: Sequence[float], others: Mapping[str, float]) -> Figure:
+    """Values between random halves of one set, on both sides of 0, and beside them values of changed sets.
+
+    ``halvings`` (deals,); ``others``: what was changed, in words -> value.
+    """
+    figure, axes = new_figure(1.9, "Halves of one set (blue) lie on both sides of 0, a changed one does not")
+    axes.plot(halvings, [0] * len(halvings), "o", color=BLUE, ms=7, alpha=0.5, mec="none")
+    axes.plot(list(others.values()), range(1, len(others) + 1), "s", color=ORANGE, ms=7)
+    axes.axvline(0, color=BLACK, lw=0.8)
+    axes.set_yticks(range(1 + len(others)), [f"{len(halvings)} halvings", *others])
+    axes.set_ylim(len(others) + 0.5, -0.5)
+    axes.set_xlabel("distance (no unit)")
+    return figure
+
+
+@styled
 def decision(results: Mapping, *, count: int = 14) -> Figure:
     """Scores by criterion of the ``count`` best candidates and the contrasted ones; 1 is best.
 

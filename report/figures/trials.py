@@ -29,7 +29,7 @@ from report.figures.style import (
     ticks,
     words,
 )
-from study import sources, trials
+from study import arranged, sources, trials
 
 CONTRASTED = {  # drawn together: candidate, colour, marker
     trials.THIS: (BLUE, "o"),
@@ -342,25 +342,29 @@ def units_bars(results: Mapping) -> Figure:
 
 
 @styled
-def rearranged(statistics: Mapping[str, Sequence[float]]) -> Figure:
+def rearranged(statistics: Mapping[str, np.ndarray]) -> Figure:
     """A statistic of two sets as they are, among those of the same files dealt anew: a panel each.
+
+    Along x standard deviations of the rearrangements about their mean, as each statistic has a unit of its
+    own; where its 0 lies stands above, and is drawn if it is near.
 
     ``statistics``: name -> (arrangements,), as observed first, as ``study.level.statistics`` gives them; an
     even number of names, two a row.
     """
-    figure, panels = new_figure(
-        1.4 + 1.7 * (len(statistics) / 2),
-        "One pair of sets: the observed statistic (orange) among rearrangements (blue)",
-        len(statistics) // 2,
-        2,
-    )
+    title = "One pair of sets, as it is (orange) among rearrangements of its files (blue)"
+    figure, panels = new_figure(1 + 1.9 * (len(statistics) // 2), title, len(statistics) // 2, 2)
     for axes, (name, values) in zip(panels.flat, statistics.items(), strict=True):
-        observed, *dealt = values
-        axes.hist(dealt, bins=20, color=BLUE)
+        mean, spread = values[1:].mean(), values[1:].std(ddof=1)
+        observed, *dealt = (values - mean) / spread
+        zero = -mean / spread
+        axes.hist(dealt, bins=np.linspace(-5, 5, 41), color=BLUE)
         axes.axvline(observed, color=ORANGE, lw=2, ls="--")
-        axes.axvline(0, color=BLACK, lw=0.8)
-        axes.set_title(f"{words(name)}, p = {np.mean(np.greater_equal(values, observed)):.3f}")
-        axes.set(xlabel="statistic (its own unit)", ylabel="rearrangements")
+        where = f", 0 is at {zero:,.0f}"
+        if abs(zero) < 5:
+            where = ""
+            axes.axvline(zero, color=BLACK, lw=0.8)
+        axes.set_title(f"{words(name)}: p = {arranged.p_value(values):.3f}{where}")
+        axes.set(xlim=(-5, 5), xlabel="statistic (standard deviations)", ylabel="rearrangements")
     return figure
 
 

@@ -128,15 +128,17 @@ class Spectrogram:
         """Log-mel of a power spectrogram, (mels, frames) float32."""
         return np.log(self.filters @ power + FLOOR).astype(np.float32)
 
-    def waveform(self, magnitude: np.ndarray, *, iterations: int) -> np.ndarray:
+    def waveform(self, magnitude: np.ndarray, *, iterations: int, double: bool = False) -> np.ndarray:
         """A signal that has about these magnitudes, mono float32 of ``length`` samples, peak at most 1.
 
-        Phases by fast Griffin-Lim from seeded random ones, so the same magnitudes give the same signal.
+        Phases by fast Griffin-Lim from seeded random ones, so the same magnitudes give the same signal on
+        one kind of processor. ``double`` computes in double precision, at twice the time: then on others
+        too, up to the rounding of the result.
         """
         import librosa
 
         signal = librosa.griffinlim(
-            magnitude.astype(np.float32),
+            magnitude.astype(np.float64 if double else np.float32),
             n_iter=iterations,
             length=self.length,
             random_state=0,

@@ -53,12 +53,23 @@ def p_values(
     reference: np.ndarray, candidate: np.ndarray, *, seed: int, tests: Sequence[str] = TESTS
 ) -> dict[str, float]:
     """P-value of every one of ``names(tests)`` for rows of two sets, (n, d) and (m, d)."""
+    table = statistics(reference, candidate, seed=seed, tests=tests)
+    return {name: arranged.p_value(values) for name, values in table.items()}
+
+
+def statistics(
+    reference: np.ndarray, candidate: np.ndarray, *, seed: int, tests: Sequence[str] = TESTS
+) -> dict[str, np.ndarray]:
+    """What the p-values are made of: name -> (arrangements,), the statistic as observed first.
+
+    Rows of two sets, (n, d) and (m, d); each statistic in its own unit, as ``study.arranged`` has it.
+    """
     dealt = members(len(reference), len(candidate), seed=seed)
     rows = np.concatenate([reference, candidate]).astype(float)
     weights = np.full(len(rows), 1 / len(rows))
     table = {}
     for prefix, seen in (("", rows), (WHITENED, whitened(standardise(rows, weights), weights))):
-        table |= {prefix + test: arranged.p_value(arranged.STATISTICS[test](seen, dealt)) for test in tests}
+        table |= {prefix + test: arranged.STATISTICS[test](seen, dealt) for test in tests}
     return table
 
 

@@ -1,4 +1,4 @@
-"""What the signals of notebooks 01 and 02 are made of: levels, spectra, wrapped samples.
+"""What the signals of the notebooks are made of: levels, spectra, wrapped samples, halves of a set.
 
 What notebook 02 shows of recordings is measured by ``experiments.real_waveforms``; everything else is
 measured in the notebooks.
@@ -419,3 +419,18 @@ def synthetic_pictures() -> dict[str, dict]:
         "marimba, C4": picture(datasets.note(12, 60), datasets.INSTRUMENT_RATE),
         "trumpet, C4": picture(datasets.note(56, 60), datasets.INSTRUMENT_RATE),
     }
+
+
+# Sets
+
+
+def halves(sounds: Sequence, *, seed: int) -> tuple[list, list]:
+    """Deal the sounds of one set to two at random: two samples of one source, which differ by chance alone.
+
+    ``sounds`` are of any kind; of an odd number the second half has one more. ValueError for fewer than 4,
+    because a set needs two sounds.
+    """
+    if len(sounds) < 4:
+        raise ValueError(f"{len(sounds)} sounds cannot be dealt to two sets: 4 are needed, 2 for each")
+    order, half = np.random.default_rng(seed).permutation(len(sounds)), len(sounds) // 2
+    return [sounds[i] for i in order[:half]], [sounds[i] for i in order[half:]]

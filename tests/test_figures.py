@@ -1,7 +1,9 @@
 """Every figure of the report can be read: nothing cut, hidden, or told apart by its colour alone."""
 
 import copy
+import io
 import itertools
+import re
 from functools import cache
 
 import numpy as np
@@ -12,6 +14,7 @@ from matplotlib.collections import PathCollection
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.text import Text
+from PIL import Image
 
 from report.figures import classifier, listening, style, trials
 from report.figures.index import FIGURES
@@ -159,6 +162,35 @@ def test_what_cannot_be_read_is_seen():
     assert overlaps(figure) == [("one text", "another")]
     assert legends_on_data(figure) > 0
     assert told_by_colour_alone(figure) == [["1", "2"]]
+
+
+# What notebooks draw of what they compute
+
+
+def test_rearrangements_can_be_read():
+    """A zero that is far is a number in the title, a near one is drawn."""
+    values = np.concatenate([[3.5], np.linspace(-2, 2, 199)])
+    figure = laid_out(trials.rearranged({"energy": values, "whitened frechet": 1000 + values}))
+    assert_readable(figure)
+    near, far = figure.axes
+    assert near.get_title("left") == "energy: p = 0.005"
+    assert re.fullmatch(r"whitened frechet: p = 0\.005, 0 is at -8\d\d", far.get_title("left"))
+    assert (len(near.lines), len(far.lines)) == (2, 1)
+
+
+def test_values_around_zero_can_be_read():
+    figure = laid_out(trials.around_zero([-0.002, 0.001, 0.003], {"dull": 0.08}))
+    assert_readable(figure)
+    assert [label.get_text() for label in figure.axes[0].get_yticklabels()] == ["3 halvings", "dull"]
+
+
+def test_a_notebook_shows_a_smaller_file_of_the_same_picture():
+    figure = trials.around_zero([-0.002, 0.001, 0.003], {"dull": 0.08})
+    full = style.png(figure)
+    shown = style.show(figure).data
+    assert len(shown) < 0.6 * len(full)
+    one, other = (np.asarray(Image.open(io.BytesIO(f)).convert("RGB"), int) for f in (full, shown))
+    assert np.abs(one - other).max() <= 16  # of 255
 
 
 # What is measured again has other numbers, other names and more of them

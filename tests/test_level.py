@@ -64,6 +64,9 @@ def test_whitened_tests_see_whitened_rows(sets):
     assert tuple(p_values) == level.names()
     assert p_values["whitened energy"] == arranged.p_value(arranged.energy(seen, dealt))
     assert p_values["energy"] == arranged.p_value(arranged.energy(rows, dealt))
+    values = level.statistics(*sets, seed=5)
+    assert {name: arranged.p_value(each) for name, each in values.items()} == p_values
+    assert all(each.shape == (len(dealt),) for each in values.values())
 
 
 def test_small_shifts_of_correlated_numbers_are_found_whitened_only():

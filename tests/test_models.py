@@ -150,6 +150,13 @@ def test_the_better_way_back_is_nearer_in_the_distance(tones):
     assert metrics.difference(found["regression"], found["uniform"]).interval[1] < 0
 
 
+def test_in_double_precision_it_is_the_same_sound(tones):
+    magnitudes = np.sqrt(KIND.power(tones[0][0].astype(float)))
+    single, double = (KIND.waveform(magnitudes, iterations=8, double=double) for double in (False, True))
+    assert double.dtype == np.float32 and not np.array_equal(single, double)
+    np.testing.assert_allclose(double, single, atol=1e-3)
+
+
 def test_stretching_keeps_the_shape_and_loses_the_length(tones):
     kind = Spectrogram(RATE, 256, 64, 24, 0.25, "stretch")
     assert kind.log_mel(tones[0][0]).shape == (24, 32)

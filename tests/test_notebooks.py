@@ -1,5 +1,6 @@
 """The committed notebooks are clean, and the executor refuses what would not be."""
 
+import io
 import json
 import re
 import statistics
@@ -7,6 +8,7 @@ import sys
 from pathlib import Path
 
 import nbformat
+import pandas as pd
 import pytest
 
 from report import notebooks
@@ -49,7 +51,96 @@ class TestCommitted:
         assert statistics.median(lengths) <= 6
 
     def test_small_enough_to_open(self, path):
-        assert path.stat().st_size < 3 * 2**20
+        assert path.stat().st_size < 1.5 * 2**20
+
+
+@pytest.mark.parametrize("path", COMMITTED[2:8], ids=lambda p: p.stem)
+def test_it_shows_more_than_results(path):
+    """Of notebooks 03 to 08, most of which draw results: something to listen to, too, and a picture."""
+    shown = [output.get("data", {}) for cell in code_cells(path) for output in cell["outputs"]]
+    assert any("<audio" in "".join(data.get("text/html", "")) for data in shown)
+    assert any("image/png" in data for data in shown)
+
+
+def said_of(path, cell):
+    """The text that a cell of a committed notebook has shown."""
+    (found,) = [c for c in code_cells(path) if c["id"] == cell]
+    return "".join("".join(o.get("text", "")) or "".join(o["data"]["text/plain"]) for o in found["outputs"])
+
+
+def table_of(text):
+    """The table that a text of pandas is of."""
+    return pd.read_csv(io.StringIO(text), sep=r"\s{2,}", engine="python", index_col=0)
+
+
+# Sentences about what a notebook computes: (notebook, cell that shows it, sentence, what makes it true).
+SENTENCES = [
+    (
+        "03_candidates",
+        "three-distances",
+        "Frechet is far above zero there",
+        lambda text: (t := table_of(text)).frechet["as it is"] > 0.1 * t.frechet["in noise"],
+    ),
+    (
+        "03_candidates",
+        "three-distances",
+        "The energy distance is near zero.",
+        lambda text: abs((t := table_of(text)).energy["as it is"]) < 0.02 * t.energy["in noise"],
+    ),
+    (
+        "03_candidates",
+        "three-distances",
+        "Frechet takes the noise to be farther away, the energy distance the repeated note.",
+        lambda text: (
+            (t := table_of(text)).frechet["in noise"] > t.frechet["one note repeated"]
+            and t.energy["one note repeated"] > t.energy["in noise"]
+        ),
+    ),
+    (
+        "03_candidates",
+        "three-distances",
+        "and gives both the same value.",
+        lambda text: (t := table_of(text)).lost_coverage.iloc[1] == t.lost_coverage.iloc[2] > 0,
+    ),
+    (
+        "04_contrast",
+        "one-trial-statistics",
+        "On the rows as they come neither finds the rounding. "
+        "Whitened, the energy statistic does, and Frechet does not.",
+        lambda text: (table_of(text).p > 0.05).tolist() == [True, True, True, False],
+    ),
+    (
+        "05_choice",
+        "by-hand-deals",
+        "The halvings lie on both sides of zero",
+        lambda text: 2 <= int((m := re.search(r"(\d+) of (\d+) below 0", text))[1]) <= int(m[2]) - 2,
+    ),
+    (
+        "06_regressions",
+        "heard-judge",
+        "One is caught and one is not",
+        lambda text: re.search(r"^clipped: worse in envelope.*\nwrong_rate: no worse", text) is not None,
+    ),
+    (
+        "07_autoencoders",
+        "ceiling-distances",
+        "All bins bring the notes back nearly to where they were, the bands alone do not",
+        lambda text: (t := table_of(text).distance)["all bins known"] < 0.2 * t["bands spread evenly"],
+    ),
+]
+
+
+@pytest.mark.parametrize(("name", "cell", "sentence", "holds"), SENTENCES, ids=lambda value: str(value)[:40])
+def test_what_a_notebook_says_of_its_own_numbers_holds(name, cell, sentence, holds):
+    """A sentence that other numbers would make false: none of them is true where all numbers are 0."""
+    path = notebooks.FOLDER / f"{name}.ipynb"
+    content = json.loads(path.read_text(encoding="utf-8"))
+    prose = [" ".join("".join(c["source"]).split()) for c in content["cells"] if c["cell_type"] == "markdown"]
+    assert any(sentence in text for text in prose), sentence
+    text = said_of(path, cell)
+    assert holds(text), f"no longer true: {sentence}"
+    nothing = re.sub(r"\b\d+(\.\d+)?\b", "0", text).replace("worse in", "undecided in")
+    assert not holds(nothing)
 
 
 def write(folder: Path, *sources: str) -> Path:

@@ -199,3 +199,15 @@ class TestPictures:
         assert measured["pictures"].keys() == committed["pictures"].keys()
         for name, row in committed["ratios"]["table"].items():
             assert measured["ratios"]["table"][name] == pytest.approx(row, abs=2e-3)
+
+
+class TestHalves:
+    def test_every_sound_is_dealt_once_and_by_the_seed(self):
+        first, second = signals.halves("abcdefg", seed=1)
+        assert (len(first), len(second)) == (3, 4) and sorted(first + second) == list("abcdefg")
+        assert signals.halves("abcdefg", seed=1) == (first, second) != signals.halves("abcdefg", seed=2)
+
+    def test_two_sets_need_four_sounds(self):
+        assert [len(half) for half in signals.halves("abcd", seed=0)] == [2, 2]
+        with pytest.raises(ValueError, match="3 sounds cannot be dealt to two sets: 4 are needed"):
+            signals.halves("abc", seed=0)

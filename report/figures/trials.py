@@ -29,7 +29,7 @@ from report.figures.style import (
     ticks,
     words,
 )
-from study import sources, trials
+from study import arranged, sources, trials
 
 CONTRASTED = {  # drawn together: candidate, colour, marker
     trials.THIS: (BLUE, "o"),
@@ -338,6 +338,49 @@ def units_bars(results: Mapping) -> Figure:
     in_percent(axes.yaxis)
     axes.set_xlabel("what is dealt to the two sets")
     axes.set_ylabel("share of p ≤ 5 % where nothing differs")
+    return figure
+
+
+@styled
+def rearranged(statistics: Mapping[str, np.ndarray]) -> Figure:
+    """A statistic of two sets as they are, among those of the same files dealt anew: a panel each.
+
+    Along x standard deviations of the rearrangements about their mean, as each statistic has a unit of its
+    own; where its 0 lies stands above, and is drawn if it is near.
+
+    ``statistics``: name -> (arrangements,), as observed first, as ``study.level.statistics`` gives them; an
+    even number of names, two a row.
+    """
+    title = "One pair of sets, as it is (orange) among rearrangements of its files (blue)"
+    figure, panels = new_figure(1 + 1.9 * (len(statistics) // 2), title, len(statistics) // 2, 2)
+    for axes, (name, values) in zip(panels.flat, statistics.items(), strict=True):
+        mean, spread = values[1:].mean(), values[1:].std(ddof=1)
+        observed, *dealt = (values - mean) / spread
+        zero = -mean / spread
+        axes.hist(dealt, bins=np.linspace(-5, 5, 41), color=BLUE)
+        axes.axvline(observed, color=ORANGE, lw=2, ls="--")
+        where = f", 0 is at {zero:,.0f}"
+        if abs(zero) < 5:
+            where = ""
+            axes.axvline(zero, color=BLACK, lw=0.8)
+        axes.set_title(f"{words(name)}: p = {arranged.p_value(values):.3f}{where}")
+        axes.set(xlim=(-5, 5), xlabel="statistic (standard deviations)", ylabel="rearrangements")
+    return figure
+
+
+@styled
+def around_zero(halvings: Sequence[float], others: Mapping[str, float]) -> Figure:
+    """Values between random halves of one set, on both sides of 0, and beside them values of changed sets.
+
+    ``halvings`` (deals,); ``others``: what was changed, in words -> value.
+    """
+    figure, axes = new_figure(1.9, "Halves of one set (blue) lie on both sides of 0, a changed one does not")
+    axes.plot(halvings, [0] * len(halvings), "o", color=BLUE, ms=7, alpha=0.5, mec="none")
+    axes.plot(list(others.values()), range(1, len(others) + 1), "s", color=ORANGE, ms=7)
+    axes.axvline(0, color=BLACK, lw=0.8)
+    axes.set_yticks(range(1 + len(others)), [f"{len(halvings)} halvings", *others])
+    axes.set_ylim(len(others) + 0.5, -0.5)
+    axes.set_xlabel("distance (no unit)")
     return figure
 
 

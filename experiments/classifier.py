@@ -59,7 +59,7 @@ from study.datasets.distortions import DISTORTIONS, SEVERITIES
 
 DATA = ("digits", "sounds")
 NEEDS = ("PyTorch", "Hydra", "aisfx")
-TAKES = "an hour and a half"
+TAKES = "an hour"
 
 LADDER = ("majority", "cepstral", "plain", "crop", "masks", "mixup", "single", "")  # "": the whole
 VARIANTS = ("mfcc", "mfcc_deltas", "focal", "unnormalised")  # against SINGLE

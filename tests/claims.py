@@ -1,5 +1,6 @@
 """Sentences of the pages that a new result would make false, and how one is shown to be able to fail."""
 
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -29,8 +30,11 @@ class Claim:
 
 @cache
 def in_one_line(page):
-    """The text of a page, line breaks and the marks of a quotation taken out."""
-    lines = (ROOT / page).read_text(encoding="utf-8").splitlines()
+    """The text of a page or notebook, line breaks and the marks of a quotation taken out."""
+    text = (ROOT / page).read_text(encoding="utf-8")
+    if page.endswith(".ipynb"):
+        text = "\n".join("".join(cell["source"]) for cell in json.loads(text)["cells"])
+    lines = text.splitlines()
     return " ".join(" ".join(line.removeprefix(">") for line in lines).split())
 
 

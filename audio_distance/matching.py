@@ -184,10 +184,10 @@ def _left(owners: NDArray[np.int_], strata: Iterable[Stratum], rng: np.random.Ge
     for one, other in strata:
         target[one] = _smaller(counts[one], counts[other], rng)
         target[other] = _smaller(counts[other], counts[one], rng)
+    firsts = np.cumsum(counts) - counts
     left = np.ones(len(owners), bool)
     for owner in np.flatnonzero(target < counts):
-        mine = np.flatnonzero(owners == owner)
-        left[mine[rng.permutation(counts[owner])[target[owner] :]]] = False
+        left[firsts[owner] + rng.permutation(counts[owner])[target[owner] :]] = False
     return left
 
 

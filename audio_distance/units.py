@@ -35,7 +35,9 @@ from audio_distance.features import WINDOW_SECONDS, divisors
 BLOCK_UNITS = 2048  # of both sets that are all compared with each other
 BLOCK_LEAST = 200  # of the smaller set in each block
 PART_WINDOWS = 4096  # that are all compared with each other
-HELD_WINDOWS = 2**15  # of a pool, at most, that are copied to one array: 225 MiB of the three views and texture
+HELD_WINDOWS = (
+    2**15
+)  # of a pool, at most, that are copied to one array: 225 MiB of the three views and texture
 
 Sum = TypeVar("Sum", float, NDArray[np.float64])
 
@@ -438,18 +440,13 @@ def make_pool(
         a, b = index_of[1, one], index_of[2, other]
         partner[a], partner[b] = b, a
     sounds = [sound for unit in units for sound in unit.sounds]
-    windows = [sum(len(sound.vectors) for sound in unit.sounds) for unit in units]
+    windows = np.array([len(sound.vectors) for sound in sounds])
+    files = np.array([len(unit.sounds) for unit in units])
     pool = Pool(
         vectors=_stacked([sound.vectors for sound in sounds], len(units)),
-        starts=np.concatenate([[0], np.cumsum(windows)[:-1]]),
-        weights=np.concatenate(
-            [
-                np.full(len(sound.vectors), 1 / (len(sound.vectors) * len(unit.sounds)))
-                for unit in units
-                for sound in unit.sounds
-            ]
-        ),
-        files=np.repeat(np.arange(len(sounds)), [len(sound.vectors) for sound in sounds]),
+        starts=(np.cumsum(windows) - windows)[np.cumsum(files) - files],
+        weights=np.repeat(1 / (windows * np.repeat(files, files)), windows),
+        files=np.repeat(np.arange(len(sounds)), windows),
         members=np.array([unit.member for unit in units]),
         partner=partner,
         names=tuple(unit.name for unit in units),

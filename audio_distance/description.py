@@ -337,15 +337,14 @@ def read_npz(path: str | os.PathLike[str], *, mapped: str = "") -> dict[str, NDA
                     f"({UNPACKED_TIMES} times the file, at least {UNPACKED_BYTES:,}); not written here"
                 )
             if packed.testzip() is None:
-                far = {
-                    mapped: _mapped(opened, member)
-                    for member in packed.infolist()
-                    if member.filename == f"{mapped}.npy" and member.file_size >= MAPPED_BYTES
-                }
+                sizes = {member.filename: member.file_size for member in packed.infolist()}
+                far = None
+                if sizes.get(f"{mapped}.npy", 0) >= MAPPED_BYTES:
+                    far = _mapped(opened, packed.getinfo(f"{mapped}.npy"))
                 opened.seek(0)
                 with np.load(opened, allow_pickle=False) as file:
                     # An item is read when it is asked for.
-                    return {key: file[key] if far.get(key) is None else far[key] for key in file.files}
+                    return {key: far if key == mapped and far is not None else file[key] for key in file}
     except OSError as error:
         raise AudioError(f"{path} cannot be read ({error})") from None
     except AudioError:

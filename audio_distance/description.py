@@ -310,7 +310,7 @@ def write_npz(path: Path, *, rows: Mapping[str, Sequence[NDArray[Any]]] | None =
                 with packed.open(f"{name}.npy", "w", force_zip64=True) as member:
                     np.lib.format.write_array_header_1_0(member, header)
                     for some in parts:
-                        member.write(np.ascontiguousarray(some, "<f4"))
+                        member.write(np.ascontiguousarray(some, "<f4").data)
 
 
 CHECKED_ROWS = 4096  # at once: 7 MiB of truth values

@@ -237,7 +237,8 @@ def join(parts: Mapping[str, Description] | Iterable[Description], *, name: str 
     Parameters
     ----------
     parts : mapping or iterable of Descriptions, or paths of saved ones
-        Described with one ``bandwidth_rate`` and one ``quality``. The keys of a mapping are the folders of
+        Described with one ``bandwidth_rate`` and one ``quality``; large saved ones stay in their files, as
+        ``Description.load`` has it. The keys of a mapping are the folders of
         the parts and go before the names of their sounds: ``join({"a": describe("set/a"), "b":
         describe("set/b")})`` is ``describe("set")``. Without keys, names are those of one folder.
     name : str, optional

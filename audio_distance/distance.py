@@ -173,7 +173,7 @@ def compare(
     -----
     Memory: sounds of more than 128 MiB of samples are read in blocks; what is described takes 7 KiB a second
     of audio, and nothing in memory where a saved ``Description`` of 256 MiB or more is mapped; comparing some
-    500 MiB more, whatever the number of windows, for they are looked at in parts, and 1 KiB a file. More than
+    600 MiB more, whatever the number of windows, for they are looked at in parts, and 1 KiB a file. More than
     2,048 units are compared in blocks (``units.block_units``): the value is then the mean over the blocks.
     """
     return compare_each(

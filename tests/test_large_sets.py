@@ -1,0 +1,24 @@
+"""The experiment on large sets: all pairs are all pairs, and what was kept says what the report says."""
+
+import numpy as np
+import pytest
+
+from audio_distance import units
+from experiments import large_sets
+
+
+@pytest.mark.parametrize("windows", [1, 3])
+def test_all_pairs_are_those_of_the_distance_where_it_takes_all(windows):
+    sides = [large_sets.random_set(12, windows, seed=(0, side)) for side in (0, 1)]
+    value, (low, high) = large_sets.in_blocks(*sides)
+    within = sum(large_sets.mean_within(side) for side in sides)
+    assert value == pytest.approx(2 * large_sets.mean_across(*sides) - within, abs=1e-6)
+    assert low < value < high
+
+
+def test_in_blocks_the_value_is_another(monkeypatch):
+    monkeypatch.setattr(units, "BLOCK_UNITS", 24)
+    monkeypatch.setattr(units, "BLOCK_LEAST", 6)
+    ((value, of_all, half), *_) = large_sets._drawn(30, 2, 0)
+    assert 1e-4 < abs(value - of_all) < half
+    assert np.isfinite(half)

@@ -28,7 +28,7 @@ from audio_distance.features import split_views, squared_distances
 from audio_distance.units import block_shares, block_units, make_pool, taken
 
 DATA = ()
-TAKES = "ten minutes"
+TAKES = "five minutes"
 
 SIZES = ((3_000, 1), (1_500, 4), (750, 8))  # blocks; blocks and parts; parts
 SHIFTS = (0.0, 0.1, 0.4)

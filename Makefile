@@ -79,9 +79,10 @@ study: $(ALL)  ## results on real audio: known sounds, all candidates (needs AUD
 	$(RUN) -m experiments listening
 	$(RUN) -m experiments quality
 
-bench: $(ALL)  ## bias, false alarms, power, coverage, soundness, speed (needs AUDIO_DATA; about ten minutes)
+bench: $(ALL)  ## bias, false alarms, power, coverage, soundness, speed (needs AUDIO_DATA; half an hour)
 	$(RUN) -m experiments statistics
 	$(RUN) -m experiments speed
+	$(RUN) -m experiments large_sets
 	$(RUN) -m experiments wavenet_speed
 
 gate: $(ALL)  ## regressions caught and not caught, error rates of verdicts (no data needed; about half an hour)

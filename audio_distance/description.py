@@ -8,12 +8,13 @@ Conventions
 from __future__ import annotations
 
 import math
+import mmap
 import os
 import zipfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -144,11 +145,14 @@ class Description:
         are any, ``notes`` (a line each); ``skipped`` (files,); 0-d: ``bandwidth_rate`` (Hz), ``recipe``,
         ``name``. With predicted quality: ``scores``, one a sound, and 0-d ``quality``, who predicted them.
         """
+        return {"vectors": np.concatenate([sound.vectors for sound in self.sounds]), **self._small_arrays()}
+
+    def _small_arrays(self) -> dict[str, NDArray[Any]]:
+        """``to_arrays`` but for the vectors."""
         rows = [(s.name, s.content, s.rate, s.seconds, s.sounding_seconds, s.level_db) for s in self.sounds]
         columns = zip(_COLUMNS.items(), zip(*rows, strict=True), strict=True)
         notes = ["\n".join(sound.notes) for sound in self.sounds]
         return {
-            "vectors": np.concatenate([sound.vectors for sound in self.sounds]),
             "owners": np.repeat(np.arange(len(self)), [len(sound.vectors) for sound in self.sounds]),
             **{key: np.array(column, kind) for (key, kind), column in columns},
             **({"notes": np.array(notes, str)} if any(notes) else {}),
@@ -184,7 +188,8 @@ class Description:
         refuse_other_recipe(recipe)
         if vectors.ndim != 2 or vectors.shape[1] != sum(PARTS.values()):
             raise AudioError(f"vectors of shape {vectors.shape}; (windows, {sum(PARTS.values())}) is needed")
-        if bad := int((~np.isfinite(vectors)).any(axis=1).sum()):
+        some = (vectors[first : first + CHECKED_ROWS] for first in range(0, len(vectors), CHECKED_ROWS))
+        if bad := sum(int((~np.isfinite(rows)).any(axis=1).sum()) for rows in some):
             raise AudioError(f"{bad} of {len(vectors)} windows hold NaN or infinite numbers; likely damaged")
         starts = np.flatnonzero(np.diff(owners.ravel(), prepend=-1))
         shapes = {column.shape for column in [*columns, notes, scores]}
@@ -201,13 +206,23 @@ class Description:
         return cls(name, rate, recipe, skipped, tuple(Sound(*row) for row in rows), quality)
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write ``to_arrays`` as a ``.npz`` file, whole or not at all; the same bytes every time."""
-        write_npz(Path(path), **self.to_arrays())
+        """Write ``to_arrays`` as a ``.npz`` file, whole or not at all; the same bytes every time.
+
+        Vectors are written sound by sound: what ``join`` has of many mapped parts is never held as a whole.
+        """
+        write_npz(
+            Path(path), rows={"vectors": [sound.vectors for sound in self.sounds]}, **self._small_arrays()
+        )
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Description:
-        """Read what ``save`` wrote; ``AudioError`` names the file and what is wrong with it."""
-        arrays = read_npz(path)
+        """Read what ``save`` wrote; ``AudioError`` names the file and what is wrong with it.
+
+        Vectors of 256 MiB or more (some 37,000 windows) are mapped, not read: they take memory only while
+        they are looked at. Until the Description is dropped, do not write into the file; ``save`` does not,
+        for it puts a new file in its place.
+        """
+        arrays = read_npz(path, mapped="vectors")
         try:
             return cls.from_arrays(arrays)
         except AudioError as error:
@@ -222,7 +237,8 @@ def join(parts: Mapping[str, Description] | Iterable[Description], *, name: str 
     Parameters
     ----------
     parts : mapping or iterable of Descriptions, or paths of saved ones
-        Described with one ``bandwidth_rate`` and one ``quality``. The keys of a mapping are the folders of
+        Described with one ``bandwidth_rate`` and one ``quality``; large saved ones stay in their files, as
+        ``Description.load`` has it. The keys of a mapping are the folders of
         the parts and go before the names of their sounds: ``join({"a": describe("set/a"), "b":
         describe("set/b")})`` is ``describe("set")``. Without keys, names are those of one folder.
     name : str, optional
@@ -280,18 +296,33 @@ def join(parts: Mapping[str, Description] | Iterable[Description], *, name: str 
     )
 
 
-def write_npz(path: Path, **arrays: Any) -> None:
-    """Arrays as a ``.npz`` file, whole or not at all, in place of an older one; the same bytes every time."""
-    with replacing(path) as part, part.open("wb") as file:
-        np.savez(file, **arrays)
+def write_npz(path: Path, *, rows: Mapping[str, Sequence[NDArray[Any]]] | None = None, **arrays: Any) -> None:
+    """Arrays as a ``.npz`` file, whole or not at all, in place of an older one; the same bytes every time.
+
+    ``rows``: name -> parts, each (rows, numbers), of one array that is written part by part, as float32.
+    """
+    with replacing(path) as part:
+        with part.open("wb") as file:
+            np.savez(file, **arrays)
+        with zipfile.ZipFile(part, "a") as packed:
+            for name, parts in (rows or {}).items():
+                shape = (sum(map(len, parts)), parts[0].shape[1])
+                header = {"descr": "<f4", "fortran_order": False, "shape": shape}
+                with packed.open(f"{name}.npy", "w", force_zip64=True) as member:
+                    np.lib.format.write_array_header_1_0(member, header)
+                    for some in parts:
+                        member.write(np.ascontiguousarray(some, "<f4").data)
 
 
+CHECKED_ROWS = 4096  # at once: 7 MiB of truth values
+MAPPED_BYTES = 2**28  # an array of so many is mapped; a smaller one is read, and nothing hangs on its file
 UNPACKED_TIMES, UNPACKED_BYTES = 20, 2**26  # more than the one of a file's size and than the other is refused
 
 
-def read_npz(path: str | os.PathLike[str]) -> dict[str, NDArray[Any]]:
+def read_npz(path: str | os.PathLike[str], *, mapped: str = "") -> dict[str, NDArray[Any]]:
     """What ``write_npz`` wrote; ``AudioError`` names the file and what is wrong with it.
 
+    The array that is called ``mapped`` is mapped, read-only, if it takes ``MAPPED_BYTES`` and is not packed.
     Vectors hardly compress, so a file that would unpack to much more than its size is refused before it does.
     """
     if fault := fault_of(Path(path)):
@@ -307,9 +338,14 @@ def read_npz(path: str | os.PathLike[str]) -> dict[str, NDArray[Any]]:
                     f"({UNPACKED_TIMES} times the file, at least {UNPACKED_BYTES:,}); not written here"
                 )
             if packed.testzip() is None:
+                sizes = {member.filename: member.file_size for member in packed.infolist()}
+                far = None
+                if sizes.get(f"{mapped}.npy", 0) >= MAPPED_BYTES:
+                    far = _mapped(opened, packed.getinfo(f"{mapped}.npy"))
                 opened.seek(0)
                 with np.load(opened, allow_pickle=False) as file:
-                    return dict(file)
+                    # An item is read when it is asked for.
+                    return {key: far if key == mapped and far is not None else file[key] for key in file}
     except OSError as error:
         raise AudioError(f"{path} cannot be read ({error})") from None
     except AudioError:
@@ -317,3 +353,25 @@ def read_npz(path: str | os.PathLike[str]) -> dict[str, NDArray[Any]]:
     except Exception:  # in any of a dozen ways
         pass
     raise AudioError(f"{path}: not a described set, or a damaged one (not a whole .npz file)")
+
+
+def _mapped(file: BinaryIO, member: zipfile.ZipInfo) -> NDArray[Any] | None:
+    """An array where it lies in an open ``.npz`` file, read-only; None for one that has to be unpacked.
+
+    numpy maps ``.npy`` files alone: in a ``.npz`` file it reads, whatever its ``mmap_mode`` is.
+    """
+    if member.compress_type != zipfile.ZIP_STORED:
+        return None
+    # A local header of 30 bytes and two fields, whose lengths are its last numbers, is before the content.
+    file.seek(member.header_offset + 26)
+    lengths = file.read(4)
+    start = file.tell() + int.from_bytes(lengths[:2], "little") + int.from_bytes(lengths[2:], "little")
+    file.seek(start)
+    if np.lib.format.read_magic(file) != (1, 0):
+        return None
+    shape, by_columns, kind = np.lib.format.read_array_header_1_0(file)
+    begin = file.tell()
+    if by_columns or kind.hasobject or begin + kind.itemsize * math.prod(shape) != start + member.file_size:
+        return None
+    whole = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+    return np.ndarray(shape, kind, buffer=whole, offset=begin)

@@ -172,8 +172,9 @@ def compare(
     Notes
     -----
     Memory: sounds of more than 128 MiB of samples are read in blocks; what is described takes 7 KiB a second
-    of audio; comparing some 500 MiB more, and 11 KiB a window of a block, for more than 2,048 units are
-    compared in blocks (``units.block_units``): the value is then the mean over the blocks.
+    of audio, and nothing in memory where a saved ``Description`` of 256 MiB or more is mapped; comparing up
+    to 900 MiB more, for windows are looked at in parts, and 1 KiB a file and .2 KiB a window. More than 2,048
+    units are compared in blocks (``units.block_units``): the value is then the mean over the blocks.
     """
     return compare_each(
         reference,

@@ -147,10 +147,7 @@ def level_difference(pool: Pool) -> tuple[float, tuple[float, float] | None]:
     if min(len(reference), len(candidate)) < 3:
         return value, None
     # The jackknife of a mean is its usual standard error, so one function serves both intervals.
-    strata = [
-        sign * np.array([s.sum() - x for x in s]) / (len(s) - 1)
-        for sign, s in ((-1, reference), (1, candidate))
-    ]
+    strata = [sign * (s.sum() - s) / (len(s) - 1) for sign, s in ((-1, reference), (1, candidate))]
     return value, jackknife_interval(value, strata)
 
 

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from audio_distance.resampling import arrangements
-from audio_distance.units import Pool
+from audio_distance.units import Pool, windows_of
 
 Stratum = tuple[NDArray[np.int_], NDArray[np.int_]]
 
@@ -52,7 +52,7 @@ def matched(pool: Pool, *, seed: int) -> Pool:
         return pool
     return replace(
         pool,
-        vectors=pool.vectors[rows],
+        vectors=windows_of(pool.vectors, rows),
         starts=np.searchsorted(rows, pool.starts),  # every unit keeps a window
         weights=weights,
         files=np.unique(pool.files[rows], return_inverse=True)[1],
@@ -184,10 +184,10 @@ def _left(owners: NDArray[np.int_], strata: Iterable[Stratum], rng: np.random.Ge
     for one, other in strata:
         target[one] = _smaller(counts[one], counts[other], rng)
         target[other] = _smaller(counts[other], counts[one], rng)
+    firsts = np.cumsum(counts) - counts
     left = np.ones(len(owners), bool)
     for owner in np.flatnonzero(target < counts):
-        mine = np.flatnonzero(owners == owner)
-        left[mine[rng.permutation(counts[owner])[target[owner] :]]] = False
+        left[firsts[owner] + rng.permutation(counts[owner])[target[owner] :]] = False
     return left
 
 

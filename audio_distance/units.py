@@ -19,9 +19,11 @@ import re
 import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from types import EllipsisType
+from typing import Any, TypeVar, cast, overload
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -33,6 +35,9 @@ from audio_distance.features import WINDOW_SECONDS, divisors
 BLOCK_UNITS = 2048  # of both sets that are all compared with each other
 BLOCK_LEAST = 200  # of the smaller set in each block
 PART_WINDOWS = 4096  # that are all compared with each other
+HELD_WINDOWS = (
+    2**15
+)  # of a pool, at most, that are copied to one array: 225 MiB of the three views and texture
 
 Sum = TypeVar("Sum", float, NDArray[np.float64])
 
@@ -40,25 +45,58 @@ Sum = TypeVar("Sum", float, NDArray[np.float64])
 class Rows:
     """Windows of many sounds, as rows of one array that is not made: only what is asked for is copied.
 
-    Of a hundred thousand sounds the array would take as much memory again as they do.
+    The array would take as much memory again as the sounds do, and all of it where they lie in a mapped file.
+    As of an array, ``[..., columns]`` is a view and ``[rows]`` a copy.
     """
 
     def __init__(self, parts: Sequence[NDArray[Any]]) -> None:
         self._parts = tuple(parts)
         self._starts = np.cumsum([0, *map(len, self._parts)])
-        self.shape = (int(self._starts[-1]), self._parts[0].shape[1])
+        self._rows: NDArray[np.int_] | None = None  # of all rows those that are in the view; None for all
+        self._columns = slice(0, self._parts[0].shape[1])
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        rows = int(self._starts[-1]) if self._rows is None else len(self._rows)
+        return rows, self._columns.stop - self._columns.start
 
     def __len__(self) -> int:
         return self.shape[0]
 
-    def __getitem__(self, rows: NDArray[np.int_]) -> NDArray[np.float32]:
-        """``rows`` ascending, (rows,); (rows, numbers) float32."""
-        result = np.empty((len(rows), self.shape[1]), np.float32)
+    @overload
+    def __getitem__(self, key: NDArray[np.int_]) -> NDArray[np.float32]: ...
+
+    @overload
+    def __getitem__(self, key: tuple[EllipsisType, slice]) -> Rows: ...
+
+    def __getitem__(self, key: NDArray[np.int_] | tuple[EllipsisType, slice]) -> NDArray[np.float32] | Rows:
+        """Of rows, ascending, (rows,): (rows, numbers) float32. Of ``..., slice``: these columns alone."""
+        if isinstance(key, tuple):
+            view = copy(self)
+            chosen = range(self._columns.start, self._columns.stop)[key[1]]
+            view._columns = slice(chosen.start, chosen.stop)
+            return view
+        result = np.empty((len(key), self.shape[1]), np.float32)
+        rows = key if self._rows is None else self._rows[key]
         owner = np.searchsorted(self._starts, rows, side="right") - 1
         parts, firsts = np.unique(owner, return_index=True)
         for part, first, last in zip(parts, firsts, np.append(firsts, len(rows))[1:], strict=True):
-            result[first:last] = self._parts[part][rows[first:last] - self._starts[part]]
+            columns = self._parts[part][:, self._columns]
+            result[first:last] = columns[rows[first:last] - self._starts[part]]
         return result
+
+    def only(self, rows: NDArray[np.int_]) -> Rows:
+        """A view of some rows, ascending, (rows,)."""
+        view = copy(self)
+        view._rows = rows if self._rows is None else self._rows[rows]
+        return view
+
+
+def windows_of(vectors: NDArray[np.float32], rows: NDArray[np.int_]) -> NDArray[np.float32]:
+    """Some ``rows`` of a pool's vectors, ascending: a copy, or of ``Rows`` a view if they are too many."""
+    if isinstance(vectors, Rows) and len(rows) > HELD_WINDOWS:
+        return cast("NDArray[np.float32]", vectors.only(rows))
+    return vectors[rows]
 
 
 @dataclass(frozen=True)
@@ -68,7 +106,8 @@ class Pool:
     Attributes
     ----------
     vectors : (windows, numbers) float32
-        As described, not divided yet. ``Rows`` where there are more units than a block holds.
+        As described, not divided yet. ``Rows``, which has what is used of an array here, where there are
+        more units than a block holds, or more than ``HELD_WINDOWS``.
     starts : (units,) int
         First window of each unit.
     weights : (windows,)
@@ -151,7 +190,7 @@ def pair_counts(pool: Pool) -> PairCounts:
 
 def taken(pool: Pool, units: NDArray[np.int_]) -> Pool:
     """Some ``units`` (ascending, a unit with its partner or neither) as a pool of their own."""
-    if len(units) == pool.size and isinstance(pool.vectors, np.ndarray):
+    if len(units) == pool.size and (isinstance(pool.vectors, np.ndarray) or len(pool.vectors) > HELD_WINDOWS):
         return pool
     counts = pool.counts[units]
     rows = np.repeat(pool.starts[units] - np.cumsum(counts) + counts, counts) + np.arange(counts.sum())
@@ -159,7 +198,7 @@ def taken(pool: Pool, units: NDArray[np.int_]) -> Pool:
     place[units] = np.arange(len(units))
     return replace(
         pool,
-        vectors=pool.vectors[rows],
+        vectors=windows_of(pool.vectors, rows),
         starts=np.cumsum(counts) - counts,
         weights=pool.weights[rows],
         files=np.unique(pool.files[rows], return_inverse=True)[1],
@@ -401,18 +440,13 @@ def make_pool(
         a, b = index_of[1, one], index_of[2, other]
         partner[a], partner[b] = b, a
     sounds = [sound for unit in units for sound in unit.sounds]
-    windows = [sum(len(sound.vectors) for sound in unit.sounds) for unit in units]
+    windows = np.array([len(sound.vectors) for sound in sounds])
+    files = np.array([len(unit.sounds) for unit in units])
     pool = Pool(
         vectors=_stacked([sound.vectors for sound in sounds], len(units)),
-        starts=np.concatenate([[0], np.cumsum(windows)[:-1]]),
-        weights=np.concatenate(
-            [
-                np.full(len(sound.vectors), 1 / (len(sound.vectors) * len(unit.sounds)))
-                for unit in units
-                for sound in unit.sounds
-            ]
-        ),
-        files=np.repeat(np.arange(len(sounds)), [len(sound.vectors) for sound in sounds]),
+        starts=(np.cumsum(windows) - windows)[np.cumsum(files) - files],
+        weights=np.repeat(1 / (windows * np.repeat(files, files)), windows),
+        files=np.repeat(np.arange(len(sounds)), windows),
         members=np.array([unit.member for unit in units]),
         partner=partner,
         names=tuple(unit.name for unit in units),
@@ -435,9 +469,9 @@ def _scores(units: Sequence[_Unit]) -> NDArray[np.float64] | None:
 
 
 def _stacked(parts: Sequence[NDArray[Any]], units: int) -> NDArray[np.float32]:
-    if units <= BLOCK_UNITS:
+    if units <= BLOCK_UNITS and sum(map(len, parts)) <= HELD_WINDOWS:
         return np.concatenate(parts).astype(np.float32, copy=False)
-    return cast("NDArray[np.float32]", Rows(parts))  # as far as a pool is used before it is dealt to blocks
+    return cast("NDArray[np.float32]", Rows(parts))  # as far as a pool uses an array
 
 
 def _sorted_units(reference: Mapping[str, list[Sound]], candidate: Mapping[str, list[Sound]]) -> list[_Unit]:

@@ -1,6 +1,6 @@
 """How fast is the distance? Ratios against a floor and a peer, measured in the same run.
 
-30 synthetic seconds (seed 0), and sets of up to 100,000 random windows. CPU time on one core
+30 synthetic seconds (seed 0), and sets of up to a million random windows. CPU time on one core
 (``time.process_time``, BLAS and torch held to one thread), the best of several repeats, because anything else
 that runs only ever adds to a time.
 
@@ -34,15 +34,50 @@ from study.datasets import synthetic
 
 DATA = ()
 NEEDS = ("PyTorch for the peer",)
-TAKES = "six minutes"
+TAKES = "half an hour, and 15 GB of disk while it runs"
 
 COMPARED = ((20, 1), (100, 1), (1_000, 1), (10_000, 1), (1_000, 10), (20, 1_800), (100_000, 1))
+MAPPED = ((10_000, 10), (100_000, 10))  # of saved parts, which are not held in memory
+PART_WINDOWS = 50_000  # of a saved part: 343 MiB
 STEREO_RATE = 44_100  # Hz
 # Largest resident size of a process, on Linux; ru_maxrss starts at what its parent had when it forked.
 PEAK = """
 import re
 def peak_mib():
     return int(re.search(r"VmHWM:\\s+(\\d+)", open("/proc/self/status").read())[1]) / 1024
+"""
+# Of what is mapped pages stay as long as there is room, and leave when there is none: what a process holds
+# is the rest, of which the system keeps no largest size.
+ANONYMOUS_PEAK = """
+import re, threading, time
+sizes = [0]
+def watch():
+    while True:
+        sizes[0] = max(sizes[0], int(re.search(r"RssAnon:\\s+(\\d+)", open("/proc/self/status").read())[1]))
+        time.sleep(0.01)
+threading.Thread(target=watch, daemon=True).start()
+def peak_mib():
+    return sizes[0] / 1024
+"""
+SETS = """
+import numpy as np
+import metrics
+from audio_distance.description import Description, Sound
+scale, recipe = metrics.constants()
+directions = np.random.default_rng(0).standard_normal((60, 1799), dtype=np.float32) / 8
+def described(name, shift, seed, some):
+    sounds = []
+    for i in some:
+        rng = np.random.default_rng([seed, i])
+        of_file = rng.standard_normal((1, 60), dtype=np.float32)
+        of_window = rng.standard_normal((windows, 60), dtype=np.float32)
+        vectors = (of_file + 0.3 * of_window) @ directions + shift
+        vectors += 0.2 * rng.standard_normal(vectors.shape, dtype=np.float32)
+        vectors[:, :1032] *= scale
+        vectors = vectors.astype(np.float32)
+        seconds = float(windows)
+        sounds.append(Sound(name + str(i), name + str(i), 44100, seconds, seconds, -20.0, vectors))
+    return Description(name, metrics.RATE, recipe, (), tuple(sounds))
 """
 
 
@@ -121,35 +156,57 @@ def comparing() -> list[dict]:
 
 
 def _compared(files: int, windows: int) -> dict:
-    # The peak never falls, so a process of its own; its code stands here, to be read with what it measures.
+    # The peak never falls, so a process of its own.
     code = f"""
 import json, time
-import numpy as np
-import metrics
-from audio_distance.description import Description, Sound
 files, windows = {files}, {windows}
-scale, recipe = metrics.constants()
-directions = np.random.default_rng(0).standard_normal((60, 1799), dtype=np.float32) / 8
-def described(name, shift, seed):
-    sounds = []
-    for i in range(files):
-        rng = np.random.default_rng([seed, i])
-        of_file = rng.standard_normal((1, 60), dtype=np.float32)
-        of_window = rng.standard_normal((windows, 60), dtype=np.float32)
-        vectors = (of_file + 0.3 * of_window) @ directions + shift
-        vectors += 0.2 * rng.standard_normal(vectors.shape, dtype=np.float32)
-        vectors[:, :1032] *= scale
-        vectors = vectors.astype(np.float32)
-        seconds = float(windows)
-        sounds.append(Sound(name + str(i), name + str(i), 44100, seconds, seconds, -20.0, vectors))
-    return Description(name, metrics.RATE, recipe, (), tuple(sounds))
-sets = described("x", 0, 0), described("y", 0.02, 1)
+{SETS}
+sets = described("x", 0, 0, range(files)), described("y", 0.02, 1, range(files))
 start = time.process_time()
 metrics.compare(*sets, paired=False, progress=False)
 print(json.dumps({{"seconds": time.process_time() - start, "peak_mib": peak_mib()}}))
 """
+    return {"files": files, "windows": windows, **_told_by(PEAK + code)}
+
+
+def comparing_mapped() -> list[dict]:
+    """The same of sets that were described and saved in parts, joined, and never read as a whole.
+
+    ``seconds`` with those of joining, which checks the files; ``peak_mib`` of memory that the process has for
+    itself: pages of the mapped files are not in it. One size at a time is on the disk.
+    """
+    return [_compared_mapped(files, windows) for files, windows in MAPPED]
+
+
+def _compared_mapped(files: int, windows: int) -> dict:
+    step = max(1, PART_WINDOWS // windows)
+    with tempfile.TemporaryDirectory() as folder:
+        saving = f"""
+files, windows, step = {files}, {windows}, {step}
+{SETS}
+for name, shift, seed in (("x", 0, 0), ("y", 0.02, 1)):
+    for first in range(0, files, step):
+        some = range(first, min(first + step, files))
+        described(name, shift, seed, some).save(f"{folder}/{{name}}/{{first:09d}}.npz")
+print("{{}}")
+"""
+        _told_by(saving)
+        code = f"""
+import json, time
+from pathlib import Path
+import metrics
+start = time.process_time()
+sets = [metrics.join(sorted(Path("{folder}", name).iterdir())) for name in "xy"]
+metrics.compare(*sets, paired=False, progress=False)
+print(json.dumps({{"seconds": time.process_time() - start, "peak_mib": peak_mib()}}))
+"""
+        return {"files": files, "windows": windows, **_told_by(ANONYMOUS_PEAK + code)}
+
+
+def _told_by(code: str) -> dict:
+    """What a process of its own, on one thread, prints as JSON."""
     done = subprocess.run(
-        [sys.executable, "-c", PEAK + code],
+        [sys.executable, "-c", code],
         capture_output=True,
         text=True,
         check=True,
@@ -159,7 +216,8 @@ print(json.dumps({{"seconds": time.process_time() - start, "peak_mib": peak_mib(
             "OPENBLAS_NUM_THREADS": "1",
         },  # read when numpy is imported
     )
-    return {"files": files, "windows": windows, **json.loads(done.stdout)}
+    told: dict = json.loads(done.stdout)
+    return told
 
 
 def write_stereo(path: Path, minutes: int) -> None:
@@ -248,7 +306,7 @@ def run() -> dict:
                           CPU milliseconds a second of audio: views and texture, before them, the floor
         vggish_topology_ms_per_second
                           the peer; null where PyTorch is not installed
-        describing, long_file, comparing, start_up
+        describing, long_file, comparing, comparing_mapped, start_up
                           see the functions
         machine           architecture and cores; ``peak_mib_of_this_process``
     """
@@ -262,6 +320,7 @@ def run() -> dict:
         "describing": describing(),
         "long_file": long_file(),
         "comparing": comparing(),
+        "comparing_mapped": comparing_mapped(),
         "start_up": start_up(),
         "machine": f"{platform.machine()}, {os.cpu_count()} cores",
         "peak_mib_of_this_process": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
@@ -299,7 +358,7 @@ def summary(measured: dict) -> str:
                 f"compare {row['files']:,} files of {row['windows']:,} windows a side: "
                 f"{row['seconds']:.2f} s of CPU, {share_of_describing(row, measured):.2f} of describing, "
                 f"peak {row['peak_mib']:.0f} MiB"
-                for row in measured["comparing"]
+                for row in [*measured["comparing"], *measured.get("comparing_mapped", [])]
             ),
             f"python -m metrics --help: {measured['start_up']['help_seconds']:.2f} s "
             f"(numpy alone {measured['start_up']['numpy_seconds']:.2f} s)",

@@ -304,3 +304,36 @@ def test_rows_of_many_sounds_are_those_of_one_array():
     assert rows.shape == whole.shape and len(rows) == len(whole)
     for chosen in ([0], [1, 2, 3], [0, 4, 6, 7, 10], list(range(11)), []):
         assert np.array_equal(rows[np.array(chosen, int)], whole[chosen])
+    some = np.array([1, 2, 5, 6, 9])
+    view, expected = rows.only(some)[..., 1:3], whole[some][:, 1:3]
+    assert view.shape == expected.shape and len(view) == 5
+    assert np.array_equal(view[np.array([0, 3, 4])], expected[[0, 3, 4]])
+    assert np.array_equal(view.only(some[:2])[..., 1:][np.arange(2)], expected[1:3, 1:])
+
+
+@pytest.mark.parametrize(("block_units", "held"), [(24, 1), (24, 40), (2048, 1)])
+def test_where_windows_lie_changes_no_number(monkeypatch, block_units, held):
+    """Files of 1 to 5 windows, fewer in one set, so that windows are matched; some are pooled in groups."""
+    rng = np.random.default_rng(6)
+    sides = []
+    for name, most in (("x", 6), ("y", 4)):
+        sounds = []
+        for i in range(30):
+            vectors = rng.normal(size=(rng.integers(1, most), sum(PARTS.values()))).astype(np.float32)
+            content = hashlib.sha256(vectors.tobytes()).hexdigest()
+            sounds.append(Sound(f"{i // 2:02d}/{name}{i}", content, RATE, 6.0, 6.0, -20.0 - i, vectors))
+        sides.append(Description(name, RATE, metrics.constants()[1], (), tuple(sounds)))
+    monkeypatch.setattr(units, "BLOCK_UNITS", block_units)
+    monkeypatch.setattr(units, "BLOCK_LEAST", 6)
+    monkeypatch.setattr(kernel, "window_parts", lambda pool: units.window_parts(pool, 30))
+    for groups in (None, "folder"):
+        options = {"paired": False, "groups": groups, "permutations": 99}
+        expected = metrics.compare(*sides, **options).to_dict()
+        with monkeypatch.context() as patch:
+            patch.setattr(units, "HELD_WINDOWS", held)
+            pool, _, _ = units.make_pool(*map(metrics_set, sides), groups=groups, paired=False)
+            assert isinstance(pool.vectors, units.Rows)
+            for some in (np.arange(4), np.arange(1, 20)):
+                vectors = units.taken(pool, some).vectors
+                assert isinstance(vectors, units.Rows) == (len(vectors) > held)
+            assert metrics.compare(*sides, **options).to_dict() == expected

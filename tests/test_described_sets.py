@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import mmap
 import shutil
 import tracemalloc
 import zipfile
@@ -11,6 +12,8 @@ import pytest
 import soundfile
 
 import metrics
+from audio_distance import description, units
+from audio_distance.description import SoundSet
 
 RATE = 16000
 QUICK = {"permutations": 99}
@@ -365,6 +368,110 @@ class TestFile:
         np.savez(tmp_path / "a.npz", **arrays)
         with pytest.raises(metrics.AudioError, match=f"a.npz: .*{message}"):
             metrics.Description.load(tmp_path / "a.npz")
+
+
+class TestMapped:
+    """Sets that are too large to be held: their vectors stay in the file."""
+
+    @pytest.fixture(autouse=True)
+    def all_are_large(self, monkeypatch):
+        monkeypatch.setattr(description, "MAPPED_BYTES", 1)
+
+    def is_mapped(self, one):
+        return all(
+            not sound.vectors.flags.owndata and isinstance(sound.vectors.base.base, mmap.mmap)
+            for sound in one.sounds
+        )
+
+    def test_is_the_set(self, described, made, tmp_path):
+        found = saved(described, tmp_path / "a.npz")
+        assert self.is_mapped(found) and not self.is_mapped(described)
+        arrays = described.to_arrays()
+        assert all(np.array_equal(found.to_arrays()[key], arrays[key]) for key in arrays)
+        with pytest.raises(ValueError, match="read-only"):
+            found.sounds[0].vectors[0] = 0
+        before = (tmp_path / "a.npz").read_bytes()
+        expected = kept(metrics.compare(described, made, **QUICK))
+        assert kept(metrics.compare(tmp_path / "a.npz", made, **QUICK)) == expected
+        found.save(tmp_path / "a.npz")  # over the file that it lies in
+        assert (tmp_path / "a.npz").read_bytes() == before
+        (tmp_path / "a.npz").unlink()
+        assert kept(metrics.compare(found, made, **QUICK)) == expected
+
+    def test_only_what_is_large_and_not_packed(self, described, tmp_path, monkeypatch):
+        """An older release wrote the vectors first, where they are not aligned to their size."""
+        np.savez(tmp_path / "older.npz", **described.to_arrays())
+        np.savez_compressed(tmp_path / "packed.npz", **described.to_arrays())
+        by_columns = {**described.to_arrays(), "vectors": np.asfortranarray(described.to_arrays()["vectors"])}
+        np.savez(tmp_path / "columns.npz", **by_columns)
+        for name, mapped in (("older", True), ("packed", False), ("columns", False)):
+            found = metrics.Description.load(tmp_path / f"{name}.npz")
+            assert self.is_mapped(found) == mapped
+            assert np.array_equal(found.to_arrays()["vectors"], described.to_arrays()["vectors"])
+        monkeypatch.setattr(description, "MAPPED_BYTES", 2**28)
+        assert not self.is_mapped(metrics.Description.load(tmp_path / "older.npz"))
+
+    def test_damage_is_seen(self, described, tmp_path):
+        path, damaged = tmp_path / "a.npz", tmp_path / "b.npz"
+        described.save(path)
+        content = path.read_bytes()
+        expected = metrics.Description.load(path).to_arrays()
+        refused = 0
+        for position in range(0, len(content), 1499):
+            changed = bytearray(content)
+            changed[position] ^= 1
+            damaged.write_bytes(changed)
+            try:
+                found = metrics.Description.load(damaged).to_arrays()
+                assert all(np.array_equal(found[key], expected[key]) for key in expected)
+            except metrics.AudioError as error:
+                refused += 1
+                assert str(error).startswith(str(damaged))
+        assert refused > 0.8 * len(content) / 1499
+        for size in (0, 100, len(content) // 2, len(content) - 1):
+            damaged.write_bytes(content[:size])
+            message = refusal(metrics.Description.load, damaged)
+            assert "b.npz: not a described set, or a damaged one" in message
+
+    def test_a_header_that_promises_more_than_there_is(self, described, tmp_path):
+        with zipfile.ZipFile(tmp_path / "a.npz", "w") as packed, packed.open("vectors.npy", "w") as member:
+            header = {"descr": "<f4", "fortran_order": False, "shape": (2**20, 1799)}
+            np.lib.format.write_array_header_1_0(member, header)
+            member.write(bytes(1799 * 4))
+        message = refusal(metrics.Description.load, tmp_path / "a.npz")
+        assert "a.npz: not a described set, or a damaged one" in message
+
+    def test_nothing_is_held_as_a_whole(self, described, tmp_path, monkeypatch):
+        """Two parts of 1,500 windows, 10 MiB each: joined, saved, loaded and pooled in less than the half
+        of one."""
+        monkeypatch.setattr(description, "CHECKED_ROWS", 256)
+        monkeypatch.setattr(units, "HELD_WINDOWS", 256)
+        rng = np.random.default_rng(0)
+        for part in "ab":
+            sounds = [
+                dataclasses.replace(
+                    described.sounds[0],
+                    name=f"{i}.wav",
+                    content=f"{part}{i}",
+                    vectors=rng.random((75, 1799), np.float32),
+                )
+                for i in range(20)
+            ]
+            dataclasses.replace(described, sounds=tuple(sounds)).save(tmp_path / f"{part}.npz")
+        size = sum(sound.vectors.nbytes for sound in sounds)
+        tracemalloc.start()
+        whole = metrics.join({part: tmp_path / f"{part}.npz" for part in "ab"})
+        whole.save(tmp_path / "whole.npz")
+        again = metrics.Description.load(tmp_path / "whole.npz")
+        one, other = (SoundSet("set", each.sounds, (), 0) for each in (whole, again))
+        pool, _, shared = units.make_pool(one, other, groups=lambda name: name[2:], paired=False)
+        several = units.taken(pool, np.arange(10))
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        assert shared == len(pool.names) == 20 and len(several.vectors) == 1500
+        assert peak < size / 2
+        for sound, same in zip(whole.sounds, again.sounds, strict=True):
+            assert sound.name == same.name and np.array_equal(sound.vectors, same.vectors)
 
 
 class TestMadeByHand:

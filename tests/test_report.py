@@ -160,11 +160,13 @@ def test_speed_is_told_with_and_without_a_peer(committed, peer):
         "vggish_topology_ms_per_second": peer,
         "describing": {"all": 2.5},
         "comparing": [{"files": 1000, "windows": 10, "seconds": 4.0, "peak_mib": 500.0}],
+        "comparing_mapped": [{"files": 10, "windows": 10, "seconds": 0.25, "peak_mib": 50.0}],
         "machine": "abacus",
     }
     told = {**committed, "speed": {**speed, "header": committed["speed"]["header"]}}
     text = rendering.render(told, rendering.CHAPTERS / "choice.md")
     assert "abacus" in text and "| 1,000 files of 10 s | 4.00 | 8 % | 500 |" in text
+    assert "| 10 files of 10 s, mapped | 0.25 | 50 % | 50 |" in text
     assert ("18.0 ms" in text) == (peer is not None)
 
 

@@ -28,6 +28,7 @@ from report.tables.classifier import (
 )
 from report.tables.combinations import what_each_adds
 from report.tables.coverage import claims_of_closer, coverage_of_intervals
+from report.tables.large_sets import added_error
 from report.tables.lengths import unequal_lengths
 from report.tables.listening import (
     chosen,
@@ -95,6 +96,7 @@ from report.tables.wavenet import (
 )
 
 __all__ = [
+    "added_error",
     "against",
     "alarms",
     "answer",

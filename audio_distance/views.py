@@ -177,33 +177,39 @@ def _fine_structure(
     bits: a bin well below it counts as even and without phase. What resamplers and encoders leave in an
     empty band would otherwise count like the sound. Products only; no arctangent. Overwrites its arguments.
     """
-    n_fft = 2 * (power.shape[1] - 1)
-    power += np.float32(1e-8 * PREPARED_RMS**2 * 3 / 8 * n_fft)  # 3 / 8: mean square of the Hann window
-    weight = np.sqrt(power)
+    frames, bins = power.shape
+    # Four arrays in one, so that the bands of three of them are one product.
+    along, across, smooth, weight = terms = np.empty((4, frames, bins), np.float32)
+    level, logs = across, smooth  # until they are needed
+    floor = 1e-8 * PREPARED_RMS**2 * 3 / 8 * 2 * (bins - 1)  # 3 / 8: mean square of the Hann window
+    np.add(power, np.float32(floor), out=level)
+    np.log(level, out=logs)
+    np.sqrt(level, out=weight)
     real /= weight
     imaginary /= weight
-    level = np.log(binary(power))
-    flatness = binary(np.log(power, out=power)) - level
-    total = binary(weight)
+    mean_level, mean_log, total = binary(terms[1:])
     result = np.zeros((6, binary.bands), np.float32)
-    result[:2] = _mean_and_sd(flatness)
+    result[:2] = _mean_and_sd(mean_log - np.log(mean_level))
     # Over frequency on flattened arrays, which is faster: what wraps around a row's end falls on the
-    # first and last bin, and both lie outside every band. The products take the place of the power.
-    flat_real, flat_imaginary, between = real.ravel(), imaginary.ravel(), power.ravel()
+    # first and last bin, and both lie outside every band.
+    flat_real, flat_imaginary, between = real.ravel(), imaginary.ravel(), smooth.ravel()
     step = _turn(flat_real[1:], flat_imaginary[1:], flat_real[:-1], flat_imaginary[:-1])
     np.multiply(step[0][1:], step[0][:-1], out=between[1:-1])
     between[1:-1] += np.multiply(step[1][1:], step[1][:-1], out=step[0][1:])
-    power *= weight
-    power[:, 0] = power[:, -1] = 0
-    result[5] = _mean(binary(power) / total)
-    if len(real) >= 4:  # fewer frames hold no second difference worth a spread
-        step = _turn(real[1:], imaginary[1:], real[:-1], imaginary[:-1])
-        along, across = _turn(step[0][1:], step[1][1:], step[0][:-1], step[1][:-1])
-        along *= weight[1:-1]
-        across *= weight[1:-1]
-        steady, drift = binary(along) / total[1:-1], binary(across) / total[1:-1]
-        result[2:4] = _mean_and_sd(steady)
-        result[4] = _mean(np.sqrt(steady * steady + drift * drift))
+    smooth *= weight
+    smooth[:, 0] = smooth[:, -1] = 0
+    if frames < 4:  # fewer frames hold no second difference worth a spread
+        result[5] = _mean(binary(smooth) / total)
+        return result
+    step = _turn(real[1:], imaginary[1:], real[:-1], imaginary[:-1])
+    along[0] = along[-1] = across[0] = across[-1] = 0
+    _turn(step[0][1:], step[1][1:], step[0][:-1], step[1][:-1], out=(along[1:-1], across[1:-1]))
+    along *= weight
+    across *= weight
+    steady, drift, even = binary(terms[:3]) / total
+    result[2:4] = _mean_and_sd(steady[1:-1])
+    result[4] = _mean(np.sqrt(steady * steady + drift * drift)[1:-1])
+    result[5] = _mean(even)
     return result
 
 
@@ -223,10 +229,12 @@ def _turn(
     imaginary: NDArray[np.float32],
     real_before: NDArray[np.float32],
     imaginary_before: NDArray[np.float32],
+    *,
+    out: tuple[NDArray[np.float32] | None, NDArray[np.float32] | None] = (None, None),
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Real and imaginary part of U conj(V)."""
-    along = real * real_before
+    along = np.multiply(real, real_before, out=out[0])
     along += imaginary * imaginary_before
-    across = imaginary * real_before
+    across = np.multiply(imaginary, real_before, out=out[1])
     across -= real * imaginary_before
     return along, across

@@ -148,13 +148,22 @@ def trimmed(signal: ArrayLike, rate: int) -> NDArray[np.float32]:
     mono = mono[first:last]
     offset = offset_at_start(mono, rate)
     # A part after another, so that what is between is in the processor's cache and not in new memory.
-    audible, magnitude, state = np.empty_like(mono), np.empty_like(mono), None
-    for part in (slice(i, i + FILTERED) for i in range(0, len(mono), FILTERED)):
+    audible, state = np.empty_like(mono), None
+    parts = [slice(i, i + FILTERED) for i in range(0, len(mono), FILTERED)]
+
+    def magnitude(part: slice) -> NDArray[np.float32]:
+        return audible_magnitude(audible[part], mono[part], offset)
+
+    peaks = np.empty(len(parts), np.float32)
+    for i, part in enumerate(parts):
         audible[part], state = high_pass(mono[part], rate, offset=offset, state=state)
-        magnitude[part] = audible_magnitude(audible[part], mono[part], offset)
-    peak = float(magnitude.max())
+        peaks[i] = magnitude(part).max()
+    peak = float(peaks.max())
     refuse_inaudible(peak, offset)
-    first, last = extent(magnitude > TRIM * peak)
+    limit = TRIM * peak
+    loud = [part for part, loudest in zip(parts, peaks, strict=True) if loudest > limit]
+    first = loud[0].start + extent(magnitude(loud[0]) > limit)[0]
+    last = loud[-1].start + extent(magnitude(loud[-1]) > limit)[1]
     return audible[first:last]
 
 

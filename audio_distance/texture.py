@@ -63,10 +63,10 @@ def texture(
         _spectrum(power),
         _amplitude(signal),
         _modulation(_groups(log_bands), SPECTRUM_SIZE // 4, SLOW_HZ),
-        _modulation(_group_means(fast_log_bands)[:, :, None], FAST_SIZE // 4, FAST_HZ),
+        _modulation(_group_means(fast_log_bands)[..., None], FAST_SIZE // 4, FAST_HZ),
         _skewness(_group_means(log_bands)),
     )
-    return np.concatenate([np.ravel(part) for part in parts])
+    return np.concatenate([part.reshape(len(signal), -1) for part in parts], axis=1)
 
 
 def texture_names() -> list[str]:
@@ -93,20 +93,20 @@ def texture_names() -> list[str]:
 
 
 def _groups(log: NDArray[np.float32]) -> NDArray[np.float32]:
-    """(frames, 40) -> (frames, groups, bands of a group)."""
-    return log.reshape(len(log), GROUPS, ENVELOPE_BANDS // GROUPS)
+    """(windows, frames, 40) -> (windows, frames, groups, bands of a group)."""
+    return log.reshape(*log.shape[:2], GROUPS, ENVELOPE_BANDS // GROUPS)
 
 
 def _group_means(log: NDArray[np.float32]) -> NDArray[np.float32]:
-    """(frames, 40) -> (frames, groups): to the bit the mean over the bands of a group.
+    """(windows, frames, 40) -> (windows, frames, groups): to the bit the mean over the bands of a group.
 
     A mean over a short axis costs numpy one call a row: a band after another takes a quarter of its time.
     """
     groups = _groups(log)
-    size = groups.shape[2]
-    total: NDArray[np.float32] = groups[:, :, 0] + groups[:, :, 1]
+    size = groups.shape[-1]
+    total: NDArray[np.float32] = groups[..., 0] + groups[..., 1]
     for band in range(2, size):
-        total += groups[:, :, band]
+        total += groups[..., band]
     total /= np.float32(size)
     return total
 
@@ -123,11 +123,12 @@ def _spectrum(power: NDArray[np.float32]) -> NDArray[np.float32]:
 
 def _amplitude(signal: NDArray[np.float32]) -> NDArray[np.float32]:
     """Log quantiles of |x|, |x'|, |x''| and of the RMS of frames of 10 ms, (4, quantiles), over the RMS."""
-    slope = signal[1:] - signal[:-1]
-    starts, lengths = _level_frames(len(signal))
-    level = np.sqrt(np.add.reduceat(signal * signal, starts) / lengths)
-    values = (np.abs(signal), np.abs(slope), np.abs(slope[1:] - slope[:-1]), level)
-    return _log(np.stack([_quantiles(v) for v in values]) / np.float32(PREPARED_RMS), 1e-4)
+    slope = signal[:, 1:] - signal[:, :-1]
+    curvature = slope[:, 1:] - slope[:, :-1]
+    starts, lengths = _level_frames(signal.shape[1])
+    level = np.sqrt(np.add.reduceat(signal * signal, starts, axis=1) / lengths)
+    values = (np.abs(signal), np.abs(slope), np.abs(curvature), level)
+    return _log(np.stack([_quantiles(v) for v in values], axis=1) / np.float32(PREPARED_RMS), 1e-4)
 
 
 @cache
@@ -145,10 +146,10 @@ def _log(values: NDArray[np.float32], floor: float) -> NDArray[np.float32]:
 
 def _quantiles(values: NDArray[np.float32]) -> NDArray[np.float32]:
     """``np.quantile`` at ``QUANTILES``, (values,) -> (quantiles,), by one sort: a tenth of its time."""
-    below, above, share = _quantile_places(len(values))
-    ordered = np.sort(values)
-    lower = ordered[below]
-    result: NDArray[np.float32] = lower + share * (ordered[above] - lower)
+    below, above, share = _quantile_places(values.shape[1])
+    ordered = np.sort(values, axis=1)
+    lower = ordered[:, below]
+    result: NDArray[np.float32] = lower + share * (ordered[:, above] - lower)
     return result
 
 
@@ -168,16 +169,16 @@ def _modulation(log: NDArray[np.float32], hop: int, edges: tuple[float, ...]) ->
     ``log`` is (frames, groups, bands of a group), ``hop`` the samples between its frames; F is the transform
     of L without its mean, under a Hann window.
     """
-    frames = len(log)
+    windows, frames, groups, _ = log.shape
     window, size, starts, counts = _modulation_transform(frames, hop, edges)
-    flat = log.reshape(frames, -1)
-    centred = flat - np.add.reduce(flat, axis=0) / np.float32(frames)
+    bands = log.reshape(windows, frames, -1)
+    centred = bands - bands.mean(axis=1, keepdims=True)
     centred *= window
-    spectra = scipy.fft.rfft(centred.T, n=size, axis=1, overwrite_x=True)
+    spectra = scipy.fft.rfft(centred.swapaxes(1, 2), n=size, axis=2, overwrite_x=True)
     power = spectra.real**2 + spectra.imag**2
-    power = power.reshape(GROUPS, -1, power.shape[1]).mean(axis=1)[:, : starts[-1]]
-    by_band = np.add.reduceat(power, starts[:-1], axis=1) / (counts * np.float32(frames))
-    return _log(by_band.T, 1e-3)
+    power = power.reshape(windows, groups, -1, power.shape[2]).mean(axis=2)[..., : starts[-1]]
+    by_band = np.add.reduceat(power, starts[:-1], axis=2) / (counts * np.float32(frames))
+    return _log(by_band.swapaxes(1, 2), 1e-3)
 
 
 @cache
@@ -201,14 +202,14 @@ def _skewness(log: NDArray[np.float32]) -> NDArray[np.float32]:
 
     ``log`` is (frames, groups). The .01 keeps what hardly changes from having any.
     """
-    frames = len(log)
+    frames = log.shape[1]
     change = np.zeros((len(SKEWNESS_LAGS), *log.shape), np.float32)  # 0 where a lag has no frame: adds nothing
     for row, lag in enumerate(SKEWNESS_LAGS):
         if lag < frames:
-            np.subtract(log[lag:], log[:-lag], out=change[row, lag:])
-    counts = np.maximum(frames - np.array(SKEWNESS_LAGS), 1).astype(np.float32)[:, None]
+            np.subtract(log[:, lag:], log[:, :-lag], out=change[row, :, lag:])
+    counts = np.maximum(frames - np.array(SKEWNESS_LAGS), 1).astype(np.float32)[:, None, None]
     square = change * change
-    spread = np.add.reduce(square, axis=1) / counts + np.float32(0.01)
-    cube = np.multiply(square, change, out=square)
-    result: NDArray[np.float32] = np.add.reduce(cube, axis=1) / counts / (spread * np.sqrt(spread))
-    return result
+    spread = square.sum(axis=2) / counts + np.float32(0.01)
+    square *= change
+    skewness: NDArray[np.float32] = square.sum(axis=2) / counts / (spread * np.sqrt(spread))
+    return skewness.swapaxes(0, 1)

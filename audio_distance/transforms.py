@@ -68,12 +68,10 @@ class Bands:
             self.pieces.append((first, slice(low, high), np.ascontiguousarray(part[low:high], np.float32)))
 
     def __call__(self, spectra: NDArray[np.float32]) -> NDArray[np.float32]:
-        """(..., bins) -> (..., bands); several arrays in one take less time than one after another."""
-        rows = spectra.reshape(-1, spectra.shape[-1])
-        result = np.empty((len(rows), self.bands), np.float32)
+        result = np.empty((len(spectra), self.bands), np.float32)
         for first, used, part in self.pieces:
-            np.matmul(rows[:, used], part, out=result[:, first : first + part.shape[1]])
-        return result.reshape(*spectra.shape[:-1], self.bands)
+            np.matmul(spectra[:, used], part, out=result[:, first : first + part.shape[1]])
+        return result
 
 
 @cache

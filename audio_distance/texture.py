@@ -1,10 +1,12 @@
-"""Texture: what the test hears of one window beside the three views, 767 numbers.
+"""Texture: what the test hears of a window beside the three views, 767 numbers.
 
 Conventions
-    signal      prepared (see ``features.prepare``): mono float32, (samples,), at 22,050 Hz, RMS 0.1.
-    power       mean over the frames of |X[t, k]|^2, n_fft = 1024, (513,); ``transforms`` has the transform.
-    log bands   L[t, b], log mel power as the envelope has it, (frames, 40), of n_fft = 1024 (a frame every
-                11.6 ms) and 256 (every 2.9 ms); ten groups of four neighbouring bands.
+    windows     of one length, some at once: the first axis of every array.
+    signal      prepared (see ``features.prepare``): mono float32, (windows, samples), at 22,050 Hz, RMS 0.1.
+    power       mean over the frames of |X[t, k]|^2, n_fft = 1024, (windows, 513); ``transforms`` has the
+                transform.
+    log bands   L[t, b], log mel power as the envelope has it, (windows, frames, 40), of n_fft = 1024 (a frame
+                every 11.6 ms) and 256 (every 2.9 ms); ten groups of four neighbouring bands.
     numbers     in the order of ``TEXTURE``. No part of the value: they have no bundled constants, for the
                 test scales them by the sounds that it compares.
 
@@ -49,14 +51,14 @@ def texture(
     log_bands: NDArray[np.float32],
     fast_log_bands: NDArray[np.float32],
 ) -> NDArray[np.float32]:
-    """The 767 numbers of a window, float32, from what the views have computed of it.
+    """The 767 numbers of each window, (windows, 767) float32, from what the views have computed of it.
 
     Parameters
     ----------
-    signal : array, (samples,)
-    power : array, (513,)
+    signal : array, (windows, samples)
+    power : array, (windows, 513)
         Mean over the frames of |X|^2 of n_fft = 1024, not yet over the sum of the squared Hann window.
-    log_bands, fast_log_bands : arrays, (frames, 40)
+    log_bands, fast_log_bands : arrays, (windows, frames, 40)
         Of n_fft = 1024 and 256.
     """
     parts = (
@@ -112,7 +114,7 @@ def _group_means(log: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def _spectrum(power: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Log of the mean power of each bin, (bins,), over the sum of the squared window (3 n / 8).
+    """Log of the mean power of each bin, (windows, bins), over the sum of the squared window (3 n / 8).
 
     Every bin by itself, for what is narrow: a hum, a whistle, a notch, a band limit. With a soft floor, for
     what resamplers leave above a band lies below it.
@@ -122,7 +124,10 @@ def _spectrum(power: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def _amplitude(signal: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Log quantiles of |x|, |x'|, |x''| and of the RMS of frames of 10 ms, (4, quantiles), over the RMS."""
+    """Log quantiles of |x|, |x'|, |x''| and of the RMS of frames of 10 ms, over the RMS.
+
+    (windows, samples) -> (windows, 4, quantiles).
+    """
     slope = signal[:, 1:] - signal[:, :-1]
     curvature = slope[:, 1:] - slope[:, :-1]
     starts, lengths = _level_frames(signal.shape[1])
@@ -145,7 +150,7 @@ def _log(values: NDArray[np.float32], floor: float) -> NDArray[np.float32]:
 
 
 def _quantiles(values: NDArray[np.float32]) -> NDArray[np.float32]:
-    """``np.quantile`` at ``QUANTILES``, (values,) -> (quantiles,), by one sort: a tenth of its time."""
+    """``np.quantile`` at ``QUANTILES``, (windows, values) -> (windows, quantiles), in a tenth of its time."""
     below, above, share = _quantile_places(values.shape[1])
     ordered = np.sort(values, axis=1)
     lower = ordered[:, below]
@@ -162,12 +167,12 @@ def _quantile_places(count: int) -> tuple[NDArray[np.int_], NDArray[np.int_], ND
 
 
 def _modulation(log: NDArray[np.float32], hop: int, edges: tuple[float, ...]) -> NDArray[np.float32]:
-    """Log power of the fluctuation of L in bands of modulation frequency, (bands of frequency, groups)::
+    """Log power of the fluctuation of L in bands of modulation frequency::
 
         log(mean over bins f of a band, and over the mel bands of a group, of |F[f]|^2 / frames + 1e-3)
 
-    ``log`` is (frames, groups, bands of a group), ``hop`` the samples between its frames; F is the transform
-    of L without its mean, under a Hann window.
+    (windows, frames, groups, bands of a group) -> (windows, bands of frequency, groups). ``hop`` is the
+    number of samples between frames; F is the transform of L without its mean, under a Hann window.
     """
     windows, frames, groups, _ = log.shape
     window, size, starts, counts = _modulation_transform(frames, hop, edges)
@@ -198,12 +203,12 @@ def _modulation_transform(
 
 
 def _skewness(log: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Skewness of the change of L over a lag, (lags, groups): attack and decay, which way time runs.
+    """Skewness of the change of L over a lag: attack and decay, which way time runs.
 
-    ``log`` is (frames, groups). The .01 keeps what hardly changes from having any.
+    (windows, frames, groups) -> (windows, lags, groups). The .01 keeps what hardly changes from having any.
     """
     frames = log.shape[1]
-    change = np.zeros((len(SKEWNESS_LAGS), *log.shape), np.float32)  # 0 where a lag has no frame: adds nothing
+    change = np.zeros((len(SKEWNESS_LAGS), *log.shape), np.float32)  # 0 adds nothing to a sum
     for row, lag in enumerate(SKEWNESS_LAGS):
         if lag < frames:
             np.subtract(log[:, lag:], log[:, :-lag], out=change[row, :, lag:])

@@ -1,7 +1,8 @@
-"""What is measured of one prepared window: 1799 numbers, the three views and the texture.
+"""What is measured of a prepared window: 1799 numbers, the three views and the texture.
 
 Conventions
     signal      prepared (see ``features.prepare``): mono float32, (samples,), at 22,050 Hz, RMS 0.1.
+    windows     of one length; what is small is computed of several at once, and then they come first.
     spectrum    X[t, k], frame t and bin k: periodic Hann window of n_fft samples, hop n_fft / 4, centred.
     bands       triangles on Slaney's mel scale, 30 Hz to 11,025 Hz; arrays are (frames, bins or bands).
     numbers     those of the value in the order of ``VIEWS``: envelope (480), attack (120), fine structure
@@ -15,6 +16,7 @@ from functools import lru_cache
 
 import numpy as np
 import scipy.fft
+from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from audio_distance.texture import FAST_SIZE, SPECTRUM_SIZE, TEXTURE, texture, texture_names
@@ -43,17 +45,19 @@ def embed(signal: NDArray[np.float32]) -> NDArray[np.float32]:
     """Describe one window, or several: the three views (1032) and the texture (767), float32.
 
     ``signal`` is prepared (see ``prepare``), 2048 samples to 1 s at 22,050 Hz: (samples,) gives (1799,), and
-    (windows, samples) gives (windows, 1799), the same to the bit in less time. Everything is finite for every
-    finite signal, digital silence and a single impulse included.
+    (windows, samples) gives (windows, 1799), the same numbers to the bit, in less time. Everything is finite
+    for every finite signal, digital silence and a single impulse included.
 
     Notes
     -----
-    What has a number for each bin is made of one window at a time, so that it stays in the processor's cache.
-    What has one for each band is small: of a single window, half of its time is spent on calling numpy.
+    Arrays with a number for each bin are made of one window at a time: those of several would leave the
+    processor's cache. Arrays with a number for each band are small, and of one window at a time most of their
+    time would be spent on calling numpy.
+
     Written as products of real and imaginary parts. The same in complex numpy, as the equations in
-    ``_fine_structure`` stand, takes longer.
+    ``_fine_structure`` stand, is no faster, because sums over bands need both parts by themselves.
     """
-    signals = signal.reshape(-1, signal.shape[-1])
+    signals = np.asarray(signal, np.float32).reshape(-1, signal.shape[-1])
     windows, samples = signals.shape
     envelope, attack, fine = [], [], []
     logs: dict[int, NDArray[np.float32]] = {}
@@ -65,22 +69,17 @@ def embed(signal: NDArray[np.float32]) -> NDArray[np.float32]:
     padded[:, margin : margin + samples] = signals
     for n_fft in sizes:
         window, mel, binary = transform(n_fft)
-        frames = 1 + samples // (n_fft // 4)
-        mel_power = np.empty((windows, frames, ENVELOPE_BANDS), np.float32)
-        sums = np.empty((windows, 6, frames, FINE_BANDS), np.float32)
+        centred = padded[:, margin - n_fft // 2 : margin + samples + n_fft // 2]
+        frames = sliding_window_view(centred, n_fft, axis=1)[:, :: n_fft // 4]
+        mel_power = np.empty((*frames.shape[:2], ENVELOPE_BANDS), np.float32)
+        sums = np.empty((windows, 6, frames.shape[1], FINE_BANDS), np.float32)
         for i in range(windows):
-            centred = padded[i, margin - n_fft // 2 : margin + samples + n_fft // 2]
-            spectrum = scipy.fft.rfft(_frames(centred, n_fft) * window, axis=1, overwrite_x=True)
-            # Apart and contiguous: complex products cost a quarter more (see Notes).
-            if n_fft in FINE_SIZES:
-                real, imaginary = np.ascontiguousarray(spectrum.real), np.ascontiguousarray(spectrum.imag)
-                power = real * real
-                power += imaginary * imaginary
-            else:
-                squares = np.square(spectrum.view(np.float32))  # of real and imaginary parts in turn
-                power = squares[:, 0::2] + squares[:, 1::2]
+            spectrum = scipy.fft.rfft(frames[i] * window, axis=1, overwrite_x=True)
+            real, imaginary = np.ascontiguousarray(spectrum.real), np.ascontiguousarray(spectrum.imag)
+            power = real * real
+            power += imaginary * imaginary
             if n_fft == SPECTRUM_SIZE:
-                mean_power[i] = power.mean(axis=0)  # before the sums overwrite it
+                mean_power[i] = power.mean(axis=0)  # before the fine structure overwrites it
             if n_fft in ENVELOPE_SIZES:
                 mel_power[i] = mel(power)
             if n_fft in FINE_SIZES:
@@ -92,19 +91,10 @@ def embed(signal: NDArray[np.float32]) -> NDArray[np.float32]:
             attack.append(statistics[:, 2] - statistics[:, 3])  # rises minus falls: the sign of time
         if n_fft in FINE_SIZES:
             fine.append(_fine_structure(sums))
-    further = texture(signals, power=mean_power, log_bands=logs[SPECTRUM_SIZE], fast_log_bands=logs[FAST_SIZE])
+    slow, fast = logs[SPECTRUM_SIZE], logs[FAST_SIZE]
+    further = texture(signals, power=mean_power, log_bands=slow, fast_log_bands=fast)
     parts = [part.reshape(windows, -1) for part in (*envelope, *attack, *fine, further)]
     return np.concatenate(parts, axis=1).reshape(*signal.shape[:-1], -1)
-
-
-def _frames(padded: NDArray[np.float32], n_fft: int) -> NDArray[np.float32]:
-    """Every frame of n_fft samples, hop n_fft / 4, (frames, n_fft): a view of contiguous samples.
-
-    ``sliding_window_view`` gives the same in twenty times the time, which adds up at five sizes a window.
-    """
-    hop = n_fft // 4
-    shape = (1 + (len(padded) - n_fft) // hop, n_fft)
-    return np.ndarray(shape, padded.dtype, padded, strides=(hop * padded.itemsize, padded.itemsize))
 
 
 @lru_cache(maxsize=1)
@@ -153,11 +143,12 @@ def keep_freed_memory() -> None:
 
 
 def _envelope(log: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Mean, sd, rms of rises and rms of falls of the log mel power L, (windows, frames, bands) -> (windows, 4, bands)::
+    """Mean, sd, rms of rises and rms of falls of the log mel power L, for each band::
 
         L[t, b] = log(sum_k mel[b, k] |X[t, k]|^2 + floor),   D[t, b] = L[t + 1, b] - L[t, b]
         rises   = sqrt(mean_t max(D, 0)^2),                   falls   = sqrt(mean_t min(D, 0)^2)
 
+    (windows, frames, bands) -> (windows, 4, bands).
     ``floor`` is 60 dB under the mean power of a band at the prepared level, so that digital silence and
     what a recording leaves between sounds are told apart no further than an ear does.
     """
@@ -196,8 +187,7 @@ def _fine_structure(sums: NDArray[np.float32]) -> NDArray[np.float32]:
     result = np.zeros((windows, 6, bands), np.float32)
     result[:, 0], result[:, 1] = _mean_and_sd(log - np.log(level))
     if frames >= 4:  # fewer frames hold no second difference worth a spread
-        inner = slice(1, -1)
-        steady, drift = along[:, inner] / total[:, inner], across[:, inner] / total[:, inner]
+        steady, drift = along[:, 1:-1] / total[:, 1:-1], across[:, 1:-1] / total[:, 1:-1]
         result[:, 2], result[:, 3] = _mean_and_sd(steady)
         result[:, 4] = _mean(np.sqrt(steady * steady + drift * drift))
     result[:, 5] = _mean(smooth / total)
@@ -212,11 +202,12 @@ def _sums_in_bands(
     *,
     out: NDArray[np.float32],
 ) -> None:
-    """Of one window, all that ``_fine_structure`` needs: (frames, bins) -> ``out``, (6, frames, bands).
+    """What ``_fine_structure`` needs of one window, (frames, bins) -> ``out``, (6, frames, bands).
 
-    Means over the bins of a band, which count as well as sums where one is divided by another: of Q, log Q, w;
-    of the real part of w U conj(U)^2 U over frequency; of the real and the imaginary part of that over time, 0
-    for the first and the last frame. Products only; no arctangent. Overwrites its arguments.
+    Sums over the bins k of a band, over the number of bins: of Q, of log Q, of w; of the real part of
+    w U[t, k+1] conj(U[t, k])^2 U[t, k-1]; of the real and of the imaginary part of
+    w U[t+1, k] conj(U[t, k])^2 U[t-1, k], 0 for the first and the last frame. Products only; no arctangent.
+    Overwrites its arguments.
     """
     n_fft = 2 * (power.shape[1] - 1)
     power += np.float32(1e-8 * PREPARED_RMS**2 * 3 / 8 * n_fft)  # 3 / 8: mean square of the Hann window
@@ -245,7 +236,7 @@ def _sums_in_bands(
 
 
 def _mean(values: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Over time, (windows, frames, bands) -> (windows, bands); a product is three times as fast as ``mean``."""
+    """Over time, (windows, frames, bands) -> (windows, bands); a product is faster than ``mean``."""
     frames = values.shape[1]
     return np.full(frames, 1 / frames, np.float32) @ values
 

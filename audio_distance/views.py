@@ -57,7 +57,8 @@ def embed(signal: NDArray[np.float32]) -> NDArray[np.float32]:
     Written as products of real and imaginary parts. The same in complex numpy, as the equations in
     ``_fine_structure`` stand, is no faster, because sums over bands need both parts by themselves.
     """
-    signals = np.asarray(signal, np.float32).reshape(-1, signal.shape[-1])
+    signal = np.asarray(signal, np.float32)
+    signals = signal.reshape(-1, signal.shape[-1])
     windows, samples = signals.shape
     envelope, attack, fine = [], [], []
     logs: dict[int, NDArray[np.float32]] = {}

@@ -204,6 +204,7 @@ def _decode_by_soundfile(part: Part, peak_limit: float) -> Iterator[NDArray[np.f
         file.seekable = lambda: False
         # What has a digest is read as integers: 16 bits as they are, others at the upper end of 32.
         kind = "float32" if not part.digest else "int16" if part.bits == 16 else "int32"
+        is_float = file.subtype in {"FLOAT", "DOUBLE"}
         digest, count, peak = hashlib.md5(usedforsecurity=False), 0, 0.0
         while len(block := file.read(BLOCK, dtype=kind, always_2d=True)) or not count:
             if part.digest:
@@ -213,8 +214,9 @@ def _decode_by_soundfile(part: Part, peak_limit: float) -> Iterator[NDArray[np.f
                 digest.update(np.ascontiguousarray(used).data)
                 block = block.astype(np.float32)
                 block *= np.float32(0.5 ** (8 * width - 1))  # exact to 24 bits
+            elif is_float:
+                peak = float(np.maximum(peak, np.abs(block).max(initial=0)))  # NaN stays
             count += len(block)
-            peak = float(np.maximum(peak, np.abs(block).max(initial=0)))  # NaN stays
             yield block
             if len(block) < BLOCK:
                 break
@@ -228,7 +230,7 @@ def _decode_by_soundfile(part: Part, peak_limit: float) -> Iterator[NDArray[np.f
         allowed = file.samplerate // 400 if file.subtype == "OPUS" else 1
         if count + allowed <= file.frames < 2**62:
             raise AudioError(f"truncated: {count} of {file.frames} samples could be read")
-        if file.subtype in {"FLOAT", "DOUBLE"}:
+        if is_float:
             refuse_out_of_range(peak, peak_limit)
 
 

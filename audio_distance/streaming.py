@@ -24,7 +24,6 @@ from audio_distance import features
 from audio_distance.errors import AudioError
 from audio_distance.features import FRAME, TRIM, Described
 from audio_distance.transforms import PREPARED_RMS
-from audio_distance.views import embed
 
 HELD_SECONDS = 60.0  # what sounds for less than this is held: pauses may be all that a file is long of
 
@@ -100,7 +99,7 @@ def describe_blocks(
     rms = features.sounding_rms(np.concatenate(power))
     scaled = (block * np.float32(PREPARED_RMS / rms) for block in resampled())
     bounds = features.window_bounds(length)
-    vectors = [embed(window) for window in _cut(scaled, bounds)]
+    vectors = features.embed_each(_cut(scaled, bounds))
     if len(vectors) < len(bounds):
         raise AudioError("ended sooner when it was read again; likely overwritten meanwhile")
     return Described(np.stack(vectors), 20 * math.log10(rms), seconds), seen.samples

@@ -1,10 +1,12 @@
-"""Texture: what the test hears of one window beside the three views, 767 numbers.
+"""Texture: what the test hears of a window beside the three views, 767 numbers.
 
 Conventions
-    signal      prepared (see ``features.prepare``): mono float32, (samples,), at 22,050 Hz, RMS 0.1.
-    power       mean over the frames of |X[t, k]|^2, n_fft = 1024, (513,); ``transforms`` has the transform.
-    log bands   L[t, b], log mel power as the envelope has it, (frames, 40), of n_fft = 1024 (a frame every
-                11.6 ms) and 256 (every 2.9 ms); ten groups of four neighbouring bands.
+    windows     of one length, some at once: the first axis of every array.
+    signal      prepared (see ``features.prepare``): mono float32, (windows, samples), at 22,050 Hz, RMS 0.1.
+    power       mean over the frames of |X[t, k]|^2, n_fft = 1024, (windows, 513); ``transforms`` has the
+                transform.
+    log bands   L[t, b], log mel power as the envelope has it, (windows, frames, 40), of n_fft = 1024 (a frame
+                every 11.6 ms) and 256 (every 2.9 ms); ten groups of four neighbouring bands.
     numbers     in the order of ``TEXTURE``. No part of the value: they have no bundled constants, for the
                 test scales them by the sounds that it compares.
 
@@ -49,24 +51,24 @@ def texture(
     log_bands: NDArray[np.float32],
     fast_log_bands: NDArray[np.float32],
 ) -> NDArray[np.float32]:
-    """The 767 numbers of a window, float32, from what the views have computed of it.
+    """The 767 numbers of each window, (windows, 767) float32, from what the views have computed of it.
 
     Parameters
     ----------
-    signal : array, (samples,)
-    power : array, (513,)
+    signal : array, (windows, samples)
+    power : array, (windows, 513)
         Mean over the frames of |X|^2 of n_fft = 1024, not yet over the sum of the squared Hann window.
-    log_bands, fast_log_bands : arrays, (frames, 40)
+    log_bands, fast_log_bands : arrays, (windows, frames, 40)
         Of n_fft = 1024 and 256.
     """
     parts = (
         _spectrum(power),
         _amplitude(signal),
         _modulation(_groups(log_bands), SPECTRUM_SIZE // 4, SLOW_HZ),
-        _modulation(_group_means(fast_log_bands)[:, :, None], FAST_SIZE // 4, FAST_HZ),
+        _modulation(_group_means(fast_log_bands)[..., None], FAST_SIZE // 4, FAST_HZ),
         _skewness(_group_means(log_bands)),
     )
-    return np.concatenate([np.ravel(part) for part in parts])
+    return np.concatenate([part.reshape(len(signal), -1) for part in parts], axis=1)
 
 
 def texture_names() -> list[str]:
@@ -93,25 +95,26 @@ def texture_names() -> list[str]:
 
 
 def _groups(log: NDArray[np.float32]) -> NDArray[np.float32]:
-    """(frames, 40) -> (frames, groups, bands of a group)."""
-    return log.reshape(len(log), GROUPS, ENVELOPE_BANDS // GROUPS)
+    """(windows, frames, 40) -> (windows, frames, groups, bands of a group)."""
+    return log.reshape(*log.shape[:2], GROUPS, ENVELOPE_BANDS // GROUPS)
 
 
 def _group_means(log: NDArray[np.float32]) -> NDArray[np.float32]:
-    """(frames, 40) -> (frames, groups): to the bit the mean over the bands of a group.
+    """(windows, frames, 40) -> (windows, frames, groups): to the bit the mean over the bands of a group.
 
     A mean over a short axis costs numpy one call a row: a band after another takes a quarter of its time.
     """
-    first, *others = np.moveaxis(_groups(log), 2, 0)
-    total: NDArray[np.float32] = first.copy()
-    for band in others:
-        total += band
-    total /= np.float32(1 + len(others))
+    groups = _groups(log)
+    size = groups.shape[-1]
+    total: NDArray[np.float32] = groups[..., 0] + groups[..., 1]
+    for band in range(2, size):
+        total += groups[..., band]
+    total /= np.float32(size)
     return total
 
 
 def _spectrum(power: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Log of the mean power of each bin, (bins,), over the sum of the squared window (3 n / 8).
+    """Log of the mean power of each bin, (windows, bins), over the sum of the squared window (3 n / 8).
 
     Every bin by itself, for what is narrow: a hum, a whistle, a notch, a band limit. With a soft floor, for
     what resamplers leave above a band lies below it.
@@ -121,13 +124,23 @@ def _spectrum(power: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def _amplitude(signal: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Log quantiles of |x|, |x'|, |x''| and of the RMS of frames of 10 ms, (4, quantiles), over the RMS."""
-    slope = np.diff(signal)
-    starts = np.arange(0, len(signal), LEVEL_FRAME)
-    lengths = np.diff(np.append(starts, len(signal))).astype(np.float32)
-    level = np.sqrt(np.add.reduceat(signal * signal, starts) / lengths)
-    values = (np.abs(signal), np.abs(slope), np.abs(np.diff(slope)), level)
-    return _log(np.stack([_quantiles(v) for v in values]) / np.float32(PREPARED_RMS), 1e-4)
+    """Log quantiles of |x|, |x'|, |x''| and of the RMS of frames of 10 ms, over the RMS.
+
+    (windows, samples) -> (windows, 4, quantiles).
+    """
+    slope = signal[:, 1:] - signal[:, :-1]
+    curvature = slope[:, 1:] - slope[:, :-1]
+    starts, lengths = _level_frames(signal.shape[1])
+    level = np.sqrt(np.add.reduceat(signal * signal, starts, axis=1) / lengths)
+    values = (np.abs(signal), np.abs(slope), np.abs(curvature), level)
+    return _log(np.stack([_quantiles(v) for v in values], axis=1) / np.float32(PREPARED_RMS), 1e-4)
+
+
+@cache
+def _level_frames(samples: int) -> tuple[NDArray[np.int_], NDArray[np.float32]]:
+    """First sample of each frame of 10 ms, and the samples that it has."""
+    starts = np.arange(0, samples, LEVEL_FRAME)
+    return starts, np.diff(np.append(starts, samples)).astype(np.float32)
 
 
 def _log(values: NDArray[np.float32], floor: float) -> NDArray[np.float32]:
@@ -137,32 +150,40 @@ def _log(values: NDArray[np.float32], floor: float) -> NDArray[np.float32]:
 
 
 def _quantiles(values: NDArray[np.float32]) -> NDArray[np.float32]:
-    """``np.quantile`` at ``QUANTILES``, (values,) -> (quantiles,), by one sort: a tenth of its time."""
-    ordered = np.sort(values)
-    place = QUANTILES * (len(values) - 1)
-    below = place.astype(int)
-    above = np.minimum(below + 1, len(values) - 1)
-    share = (place - below).astype(np.float32)
-    result: NDArray[np.float32] = ordered[below] + share * (ordered[above] - ordered[below])
+    """``np.quantile`` at ``QUANTILES``, (windows, values) -> (windows, quantiles), in a tenth of its time."""
+    below, above, share = _quantile_places(values.shape[1])
+    ordered = np.sort(values, axis=1)
+    lower = ordered[:, below]
+    result: NDArray[np.float32] = lower + share * (ordered[:, above] - lower)
     return result
 
 
+@cache
+def _quantile_places(count: int) -> tuple[NDArray[np.int_], NDArray[np.int_], NDArray[np.float32]]:
+    """Between which two of ``count`` ordered values each quantile lies, and how far from the lower one."""
+    place = QUANTILES * (count - 1)
+    below = place.astype(int)
+    return below, np.minimum(below + 1, count - 1), (place - below).astype(np.float32)
+
+
 def _modulation(log: NDArray[np.float32], hop: int, edges: tuple[float, ...]) -> NDArray[np.float32]:
-    """Log power of the fluctuation of L in bands of modulation frequency, (bands of frequency, groups)::
+    """Log power of the fluctuation of L in bands of modulation frequency::
 
         log(mean over bins f of a band, and over the mel bands of a group, of |F[f]|^2 / frames + 1e-3)
 
-    ``log`` is (frames, groups, bands of a group), ``hop`` the samples between its frames; F is the transform
-    of L without its mean, under a Hann window.
+    (windows, frames, groups, bands of a group) -> (windows, bands of frequency, groups). ``hop`` is the
+    number of samples between frames; F is the transform of L without its mean, under a Hann window.
     """
-    frames = len(log)
+    windows, frames, groups, _ = log.shape
     window, size, starts, counts = _modulation_transform(frames, hop, edges)
-    centred = (log - log.mean(axis=0)).reshape(frames, -1)
-    spectra = scipy.fft.rfft((centred * window).T, n=size, axis=1, overwrite_x=True)
+    bands = log.reshape(windows, frames, -1)
+    centred = bands - bands.mean(axis=1, keepdims=True)
+    centred *= window
+    spectra = scipy.fft.rfft(centred.swapaxes(1, 2), n=size, axis=2, overwrite_x=True)
     power = spectra.real**2 + spectra.imag**2
-    power = power.reshape(GROUPS, -1, power.shape[1]).mean(axis=1)[:, : starts[-1]]
-    by_band = np.add.reduceat(power, starts[:-1], axis=1) / (counts * np.float32(frames))
-    return _log(by_band.T, 1e-3)
+    power = power.reshape(windows, groups, -1, power.shape[2]).mean(axis=2)[..., : starts[-1]]
+    by_band = np.add.reduceat(power, starts[:-1], axis=2) / (counts * np.float32(frames))
+    return _log(by_band.swapaxes(1, 2), 1e-3)
 
 
 @cache
@@ -182,15 +203,18 @@ def _modulation_transform(
 
 
 def _skewness(log: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Skewness of the change of L over a lag, (lags, groups): attack and decay, which way time runs.
+    """Skewness of the change of L over a lag: attack and decay, which way time runs.
 
-    ``log`` is (frames, groups). The .01 keeps what hardly changes from having any.
+    (windows, frames, groups) -> (windows, lags, groups). The .01 keeps what hardly changes from having any.
     """
-    result = np.zeros((len(SKEWNESS_LAGS), log.shape[1]), np.float32)
+    frames = log.shape[1]
+    change = np.zeros((len(SKEWNESS_LAGS), *log.shape), np.float32)  # 0 adds nothing to a sum
     for row, lag in enumerate(SKEWNESS_LAGS):
-        if lag < len(log):
-            change = log[lag:] - log[:-lag]
-            square = change * change
-            spread = square.mean(axis=0) + np.float32(0.01)
-            result[row] = (square * change).mean(axis=0) / (spread * np.sqrt(spread))
-    return result
+        if lag < frames:
+            np.subtract(log[:, lag:], log[:, :-lag], out=change[row, :, lag:])
+    counts = np.maximum(frames - np.array(SKEWNESS_LAGS), 1).astype(np.float32)[:, None, None]
+    square = change * change
+    spread = square.sum(axis=2) / counts + np.float32(0.01)
+    square *= change
+    skewness: NDArray[np.float32] = square.sum(axis=2) / counts / (spread * np.sqrt(spread))
+    return skewness.swapaxes(0, 1)

@@ -29,7 +29,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from threadpoolctl import threadpool_limits
 
 import metrics
-from audio_distance import audio, extraction
+from audio_distance import audio, extraction, features
 from study.datasets import synthetic
 
 DATA = ()
@@ -247,7 +247,7 @@ def describing(repeats: int = 7) -> dict:
             "read": lambda: metrics.read(path),
             "mean": lambda: audio.mean_of_channels(samples),
             "prepare": lambda: metrics.prepare(mono, rate),
-            "views": lambda: [metrics.embed(window) for window in windows],
+            "views": lambda: features.embed_each(windows),
             "all": lambda: extraction.describe_source(audio.Source("minute", path), job),
         }
         return {

@@ -51,6 +51,21 @@ class TestLevel:
 
 
 class TestTrimming:
+    @pytest.mark.parametrize("at_once", [1, 7, 100, 4096])
+    def test_parts_are_one_piece_to_the_bit(self, at_once, monkeypatch):
+        """Quiet parts, and loud ones, in front, between and behind; cuts within a part and at its ends."""
+        quiet, loud = noise(0, 300, 1e-5), noise(1, 200)
+        for sound in (
+            np.concatenate([quiet, loud, quiet, loud, quiet]),
+            np.concatenate([loud, quiet]),
+            np.concatenate([quiet, loud]),
+            np.concatenate([quiet[:99], loud[:101], quiet]),
+        ):
+            monkeypatch.setattr(features, "FILTERED", 2**20)
+            whole = features.trimmed(sound, RATE)
+            monkeypatch.setattr(features, "FILTERED", at_once)
+            assert np.array_equal(features.trimmed(sound, RATE), whole) and len(whole) < len(sound)
+
     @pytest.mark.parametrize(("edge", "kept"), [(1.1e-3, True), (0.9e-3, False)])
     @pytest.mark.parametrize("place", [0, -1])
     def test_at_a_thousandth_of_the_peak(self, edge, kept, place):

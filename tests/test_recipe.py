@@ -7,6 +7,7 @@ import pytest
 from reference import recipe
 
 import metrics
+from audio_distance import features
 from study import constants
 
 RATE = metrics.RATE
@@ -57,6 +58,26 @@ def test_describes_as_the_reference(name):
         rtol=frames * 2**-24,
         atol=5e-5,
     )
+
+
+@pytest.mark.parametrize("samples", [2048, 2049, 7001, RATE])
+@pytest.mark.parametrize("windows", [1, 2, 5])
+def test_windows_together_are_as_one_by_one(windows, samples):
+    """To the bit, whatever their neighbours are: a file's description may not depend on how it was read."""
+    signals = np.random.default_rng(samples).normal(0, 0.1, (windows, samples)).astype(np.float32)
+    signals[0, : samples // 2] = 0
+    found = metrics.embed(signals)
+    assert found.shape == (windows, 1799) and found.dtype == np.float32
+    assert np.array_equal(found, [metrics.embed(signal) for signal in signals])
+
+
+@pytest.mark.parametrize("at_once", [1, 2, 3, 4])
+def test_a_sound_is_described_in_order_however_many_windows_at_once(at_once, monkeypatch):
+    windows = list(np.random.default_rng(0).normal(0, 0.1, (3, 3000)).astype(np.float32))
+    expected = [metrics.embed(window) for window in windows]
+    monkeypatch.setattr(features, "TOGETHER", at_once)
+    assert np.array_equal(features.embed_each(iter(windows)), expected)
+    assert features.embed_each([]) == []
 
 
 def test_a_constant_is_no_sound_to_the_reference_either():

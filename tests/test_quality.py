@@ -560,7 +560,7 @@ class TestExperiment:
             "rendered notes, 5 of a family": 1,
             "rated music, a system beside recordings": 3,
         }
-        assert table["wrong"].tolist() == [1, 0, 1, 0, 0]
+        assert table["missing or wrong"].tolist() == [1, 0, 1, 0, 0]
         assert table["mean scores"].iloc[0] == "2.10 to 2.50"
 
     def test_scores_are_of_the_first_files_of_each_system(self, monkeypatch, noise):

@@ -158,7 +158,7 @@ def no_speech(quality: Mapping) -> pd.DataFrame:
             "sets": row["sets"],
             "mean scores": f"{num(min(row['means'].values()), 2)} to {num(max(row['means'].values()), 2)}",
             "noted": row["noted"],
-            "wrong": row["noted"] if row["speech"] else row["sets"] - row["noted"],
+            "missing or wrong": row["noted"] if row["speech"] else row["sets"] - row["noted"],
         }
         for source, row in noted(quality).items()
     )

@@ -280,7 +280,29 @@ README = [
     ),
 ]
 
+
+def added(facts):
+    """(files, windows) -> shares of half the interval, by distance: the nearest sets first."""
+    by_size = {}
+    for row in facts["large_sets"]["rows"]:
+        by_size.setdefault((row["files"], row["windows"]), []).append(row["added"] / row["half"])
+    return by_size
+
+
 LIMITS = [
+    (
+        "Blocks add most where both sets are of one source, and less the farther apart the sets are; parts "
+        "add hardly anything.",
+        lambda facts: (
+            added(facts)[750, 8] == [pytest.approx(0, abs=0.05)] * 3
+            and all(
+                shares == sorted(shares, reverse=True)
+                for size, shares in added(facts).items()
+                if size[0] > 1024
+            )
+        ),
+        (("large_sets", "rows", 0, "added"), 0.0),
+    ),
     (
         "(both quoted, not measured here)",
         lambda facts: "outside this repository" in facts["listening"]["outside"]["source"],

@@ -36,7 +36,8 @@ examples:
   {prog} recordings/ generated/ --groups '^(speaker\\d+)_'
 
 reading the table:
-  distance   signed; 0 on average for two samples of one source, so a small negative value means "none seen"
+  distance   signed; 0 on average for two samples of one source, so a small negative value shows
+             no difference, though p still may
   interval   95 %, from leaving out one file (or group) at a time
   p          chance of a split at least this uneven if both sets came from one source
 

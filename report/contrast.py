@@ -120,6 +120,15 @@ def test_shares(
     }
 
 
+def test_power_by_source(results: Mapping) -> dict[str, float]:
+    """Mean share of the small effects that the test of ``metrics.compare`` finds, by source."""
+    found = test_shares(results)
+    return {
+        source: _mean(share for (of, _), share in found.items() if of == source)
+        for source in results["permutation"]
+    }
+
+
 def power_difference(
     results: Mapping, candidate: Candidate | None, other: Candidate, *, seed: int = 0
 ) -> dict:

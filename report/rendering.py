@@ -166,6 +166,7 @@ def context(results: Mapping[str, Mapping], page: Path = REPORT) -> dict:
         "clean": sets["clean"],
         # What takes a second, only for a page that asks.
         "tested_alike": functools.cache(lambda: contrast.level(results["trials"])),
+        "tested_by_source": functools.cache(lambda: contrast.test_power_by_source(results["trials"])),
         "contrasted": functools.cache(lambda: contrast.summary(results["trials"])),
         "quality_lead": functools.cache(lambda: lead(results["quality"], results["trials"])),
         "older": functools.partial(older, results),

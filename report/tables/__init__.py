@@ -27,7 +27,7 @@ from report.tables.classifier import (
     warned,
 )
 from report.tables.combinations import what_each_adds
-from report.tables.coverage import claims_of_closer, coverage_of_intervals
+from report.tables.coverage import claims_of_closer, coverage_of_intervals, held, in_order
 from report.tables.large_sets import added_error
 from report.tables.lengths import unequal_lengths
 from report.tables.listening import (
@@ -39,7 +39,7 @@ from report.tables.listening import (
     outside,
     rated,
 )
-from report.tables.pairs import judged_right, judged_wrong, told_by_labels, unfamiliar_pairs
+from report.tables.pairs import judged_right, judged_wrong, right_of, told_by_labels, unfamiliar_pairs
 from report.tables.quality import direction, no_speech
 from report.tables.regressions import (
     alarms,
@@ -64,7 +64,7 @@ from report.tables.songs import (
     tempo_and_key,
 )
 from report.tables.speed import time_of_comparing
-from report.tables.statistics import benchmark, false_alarms, files_needed, soundness
+from report.tables.statistics import benchmark, false_alarms, files_needed, mostly, soundness
 from report.tables.table import markdown
 from report.tables.trials import (
     against,
@@ -126,6 +126,8 @@ __all__ = [
     "few_clips",
     "files_needed",
     "harmless",
+    "held",
+    "in_order",
     "incumbents",
     "judged_right",
     "judged_wrong",
@@ -139,6 +141,7 @@ __all__ = [
     "members",
     "models",
     "most_missed",
+    "mostly",
     "new_folders",
     "no_speech",
     "not_seen",
@@ -158,6 +161,7 @@ __all__ = [
     "published",
     "rated",
     "recognised",
+    "right_of",
     "rivals",
     "rungs",
     "sets_of_songs",

@@ -52,5 +52,36 @@ def claims_of_closer(coverage: Mapping) -> pd.DataFrame:
     )
 
 
+def held(coverage: Mapping, *, fewest: int, most: int) -> list[float]:
+    """Shares of draws whose 95 % interval holds the truth, a condition each.
+
+    Of the conditions whose smaller set has ``fewest`` to ``most`` units.
+    """
+    return [
+        row["covered"] / coverage["trials"]
+        for row in coverage["intervals"]
+        if fewest <= min(row["units"]) <= most
+    ]
+
+
+def in_order(coverage: Mapping, damaged: str, *, units: int) -> dict[str, list[float]]:
+    """Shares of draws in which the test says which of two damaged candidates is closer, a source each.
+
+    ``damaged``: how many files of the two are, as the conditions end: "50 % and 20 %". ``right`` are the
+    claims that the less damaged one is closer, ``wrong`` the others.
+    """
+    rows = [
+        row["closer"]
+        for row in coverage["differences"]
+        if row["units"] == units
+        and row["condition"].endswith(f" in {damaged}")
+        and not row["condition"].startswith("equal")
+    ]
+    return {
+        name: [row[place] / coverage["trials"] for row in rows]
+        for place, name in enumerate(("wrong", "right"))
+    }
+
+
 def _size(row: Mapping) -> str:
     return " against ".join(map(str, row["units"]))

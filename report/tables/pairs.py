@@ -8,7 +8,7 @@ Conventions
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import pandas as pd
 
@@ -95,6 +95,14 @@ def judged_wrong(
         for row in soundness["rows"]
         if row["must_differ"] == must_differ and not is_right(row, test) and group in (None, row["group"])
     ]
+
+
+def right_of(soundness: Mapping, tests: Iterable[Mapping]) -> list[int]:
+    """How many rows each of some tests judges right; ``tests``: rows of ``report.contrast.level``."""
+    names = [
+        COMPARE if test["test"] == COMPARE else f"{test['embedding']} / {test['test']}" for test in tests
+    ]
+    return [_right(soundness["rows"], name) for name in names]
 
 
 def told_by_labels(soundness: Mapping) -> int:

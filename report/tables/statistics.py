@@ -10,7 +10,7 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
-from experiments.statistics import DISTORTED, EFFECTS, SHUFFLED, mean_power
+from experiments.statistics import DISTORTED, EFFECTS, KINDS, SHUFFLED, mean_power
 from report.numbers import num, p_text, percent
 from report.tables.table import NONE, table_of
 from study.incumbents import VALUES
@@ -55,7 +55,7 @@ def files_needed(statistics: Mapping) -> pd.DataFrame:
     kinds = {
         "very mild damage to every file (severity 1 of 5)": [e for e in DISTORTED if e.endswith(" 1")],
         "mild damage to every file (severity 2)": [e for e in DISTORTED if e.endswith(" 2")],
-        "the order within a file (shuffled, reversed)": [*SHUFFLED, "reversed"],
+        "pieces of 100 or 200 ms in another order, or played backwards": [*SHUFFLED, "reversed"],
         "one or two of six speakers missing": [e for e in EFFECTS if "speaker" in e],
         "one to three of ten words missing": [e for e in EFFECTS if "digits" in e],
     }
@@ -71,6 +71,20 @@ def files_needed(statistics: Mapping) -> pd.DataFrame:
         }
         for name, effects in kinds.items()
     )
+
+
+def mostly(found: Mapping, *, severity: int) -> dict[str, list[float]]:
+    """Kinds of distortion by whether ``compare`` finds them in most draws, at one severity.
+
+    ``found``: of an effect the draws and those in which it is found, as ``power_20``. ``found`` and
+    ``missed`` of the result hold a share of draws a kind.
+    """
+    shares = [_share(found[f"{kind} {severity}"]) for kind in KINDS]
+    half = 0.5
+    return {
+        "found": [share for share in shares if share > half],
+        "missed": [share for share in shares if share <= half],
+    }
 
 
 def _share(tested: Mapping) -> float:

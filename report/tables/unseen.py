@@ -56,7 +56,7 @@ def who_finds(unseen: Mapping) -> pd.DataFrame:
     return table_of({"the second set": effect, **cells} for effect, cells in table.items())
 
 
-def most_missed(unseen: Mapping, *, count: int = 4) -> pd.DataFrame:
+def most_missed(unseen: Mapping, *, count: int = 5) -> pd.DataFrame:
     """The effects by which the oracle is most ahead of the test with the larger number of files.
 
     A row an effect, of the source where that is most; percent of the draws.

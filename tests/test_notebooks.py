@@ -34,6 +34,13 @@ class TestCommitted:
         outputs = [o for c in cells for o in c["outputs"]]
         assert not [o for o in outputs if o["output_type"] == "error" or o.get("name") == "stderr"]
 
+    def test_tables_are_whole_and_without_markup(self, path):
+        """pandas leaves out the middle of a long table, and shows Markdown in a cell as it is."""
+        for cell in code_cells(path):
+            for output in cell["outputs"]:
+                table = "".join(output.get("data", {}).get("text/html", ""))
+                assert not re.search(r"\d+ rows × \d+ columns|<t[hd]>\.\.\.</t[hd]>|<t[hd]>[^<]*`", table)
+
     def test_no_path_of_one_machine(self, path):
         content = json.loads(path.read_text(encoding="utf-8"))
         for cell in content["cells"]:

@@ -333,6 +333,18 @@ def heading_anchor(line):
 # README
 
 
+CODE_COLUMNS = 91  # of a page of GitHub at 832 px: what is longer is cut
+
+
+@pytest.mark.parametrize("page", rendering.PAGES, ids=lambda p: p.name)
+def test_pages_are_plain_to_read(page):
+    """No number with an exponent, and no line of code that a page cuts."""
+    text = page.read_text(encoding="utf-8")
+    assert re.findall(r"\d(?:\.\d+)?e-\d+", text) == []
+    code = "".join(re.findall(r"\n\n((?:    (?!- ).*\n)+)", text)).splitlines()
+    assert [line for line in code if len(line) - 4 > CODE_COLUMNS] == []
+
+
 def test_readme_is_short():
     assert len((ROOT / "README.md").read_text(encoding="utf-8").splitlines()) < 150
 

@@ -156,6 +156,15 @@ def test_anchors_are_github_s(heading, anchor):
     assert [h.anchor for h in made.headings] == [anchor, f"{anchor}-1"]
 
 
+def test_no_line_ends_between_a_number_and_its_unit():
+    text = "4.4 % of 16 kHz, p = 0.01 and n ≤ 3; 3 sets, 2 minutes `5 %` <!-- 6 % -->\n\n    7 %\n"
+    made = body.prepared(BeautifulSoup(body.markdown(text), "html.parser"), title="", page=PurePosixPath("a"))
+    assert made.html.replace("\u00a0", "_").split("\n")[0] == (
+        "<p>4.4_% of 16_kHz, p_=_0.01 and n_≤_3; 3 sets, 2 minutes <code>5 %</code> <!-- 6 % --></p>"
+    )
+    assert "<code>7 %\n</code>" in made.html
+
+
 # Strictness
 
 

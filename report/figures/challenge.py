@@ -88,7 +88,7 @@ def ruler(results: Mapping) -> Figure:
     """
     figure, panels = new_figure(
         4.8,
-        "What a value means: sounds that everybody knows, on the scale of the distance",
+        "What a value means: known sounds on the scale of the distance",
         2,
         1,
         sharex=True,

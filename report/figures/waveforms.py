@@ -319,7 +319,7 @@ def same_spectra(same: Mapping) -> Figure:
 
     kHz along x, dB relative to the largest along y: the lines lie on one another.
     """
-    figure, axes = new_figure(3.8, "Four sounds, one mean spectrum")
+    figure, axes = new_figure(3.8, "Four sounds, nearly one mean spectrum")
     # Lines that lie on one another: each thinner than the one below it, in another stroke.
     styles = zip((BLACK, ORANGE, BLUE, GREEN), ("-", "--", "-", ":"), (3.5, 1.8, 1.2, 1.8), strict=True)
     for (name, text), (colour, style, width) in zip(same["spectra_db"].items(), styles, strict=True):

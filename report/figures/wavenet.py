@@ -156,5 +156,8 @@ def wavenet_words(results: Mapping) -> Figure:
     """One recording, the same through 256 codes, and what the two networks make, as spectrograms."""
     highest = results["config"]["rate"] / 2  # above it there is nothing
     return waveforms.spectrograms(
-        results["pictures"], "One word, recorded and made", highest=highest, decibels=SEEN_DB
+        results["pictures"],
+        "A recorded word, and what the two networks make",
+        highest=highest,
+        decibels=SEEN_DB,
     )

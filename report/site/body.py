@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 import nbformat
-from bs4 import BeautifulSoup, Tag
+from bs4 import BeautifulSoup, NavigableString, Tag
 from markdown_it import MarkdownIt
 from nbconvert import HTMLExporter
 from PIL import Image
@@ -24,6 +24,11 @@ from report.site.links import ADDRESSES, SiteError, between, is_external, page_o
 
 TEMPLATES = Path(__file__).parent
 HEADINGS = [f"h{level}" for level in range(1, 7)]
+# A number and its unit, and "p = 0.001": where a line may break in the source, but should not on a page.
+TOGETHER = re.compile(
+    r"(?<=\d) (?=(?:%|k?Hz|dB|m?s|[MG]iB|kbit/s)(?!\w))|(?<=\b[pnN]) (?=[=≤] )|(?<=\b[pnN] [=≤]) (?=-?\d)"
+)
+NO_BREAK = "\u00a0"
 
 
 @dataclass(frozen=True)
@@ -89,6 +94,7 @@ def prepared(
     ``root`` is the folder that holds the pictures, for their sizes.
     """
     headings = _with_anchors(soup)
+    _keep_units(soup)
     for table in soup.find_all("table"):
         table.wrap(soup.new_tag("div", attrs={"class": "scroll"}))
     for image in soup.find_all("img"):
@@ -175,6 +181,13 @@ def _lead_to_pages(soup: BeautifulSoup, root: Path, source: PurePosixPath) -> tu
     if faults:
         raise SiteError("\n".join(faults))
     return tuple(dict.fromkeys(linked))
+
+
+def _keep_units(soup: BeautifulSoup) -> None:
+    """Let no line end between a number and its unit. Code stays to the character: it is copied."""
+    for text in soup.find_all(string=TOGETHER):
+        if type(text) is NavigableString and not text.find_parent(["code", "pre"]):  # no comment, no script
+            text.replace_with(TOGETHER.sub(NO_BREAK, text))
 
 
 def slug(text: str) -> str:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+import numpy as np
 import pandas as pd
 
 from report.numbers import interval, num, p_text, percent
@@ -65,7 +66,7 @@ def published(challenge: Mapping) -> pd.DataFrame:
         {
             "program": row["by"],
             "embedding": row["embedding"],
-            **{test: f"{row[test]:.4g}" for test in TESTS},
+            **{test: np.format_float_positional(row[test], 4, fractional=False, trim="-") for test in TESTS},
             "ratio": num(row["test1"] / row["test2"], 1),
         }
         for row in challenge["published"]["rows"]

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 import pandas as pd
 
 from report.figures.style import words
-from report.numbers import effect_text, percent
+from report.numbers import effect_text, num, p_text, percent
 from report.tables.table import NONE, table_of
 
 
@@ -88,8 +88,8 @@ def members(regressions: Mapping) -> pd.DataFrame:
         for metric, member in row["family"]["members"].items():
             rows[name, metric] = {
                 "effect": effect_text(member, 4),
-                "margin": member["margin"],
-                "p": member["p_value"],
+                "margin": num(member["margin"], 4),
+                "p": p_text(member["p_value"]),
                 "verdict": member["verdict"],
             }
     return pd.DataFrame(rows).T

@@ -124,7 +124,7 @@ def rivals(trials: Mapping) -> pd.DataFrame:
             "candidate": contrast.label(c),
             "found": percent(powers[c], 1),
             "value of this distance, minus it": points(contrast.power_difference(trials, THIS, c)),
-            "test of `compare`, minus it": points(contrast.power_difference(trials, None, c)),
+            "its test, minus it": points(contrast.power_difference(trials, None, c)),
         }
         for c in sorted(best, key=powers.get, reverse=True)
     )
@@ -217,7 +217,7 @@ def side_by_side(trials: Mapping) -> pd.DataFrame:
         }
         if "listeners" in row:
             cells["listeners"] = mean_text(row["listeners"], 2)
-            cells["`distance` agrees more"] = lead_text(row["ahead"], 2) if row["ahead"] else NONE
+            cells["this distance agrees more"] = lead_text(row["ahead"], 2) if row["ahead"] else NONE
         rows.append(cells)
     return table_of(rows)
 

@@ -171,7 +171,7 @@ def wavenet_training(wavenet_training: Mapping) -> pd.DataFrame:
             "processes x threads": name,
             "seconds a step": num(row["seconds"]),
             "times as fast": num(row["speed_up"], 2),
-            "losses apart by at most, bits": f"{row['largest_difference_of_losses']:.1g}",
+            "losses apart by at most, bits": num(row["largest_difference_of_losses"], 6),
         }
         for name, row in wavenet_training["arrangements"].items()
     )

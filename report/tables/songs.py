@@ -51,7 +51,7 @@ def tastes(songs: Mapping, collection: str) -> pd.DataFrame:
     ]
     published = [
         {
-            "learner": f"*published: {LEARNERS[learner]}, per sample*",
+            "learner": f"published: {LEARNERS[learner]}, per sample",
             **{
                 title: num(row[measure], 3) if measure in row else NONE
                 for measure, title in (PLAIN | MEASURES).items()

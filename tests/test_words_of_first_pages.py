@@ -827,7 +827,7 @@ def test_what_is_made_and_how_long_it_takes_is_as_the_makefile_says():
     page = (ROOT / "chapters" / "reproduce.md").read_text(encoding="utf-8")
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
     helped = dict(re.findall(r"^([a-z]+):.*## (.*)$", makefile, flags=re.MULTILINE))
-    told = dict(re.findall(r"^    make ([a-z]+) +# (.*)$", page, flags=re.MULTILINE))
+    told = dict(re.findall(r"^- `make ([a-z]+)`: (.*)$", page, flags=re.MULTILINE))
     assert {"report", "test", "study", "bench", "gate", "models", "songs", "wavenet", "site"} == {*told}
     for name in ("study", "bench", "gate", "models", "songs", "wavenet"):  # "..., about an hour"
         takes = re.split(r"[,;] ", told[name])[-1]

@@ -137,7 +137,11 @@ SENTENCES = [
 ]
 
 
-@pytest.mark.parametrize(("name", "cell", "sentence", "holds"), SENTENCES, ids=lambda value: str(value)[:40])
+@pytest.mark.parametrize(
+    ("name", "cell", "sentence", "holds"),
+    SENTENCES,
+    ids=lambda value: value[:40] if isinstance(value, str) else "holds",
+)
 def test_what_a_notebook_says_of_its_own_numbers_holds(name, cell, sentence, holds):
     """A sentence that other numbers would make false: none of them is true where all numbers are 0."""
     path = notebooks.FOLDER / f"{name}.ipynb"

@@ -46,7 +46,7 @@ report: $(REPORT)  ## test sets, results of the challenge, notebooks, pages, fig
 	$(RUN) -m report pages
 	$(RUN) -m report
 
-test: $(ALL)  ## all tests (about 10 minutes on two cores)
+test: $(ALL)  ## all tests (about 7 minutes on two cores)
 	$(TESTS)
 
 test-processors: $(ALL)  ## all tests as this processor is, without AVX512 and without AVX2 (under half an hour)

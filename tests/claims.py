@@ -46,3 +46,22 @@ def changed(content, place, value):
     copy = dict(content) if isinstance(content, Mapping) else list(content)
     copy[key] = changed(content[key], rest, value)
     return copy
+
+
+def pytest_generate_tests(metafunc):
+    """Every claim of the module that imports this, one test each."""
+    if "claim" in metafunc.fixturenames:
+        metafunc.parametrize("claim", metafunc.module.CLAIMS, ids=str)
+
+
+class TestSentences:
+    """For a module with ``CLAIMS`` and a fixture ``facts``."""
+
+    def test_stands_on_its_page(self, claim):
+        assert claim.sentence in in_one_line(claim.page), str(claim)
+
+    def test_holds(self, facts, claim):
+        assert claim.holds(facts), f"no longer true, write it anew: {claim}"
+
+    def test_another_result_makes_it_wrong(self, facts, claim):
+        assert not claim.holds(changed(facts, *claim.spoilt)), f"nothing makes this false: {claim}"

@@ -8,7 +8,7 @@ from collections import Counter
 
 import numpy as np
 import pytest
-from claims import Claim, changed, in_one_line
+from claims import Claim, TestSentences, pytest_generate_tests  # noqa: F401
 
 from experiments.statistics import FIRST_VERSION, mean_power
 from report import contrast, rendering
@@ -573,18 +573,3 @@ CLAIMS = [
     *OF_LENGTHS,
     *OF_VERSIONS,
 ]
-
-
-@pytest.mark.parametrize("claim", CLAIMS, ids=str)
-def test_a_sentence_stands_on_its_page(claim):
-    assert claim.sentence in in_one_line(claim.page)
-
-
-@pytest.mark.parametrize("claim", CLAIMS, ids=str)
-def test_a_sentence_holds(facts, claim):
-    assert claim.holds(facts), str(claim)
-
-
-@pytest.mark.parametrize("claim", CLAIMS, ids=str)
-def test_another_result_makes_a_sentence_wrong(facts, claim):
-    assert not claim.holds(changed(facts, *claim.spoilt))

@@ -16,7 +16,7 @@ TESTS := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(RUN) -m pytest -n $(WORKERS)
 WITHOUT_AVX512 := OPENBLAS_CORETYPE=Haswell NPY_DISABLE_CPU_FEATURES=X86_V4,AVX512_ICL,AVX512_SPR ATEN_CPU_CAPABILITY=avx2
 WITHOUT_AVX2 := OPENBLAS_CORETYPE=Prescott NPY_DISABLE_CPU_FEATURES=X86_V3,X86_V4,AVX512_ICL,AVX512_SPR ATEN_CPU_CAPABILITY=default
 
-.PHONY: help report test test-processors page-test page-picture mutants study bench gate models songs wavenet fuzz distance constants lint site clean
+.PHONY: help report test test-processors test-examples page-test page-picture mutants study bench gate models songs wavenet fuzz distance constants lint site clean
 
 help:  ## print this map
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -55,6 +55,9 @@ test-processors: $(ALL)  ## all tests as this processor is, without AVX512 and w
 	    env -u OPENBLAS_CORETYPE -u NPY_DISABLE_CPU_FEATURES -u ATEN_CPU_CAPABILITY $$setting \
 	        $(TESTS) || exit 1; \
 	done
+
+test-examples: $(ALL)  ## the properties, with other examples each time (a minute)
+	$(TESTS) --hypothesis-profile=others -m hypothesis
 
 page-test: $(PAGE)  ## page and site in Debian's chromium: they draw, play, list, and fetch nothing (minutes)
 	@command -v chromium >/dev/null || { echo "page-test needs chromium: apt-get install chromium" >&2; exit 2; }

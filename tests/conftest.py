@@ -5,6 +5,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+from hypothesis import settings
+
+# Each run on each machine tries the same examples, however long one takes; `make test-examples` tries others.
+settings.register_profile("same", derandomize=True, deadline=None)
+settings.register_profile("others", deadline=None)
+settings.load_profile("same")
 
 
 @pytest.fixture(scope="session")

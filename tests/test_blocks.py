@@ -44,7 +44,7 @@ class TestBlocks:
         st.lists(st.sampled_from([1, 2, 3]), min_size=6, max_size=80),
         st.integers(0, 15),
     )
-    @settings(deadline=None, max_examples=200)
+    @settings(max_examples=200)
     def test_every_unit_is_in_one_block_and_partners_in_the_same(self, members, pairs):
         pool = pool_with([1, 1, 2, 2, *members], pairs)
         with pytest.MonkeyPatch.context() as patch:
@@ -101,7 +101,7 @@ class TestParts:
         st.lists(st.lists(st.integers(1, 9), min_size=1, max_size=6), min_size=2, max_size=8),
         st.integers(2, 40),
     )
-    @settings(deadline=None, max_examples=200)
+    @settings(max_examples=200)
     def test_every_unit_is_in_every_part_with_its_files_alike(self, files, most):
         """``files``: windows of each file of each unit."""
         pool = pool_of_files(files)

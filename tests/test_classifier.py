@@ -104,7 +104,7 @@ def test_front_ends_are_those_of_librosa(kind):
 
 
 @given(st.integers(1, 5000), st.sampled_from(classifier_network.FRONT_ENDS))
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 def test_a_front_end_takes_any_length(length, kind):
     front_end = classifier_network.FrontEnd(kind, Spectrogram(RATE, 256, 128, 24, 0.5), coefficients=8)
     found = front_end(torch.zeros(2, length))

@@ -45,7 +45,7 @@ def collection(tmp_path_factory):
 # Scores
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(any_score)
 def test_tempo_is_that_of_the_midi_file(score):
     """Read back by another library: its tempo, and every onset on a sixteenth of it."""
@@ -60,7 +60,7 @@ def test_tempo_is_that_of_the_midi_file(score):
     assert low <= score.bpm <= high and abs(score.bpm - score.artist.bpm) <= scores.TEMPO_SPREAD
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(any_score)
 def test_a_song_is_in_its_key_and_ends_on_its_tonic(score):
     scale = {(score.tonic + step) % 12 for step in scores.SCALES[score.mode]}
@@ -74,7 +74,7 @@ def test_a_song_is_in_its_key_and_ends_on_its_tonic(score):
     assert score.tonic in score.artist.tonics and score.key == scores.KEYS[score.tonic]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(any_score)
 def test_notes_are_possible_and_none_is_struck_while_it_sounds(score):
     ends = {}

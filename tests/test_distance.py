@@ -311,7 +311,7 @@ class TestInvariances:
         assert runs[0] == runs[1]
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     samples=arrays(np.float32, st.integers(600, 4000), elements=st.floats(-1, 1, width=32), fill=st.just(0)),
     rate=st.sampled_from([8000, 16000, 22050, 44100, 48000]),

@@ -235,7 +235,7 @@ def test_transport_in_one_dimension_between_sets_of_unequal_size():
 
 
 @given(st.integers(2, 9), st.integers(2, 9), st.integers(2, 4), st.integers(0, 2**32 - 1))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_transport_does_not_change_when_all_rows_repeat(n, m, times, seed):
     """Repeating every row leaves the quantile function as it is, and makes the sizes unequal."""
     rng = np.random.default_rng(seed)
@@ -523,7 +523,7 @@ def test_translation_and_rotation_of_both_do_not_matter(name, rows):
     far=st.sampled_from([0.0, 1.0, 1e5]),
     seed=st.integers(0, 99),
 )
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 def test_finite_and_quiet_at_few_rows_and_any_scale(name, n, exponent, far, seed):
     """Also for low rank: the rows have two dimensions of 26."""
     rng = np.random.default_rng(seed)

@@ -67,7 +67,7 @@ def all_arrangements(pool):
     return resampling.permutation_test([(1.0, arranged)])
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(
     kind=st.sampled_from(list(KINDS)),
     reference=st.integers(0, 4),
@@ -98,7 +98,7 @@ def test_p_is_at_most_a_in_no_more_than_a_share_a_of_all_relabellings(kind, seed
         assert np.all(p == 1)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     kind=st.sampled_from(list(KINDS)),
     n=st.integers(2, 9),

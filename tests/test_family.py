@@ -49,7 +49,7 @@ def literal_closed_test(p_values, weights):
 @given(
     st.lists(st.tuples(st.floats(0, 1), st.sampled_from([1.0, 2.0, 5.0])), min_size=1, max_size=5),
 )
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_holm_with_weights_is_a_closed_test(pairs):
     p_values, weights = zip(*pairs, strict=True)
     assert holm(p_values, weights) == pytest.approx(literal_closed_test(p_values, weights), abs=1e-12)

@@ -217,7 +217,7 @@ def test_of_a_skewed_mean_it_is_the_closed_form():
 
 
 @given(st.integers(0, 2**32 - 1), st.integers(3, 8), st.integers(3, 8), st.integers(0, 3))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_properties(seed, n, m, pairs):
     kernel, members, partner = case(n, m, pairs=pairs, seed=seed)
     found = moments(kernel, members, partner=partner)
@@ -399,7 +399,7 @@ def test_the_difference_is_that_of_a_literal_version(sizes):
 
 
 @given(st.integers(0, 2**32 - 1), st.integers(3, 8), st.booleans())
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_properties_of_the_difference(seed, n, common):
     _, (first, second) = three_sets(n, 5, 5, seed)
     keys = keys_of(first, "one"), keys_of(second, "one" if common else "two")

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from audio_distance import matching
@@ -42,7 +42,6 @@ def differ(counts, side, *, seed, level=matching.CHANCE):
 counts = st.lists(st.lists(st.integers(1, 6), min_size=1, max_size=4), min_size=2, max_size=8)
 
 
-@settings(deadline=None)
 @given(reference=counts, candidate=counts, seed=st.integers(0, 5))
 def test_counts_are_the_smaller_quantiles(reference, candidate, seed):
     """Of sets of one size the counts of files are the smaller ones in order, and so are those of windows."""
@@ -62,7 +61,6 @@ def test_counts_are_the_smaller_quantiles(reference, candidate, seed):
     np.testing.assert_allclose(np.bincount(owner, weights), 1, rtol=1e-12)
 
 
-@settings(deadline=None)
 @given(reference=counts, candidate=counts)
 def test_no_quantile_has_more_than_the_others(reference, candidate):
     """Sets of different sizes: a set's k-th smallest file count is at most what the other has there."""

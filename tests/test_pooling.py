@@ -4,7 +4,7 @@ import itertools
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 import metrics
@@ -302,7 +302,6 @@ class TestNormalScores:
             np.quantile(scores, shares), ndtri(shares), atol=0.1 if shape >= 2 else 0.25
         )
 
-    @settings(deadline=None)
     @given(st.lists(st.floats(-1e6, 1e6), min_size=2, max_size=30))
     def test_keep_the_order(self, values):
         values = np.array(values)

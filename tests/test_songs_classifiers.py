@@ -224,7 +224,7 @@ def test_groups_of_columns():
 # Divisions
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     labels=st.lists(st.tuples(st.integers(0, 9), st.booleans()), min_size=6, max_size=40),
     folds=st.integers(2, 4),

@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from audio_distance.errors import AudioError
@@ -1102,7 +1102,6 @@ class TestLicences:
 
 
 class TestNames:
-    @settings(derandomize=True, deadline=None)
     @given(st.text(max_size=300), st.text(max_size=300))
     def test_safe_everywhere(self, artist, title):
         song = Song("https://a.example/1.mp3", artist, title)

@@ -34,7 +34,7 @@ class TestNearest:
         np.testing.assert_allclose([n.distance for n in found], distances[expected], rtol=1e-9)
 
     @given(seed=st.integers(0, 2**32 - 1))
-    @settings(max_examples=20, deadline=None)
+    @settings(max_examples=20)
     def test_order_of_rows_makes_no_difference(self, seed):
         """On a coarse grid, where many are tied: in order of content."""
         rng = np.random.default_rng(seed)

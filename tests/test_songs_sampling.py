@@ -32,7 +32,7 @@ def ramp(path, rate, *, seconds=8.0):
 
 
 class TestStarts:
-    @settings(max_examples=100, deadline=None)
+    @settings(max_examples=100)
     @given(
         st.binary(min_size=32, max_size=32),
         st.floats(0.1, 9000),
@@ -224,7 +224,7 @@ class TestSamples:
             with pytest.raises(AudioError, match=message):
                 samples_of(tmp_path / name, Settings(rate=8_000))
 
-    @settings(max_examples=60, deadline=None)
+    @settings(max_examples=60)
     @given(st.data())
     def test_cut_is_slicing(self, data):
         length = data.draw(st.integers(1, 60))

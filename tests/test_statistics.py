@@ -195,7 +195,7 @@ class TestDefinition:
 
 
 class TestIdentity:
-    @settings(max_examples=40, deadline=None)
+    @settings(max_examples=40)
     @given(
         st.lists(st.integers(0, 5), min_size=2, max_size=7),
         st.integers(1, 4),

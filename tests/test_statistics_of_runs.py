@@ -95,7 +95,7 @@ def test_rules(shift, margin, floor, verdict):
 
 
 @given(values, values)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_higher_is_better_is_the_mirror(numbers, other):
     count = min(len(numbers), len(other))
     numbers, other = numbers[:count], other[:count]
@@ -107,7 +107,7 @@ def test_higher_is_better_is_the_mirror(numbers, other):
 
 @given(values, values, st.floats(0.01, 100), st.floats(-100, 100))
 @example([0.0, 0.0], [0.0, 2e-130], 1.0, 0.0)  # a past bug: the squared variance is zero
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_units_do_not_matter(a, b, scale, offset):
     options = {"paired": False, "resolution": 0.0}
     one = judge(a, b, margin=1.0, **options)

@@ -356,7 +356,7 @@ MIRROR = {"better": "worse", "worse": "better", "undecided": "undecided"}
 
 
 @given(sides, st.booleans(), st.sampled_from(["t", "permutation"]))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_exchanged_sides_exchange_better_and_worse(both, paired, test):
     a, b = both
     if paired:
@@ -370,7 +370,7 @@ def test_exchanged_sides_exchange_better_and_worse(both, paired, test):
 
 
 @given(sides, st.booleans(), st.sampled_from([0.25, 2.0, 64.0]), st.sampled_from([-16.0, 0.0, 128.0]))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_shifted_and_scaled_numbers_give_the_same_p(both, paired, scale, shift):
     """Powers of two: what is compared is exactly the same, in another unit."""
     a, b = both
@@ -385,7 +385,7 @@ def test_shifted_and_scaled_numbers_give_the_same_p(both, paired, scale, shift):
 
 
 @given(sides, st.lists(st.floats(0, 20), min_size=2, max_size=2))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_a_wider_margin_is_met_more_easily(both, margins):
     narrow, wide = (judge(*both, paired=False, margin=m) for m in sorted(margins))
     assert wide.p_margin <= narrow.p_margin
@@ -395,7 +395,7 @@ def test_a_wider_margin_is_met_more_easily(both, margins):
 
 
 @given(sides, numbers.filter(lambda x: x > 0))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_a_worse_candidate_is_never_judged_better(both, worsening):
     a, b = both
     order = ["better", "no worse", "undecided", "worse"]
@@ -415,7 +415,7 @@ def test_holm_by_definition(p_values):
 
 
 @given(st.lists(st.floats(0, 1), max_size=8))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_holm_by_definition_of_any(p_values):
     assert holm(p_values) == pytest.approx(literal_holm(p_values), rel=1e-12, abs=1e-300)
 

@@ -136,7 +136,7 @@ def test_skewness_turns_with_time():
     assert np.abs(forward).max() > 1
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(
     samples=st.integers(2048, RATE),
     kind=st.sampled_from(["silence", "impulse", "constant", "noise", "steps", "end"]),

@@ -236,7 +236,6 @@ def test_machine_code_is_kept_in_the_cache_folder(tmp_path, monkeypatch):
 # What a draw is
 
 
-@hypothesis.settings(deadline=None)  # the first compiles
 @hypothesis.given(seed=st.integers(0, 10**6), top_p=st.floats(0.01, 1), temperature=st.floats(0.05, 5))
 def test_draws_are_the_softmax_of_the_nucleus(seed, top_p, temperature):
     """An even grid of 4,000 draws meets each code as often as its probability says, give or take one."""

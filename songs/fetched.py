@@ -245,8 +245,9 @@ def file_name(song: Song, extension: str) -> str:
     An _ replaces what some system forbids: slashes, <>:"|?*, control characters, a leading dot or dash, the
     devices of Windows. The key also keeps names apart that differ by case or accents alone.
     """
-    text = " - ".join(filter(None, (song.artist, song.title))) or _stem(song.address) or "song"
-    text = unicodedata.normalize("NFC", " ".join(text.split()))
+    parts = (" ".join(part.split()) for part in (song.artist, song.title))  # a blank one is none
+    text = " - ".join(filter(None, parts)) or " ".join(_stem(song.address).split()) or "song"
+    text = unicodedata.normalize("NFC", text)
     text = "".join(
         "_" if letter in '<>:"/\\|?*' or unicodedata.category(letter)[0] == "C" else letter for letter in text
     )

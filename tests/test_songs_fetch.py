@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from audio_distance.errors import AudioError
@@ -1103,6 +1103,7 @@ class TestLicences:
 
 class TestNames:
     @given(st.text(max_size=300), st.text(max_size=300))
+    @example("", " ")
     def test_safe_everywhere(self, artist, title):
         song = Song("https://a.example/1.mp3", artist, title)
         name = file_name(song, "mp3")
@@ -1120,6 +1121,8 @@ class TestNames:
             ("Sigur\nRós", "", "Sigur Rós"),
             ("caf\udce9", "x", "caf_ - x"),
             ("", "", "a song"),
+            ("\n", " ", "a song"),
+            ("\t", "x", "x"),
         ],
     )
     def test_made_of(self, artist, title, expected):

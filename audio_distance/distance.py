@@ -22,6 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from audio_distance.comparison import Comparison, Difference, Side, warnings_of
+from audio_distance.control_variate import Sums, corrected, smooth_kernels, sums_of
 from audio_distance.description import Description, SoundSet
 from audio_distance.energy import (
     Contribution,
@@ -82,10 +83,13 @@ def distance(
     pool, _, _ = make_pool(*sets, groups=groups, paired=paired)
     own = own_scale(sets[0]) if embedding is not None else None
     blocks = block_units(pool)
+    smooth = smooth_kernels(pool, blocks, own)
     with comparing(len(blocks) * _views_of(own), "", progress=reading.progress) as kernel:
-        parts = (taken(pool, units) for units in blocks)
-        found = [observe(view_kernels(part, own, kernel=kernel), part, causes=False) for part in parts]
-    return mean_of_blocks(block_shares(pool, blocks), found).value
+        found, sums = [], []
+        for part in (taken(pool, units) for units in blocks):
+            found.append(observe(view_kernels(part, own, kernel=kernel), part, causes=False))
+            sums.append(sums_of(smooth, part, own))
+    return mean_of_blocks(block_shares(pool, blocks), corrected(found, smooth, sums)).value
 
 
 def compare(
@@ -325,7 +329,9 @@ def _compare_loaded(
     lowest = min(sound.rate for side in (reference, candidate) for sound in side.sounds)
     usable = usable_numbers(common if common < RATE else lowest)
     parts = usable if own is None else {"embedding": np.arange(pool.vectors.shape[1])}
+    smooth = smooth_kernels(pool, blocks, own)
     observed_blocks: list[Observed] = []
+    sums: list[tuple[Sums, ...]] = []
     scored_blocks: list[tuple[float, Scored]] = []
 
     def rearranged_blocks(kernel: Kernel) -> Iterator[tuple[float, Arranged]]:
@@ -334,6 +340,7 @@ def _compare_loaded(
             block = taken(pool, units)
             kernels = view_kernels(block, own, kernel=kernel)
             observed_blocks.append(observe(kernels, block))
+            sums.append(sums_of(smooth, block, own))
             part = number if len(blocks) > 1 else None
             if quality is not None:
                 found = scored(block, permutations=permutations, seed=seed, block=part)
@@ -352,7 +359,7 @@ def _compare_loaded(
 
     with comparing(len(blocks) * (_views_of(own) + _tested(own)), stage, progress=progress) as kernel:
         test = permutation_test(rearranged_blocks(kernel))
-    observed = mean_of_blocks(shares, observed_blocks)
+    observed = mean_of_blocks(shares, corrected(observed_blocks, smooth, sums))
     heard = None if quality is None else quality_of(name_of(quality), scored_blocks)
     doubt = "" if heard is None else doubt_of(heard)
     level, level_interval = level_difference(pool)

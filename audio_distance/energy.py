@@ -9,7 +9,8 @@ Conventions
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -80,11 +81,17 @@ def view_kernels(
     With ``own`` divisors, (numbers,), of a caller's embedding, all numbers are one view. ``kernel`` is
     ``kernel.unit_kernel``, or that with a progress bar.
     """
+    return np.stack([kernel(view, pool, divisors) for view, divisors in divided_views(pool.vectors, own)])
+
+
+def divided_views(
+    vectors: NDArray[Any], own: NDArray[np.float64] | None = None
+) -> list[tuple[NDArray[Any], NDArray[np.float64]]]:
+    """(numbers, divisors) of each view of the value; with ``own`` divisors all numbers are one view."""
     if own is not None:
-        return kernel(pool.vectors, pool, own)[None]
+        return [(vectors, own)]
     scale = split_views(constants()[0])
-    views = split_views(pool.vectors)
-    return np.stack([kernel(views[name], pool, scale[name]) for name in views])
+    return [(view, scale[name]) for name, view in split_views(vectors).items()]
 
 
 def observe(kernels: NDArray[np.float64], pool: Pool, *, causes: bool = True) -> Observed:
@@ -120,6 +127,19 @@ def observe(kernels: NDArray[np.float64], pool: Pool, *, causes: bool = True) ->
         return Observed(by_view, parts, reference_parts)
     found = moments(kernels.mean(axis=0), pool.members, partner=pool.partner)
     return Observed(by_view, parts, reference_parts, found, tuple(found.keys(pool.names)))
+
+
+def moved(observed: Observed, by: NDArray[np.float64]) -> Observed:
+    """The same with each view's value higher ``by`` so much, (views,), and all that is on its scale."""
+    up = float(by.mean())
+    parts, others = (
+        tuple(Contribution(part.name, part.value + up) for part in of_set)
+        for of_set in (observed.contributions, observed.reference_contributions)
+    )
+    found = observed.moments
+    if found is not None:
+        found = replace(found, value=found.value + up, without=found.without + up)
+    return Observed(observed.views + by, parts, others, found, observed.draws)
 
 
 def _sorted_contributions(parts: Iterable[Contribution]) -> tuple[Contribution, ...]:

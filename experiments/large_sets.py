@@ -22,6 +22,7 @@ import numpy as np
 from tqdm import tqdm
 
 import metrics
+from audio_distance.control_variate import corrected, smooth_kernels, sums_of
 from audio_distance.description import Sound, SoundSet
 from audio_distance.energy import mean_of_blocks, observe, view_kernels
 from audio_distance.features import split_views, squared_distances
@@ -104,8 +105,11 @@ def in_blocks(reference: np.ndarray, candidate: np.ndarray) -> tuple[float, tupl
         sets.append(SoundSet(name, tuple(sounds), (), 0))
     pool, _, _ = make_pool(*sets, paired=False)
     blocks = block_units(pool)
-    parts = (taken(pool, units) for units in blocks)
-    found = mean_of_blocks(block_shares(pool, blocks), [observe(view_kernels(part), part) for part in parts])
+    smooth = smooth_kernels(pool, blocks)
+    parts = [taken(pool, units) for units in blocks]
+    observed = [observe(view_kernels(part), part) for part in parts]
+    each = corrected(observed, smooth, [sums_of(smooth, part) for part in parts])
+    found = mean_of_blocks(block_shares(pool, blocks), each)
     assert found.interval is not None  # of 3 files a side and more
     return found.value, found.interval
 

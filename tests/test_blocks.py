@@ -2,6 +2,7 @@
 
 import dataclasses
 import hashlib
+import sys
 
 import numpy as np
 import pytest
@@ -9,10 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import metrics
-from audio_distance import kernel, resampling, units
+from audio_distance import control_variate, kernel, resampling, units
 from audio_distance.description import Description, Sound
 from audio_distance.views import PARTS
 
+DISTANCE = sys.modules["audio_distance.distance"]  # the module: in the package, the name is the function's
 RATE = metrics.RATE
 NUMBERS = sum(metrics.VIEWS.values())
 
@@ -187,14 +189,20 @@ class TestComparisons:
         rng = np.random.default_rng(seed)
         return described(rng.normal(size=(n, 6)), "x"), described(rng.normal(shift, 1, size=(m, 6)), "y")
 
-    def test_the_value_is_the_mean_over_blocks_of_their_comparisons(self, monkeypatch):
+    @pytest.mark.parametrize("landmarks", [0, 20])
+    def test_the_value_is_the_mean_over_blocks_of_their_comparisons(self, landmarks, monkeypatch):
+        """But for what the control variate moves each block by: nothing, if it is switched off."""
+        if landmarks:
+            monkeypatch.setattr(control_variate, "LANDMARKS", landmarks)
+        else:
+            monkeypatch.setattr(DISTANCE, "smooth_kernels", lambda *_: ())
         x, y = self.sides(0)
         found = metrics.compare(x, y, paired=False, permutations=99)
         pool, _, _ = units.make_pool(*(metrics_set(side) for side in (x, y)), paired=False)
         blocks = units.block_units(pool)
         assert len(blocks) == 4
         monkeypatch.setattr(units, "BLOCK_UNITS", 96)  # a block of 25 is one
-        parts = []
+        parts, moved = [], []
         for block in blocks:
             names = {(int(pool.members[i]), pool.names[i]) for i in block}
             mine = [
@@ -202,15 +210,38 @@ class TestComparisons:
                 for member, side in ((1, x), (2, y))
             ]
             parts.append(metrics.compare(*mine, paired=False, permutations=99))
-        shares = [len(part.units) / 46 for part in parts]
-        assert found.value == pytest.approx(sum(s * p.value for s, p in zip(shares, parts, strict=True)))
-        assert {u.name: u.value for u in found.units} == pytest.approx(
-            {u.name: u.value for part in parts for u in part.units}
-        )
+            for of_all, of_block in (
+                (found.units, parts[-1].units),
+                (found.reference_units, parts[-1].reference_units),
+            ):
+                alone = {unit.name: unit.value for unit in of_block}
+                by = [unit.value - alone[unit.name] for unit in of_all if unit.name in alone]
+                moved += [by[0]]
+                assert by == pytest.approx([by[0]] * len(alone), abs=1e-12)
+        assert (np.abs(moved) > 1e-4).all() if landmarks else moved == pytest.approx([0] * 8, abs=1e-12)
+        shares = np.array([len(part.units) / 46 for part in parts])
+        assert moved[::2] == pytest.approx(moved[1::2], abs=1e-12)
+        mean = shares @ ([part.value for part in parts] + np.array(moved[::2]))
+        assert found.value == pytest.approx(mean, abs=1e-12)
         assert np.mean([u.value for u in found.units]) == pytest.approx(found.value, abs=1e-12)
+        assert np.mean(list(found.views.values())) == pytest.approx(found.value, abs=1e-12)
         monkeypatch.setattr(units, "BLOCK_UNITS", 24)
         assert metrics.distance(x, y, paired=False) == pytest.approx(found.value, abs=1e-12)
         assert found.interval[0] < found.value < found.interval[1]
+        assert found.moments.value == pytest.approx(found.value, abs=1e-12)
+
+    @pytest.mark.parametrize("exchanged", [False, True])
+    def test_where_every_unit_is_a_landmark_nothing_is_left_out(self, exchanged, monkeypatch):
+        """Of units of one window the smooth kernel is then the kernel: the value is that of all pairs, to
+        what float32 rounds of it."""
+        x, y = self.sides(7, shift=0.3)[:: -1 if exchanged else 1]
+        found = metrics.distance(x, y, paired=False)
+        monkeypatch.setattr(units, "BLOCK_UNITS", 96)
+        of_all = metrics.distance(x, y, paired=False)
+        monkeypatch.setattr(units, "BLOCK_UNITS", 24)
+        monkeypatch.setattr(DISTANCE, "smooth_kernels", lambda *_: ())
+        assert abs(metrics.distance(x, y, paired=False) - of_all) > 1e-3
+        assert found == pytest.approx(of_all, abs=1e-6)
 
     @pytest.mark.parametrize("chunk", [1, 30])
     def test_chunks_of_arrangements_change_nothing(self, chunk, monkeypatch):

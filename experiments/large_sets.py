@@ -1,22 +1,27 @@
 """What comparing large sets in blocks and parts adds to the error of a value: against all pairs of windows.
 
 More than 2,048 files are compared in blocks, and more than 4,096 windows of a block in parts. The pairs
-that never meet are left out without looking at them, so the value stays unbiased, but it scatters more. Here
-sets are as large as all pairs can still be taken of them: in float64, from the definition, by other code than
-the distance's. Synthetic sets, seed 0, 5 draws of a size, each at three distances.
+that never meet are left out without looking at them, so the value stays unbiased, but it scatters more; a
+control variate takes most of that off again. Here sets are as large as all pairs can still be taken of them:
+in float64, from the definition, by other code than the distance's. Random sets, at three distances, and the
+spoken digits in halves: at random, and three speakers against the other three. Seed 0, 5 draws of each.
 
 Conventions
-    files, windows   of a side, and of a file. Files differ in 60 directions, windows of a file in the same
-                     ones, by .3 of that.
+    files, windows   of a side, and of a file. Random files differ in 60 directions, windows of a file in the
+                     same ones, by .3 of that. Of a digit it is the first window.
     shift            of every number of the candidate, in its bundled divisors; 0: both sets are of one
-                     source.
-    added            root mean square, over the draws, of the value minus that of all pairs.
+                     source. None of digits.
+    blocks           to which units are dealt: as many as ``compare`` makes of so many, and ``MANY``, as it
+                     makes of sets several times as large. How much is added beside the interval hangs on the
+                     number of blocks, and not on their size.
+    added            root mean square, over the draws, of the value minus that of all pairs; ``plain`` the
+                     same without the control variate.
     half             of the length of the 95 % interval that the comparison gives: mean over the draws.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 from tqdm import tqdm
@@ -25,60 +30,120 @@ import metrics
 from audio_distance.control_variate import corrected, smooth_kernels, sums_of
 from audio_distance.description import Sound, SoundSet
 from audio_distance.energy import mean_of_blocks, observe, view_kernels
-from audio_distance.features import split_views, squared_distances
-from audio_distance.units import block_shares, block_units, make_pool, taken
+from audio_distance.features import divided, split_views, squared_distances
+from audio_distance.units import Pool, block_shares, block_units, make_pool, taken
+from study import datasets
 
-DATA = ()
-TAKES = "five minutes"
+DATA = ("digits",)
+TAKES = "six minutes"
 
 SIZES = ((3_000, 1), (1_500, 4), (750, 8))  # blocks; blocks and parts; parts
 SHIFTS = (0.0, 0.1, 0.4)
+DIGITS = ("digits", "digits of other speakers")
 DRAWS = 5
+MANY = 12
 CHUNK = 2_000  # windows that meet all others at once: 190 MiB in float64
 
 
 def run(*, quick: bool = False) -> dict:
-    """Added error at every size and shift.
+    """Added error of every kind of sets; ``datasets.MissingData`` without the recordings.
 
-    Returns ``draws`` and ``rows``: ``files``, ``windows``, ``shift``; ``value``, mean of that of all pairs;
-    ``added``, ``half``; ``difference``, mean of the value minus that of all pairs, and ``spread``, standard
-    deviation of the value of all pairs over the draws.
+    Returns ``draws`` and ``rows``: ``sounds``, ``files``, ``windows``, ``shift``, ``blocks``; ``value``, mean
+    of that of all pairs; ``added``, ``plain``, ``half``; ``difference``, mean of the value minus that of all
+    pairs, and ``spread``, standard deviation of the value of all pairs over the draws.
     """
     draws, sizes = (2, ((1_100, 1),)) if quick else (DRAWS, SIZES)
+    described, speakers = _digits()
     rows = []
-    for files, windows in tqdm(sizes, desc="sizes", leave=False):
-        found = np.array([_drawn(files, windows, draw) for draw in range(draws)])  # (draws, shifts, 3)
-        for shift, (value, of_all, half) in zip(SHIFTS, np.moveaxis(found, 0, 2), strict=True):
-            rows.append(
-                {
-                    **{"files": files, "windows": windows, "shift": shift, "value": float(of_all.mean())},
-                    "added": float(np.sqrt(np.mean((value - of_all) ** 2))),
-                    "half": float(half.mean()),
-                    "difference": float(np.mean(value - of_all)),
-                    "spread": float(of_all.std(ddof=1)),
-                }
-            )
+    for files, windows in tqdm(sizes, desc="random sets", leave=False):
+        found = [list(_random(files, windows, draw)) for draw in range(draws)]
+        for shift, of_shift in zip(SHIFTS, zip(*found, strict=True), strict=True):
+            about = {"sounds": "random numbers", "files": files, "windows": windows, "shift": shift}
+            rows += _rows(about, of_shift)
+    for sounds in tqdm(DIGITS, desc="digits", leave=False):
+        halves = [_halves(described, speakers, draw, alike=sounds == DIGITS[0]) for draw in range(draws)]
+        of_all = [list(_measured(*half)) for half in halves]
+        about = {"sounds": sounds, "files": len(halves[0][0]), "windows": 1, "shift": None}
+        rows += _rows(about, of_all)
     return {"draws": draws, "rows": rows}
 
 
-def summary(content: Mapping) -> str:
-    """A line a size and shift."""
-    return "\n".join(
-        f"{row['files']:5,} files of {row['windows']} windows a side, value {row['value']:.5f}: added error "
-        f"{row['added']:.5f}, {row['added'] / row['half']:.0%} of half the interval ({row['half']:.5f})"
-        for row in content["rows"]
-    )
-
-
-def _drawn(files: int, windows: int, draw: int) -> list[tuple[float, float, float]]:
-    """Of one draw at each shift: the value, that of all pairs, and half the interval."""
-    reference, candidate = (random_set(files, windows, seed=(files, draw, side)) for side in (0, 1))
-    within = [mean_within(side) for side in (reference, candidate)]  # a shift of all changes it by nothing
+def _rows(about: Mapping, draws: Sequence[Sequence[Mapping]]) -> list[dict]:
+    """A row a number of blocks, from what was measured of each draw."""
     rows = []
+    for found in zip(*draws, strict=True):
+        value, plain, of_all, half = (
+            np.array([draw[name] for draw in found]) for name in ("value", "plain", "of_all", "half")
+        )
+        rows.append(
+            {
+                **about,
+                "blocks": found[0]["blocks"],
+                "value": float(of_all.mean()),
+                "added": float(np.sqrt(np.mean((value - of_all) ** 2))),
+                "plain": float(np.sqrt(np.mean((plain - of_all) ** 2))),
+                "half": float(half.mean()),
+                "difference": float(np.mean(value - of_all)),
+                "spread": float(of_all.std(ddof=1)),
+            }
+        )
+    return rows
+
+
+def summary(content: Mapping) -> str:
+    """A line a row."""
+    lines = []
+    for row in content["rows"]:
+        share, plain = (row[name] / row["half"] for name in ("added", "plain"))
+        lines.append(
+            f"{row['sounds']}, {row['files']:,} files of {row['windows']} windows a side, "
+            f"{row['blocks']} blocks, value {row['value']:.5f}: added error {row['added']:.5f}, {share:.0%} of half the interval "
+            f"({row['half']:.5f}), {plain:.0%} without the control variate"
+        )
+    return "\n".join(lines)
+
+
+def _random(files: int, windows: int, draw: int) -> Iterator[list[dict]]:
+    """Of one draw of random sets what ``_measured`` gives, at each shift."""
+    reference, candidate = (random_set(files, windows, seed=(files, draw, side)) for side in (0, 1))
+    within = sum(mean_within(side) for side in (reference, candidate))  # a shift of all changes it by nothing
     for shift in SHIFTS:
-        moved = candidate + np.float32(shift)
-        value, (low, high) = in_blocks(reference, moved)
-        rows.append((value, 2 * mean_across(reference, moved) - sum(within), (high - low) / 2))
+        yield _measured(reference, candidate + np.float32(shift), within=within)
+
+
+def _digits() -> tuple[np.ndarray, np.ndarray]:
+    """All digits in units of the bundled divisors, (files, 1, 1032) float32, and who speaks each, (files,)."""
+    digits = datasets.digits()
+    vectors = [metrics.describe_signal(signal, digits.rate).vectors[:1] for signal in digits.signals]
+    return divided(np.stack(vectors)).astype(np.float32), np.array([n.split("_")[1] for n in digits.names])
+
+
+def _halves(
+    described: np.ndarray, speakers: np.ndarray, draw: int, *, alike: bool
+) -> tuple[np.ndarray, np.ndarray]:
+    """All digits in two halves: at random, or three speakers and the others."""
+    rng = np.random.default_rng(draw)
+    order = rng.permutation(len(described))
+    half = np.arange(len(described)) < len(described) // 2
+    if not alike:
+        half = np.isin(speakers[order], rng.permutation(np.unique(speakers))[:3])
+    return described[order[half]], described[order[~half]]
+
+
+def _measured(reference: np.ndarray, candidate: np.ndarray, *, within: float | None = None) -> list[dict]:
+    """For each number of blocks: ``value``, ``plain``, ``half``, and ``of_all``, the value of all pairs.
+
+    ``within``: the sum of the means within the sets, if it is known.
+    """
+    if within is None:
+        within = mean_within(reference) + mean_within(candidate)
+    of_all = 2 * mean_across(reference, candidate) - within
+    pool = _pool(reference, candidate)
+    rows = []
+    for blocks in [block_units(pool), *([_dealt(pool, MANY)] if len(block_units(pool)) > 1 else [])]:
+        value, plain, (low, high) = in_blocks(pool, blocks)
+        half = (high - low) / 2
+        rows.append({"blocks": len(blocks), "value": value, "plain": plain, "half": half, "of_all": of_all})
     return rows
 
 
@@ -93,8 +158,8 @@ def random_set(files: int, windows: int, *, seed: tuple[int, ...]) -> np.ndarray
     return numbers
 
 
-def in_blocks(reference: np.ndarray, candidate: np.ndarray) -> tuple[float, tuple[float, float]]:
-    """Value and interval as ``compare`` has them, which spends most of its time on its test."""
+def _pool(reference: np.ndarray, candidate: np.ndarray) -> Pool:
+    """Both sets as ``compare`` pools them."""
     sets = []
     for name, numbers in (("x", reference), ("y", candidate)):
         described = numbers * metrics.constants()[0].astype(np.float32)
@@ -103,15 +168,29 @@ def in_blocks(reference: np.ndarray, candidate: np.ndarray) -> tuple[float, tupl
             for i, rows in enumerate(described)
         )
         sets.append(SoundSet(name, tuple(sounds), (), 0))
-    pool, _, _ = make_pool(*sets, paired=False)
-    blocks = block_units(pool)
+    return make_pool(*sets, paired=False)[0]
+
+
+def _dealt(pool: Pool, count: int) -> list[np.ndarray]:
+    """The units of each of ``count`` blocks, dealt set by set as ``block_units`` deals them."""
+    sides = [np.flatnonzero(pool.members == member) for member in (1, 2)]
+    return [np.sort(np.concatenate([side[i::count] for side in sides])) for i in range(count)]
+
+
+def in_blocks(pool: Pool, blocks: Sequence[np.ndarray]) -> tuple[float, float, tuple[float, float]]:
+    """Value, that without the control variate, and the interval, as ``compare`` has them.
+
+    (Which spends most of its time on its test.)
+    """
     smooth = smooth_kernels(pool, blocks)
-    parts = [taken(pool, units) for units in blocks]
-    observed = [observe(view_kernels(part), part) for part in parts]
-    each = corrected(observed, smooth, [sums_of(smooth, part) for part in parts])
-    found = mean_of_blocks(block_shares(pool, blocks), each)
+    observed, sums = [], []
+    for block in (taken(pool, units) for units in blocks):
+        observed.append(observe(view_kernels(block), block))
+        sums.append(sums_of(smooth, block))
+    shares = block_shares(pool, blocks)
+    found = mean_of_blocks(shares, corrected(observed, smooth, sums))
     assert found.interval is not None  # of 3 files a side and more
-    return found.value, found.interval
+    return found.value, mean_of_blocks(shares, observed).value, found.interval
 
 
 def mean_across(x: np.ndarray, y: np.ndarray) -> float:

@@ -7,6 +7,7 @@ How a call runs, from sets to a result::
     block    = taken(pool, units) for units in block_units(pool)   all of them, or a part of very many
     kernels  = view_kernels(block)                                 from unit to unit, in each view
     observed = observe(kernels, block)                             value, interval, what makes it
+    observed = corrected(...)                                      of several blocks: control_variate
     test     = permutation_test(rearranged(kernels.mean(axis=0), block, ...))    p-value
 
 ``metrics`` has the definition.
@@ -178,7 +179,8 @@ def compare(
     Memory: sounds of more than 128 MiB of samples are read in blocks; what is described takes 7 KiB a second
     of audio, and nothing in memory where a saved ``Description`` of 256 MiB or more is mapped; comparing up
     to 900 MiB more, for windows are looked at in parts, and 1 KiB a file and .2 KiB a window. More than 2,048
-    units are compared in blocks (``units.block_units``): the value is then the mean over the blocks.
+    units are compared in blocks (``units.block_units``): the value is then the mean over the blocks, less
+    most of what that adds to its error (``control_variate``).
     """
     return compare_each(
         reference,

@@ -221,7 +221,8 @@ def block_units(pool: Pool) -> list[NDArray[np.int_]]:
     Memory is that of one block, and time grows with the units and not with their square.
 
     What it costs: a value from all pairs has the variance s / N + t / N^2 (Hoeffding), one from blocks
-    of B the variance s / N + t / (N B). Where sets differ, the first term is all that counts.
+    of B the variance s / N + t / (N B). Where sets differ, the first term is all that counts; of what the
+    second term has grown by, ``control_variate`` takes most off the value.
 
     With a much smaller set on one side the other is thinned: each block has at least ``BLOCK_LEAST`` units
     of the smaller set, and as many of the larger one as it holds. 200 against 1848 instead of against any

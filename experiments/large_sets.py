@@ -97,8 +97,8 @@ def summary(content: Mapping) -> str:
         share, plain = (row[name] / row["half"] for name in ("added", "plain"))
         lines.append(
             f"{row['sounds']}, {row['files']:,} files of {row['windows']} windows a side, "
-            f"{row['blocks']} blocks, value {row['value']:.5f}: added error {row['added']:.5f}, {share:.0%} of half the interval "
-            f"({row['half']:.5f}), {plain:.0%} without the control variate"
+            f"{row['blocks']} blocks, value {row['value']:.5f}: added error {row['added']:.5f}, {share:.0%} "
+            f"of half the interval ({row['half']:.5f}), {plain:.0%} without the control variate"
         )
     return "\n".join(lines)
 
@@ -112,7 +112,7 @@ def _random(files: int, windows: int, draw: int) -> Iterator[list[dict]]:
 
 
 def _digits() -> tuple[np.ndarray, np.ndarray]:
-    """All digits in units of the bundled divisors, (files, 1, 1032) float32, and who speaks each, (files,)."""
+    """All digits in units of the bundled divisors, (files, 1, 1032), and who speaks each, (files,)."""
     digits = datasets.digits()
     vectors = [metrics.describe_signal(signal, digits.rate).vectors[:1] for signal in digits.signals]
     return divided(np.stack(vectors)).astype(np.float32), np.array([n.split("_")[1] for n in digits.names])

@@ -82,7 +82,7 @@ study: $(ALL)  ## results on real audio: known sounds, all candidates (needs AUD
 	$(RUN) -m experiments listening
 	$(RUN) -m experiments quality
 
-bench: $(ALL)  ## bias, false alarms, power, coverage, soundness, speed (needs AUDIO_DATA; half an hour)
+bench: $(ALL)  ## bias, false alarms, power, coverage, soundness, speed (needs AUDIO_DATA; about an hour)
 	$(RUN) -m experiments statistics
 	$(RUN) -m experiments speed
 	$(RUN) -m experiments large_sets

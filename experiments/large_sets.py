@@ -35,7 +35,7 @@ from audio_distance.units import Pool, block_shares, block_units, make_pool, tak
 from study import datasets
 
 DATA = ("digits",)
-TAKES = "six minutes"
+TAKES = "ten minutes"
 
 SIZES = ((3_000, 1), (1_500, 4), (750, 8))  # blocks; blocks and parts; parts
 SHIFTS = (0.0, 0.1, 0.4)

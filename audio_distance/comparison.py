@@ -62,7 +62,8 @@ class Comparison:
     interval : (float, float) or None
         95 % confidence interval (``intervals``); None with fewer than 3 units a side.
     null_spread : float
-        Standard deviation of the value when the units are dealt to the two sets at random.
+        Standard deviation of the value when the units are dealt to the two sets at random; of more than 2,048
+        units that of the value without its control variate, which is larger.
     p_value : float
         Permutation p-value of "both sets are draws of one source".
     permutations : int
@@ -104,7 +105,8 @@ class Comparison:
         The statistic when the units are dealt anew, the observed one first; ``p_value`` is the share that
         reaches ``statistic``.
     null_values : array, (permutations,)
-        The value when the units are dealt anew: on the scale of ``value``; ``null_spread`` is its spread.
+        The value when the units are dealt anew: on the scale of ``value``; ``null_spread`` is its spread, and
+        what is said there of many units holds here too.
     leave_one_out : dict, (set, unit's name) -> value
         Without that unit.
     moments : Moments or None

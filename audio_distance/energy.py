@@ -130,7 +130,11 @@ def observe(kernels: NDArray[np.float64], pool: Pool, *, causes: bool = True) ->
 
 
 def moved(observed: Observed, by: NDArray[np.float64]) -> Observed:
-    """The same with each view's value higher ``by`` so much, (views,), and all that is on its scale."""
+    """The same with each view's value higher ``by`` so much, (views,), and all that is on its scale.
+
+    What each unit does to the value, as in the contributions and in leaving it out, stays what it does in its
+    block.
+    """
     up = float(by.mean())
     parts, others = (
         tuple(Contribution(part.name, part.value + up) for part in of_set)

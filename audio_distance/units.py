@@ -218,7 +218,9 @@ def block_units(pool: Pool) -> list[NDArray[np.int_]]:
     contents' digests, so dealing one after another is a random choice, the same on every run. A block is a
     small comparison of its own, and what is found is the mean over the blocks: as unbiased, because pairs of
     units are left out without looking at them; a test, because units change places within a block only.
-    Memory is that of one block, and time grows with the units and not with their square.
+    Memory is that of one block, and time grows with the units and not with their square. (Every block has as
+    many units of each kind: paired, in both sets, in one. Where there are several kinds, pairs of units of
+    different kinds are therefore met a little too often, by a share of about 1 / ``BLOCK_UNITS``.)
 
     What it costs: a value from all pairs has the variance s / N + t / N^2 (Hoeffding), one from blocks
     of B the variance s / N + t / (N B). Where sets differ, the first term is all that counts; of what the

@@ -232,8 +232,10 @@ class TestComparisons:
 
     @pytest.mark.parametrize("exchanged", [False, True])
     def test_where_every_unit_is_a_landmark_nothing_is_left_out(self, exchanged, monkeypatch):
-        """Of units of one window the smooth kernel is then the kernel: the value is that of all pairs, to
-        what float32 rounds of it."""
+        """Of units of one window, and not softened, the smooth kernel is the kernel: the value is that of
+        all pairs."""
+        monkeypatch.setattr(control_variate, "SOFTNESS", 0)
+        monkeypatch.setattr(control_variate, "_landmark_windows", lambda pool: np.arange(pool.size))
         x, y = self.sides(7, shift=0.3)[:: -1 if exchanged else 1]
         found = metrics.distance(x, y, paired=False)
         monkeypatch.setattr(units, "BLOCK_UNITS", 96)

@@ -20,7 +20,8 @@ linear in the squared distance::
 
     k(x)    (K(x, z_1), ..., K(x, z_L), 1)
     C       K between the landmarks, bordered by ones, with 0 in the corner
-    r(x)    x less the landmarks with the weights C^-1 k(x), which sum to 1 (the last number is none)
+    r(x)    x less the landmarks with the weights C^-1 k(x), which sum to 1 (the last number is none), where k
+            and C are of the landmarks that are not far off the others
     slope   derivative of s^(1/4) by s, at the median squared distance of landmarks
 
 Three things are as they are so that A does not add error of its own. Without c, a pair of near copies, one of
@@ -46,6 +47,7 @@ from numpy.typing import NDArray
 
 from audio_distance.energy import Observed, divided_views, moved
 from audio_distance.features import squared_distances
+from audio_distance.kernel import FAR
 from audio_distance.units import PairCounts, Pool, pair_counts
 
 LANDMARKS = 256  # more cost more than they gain
@@ -67,7 +69,7 @@ class SmoothKernel:
     typical : float
         Median squared distance of landmarks.
     factors : (landmarks + 1, kept + numbers)
-        From k to the first of f, a root of C^-1, and to the weighted landmarks, which r lacks.
+        From k to the first of f, by a root of C^-1, and to the weighted landmarks, which r lacks.
     signs : (kept + numbers,)
         The last are those of the rest, -1.
     """
@@ -175,20 +177,22 @@ def _landmark_windows(pool: Pool) -> NDArray[np.int_]:
 
 def smooth_kernel(landmarks: NDArray[np.float64]) -> SmoothKernel:
     """From divided landmarks, (landmarks, numbers)."""
-    centre = landmarks.mean(axis=0)
-    landmarks = landmarks - centre
     count, numbers = landmarks.shape
     squared = squared_distances(landmarks, landmarks)
     np.fill_diagonal(squared, 0)
     typical = float(np.median(squared[np.triu_indices(count, 1)]))
+    # r lacks those alone that are not far off most others: of a far one the tiniest weight is a long way.
+    near = np.median(squared, axis=1) <= FAR * typical
+    centre = landmarks[near].mean(axis=0)
+    landmarks = landmarks - centre
     bordered = np.ones((count + 1, count + 1))
     bordered[:count, :count] = _soft(squared, typical)
     bordered[count, count] = 0
-    eigenvalues, vectors = np.linalg.eigh(bordered)
-    kept = np.abs(eigenvalues) > SMALLEST * np.abs(eigenvalues).max()
-    signs = np.sign(eigenvalues[kept])
-    roots = vectors[:, kept] / np.sqrt(np.abs(eigenvalues[kept]))
-    weighted = (roots * signs) @ (roots[:count].T @ landmarks)  # k' C^-1 z
+    roots, signs = _roots(bordered)
+    used = np.append(np.flatnonzero(near), count)
+    near_roots, near_signs = _roots(bordered[np.ix_(used, used)])
+    weighted = np.zeros((count + 1, numbers))
+    weighted[used] = (near_roots * near_signs) @ (near_roots[:-1].T @ landmarks[near])  # from k to C^-1 k z
     return SmoothKernel(
         centre=centre,
         landmarks=landmarks,
@@ -196,6 +200,13 @@ def smooth_kernel(landmarks: NDArray[np.float64]) -> SmoothKernel:
         factors=np.hstack([roots, -weighted]),
         signs=np.append(signs, np.full(numbers, -1.0)),
     )
+
+
+def _roots(matrix: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """R, (n, kept), and signs, (kept,), so that (R * signs) R' is the inverse of a symmetric ``matrix``."""
+    eigenvalues, vectors = np.linalg.eigh(matrix)
+    kept = np.abs(eigenvalues) > SMALLEST * np.abs(eigenvalues).max()
+    return vectors[:, kept] / np.sqrt(np.abs(eigenvalues[kept])), np.sign(eigenvalues[kept])
 
 
 def sums_of(

@@ -11,8 +11,11 @@ from audio_distance.control_variate import corrected, smooth_kernels, sums_of
 OWN = np.ones(7)  # divisors of an embedding of seven numbers
 
 
-def small_pool(seed=0, copies=0):
-    """Ten units of one to four windows of seven numbers: two pairs, one in both sets, three and two alone."""
+def small_pool(seed=0, copies=0, far=1.0):
+    """Ten units of one to four windows of seven numbers: two pairs, one in both sets, three and two alone.
+
+    The first windows are ``copies``, and that of a unit of the reference is ``far`` times as far off.
+    """
     rng = np.random.default_rng(seed)
     counts = np.array([2, 1, 4, 1, 3, 1, 1, 2, 1, 1])
     pool = units.Pool(
@@ -27,6 +30,7 @@ def small_pool(seed=0, copies=0):
         sounding=np.ones(10),
     )
     pool.vectors[:copies] = pool.vectors[0]
+    pool.vectors[12] *= far
     return pool
 
 
@@ -62,14 +66,15 @@ def two_blocks(pool):
     return [np.arange(5), np.arange(5, pool.size)]
 
 
-@pytest.mark.parametrize("copies", [0, 6])
+@pytest.mark.parametrize("copies, far", [(0, 1), (6, 1), (0, 200)])
 @pytest.mark.parametrize("landmarks", [2, 4, 10])
 @pytest.mark.parametrize("chunk", [3, 4096])
-def test_by_definition(copies, landmarks, chunk, monkeypatch):
-    """A of all pairs of units, and its value; also with windows that are copies, so that C has no inverse."""
+def test_by_definition(copies, far, landmarks, chunk, monkeypatch):
+    """A of all pairs of units, and its value; also with windows that are copies, so that C has no inverse, and
+    with one that is far off."""
     monkeypatch.setattr(control_variate, "LANDMARKS", landmarks)
     monkeypatch.setattr(control_variate, "CHUNK_WINDOWS", chunk)
-    pool = small_pool(copies=copies)
+    pool = small_pool(copies=copies, far=far)
     (smooth,) = smooth_kernels(pool, two_blocks(pool), OWN)
     assert len(smooth.landmarks) == min(landmarks, 6)  # units of the reference
     table = literal(smooth, pool)
@@ -154,6 +159,13 @@ def far_files(rng):
     return x, y
 
 
+def a_far_landmark(rng):
+    """Of the reference: a tenth and more of such files are landmarks."""
+    x, y = noises(rng)
+    x[:8, 0] += 1e6
+    return x, y
+
+
 def heavy_tails(rng):
     return noises(rng) * rng.lognormal(0, 2, size=(2, 300, 1))
 
@@ -173,7 +185,14 @@ def near_copies(rng):
 
 @pytest.mark.parametrize(
     "sets, share",
-    [(noises, 0.3), (far_files, 0.5), (heavy_tails, 0.45), (hardly_varied, 1.05), (near_copies, 0.6)],
+    [
+        (noises, 0.3),
+        (far_files, 0.5),
+        (a_far_landmark, 0.5),
+        (heavy_tails, 0.45),
+        (hardly_varied, 1.05),
+        (near_copies, 0.6),
+    ],
 )
 def test_what_is_left_of_what_blocks_add(sets, share, monkeypatch):
     """Root mean square over 20 draws, six blocks and 40 landmarks, beside that without the correction:

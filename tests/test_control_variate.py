@@ -50,9 +50,11 @@ def literal(smooth, pool):
     spans = [slice(s, s + n) for s, n in zip(pool.starts, pool.counts, strict=True)]
     windows = pool.vectors - smooth.centre
     k = [np.mean([near(x) for x in windows[span]], axis=0) for span in spans]
-    rest = [
-        windows[span].mean(axis=0) - (inverse @ of)[:count] @ z for span, of in zip(spans, k, strict=True)
-    ]
+    others = np.median(np.sum((z[:, None] - z) ** 2, axis=2), axis=1)
+    used = np.append(others <= 100 * typical, True)  # landmarks that are not far off, and the border
+    of_used = np.linalg.pinv(bordered[np.ix_(used, used)], rcond=1e-7)
+    weights = [(of_used @ of[used])[:-1] for of in k]
+    rest = [windows[at].mean(axis=0) - w @ z[used[:-1]] for at, w in zip(spans, weights, strict=True)]
     rest = [r / max(1, np.linalg.norm(r) / typical**0.5) if typical else 0 * r for r in rest]
     return np.array(
         [
@@ -70,8 +72,8 @@ def two_blocks(pool):
 @pytest.mark.parametrize("landmarks", [2, 4, 10])
 @pytest.mark.parametrize("chunk", [3, 4096])
 def test_by_definition(copies, far, landmarks, chunk, monkeypatch):
-    """A of all pairs of units, and its value; also with windows that are copies, so that C has no inverse, and
-    with one that is far off."""
+    """A of all pairs of units, and its value; also with copies, so that C has no inverse, and
+    with a file far off."""
     monkeypatch.setattr(control_variate, "LANDMARKS", landmarks)
     monkeypatch.setattr(control_variate, "CHUNK_WINDOWS", chunk)
     pool = small_pool(copies=copies, far=far)

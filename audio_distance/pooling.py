@@ -277,20 +277,24 @@ def moving_parts(
     dealt = int((sets[free] == 1).sum())
     half = (unit_means[left] - unit_means[partner[left]]) / 2
     centred = unit_means - unit_means.mean(axis=0)
-    free_mean = centred[free].mean(axis=0) if len(free) else np.zeros(unit_means.shape[1])
+    of_free = centred[free]
+    free_mean = of_free.mean(axis=0) if len(free) else np.zeros(unit_means.shape[1])
     variance = (half**2).sum(axis=0)
     if len(free) > 1:
-        spread = ((centred[free] - free_mean) ** 2).mean(axis=0)
+        apart = of_free - free_mean
+        spread = np.square(apart, out=apart).mean(axis=0)
         variance += spread * dealt * (len(free) - dealt) / (len(free) - 1)
     deviation = np.sqrt(variance)
     # In units of what the number varies, lest rounding of a constant one becomes a difference.
     least = max(1e-9, 1000 * float(np.finfo(deviation.dtype).eps))
     varied = deviation > least * max(float(deviation.max(initial=0)), 1e-300)
-    rows = np.where(varied, centred / np.where(varied, deviation, 1), 0)
+    deviation[~varied] = np.inf
+    of_free /= deviation
+    of_free -= free_mean / deviation
     # Free units and the swapped half of each pair; the rest is the same in every arrangement.
-    moving = np.zeros_like(rows)
-    moving[free] = rows[free] - np.where(varied, free_mean / np.where(varied, deviation, 1), 0)
-    moving[left] = (rows[left] - rows[partner[left]]) / 2
+    moving = np.zeros_like(centred)
+    moving[free] = of_free
+    moving[left] = (centred[left] / deviation - centred[partner[left]] / deviation) / 2
     moving[partner[left]] = -moving[left]
     return moving
 

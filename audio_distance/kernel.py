@@ -23,7 +23,8 @@ from audio_distance.units import Pool, window_parts
 DENSE_WINDOWS = 1024  # up to here distances are computed in float64, above in float32
 FAR = 100.0  # times the median squared distance from the centre: 10 times as far off as others
 CHUNK_ELEMENTS = 2**21  # of a table of window pairs: 16 MiB in float64
-MIRRORED_UNITS = 64
+SMALL_ELEMENTS = 2**17  # 1 MiB
+MIRRORED_UNITS = 64  # at once
 
 Kernel = Callable[..., NDArray[np.float64]]  # ``unit_kernel``, or that under a progress bar
 
@@ -59,8 +60,10 @@ def _add_upper_half(
     noise = 8 * float(np.finfo(precision).eps) * float(right[:, -1].max())
     ends = np.append(starts[1:], total)
     owner = np.repeat(np.arange(units), ends - starts)
-    step = max(1, CHUNK_ELEMENTS // total)
     single = total == units
+    # Small chunks meet fewer pairs twice. Where there are no sums to split, float64 rounds alike in all.
+    small = single and precision == np.float64
+    step = max(1, (min(SMALL_ELEMENTS, CHUNK_ELEMENTS) if small else CHUNK_ELEMENTS) // total)
     for low in range(0, total, step):
         rows = slice(low, min(low + step, total))
         first = int(owner[low])  # units before this one have met these rows already

@@ -18,7 +18,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from numpy.typing import DTypeLike, NDArray
+from numpy.typing import NDArray
 
 from audio_distance import pooling
 from audio_distance.kernel import Kernel, unit_kernel
@@ -29,6 +29,7 @@ TIED_UNITS = 512  # above them arrangements are summed in float32
 TESTED_WINDOWS = 8192  # of a block, at most, in the test
 CHUNK = 1024  # arrangements, of which differences of some 1,700 numbers are held at once: 7 MiB in float32
 CACHED = 64  # arrangements in float64: .9 MiB, which stay in the processor's cache
+CACHED_UNITS = 256  # of more units the parts would be read too often
 MOST = {"plain": 1, "freed": 5}  # of single numbers, how many of the largest differences are added
 
 
@@ -82,8 +83,8 @@ def arrangements(
             members[free, column] = members[rng.permutation(free), 0]
         return members, False
     # Of one kind alone all draws follow each other: one call makes the same ones, in a tenth of the time.
-    swaps = rng.integers(0, 2, (permutations, len(left))).T
-    members[left, 1:], members[right, 1:] = 1 - swaps, swaps
+    swapped = rng.integers(0, 2, (permutations, len(left))).T
+    members[left, 1:], members[right, 1:] = 1 - swapped, swapped
     members[free, 1:] = rng.permuted(np.tile(members[free, 0], (permutations, 1)), axis=1).T
     return members, False
 
@@ -114,14 +115,12 @@ def arranged_values(
     return pair_counts(pool).value(within, toward - within, everything - 2 * toward + within)
 
 
-def chunks(count: int, precision: DTypeLike) -> list[slice]:
-    """Some of ``count`` arrangements after another; in the last also what is left, for it may be one.
+def chunks(count: int, size: int) -> list[slice]:
+    """``size`` of ``count`` arrangements after another; in the last also what is left, for it may be one.
 
     A product with one column is another routine's, which rounds in another way. In float64 no chunk rounds
-    otherwise than the whole would (OpenBLAS), so there they are small, which takes half the time; in float32
-    about 1 % of the differences do, in the last bit.
+    otherwise than the whole would (OpenBLAS); in float32 about 1 % of the differences do, in the last bit.
     """
-    size = min(CHUNK, CACHED) if precision == np.float64 else CHUNK
     starts = list(range(0, max(1, count // size) * size, size))
     return [slice(first, last) for first, last in zip(starts, [*starts[1:], count], strict=True)]
 
@@ -148,8 +147,13 @@ class Differences:
         return len(self.place), self.parts.shape[1]
 
     @property
-    def dtype(self) -> np.dtype[Any]:
-        return self.parts.dtype
+    def together(self) -> int:
+        """How many rows to ask for at once: of few units what the processor's cache holds, in half the time.
+
+        Not in float32, where another chunk would round otherwise: see ``chunks``.
+        """
+        few = len(self.parts) <= CACHED_UNITS and self.parts.dtype == np.float64
+        return min(CACHED, CHUNK) if few else CHUNK
 
     def __len__(self) -> int:
         return len(self.place)
@@ -333,8 +337,8 @@ def permutation_test(blocks: Iterable[tuple[float, Arranged]]) -> PermutationTes
             if share == 1:  # nothing to add: never held as a whole
                 numbers[name] = differences
                 continue
-            total = numbers.setdefault(name, np.zeros(differences.shape, differences.dtype))
-            for chunk in chunks(len(total), total.dtype):
+            total = numbers.setdefault(name, np.zeros(differences.shape, differences.parts.dtype))
+            for chunk in chunks(len(total), CHUNK):
                 total[chunk] += math.sqrt(share) * differences[chunk]  # of variance 1, as each is
         exact = block.exact
         windows += block.windows
@@ -371,9 +375,10 @@ def permutation_test(blocks: Iterable[tuple[float, Arranged]]) -> PermutationTes
 def _largest(
     differences: Differences | NDArray[np.float64], count: int
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """``pooling.largest`` of every arrangement, and the differences of the first: what is made is made once."""
+    """``pooling.largest`` of every arrangement, and the differences of the first: all are made once."""
     found: list[NDArray[np.float64]] = []
-    for rows in chunks(len(differences), differences.dtype):
+    size = differences.together if isinstance(differences, Differences) else CHUNK
+    for rows in chunks(len(differences), size):
         made = differences[rows]
         if not found:
             first = made[0].copy()

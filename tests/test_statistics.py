@@ -693,10 +693,8 @@ class TestChunks:
         assert found == pytest.approx([value_of(one) for one in dealt], abs=1e-12)
 
     @pytest.mark.parametrize("count", [1, 5, 6, 7, 11, 12, 1000])
-    @pytest.mark.parametrize(("limit", "precision"), [("CHUNK", np.float32), ("CACHED", np.float64)])
-    def test_every_arrangement_is_in_one_chunk(self, limit, precision, count, monkeypatch):
-        monkeypatch.setattr(resampling, limit, 6)
-        chunks = resampling.chunks(count, precision)
+    def test_every_arrangement_is_in_one_chunk(self, count):
+        chunks = resampling.chunks(count, 6)
         sizes = [len(range(count)[chunk]) for chunk in chunks]
         assert np.concatenate([np.arange(count)[chunk] for chunk in chunks]).tolist() == [*range(count)]
         assert all(6 <= size < 12 for size in sizes) or sizes == [count]

@@ -78,7 +78,7 @@ def relabelled(in_reference: NDArray[np.bool_], *, seed: int) -> NDArray[np.floa
     """1 where a unit is dealt to the reference, (1 + ``RELABELLINGS``, units); the first row as observed."""
     rng = np.random.default_rng([seed, DRAWS, 1])
     labels = in_reference.astype(float)
-    return np.stack([labels, *(rng.permutation(labels) for _ in range(RELABELLINGS))])
+    return np.concatenate([labels[None], rng.permuted(np.tile(labels, (RELABELLINGS, 1)), axis=1)])
 
 
 def differ_beyond_chance(values: NDArray[Any], dealt: NDArray[np.float64], *, level: float) -> bool:

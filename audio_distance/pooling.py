@@ -188,21 +188,35 @@ def whiten(
         Of length 1: ``scores @ axes.T`` turns the components back to numbers.
     """
     centred = _centred(view, weights)
-    root = np.sqrt(weights)[:, None]
-    few = len(view) <= view.shape[1]
+    weighted = np.sqrt(weights)[:, None] * centred
     # Of the two ways to the same axes the one with the smaller matrix.
-    weighted = root * centred
-    variance, vectors = np.linalg.eigh(weighted @ weighted.T if few else weighted.T @ weighted)
+    few = len(view) <= view.shape[1]
+    variance, vectors = _components(weighted @ weighted.T if few else weighted.T @ weighted)
+    if not len(variance):
+        return np.zeros((len(view), 1)), np.zeros((view.shape[1], 1))
+    if few:
+        axes = weighted.T @ (vectors / np.sqrt(variance))
+        return _scores_of_windows(variance, vectors, weights, ridge), axes
+    return centred @ (vectors / _damped(variance, ridge)), vectors
+
+
+def _components(gram: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Variances, (components,), and vectors, one a column."""
+    variance, vectors = np.linalg.eigh(gram)
     # Components that are rounding would be blown up to count like the others.
     kept = variance > ROUNDING * max(float(variance.max(initial=0)), 1e-300)
-    if not kept.any():
-        return np.zeros((len(view), 1)), np.zeros((view.shape[1], 1))
-    variance, vectors = variance[kept], vectors[:, kept]
-    axes = weighted.T @ (vectors / np.sqrt(variance)) if few else vectors
-    damped = np.sqrt((variance + ridge * variance.mean()) * 2 * len(variance))
-    # The projections are the eigenvectors themselves where these are of windows.
-    scores = vectors * (np.sqrt(variance) / damped) / root if few else centred @ (axes / damped)
-    return scores, axes
+    return variance[kept], vectors[:, kept]
+
+
+def _damped(variance: NDArray[Any], ridge: float) -> NDArray[Any]:
+    return np.asarray(np.sqrt((variance + ridge * variance.mean()) * 2 * len(variance)))
+
+
+def _scores_of_windows(
+    variance: NDArray[Any], vectors: NDArray[Any], weights: NDArray[Any], ridge: float
+) -> NDArray[Any]:
+    """Where the vectors are of windows, the projections are these themselves."""
+    return np.asarray(vectors * (np.sqrt(variance) / _damped(variance, ridge)) / np.sqrt(weights)[:, None])
 
 
 def whitened(view: NDArray[Any], weights: NDArray[Any], *, ridge: float = JOINT_RIDGE) -> NDArray[Any]:
@@ -211,10 +225,13 @@ def whitened(view: NDArray[Any], weights: NDArray[Any], *, ridge: float = JOINT_
     With more windows than numbers by a Cholesky factor of the covariance matrix with its ridge, which takes a
     tenth of the time of its eigenvectors; the mean variance is then that of the numbers that vary.
     """
-    if len(view) <= view.shape[1]:
-        return whiten(view, weights, ridge=ridge)[0]
     centred = _centred(view, weights)
     weighted = np.sqrt(weights)[:, None] * centred
+    if len(view) <= view.shape[1]:
+        variance, vectors = _components(weighted @ weighted.T)
+        if not len(variance):
+            return np.zeros((len(view), 1))
+        return _scores_of_windows(variance, vectors, weights, ridge)
     covariance = weighted.T @ weighted
     variance = np.diagonal(covariance)
     varied = int((variance > ROUNDING * max(float(variance.max(initial=0)), 1e-300)).sum())
@@ -277,20 +294,24 @@ def moving_parts(
     dealt = int((sets[free] == 1).sum())
     half = (unit_means[left] - unit_means[partner[left]]) / 2
     centred = unit_means - unit_means.mean(axis=0)
-    free_mean = centred[free].mean(axis=0) if len(free) else np.zeros(unit_means.shape[1])
+    of_free = centred[free]
+    free_mean = of_free.mean(axis=0) if len(free) else np.zeros(unit_means.shape[1])
     variance = (half**2).sum(axis=0)
     if len(free) > 1:
-        spread = ((centred[free] - free_mean) ** 2).mean(axis=0)
+        apart = of_free - free_mean
+        spread = np.square(apart, out=apart).mean(axis=0)
         variance += spread * dealt * (len(free) - dealt) / (len(free) - 1)
     deviation = np.sqrt(variance)
     # In units of what the number varies, lest rounding of a constant one becomes a difference.
     least = max(1e-9, 1000 * float(np.finfo(deviation.dtype).eps))
     varied = deviation > least * max(float(deviation.max(initial=0)), 1e-300)
-    rows = np.where(varied, centred / np.where(varied, deviation, 1), 0)
+    deviation[~varied] = np.inf
+    of_free /= deviation
+    of_free -= free_mean / deviation
     # Free units and the swapped half of each pair; the rest is the same in every arrangement.
-    moving = np.zeros_like(rows)
-    moving[free] = rows[free] - np.where(varied, free_mean / np.where(varied, deviation, 1), 0)
-    moving[left] = (rows[left] - rows[partner[left]]) / 2
+    moving: NDArray[np.float64] = np.zeros_like(centred)
+    moving[free] = of_free
+    moving[left] = (centred[left] / deviation - centred[partner[left]] / deviation) / 2
     moving[partner[left]] = -moving[left]
     return moving
 

@@ -693,12 +693,10 @@ class TestChunks:
         assert found == pytest.approx([value_of(one) for one in dealt], abs=1e-12)
 
     @pytest.mark.parametrize("count", [1, 5, 6, 7, 11, 12, 1000])
-    def test_every_arrangement_is_in_one_chunk(self, count, monkeypatch):
-        monkeypatch.setattr(resampling, "CHUNK", 6)
-        sizes = [len(range(count)[chunk]) for chunk in resampling.chunks(count)]
-        assert np.concatenate([np.arange(count)[c] for c in resampling.chunks(count)]).tolist() == [
-            *range(count)
-        ]
+    def test_every_arrangement_is_in_one_chunk(self, count):
+        chunks = resampling.chunks(count, 6)
+        sizes = [len(range(count)[chunk]) for chunk in chunks]
+        assert np.concatenate([np.arange(count)[chunk] for chunk in chunks]).tolist() == [*range(count)]
         assert all(6 <= size < 12 for size in sizes) or sizes == [count]
 
     @pytest.mark.parametrize("chunk", [1, 7, 64])
@@ -726,7 +724,9 @@ class TestChunks:
         found = resampling.Differences(moving, members, place)
         expected = pooling.differences(means, dealt, sets=sets, partner=pool.partner)
         assert found.shape == expected.shape
-        for rows in (slice(0, 100), slice(0, 9), slice(50, 51)):
+        # Two that differ, of which the second is the first to have been met.
+        again = 50 + int(np.flatnonzero(np.diff(place[50:]) < 0)[0])
+        for rows in (slice(0, 100), slice(0, 9), slice(50, 51), slice(again, again + 2)):
             assert found[rows] == pytest.approx(expected[rows], abs=1e-12)
 
     def test_identity_holds_in_float32(self, monkeypatch):

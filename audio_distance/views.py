@@ -16,7 +16,7 @@ from functools import lru_cache
 
 import numpy as np
 import scipy.fft
-from numpy.lib.stride_tricks import sliding_window_view
+from numpy.lib.stride_tricks import as_strided
 from numpy.typing import NDArray
 
 from audio_distance.texture import FAST_SIZE, SPECTRUM_SIZE, TEXTURE, texture, texture_names
@@ -71,7 +71,7 @@ def embed(signal: NDArray[np.float32]) -> NDArray[np.float32]:
     for n_fft in sizes:
         window, mel, binary = transform(n_fft)
         centred = padded[:, margin - n_fft // 2 : margin + samples + n_fft // 2]
-        frames = sliding_window_view(centred, n_fft, axis=1)[:, :: n_fft // 4]
+        frames = _frames(centred, n_fft)
         mel_power = np.empty((*frames.shape[:2], ENVELOPE_BANDS), np.float32)
         sums = np.empty((windows, 6, frames.shape[1], FINE_BANDS), np.float32)
         for i in range(windows):
@@ -82,7 +82,7 @@ def embed(signal: NDArray[np.float32]) -> NDArray[np.float32]:
             if n_fft == SPECTRUM_SIZE:
                 mean_power[i] = power.mean(axis=0)  # before the fine structure overwrites it
             if n_fft in ENVELOPE_SIZES:
-                mel_power[i] = mel(power)
+                mel(power, out=mel_power[i])
             if n_fft in FINE_SIZES:
                 _sums_in_bands(real, imaginary, power, binary, out=sums[i])
         if n_fft in ENVELOPE_SIZES:
@@ -96,6 +96,13 @@ def embed(signal: NDArray[np.float32]) -> NDArray[np.float32]:
     further = texture(signals, power=mean_power, log_bands=slow, fast_log_bands=fast)
     parts = [part.reshape(windows, -1) for part in (*envelope, *attack, *fine, further)]
     return np.concatenate(parts, axis=1).reshape(*signal.shape[:-1], -1)
+
+
+def _frames(signals: NDArray[np.float32], n_fft: int) -> NDArray[np.float32]:
+    """Every frame of each window, as a view, (windows, samples) -> (windows, frames, n_fft)."""
+    windows, samples = signals.shape
+    hop, (row, sample) = n_fft // 4, signals.strides
+    return as_strided(signals, (windows, (samples - n_fft) // hop + 1, n_fft), (row, hop * sample, sample))
 
 
 @lru_cache(maxsize=1)
@@ -215,9 +222,9 @@ def _sums_in_bands(
     weight = np.sqrt(power)
     real /= weight
     imaginary /= weight
-    out[0] = binary(power)
-    out[1] = binary(np.log(power, out=power))
-    out[2] = binary(weight)
+    binary(power, out=out[0])
+    binary(np.log(power, out=power), out=out[1])
+    binary(weight, out=out[2])
     # Over frequency on flattened arrays, which is faster: what wraps around a row's end falls on the
     # first and last bin, and both lie outside every band. The products take the place of the power.
     flat_real, flat_imaginary, between = real.ravel(), imaginary.ravel(), power.ravel()
@@ -226,14 +233,15 @@ def _sums_in_bands(
     between[1:-1] += np.multiply(step[1][1:], step[1][:-1], out=step[0][1:])
     power *= weight
     power[:, 0] = power[:, -1] = 0
-    out[3] = binary(power)
+    binary(power, out=out[3])
     out[4:, 0] = out[4:, -1] = 0
     if len(real) >= 3:
         step = _turn(real[1:], imaginary[1:], real[:-1], imaginary[:-1])
         along, across = _turn(step[0][1:], step[1][1:], step[0][:-1], step[1][:-1])
         along *= weight[1:-1]
         across *= weight[1:-1]
-        out[4, 1:-1], out[5, 1:-1] = binary(along), binary(across)
+        binary(along, out=out[4, 1:-1])
+        binary(across, out=out[5, 1:-1])
 
 
 def _mean(values: NDArray[np.float32]) -> NDArray[np.float32]:

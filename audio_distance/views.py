@@ -76,9 +76,11 @@ def embed(signal: NDArray[np.float32]) -> NDArray[np.float32]:
         sums = np.empty((windows, 6, frames.shape[1], FINE_BANDS), np.float32)
         for i in range(windows):
             spectrum = scipy.fft.rfft(frames[i] * window, axis=1, overwrite_x=True)
-            real, imaginary = np.ascontiguousarray(spectrum.real), np.ascontiguousarray(spectrum.imag)
-            power = real * real
-            power += imaginary * imaginary
+            real, imaginary = spectrum.real, spectrum.imag
+            if n_fft in FINE_SIZES:  # which take so many products of them that two copies pay
+                real, imaginary = np.ascontiguousarray(real), np.ascontiguousarray(imaginary)
+            power = np.square(real)
+            power += np.square(imaginary)
             if n_fft == SPECTRUM_SIZE:
                 mean_power[i] = power.mean(axis=0)  # before the fine structure overwrites it
             if n_fft in ENVELOPE_SIZES:

@@ -16,7 +16,6 @@ from functools import lru_cache
 
 import numpy as np
 import scipy.fft
-from numpy.lib.stride_tricks import as_strided
 from numpy.typing import NDArray
 
 from audio_distance.texture import FAST_SIZE, SPECTRUM_SIZE, TEXTURE, texture, texture_names
@@ -68,10 +67,13 @@ def embed(signal: NDArray[np.float32]) -> NDArray[np.float32]:
     margin = sizes[-1] // 2
     padded = np.zeros((windows, samples + 2 * margin), np.float32)
     padded[:, margin : margin + samples] = signals
+    row, sample = padded.strides
     for n_fft in sizes:
         window, mel, binary = transform(n_fft)
-        centred = padded[:, margin - n_fft // 2 : margin + samples + n_fft // 2]
-        frames = _frames(centred, n_fft)
+        # (windows, frames, n_fft), and no copy: ``sliding_window_view`` takes as long as a product.
+        hop, first = n_fft // 4, margin - n_fft // 2
+        shape, strides = (windows, samples // hop + 1, n_fft), (row, hop * sample, sample)
+        frames = np.ndarray(shape, np.float32, padded, first * sample, strides)
         mel_power = np.empty((*frames.shape[:2], ENVELOPE_BANDS), np.float32)
         sums = np.empty((windows, 6, frames.shape[1], FINE_BANDS), np.float32)
         for i in range(windows):
@@ -98,13 +100,6 @@ def embed(signal: NDArray[np.float32]) -> NDArray[np.float32]:
     further = texture(signals, power=mean_power, log_bands=slow, fast_log_bands=fast)
     parts = [part.reshape(windows, -1) for part in (*envelope, *attack, *fine, further)]
     return np.concatenate(parts, axis=1).reshape(*signal.shape[:-1], -1)
-
-
-def _frames(signals: NDArray[np.float32], n_fft: int) -> NDArray[np.float32]:
-    """Every frame of each window, as a view, (windows, samples) -> (windows, frames, n_fft)."""
-    windows, samples = signals.shape
-    hop, (row, sample) = n_fft // 4, signals.strides
-    return as_strided(signals, (windows, (samples - n_fft) // hop + 1, n_fft), (row, hop * sample, sample))
 
 
 @lru_cache(maxsize=1)
@@ -166,14 +161,11 @@ def _envelope(log: NDArray[np.float32]) -> NDArray[np.float32]:
     frames = max(change.shape[1], 1)
     rises = np.maximum(change, 0)
     change -= rises
-    return np.stack(
-        [
-            *_mean_and_sd(log),
-            np.sqrt(np.einsum("wtb,wtb->wb", rises, rises) / frames),
-            np.sqrt(np.einsum("wtb,wtb->wb", change, change) / frames),
-        ],
-        axis=1,
-    )
+    result = np.empty((len(log), 4, log.shape[2]), np.float32)
+    result[:, 0], result[:, 1] = _mean_and_sd(log)
+    result[:, 2] = np.sqrt(np.einsum("wtb,wtb->wb", rises, rises) / frames)
+    result[:, 3] = np.sqrt(np.einsum("wtb,wtb->wb", change, change) / frames)
+    return result
 
 
 def _fine_structure(sums: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -192,7 +184,7 @@ def _fine_structure(sums: NDArray[np.float32]) -> NDArray[np.float32]:
     bits: a bin well below it counts as even and without phase. What resamplers and encoders leave in an
     empty band would otherwise count like the sound. ``sums`` are those of ``_sums_in_bands``.
     """
-    level, log, total, smooth, along, across = np.moveaxis(sums, 1, 0)
+    level, log, total, smooth, along, across = sums.swapaxes(0, 1)
     windows, _, frames, bands = sums.shape
     result = np.zeros((windows, 6, bands), np.float32)
     result[:, 0], result[:, 1] = _mean_and_sd(log - np.log(level))

@@ -122,8 +122,8 @@ def read_source(
 
     def blocks() -> Iterator[NDArray[np.float32]]:
         with _as_refusal("damaged or truncated"):
-            for part in checked.parts:
-                yield from _decode(part, peak_limit)
+            for part, fact in zip(checked.parts, facts, strict=True):
+                yield from _decode(part, fact.rate, peak_limit)
 
     long = 4 * sum(fact.samples * fact.channels for fact in facts) > most
     return Signal(refuse_rate(facts[0].rate), blocks, long, checked.notes)
@@ -181,9 +181,9 @@ def _facts(part: Part, minimum_bits: int) -> _Facts:
         return _Facts(file.samplerate, file.channels, file.frames)
 
 
-def _decode(part: Part, peak_limit: float) -> Iterator[NDArray[np.float32]]:
+def _decode(part: Part, rate: int, peak_limit: float) -> Iterator[NDArray[np.float32]]:
     """One stream, and all of it; behind the last block what only its end tells."""
-    by_av, rate = kind_of(part.data[:32]) in _BY_AV, _facts(part, 0).rate
+    by_av = kind_of(part.data[:32]) in _BY_AV
     count = 0
     for block in _decode_by_av(part) if by_av else _decode_by_soundfile(part, peak_limit):
         count += len(block)
@@ -294,9 +294,10 @@ def mean_of_channels(samples: NDArray[np.float32]) -> NDArray[np.float32]:
     channels = samples.shape[1]
     if not 0 < channels < 8:
         return np.asarray(samples.mean(axis=1))
-    total: NDArray[np.float32] = samples[:, 0] + np.float32(0)  # which turns -0.0 into 0.0, as a sum does
-    for channel in range(1, channels):
+    total: NDArray[np.float32] = samples[:, 0] + (samples[:, 1] if channels > 1 else np.float32(0))
+    for channel in range(2, channels):
         total += samples[:, channel]
+    total += np.float32(0)  # which turns -0.0 into 0.0, as a sum does
     total /= np.float32(channels)
     return total
 

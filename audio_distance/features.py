@@ -222,9 +222,11 @@ def audible_magnitude(
     That of what ``high_pass`` left of ``mono``, but no louder than that was, about its ``offset`` or about
     zero: behind a sound the filter rings for some 50 ms, which are not a part of it.
     """
-    magnitude: NDArray[np.float32] = np.minimum(np.abs(audible), np.abs(mono))
-    np.minimum(magnitude, np.abs(mono - np.float32(offset)), out=magnitude)
-    return magnitude
+    magnitude: NDArray[np.float32] = np.abs(audible)
+    other = np.abs(mono)
+    np.minimum(magnitude, other, out=magnitude)
+    np.subtract(mono, np.float32(offset), out=other)
+    return np.minimum(magnitude, np.abs(other, out=other), out=magnitude)
 
 
 def refuse_inaudible(peak: float, offset: float) -> None:
@@ -249,7 +251,9 @@ def prepare_trimmed(
     for source, target in resampling_steps(rate, bandwidth_rate):
         mono = resample(mono, source, target)
     rms = sounding_rms(frame_power(mono))
-    mono = np.pad(mono * np.float32(PREPARED_RMS / rms), (0, max(0, SHORTEST_PREPARED - len(mono))))
+    mono = mono * np.float32(PREPARED_RMS / rms)
+    if len(mono) < SHORTEST_PREPARED:
+        mono = np.pad(mono, (0, SHORTEST_PREPARED - len(mono)))
     return mono, 20 * math.log10(rms)
 
 

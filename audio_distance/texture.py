@@ -132,7 +132,7 @@ def _amplitude(signal: NDArray[np.float32]) -> NDArray[np.float32]:
     curvature = slope[:, 1:] - slope[:, :-1]
     starts, lengths = _level_frames(signal.shape[1])
     level = np.sqrt(np.add.reduceat(signal * signal, starts, axis=1) / lengths)
-    values = (np.abs(signal), np.abs(slope), np.abs(curvature), level)
+    values = (np.abs(signal), np.abs(slope, out=slope), np.abs(curvature, out=curvature), level)
     return _log(np.stack([_quantiles(v) for v in values], axis=1) / np.float32(PREPARED_RMS), 1e-4)
 
 
@@ -150,11 +150,14 @@ def _log(values: NDArray[np.float32], floor: float) -> NDArray[np.float32]:
 
 
 def _quantiles(values: NDArray[np.float32]) -> NDArray[np.float32]:
-    """``np.quantile`` at ``QUANTILES``, (windows, values) -> (windows, quantiles), in a tenth of its time."""
+    """``np.quantile`` at ``QUANTILES``, (windows, values) -> (windows, quantiles), in a tenth of its time.
+
+    Sorts its argument.
+    """
     below, above, share = _quantile_places(values.shape[1])
-    ordered = np.sort(values, axis=1)
-    lower = ordered[:, below]
-    result: NDArray[np.float32] = lower + share * (ordered[:, above] - lower)
+    values.sort(axis=1)
+    lower = values[:, below]
+    result: NDArray[np.float32] = lower + share * (values[:, above] - lower)
     return result
 
 

@@ -67,11 +67,10 @@ class Bands:
             low, high = (used[0], used[-1] + 1) if len(used) else (0, 1)
             self.pieces.append((first, slice(low, high), np.ascontiguousarray(part[low:high], np.float32)))
 
-    def __call__(self, spectra: NDArray[np.float32]) -> NDArray[np.float32]:
-        result = np.empty((len(spectra), self.bands), np.float32)
+    def __call__(self, spectra: NDArray[np.float32], *, out: NDArray[np.float32]) -> None:
+        """Of each frame, (frames, bins) -> ``out``, (frames, bands)."""
         for first, used, part in self.pieces:
-            np.matmul(spectra[:, used], part, out=result[:, first : first + part.shape[1]])
-        return result
+            np.matmul(spectra[:, used], part, out=out[:, first : first + part.shape[1]])
 
 
 @cache

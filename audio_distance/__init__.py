@@ -11,6 +11,7 @@ Which way the modules build on each other::
     features -> streaming                    from samples to numbers, as a whole or block by block
     description -> cache -> extraction       of all files of a set, on all processors, or machines
     units -> kernel -> energy, intervals     from numbers to value and interval
+    energy -> control_variate                of sets so large that not all pairs are compared
     pooling -> resampling -> matching        and to the test
     quality                                  how good it sounds, which is no part of the distance
     display -> comparison -> distance        what comes out; the functions that people call

@@ -109,7 +109,7 @@ ORDER = (  # of the package: each module imports only from those before it
     *("errors", "output", "storage", "containers", "sources", "audio"),
     *("transforms", "texture", "views", "features", "streaming", "description", "cache", "reading", "units"),
     *("kernel", "progress", "pooling", "intervals", "resampling", "matching", "quality"),
-    *("extraction", "energy"),
+    *("extraction", "energy", "control_variate"),
     *("display", "comparison", "distance", "page", "command"),
 )
 ON_DEMAND = {

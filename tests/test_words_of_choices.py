@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from claims import Claim, TestSentences, pytest_generate_tests  # noqa: F401
 
+from experiments.speed import share_of_describing
 from experiments.statistics import FIRST_VERSION, mean_power
 from report import contrast, rendering
 from report.tables import quality
@@ -292,6 +293,21 @@ def ordered_alike(f):
 
 PUBLISHED = ("challenge", "published", "rows")
 OF_CHOICE = [
+    Claim(
+        CHOICE,
+        "this run met it slow: [in another](versions.md) describing took less than half of that.",
+        lambda f: float(cost_of_describing(f)[1]) < f["speed"]["describing"]["all"] / 2,
+        (("speed", "describing", "all"), 3.3),
+    ),
+    Claim(
+        CHOICE,
+        "At every size comparing costs less than a quarter of describing.",
+        lambda f: all(
+            share_of_describing(row, f["speed"]) < 0.25
+            for row in (*f["speed"]["comparing"], *f["speed"]["comparing_mapped"])
+        ),
+        (("speed", "describing", "all"), 0.1),
+    ),
     Claim(
         CHOICE,
         "And it is not zero for two halves of one set",

@@ -241,7 +241,7 @@ def test_kills_at_any_moment(collection, stage):
     expected = rows_of(collection / "calm")
     assert len(expected["files"]) == 22
     assert len(expected["samples"]) == (17 * 3 + 2 if stage == "samples" else 0)
-    assert killed >= KILLS - 2 and different >= 5
+    assert killed >= KILLS // 2 and different >= 5
     for i in range(KILLS):
         assert rows_of(collection / f"killed_{i}") == expected
 
@@ -266,7 +266,7 @@ def test_kills_at_any_moment_of_the_real_stages(songs_of_seconds, stage, rows):
     killed, different = map(int, line.split())
     expected = rows_of(folder / "calm", stage)
     assert len(expected[stages()[stage][0].name]) == rows
-    assert killed >= KILLS - 2 and different >= 3
+    assert killed >= KILLS // 2 and different >= 3
     for i in range(KILLS):
         assert rows_of(folder / f"killed_{i}", stage) == expected
 
@@ -278,7 +278,7 @@ def test_kills_at_any_moment_of_fetching(tmp_path):
     (line,) = alone(f"disturb_fetching(pathlib.Path({str(tmp_path)!r}), {server.root!r})", tmp_path)
     server.close()
     killed, different = map(int, line.split())
-    assert killed >= KILLS - 2 and different >= 3
+    assert killed >= KILLS // 2 and different >= 3
     expected = fetched(tmp_path / "calm")
     assert [data for name, data in expected.items() if name.endswith(".wav")] == songs
     for i in range(KILLS):

@@ -21,6 +21,8 @@ def test_the_kept_column_is_what_the_results_say():
     column = results.plain(dict(versions.measures(measured)))
     assert {"power, digits, N = 20", "false alarms, unequal lengths, mean"} <= column.keys()
     for name, row in column.items():
+        if name in versions.ONCE:
+            continue
         # Kept of numbers that are rounded to six digits themselves, and of differences of some.
         assert row["value"] == pytest.approx(kept[name]["value"], rel=1e-4, abs=1e-6), name
         assert (row["n"], row["share"]) == (kept[name]["n"], kept[name]["share"]), name

@@ -89,10 +89,10 @@ class SmoothKernel:
         for low in range(0, len(owner), CHUNK_WINDOWS):
             rows = np.arange(low, min(low + CHUNK_WINDOWS, len(owner)))
             x = view[rows] / divisors - self.centre
-            near = _soft(squared_distances(x, self.landmarks), self.typical)
+            to_landmarks = _soft(squared_distances(x, self.landmarks), self.typical)
             weights = pool.weights[rows, None]
             units, starts = np.unique(owner[rows], return_index=True)
-            k[units, :count] += np.add.reduceat(near * weights, starts)
+            k[units, :count] += np.add.reduceat(to_landmarks * weights, starts)
             means[units] += np.add.reduceat(x * weights, starts)
         found = k @ self.factors
         rest = found[:, -len(self.centre) :]

@@ -407,11 +407,10 @@ def _median_squared_distance(vectors: NDArray[np.float64], most: int = 900) -> f
     return float(np.median(squared)) or 1.0
 
 
-def squared_distances(left: NDArray[Any], right: NDArray[Any]) -> NDArray[Any]:
-    """|x - y|^2 of all rows, (n, d) and (m, d) -> (n, m), in their precision; never below 0 by rounding."""
-    squared: NDArray[Any] = left @ right.T
+def squared_distances(left: NDArray[np.float64], right: NDArray[np.float64]) -> NDArray[np.float64]:
+    """|x - y|^2 of all rows, (n, d) and (m, d) -> (n, m); never below 0, as rounding would have it."""
+    squared = left @ right.T
     squared *= -2
     squared += np.einsum("ij,ij->i", left, left)[:, None]
     squared += np.einsum("ij,ij->i", right, right)
-    np.maximum(squared, 0, out=squared)
-    return squared
+    return np.maximum(squared, 0, out=squared)

@@ -49,7 +49,7 @@ def run(*, workers: int = -1, quick: bool = False) -> dict:
         n: content for n, content in results.read_all().items() if content["header"]["recipe"] == recipe
     }
     column = dict(measures(measured)) | dict(_of_listeners(found))
-    column |= {name: row for name, row in before["versions"].get(recipe, {}).items() if name in ONCE}
+    column |= measured_once(before["versions"].get(recipe, {}))
     kept = {
         version: {name: row for name, row in known.items() if name not in GONE}
         for version, known in before["versions"].items()
@@ -58,6 +58,11 @@ def run(*, workers: int = -1, quick: bool = False) -> dict:
         "versions": {**kept, recipe: column},
         "listeners": {**before["listeners"], recipe: found},
     }
+
+
+def measured_once(column: Mapping[str, dict]) -> dict[str, dict]:
+    """Of a column that there is already, what another run does not replace."""
+    return {name: row for name, row in column.items() if name in ONCE}
 
 
 def summary(content: Mapping) -> str:

@@ -101,25 +101,6 @@ def test_blocks_add_up():
         assert getattr(added, name) == pytest.approx(getattr(whole, name), abs=1e-9)
 
 
-def pool_of(reference, candidate, *, paired=False):
-    """Units of one window each."""
-    members = np.repeat([1, 2], [len(reference), len(candidate)])
-    partner = np.full(len(members), -1)
-    if paired:
-        partner = (np.arange(len(members)) + len(reference)) % len(members)
-    return units.Pool(
-        vectors=np.concatenate([reference, candidate]),
-        starts=np.arange(len(members)),
-        weights=np.ones(len(members)),
-        files=np.arange(len(members)),
-        members=members,
-        partner=partner,
-        names=tuple(map(str, range(len(members)))),
-        levels=np.zeros(len(members)),
-        sounding=np.ones(len(members)),
-    )
-
-
 def values(pool, blocks, own=OWN):
     """Of all pairs, of the blocks, and of the blocks after the correction; blocks count alike."""
     smooth = smooth_kernels(pool, blocks, own)
@@ -138,7 +119,7 @@ def test_no_bias_over_all_deals(all_are, monkeypatch):
     if all_are:
         monkeypatch.setattr(control_variate, "SOFTNESS", 0)
         monkeypatch.setattr(control_variate, "_landmark_windows", lambda pool: np.arange(8))
-    pool = pool_of(*np.random.default_rng(1).normal(size=(2, 4, 7)))
+    pool = units.pool_of_vectors(*np.random.default_rng(1).normal(size=(2, 4, 7)))
     found = []
     for mine, others in itertools.product(range(1, 4), itertools.combinations(range(4, 8), 2)):
         first = np.array([0, mine, *others])
@@ -203,7 +184,7 @@ def test_what_is_left_of_what_blocks_add(sets, share, monkeypatch):
     errors = []
     for seed in range(20):
         rng = np.random.default_rng(seed)
-        pool = pool_of(*sets(rng), paired=sets is near_copies)
+        pool = units.pool_of_vectors(*sets(rng), paired=sets is near_copies)
         order = rng.permutation(300)
         sides = (order, order + 300) if sets is near_copies else (order, rng.permutation(300) + 300)
         blocks = [np.sort(np.concatenate([side[i::6] for side in sides])) for i in range(6)]
@@ -217,15 +198,17 @@ def test_comparisons_with_one_reference_have_one_kernel():
     """Also where a candidate has files of the reference, and where some take no part."""
     rng = np.random.default_rng(2)
     reference, near = rng.normal(size=(2, 300, 7))
-    pool = pool_of(reference, near)
+    pool = units.pool_of_vectors(reference, near)
     (one,) = smooth_kernels(pool, [np.arange(300), np.arange(300, 600)], OWN)
-    (other,) = smooth_kernels(pool_of(reference, 5 * near[:40]), [np.arange(100), np.arange(200, 310)], OWN)
+    (other,) = smooth_kernels(
+        units.pool_of_vectors(reference, 5 * near[:40]), [np.arange(100), np.arange(200, 310)], OWN
+    )
     assert np.array_equal(one.landmarks, other.landmarks) and np.array_equal(one.factors, other.factors)
 
 
 def test_landmarks_that_are_copies():
     smooth = control_variate.smooth_kernel(np.repeat([[0.0, 1.0], [2.0, 3.0]], [9, 1], axis=0))
-    pool = pool_of(np.array([[0.0, 1.0], [7.0, 7.0]]), np.array([[2.0, 3.0], [1.0, 5.0]]))
+    pool = units.pool_of_vectors(np.array([[0.0, 1.0], [7.0, 7.0]]), np.array([[2.0, 3.0], [1.0, 5.0]]))
     f = smooth.of_units(pool.vectors, pool, np.ones(2))
     assert smooth.typical == 0 and np.isfinite(f).all() and np.all(f[:, -2:] == 0)
 

@@ -118,6 +118,20 @@ def call_counted(action, last, told):
     told.write_text(str(calls))
 
 
+def killed_somewhere(run, told):
+    """Exit codes of ``KILLS`` runs, ``run(i, moment)``, each killed at a call that is drawn among all.
+
+    How many calls a run has hangs a little on how long it takes, so one may end before its moment. It has
+    told how many it had, and is made again, at the same share of those; ``run`` begins anew.
+    """
+    for i, share in enumerate(np.random.RandomState(14).random_sample(KILLS)):
+        for _ in range(5):
+            code = run(i, 1 + int(share * int(told.read_text())))
+            if code:
+                break
+        yield code
+
+
 def disturb(folder, stage):
     """Tables of a calm run, and of as many as are killed once, each at another call, and then resumed."""
     prepare()
@@ -137,11 +151,15 @@ def disturb(folder, stage):
         return ended(child(lambda: call_counted(lambda: work(music, tables, stage), last, told)))
 
     assert not run(folder / "calm", 0)
-    moments = np.random.RandomState(14).randint(1, int(told.read_text()), KILLS)
+
+    def run_anew(i, moment):
+        shutil.rmtree(folder / f"killed_{i}", ignore_errors=True)
+        return run(folder / f"killed_{i}", moment)
+
     codes, parts = [], []
-    for i, moment in enumerate(moments):
+    for i, code in enumerate(killed_somewhere(run_anew, told)):
         tables = folder / f"killed_{i}"
-        codes.append(run(tables, moment))
+        codes.append(code)
         parts.append(len(list(tables.glob(f"{table}/*.parquet"))))
         assert not run(tables, None)
     print(codes.count(-signal.SIGKILL), len(set(parts)))
@@ -157,10 +175,15 @@ def disturb_fetching(folder, root):
             assert all(outcome.record for outcome in fetch(asked, out, client=client))
 
     assert not ended(child(lambda: call_counted(lambda: bring(folder / "calm"), 0, told)))
+
+    def run_anew(i, moment):
+        shutil.rmtree(folder / f"killed_{i}", ignore_errors=True)
+        return ended(child(lambda: call_counted(lambda: bring(folder / f"killed_{i}"), moment, told)))
+
     codes, whole = [], []
-    for i, moment in enumerate(np.random.RandomState(14).randint(1, int(told.read_text()), KILLS)):
+    for i, code in enumerate(killed_somewhere(run_anew, told)):
         out = folder / f"killed_{i}"
-        codes.append(ended(child(lambda: call_counted(lambda: bring(out), moment, told))))  # noqa: B023
+        codes.append(code)
         whole.append(len(list(out.glob("*.wav"))))
         assert not ended(child(lambda: bring(out)))  # noqa: B023
     print(codes.count(-signal.SIGKILL), len(set(whole)))
@@ -241,7 +264,7 @@ def test_kills_at_any_moment(collection, stage):
     expected = rows_of(collection / "calm")
     assert len(expected["files"]) == 22
     assert len(expected["samples"]) == (17 * 3 + 2 if stage == "samples" else 0)
-    assert killed >= KILLS // 2 and different >= 5
+    assert killed >= KILLS - 2 and different >= 5
     for i in range(KILLS):
         assert rows_of(collection / f"killed_{i}") == expected
 
@@ -266,7 +289,7 @@ def test_kills_at_any_moment_of_the_real_stages(songs_of_seconds, stage, rows):
     killed, different = map(int, line.split())
     expected = rows_of(folder / "calm", stage)
     assert len(expected[stages()[stage][0].name]) == rows
-    assert killed >= KILLS // 2 and different >= 3
+    assert killed >= KILLS - 2 and different >= 3
     for i in range(KILLS):
         assert rows_of(folder / f"killed_{i}", stage) == expected
 
@@ -278,7 +301,7 @@ def test_kills_at_any_moment_of_fetching(tmp_path):
     (line,) = alone(f"disturb_fetching(pathlib.Path({str(tmp_path)!r}), {server.root!r})", tmp_path)
     server.close()
     killed, different = map(int, line.split())
-    assert killed >= KILLS // 2 and different >= 3
+    assert killed >= KILLS - 2 and different >= 3
     expected = fetched(tmp_path / "calm")
     assert [data for name, data in expected.items() if name.endswith(".wav")] == songs
     for i in range(KILLS):

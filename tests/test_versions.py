@@ -19,10 +19,10 @@ def test_the_kept_column_is_what_the_results_say():
     recipe, measured = current()
     kept = results.read("versions")["versions"][recipe]
     column = results.plain(dict(versions.measures(measured)))
+    assert set(versions.ONCE) <= column.keys()
+    column |= versions.measured_once(kept)
     assert {"power, digits, N = 20", "false alarms, unequal lengths, mean"} <= column.keys()
     for name, row in column.items():
-        if name in versions.ONCE:
-            continue
         # Kept of numbers that are rounded to six digits themselves, and of differences of some.
         assert row["value"] == pytest.approx(kept[name]["value"], rel=1e-4, abs=1e-6), name
         assert (row["n"], row["share"]) == (kept[name]["n"], kept[name]["share"]), name
@@ -46,3 +46,11 @@ def test_listeners_are_a_mean_over_laboratories():
     column = dict(versions._of_listeners(found))
     assert column["listeners, Spearman"]["value"] == pytest.approx(0.25)  # of .5 and 0
     assert column["listeners, Spearman"]["n"] == 2
+
+
+def test_times_are_those_of_the_hour_in_which_both_versions_were_measured():
+    content = results.read("versions")["versions"]
+    first, *_, last = (versions.measured_once(column) for column in content.values())
+    assert first.keys() == last.keys() == {*versions.ONCE}
+    assert 0 < first[versions.ONCE[0]]["value"] < last[versions.ONCE[0]]["value"]
+    assert versions.measured_once({}) == {}
